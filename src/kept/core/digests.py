@@ -2,7 +2,7 @@
 
 import hashlib
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import msgspec
 
@@ -16,15 +16,10 @@ def digest_bytes(data: bytes) -> str:
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
-def digest_stream(stream: BinaryIO) -> str:
-    """The digest of what is left in a binary stream, read in pieces."""
-    return f"sha256:{hashlib.file_digest(stream, 'sha256').hexdigest()}"
-
-
 def digest_file(path: Path) -> str:
-    """The digest of a file's bytes."""
+    """The digest of a file's bytes, read in pieces."""
     with path.open("rb") as stream:
-        return digest_stream(stream)
+        return f"sha256:{hashlib.file_digest(stream, 'sha256').hexdigest()}"
 
 
 def canonical_json(value: Any) -> bytes:

@@ -1,0 +1,144 @@
+"""Operations: every action that a person or program can take, as one function with one request and one answer.
+
+From an operation come its HTTP route, its permission check, its audit entry and its face in the clients. A door can
+only call the operation, and calling it is what checks and records, so no door can forget either.
+"""
+
+import inspect
+from collections.abc import Callable, Iterable
+from enum import StrEnum
+from types import ModuleType
+from typing import Any, Generic, TypeVar, get_type_hints
+
+import msgspec
+
+from kept.core.errors import Forbidden, Invalid, KeptError
+from kept.governance.actor import Actor, Permission
+from kept.governance.audit import AuditEntry
+from kept.governance.records import append_entry, count_action
+from kept.governance.workspace import Workspace
+
+Request = TypeVar("Request", bound=msgspec.Struct)
+Answer = TypeVar("Answer")
+
+
+class Audit(StrEnum):
+    """How an operation is recorded."""
+
+    EACH = "each"
+    """One entry in the chain for each call, in the call's own transaction."""
+    COUNTED = "counted"
+    """Counted by actor, subject and hour, in the call's own transaction."""
+    READ = "read"
+    """Changes nothing and leaves no entry; a refusal does."""
+
+
+class Operation(Generic[Request, Answer]):
+    """An action with its name, its permission and its way of being recorded. Call it like the function it holds."""
+
+    def __init__(
+        self,
+        function: Callable[[Workspace, Actor, Request], Answer],
+        *,
+        name: str,
+        needs: Permission,
+        on: str | None,
+        audit: Audit,
+        remote: bool,
+    ) -> None:
+        hints = get_type_hints(function)
+        self.function = function
+        self.name = name
+        self.needs = needs
+        self.on = on
+        self.audit = audit
+        self.remote = remote
+        self.request_type: type[Request] = hints[list(inspect.signature(function).parameters)[2]]
+        self.answer_type: Any = hints["return"]
+        self.summary = inspect.getdoc(function) or ""
+        if not self.summary:
+            raise Invalid("it says nothing of what it does", where=f"operation {name}", fix="Write its docstring")
+        if on is not None and on not in self.request_type.__struct_fields__:
+            raise Invalid(f"its request has no field {on!r}", where=f"operation {name}", fix="Name the subject's field")
+
+    def __call__(self, workspace: Workspace, actor: Actor, request: Request) -> Answer:
+        """Checks, does and records. What it changes and the entry that tells of it are one transaction."""
+        try:
+            actor.require(self.needs, self.name)
+        except Forbidden as error:
+            self._record_failure(workspace, actor, request, "refused", error)
+            raise
+        if self.audit is Audit.READ:
+            return self.function(workspace, actor, request)
+        try:
+            with workspace.database.writing() as connection:
+                answer = self.function(workspace.inside(connection), actor, request)
+                if self.audit is Audit.COUNTED:
+                    hour = workspace.clock.now().replace(minute=0, second=0, microsecond=0)
+                    count_action(connection, hour, actor.name, self.name, self._subject(request), 1)
+                else:
+                    append_entry(connection, self._entry(workspace, actor, request, "done", {}))
+        except Forbidden as error:
+            self._record_failure(workspace, actor, request, "refused", error)
+            raise
+        except KeptError as error:
+            if self.audit is Audit.EACH:
+                self._record_failure(workspace, actor, request, "failed", error)
+            raise
+        return answer
+
+    def _record_failure(
+        self, workspace: Workspace, actor: Actor, request: Request, outcome: str, error: KeptError
+    ) -> None:
+        with workspace.database.writing() as connection:
+            append_entry(connection, self._entry(workspace, actor, request, outcome, {"error": str(error)}))
+
+    def _entry(
+        self, workspace: Workspace, actor: Actor, request: Request, outcome: str, more: dict[str, Any]
+    ) -> AuditEntry:
+        return AuditEntry(
+            sequence=0,
+            at=workspace.clock.now(),
+            actor=actor.name,
+            origin=actor.origin,
+            action=self.name,
+            subject=self._subject(request),
+            outcome=outcome,
+            # What is stored is what JSON can carry, so that the seal is the same before and after.
+            details=msgspec.json.decode(msgspec.json.encode({"request": request, **more})),
+            previous="",
+        )
+
+    def _subject(self, request: Request) -> str:
+        return str(getattr(request, self.on)) if self.on else ""
+
+
+def operation(
+    name: str, *, needs: Permission, on: str | None = None, audit: Audit = Audit.EACH, remote: bool = True
+) -> Callable[[Callable[[Workspace, Actor, Request], Answer]], Operation[Request, Answer]]:
+    """Makes a function `(workspace, actor, request) -> answer` an operation.
+
+    Args:
+        name: `part.verb`.
+        needs: the permission it asks of its actor.
+        on: the request's field that names what it is done to.
+        audit: how it is recorded.
+        remote: whether it can be called over HTTP; False for what takes a path of this machine.
+    """
+
+    def wrap(function: Callable[[Workspace, Actor, Request], Answer]) -> Operation[Request, Answer]:
+        return Operation(function, name=name, needs=needs, on=on, audit=audit, remote=remote)
+
+    return wrap
+
+
+def operations_in(modules: Iterable[ModuleType]) -> dict[str, Operation[Any, Any]]:
+    """The table of operations that modules define, by name."""
+    table: dict[str, Operation[Any, Any]] = {}
+    for module in modules:
+        for value in vars(module).values():
+            if isinstance(value, Operation) and value.function.__module__ == module.__name__:
+                if value.name in table:
+                    raise Invalid("two operations have this name", where=value.name, fix="Rename one")
+                table[value.name] = value
+    return dict(sorted(table.items()))

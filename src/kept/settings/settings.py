@@ -1,0 +1,61 @@
+"""What can be configured. Each setting has one name, one type, one default; `kept.toml` and `KEPT_*` give values."""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from kept.core.errors import Invalid
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Every setting. A variable `KEPT_PORT` sets `port`; so does `port = 8700` in `kept.toml`."""
+
+    workspace: str = ".kept"
+    """Folder that holds everything Kept stores."""
+    project: str = "project.py"
+    """File that declares the project."""
+    host: str = "127.0.0.1"
+    """Address the servers listen on. Beyond loopback a token is needed."""
+    port: int = 8700
+    """Port of the API and the pages; predictions answer on the next one."""
+    token: str = ""
+    """Secret that every request must carry as `Authorization: Bearer`. Empty: only loopback is served."""
+    url: str = ""
+    """Server to talk to instead of a workspace on this machine."""
+    actor: str = ""
+    """Name that the audit log shows for what you do here. Empty: your login name."""
+    webhook_url: str = ""
+    """Address that every alert is posted to. Empty: none."""
+    webhook_secret: str = ""
+    """Key of the HMAC signature on alerts."""
+    steps_at_once: int = 2
+    """Pipeline steps that may run at the same time."""
+    poll_seconds: float = 0.25
+    """How often the worker and the prediction service look for news."""
+
+
+def load_settings(folder: Path, environment: Mapping[str, str] | None = None, **given: Any) -> Settings:
+    """The settings in force: what is given, else the environment, else `kept.toml` of the folder, else the defaults."""
+    environment = os.environ if environment is None else environment
+    values = _from_file(folder / "kept.toml")
+    for name in Settings.__struct_fields__:
+        if (text := environment.get(f"KEPT_{name.upper()}")) is not None:
+            values[name] = text
+    values.update({name: value for name, value in given.items() if value is not None})
+    try:
+        return msgspec.convert(values, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise Invalid(str(error), where="settings", fix="See the settings reference for names and types") from error
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text())
+    except FileNotFoundError:
+        return {}
+    except tomllib.TOMLDecodeError as error:
+        raise Invalid(f"not valid TOML ({error})", where=str(path), fix="Mend the line it names") from error

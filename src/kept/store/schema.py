@@ -1,0 +1,389 @@
+"""The data dictionary: every table of records that Kept keeps.
+
+Only `kept.*.records` modules import this. Times are UTC and stored as whole microseconds since 1970, so they sort
+and compare exactly on every database. `Json` columns hold canonical JSON of the facts named beside them.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Dialect,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Moment(TypeDecorator[datetime]):
+    """A moment in UTC, stored as microseconds since 1970."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
+        """Refuses a time without zone: it would be read back as another moment."""
+        del dialect
+        if value is None:
+            return None
+        return (value.astimezone(UTC) - _EPOCH) // timedelta(microseconds=1)
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
+        """The moment, with the zone UTC."""
+        del dialect
+        return None if value is None else _EPOCH + timedelta(microseconds=value)
+
+
+class Json(TypeDecorator[Any]):
+    """Plain values (what `msgspec.to_builtins` gives) as canonical JSON text."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
+        """None is stored as NULL."""
+        del dialect
+        return None if value is None else msgspec.json.encode(value, order="deterministic").decode()
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
+        """Dicts, lists, texts and numbers."""
+        del dialect
+        return None if value is None else msgspec.json.decode(value)
+
+
+metadata = MetaData()
+_ID = String(36)
+_NAME = String(250)
+_DIGEST = String(71)
+
+# --- plan ---------------------------------------------------------------------------------------------------------
+
+projects = Table(
+    "projects",
+    metadata,
+    Column("name", _NAME, primary_key=True),
+    Column("question", Text, nullable=False),
+    Column("owner", _NAME, nullable=False),
+    Column("plan", Json, nullable=False),  # the declarations as plain values
+    Column("plan_digest", _DIGEST, nullable=False),
+    Column("source", Text, nullable=False),  # the file that declares it, as its owner registered it
+    Column("updated_at", Moment, nullable=False),
+)
+
+# --- governance ---------------------------------------------------------------------------------------------------
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("sequence", Integer, primary_key=True, autoincrement=False),  # 1, 2, 3, ... without a gap
+    Column("at", Moment, nullable=False),
+    Column("actor", _NAME, nullable=False),
+    Column("origin", String(40), nullable=False),  # cli, api, loop, ...
+    Column("action", _NAME, nullable=False),  # the operation's name
+    Column("subject", Text, nullable=False),  # what it was done to
+    Column("outcome", String(20), nullable=False),  # done, refused, failed
+    Column("details", Json, nullable=False),  # the request with its reason and evidence; the error
+    Column("previous", _DIGEST, nullable=False),
+    Column("digest", _DIGEST, nullable=False),
+)
+Index("audit_subject", audit.c.subject, audit.c.sequence)
+
+audit_counts = Table(
+    "audit_counts",
+    metadata,
+    Column("hour", Moment, primary_key=True),
+    Column("actor", _NAME, primary_key=True),
+    Column("action", _NAME, primary_key=True),
+    Column("subject", _NAME, primary_key=True),
+    Column("count", Integer, nullable=False),
+)
+
+approvals = Table(
+    "approvals",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("kind", String(20), nullable=False),  # approval, waiver
+    Column("subject", _ID, nullable=False),  # the model version
+    Column("actor", _NAME, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at", Moment, nullable=False),
+)
+Index("approvals_subject", approvals.c.subject)
+
+# --- data ---------------------------------------------------------------------------------------------------------
+
+dataset_versions = Table(
+    "dataset_versions",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("project", _NAME, nullable=False),
+    Column("dataset", _NAME, nullable=False),
+    Column("number", Integer, nullable=False),  # 1, 2, 3, ... of this dataset
+    Column("table_version", Integer, nullable=False),  # the Delta version that holds it
+    Column("mode", String(10), nullable=False),  # append, replace
+    Column("fingerprint", _DIGEST, nullable=False),  # of the content, whatever the order of rows
+    Column("rows", BigInteger, nullable=False),
+    Column("rows_added", BigInteger, nullable=False),
+    Column("rows_quarantined", BigInteger, nullable=False),
+    Column("columns", Json, nullable=False),  # name -> type
+    Column("contract_digest", _DIGEST, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("created_by", _NAME, nullable=False),
+    Column("run_id", _ID, nullable=True),
+    Column("event_from", Moment, nullable=True),
+    Column("event_to", Moment, nullable=True),
+    Column("created_at", Moment, nullable=False),
+    UniqueConstraint("project", "dataset", "number"),
+)
+
+contracts = Table(
+    "contracts",
+    metadata,
+    Column("digest", _DIGEST, primary_key=True),
+    Column("project", _NAME, primary_key=True),
+    Column("dataset", _NAME, primary_key=True),
+    Column("contract", Json, nullable=False),
+    Column("created_at", Moment, nullable=False),
+)
+
+# --- tracking and pipelines ---------------------------------------------------------------------------------------
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("project", _NAME, nullable=False),
+    Column("kind", String(20), nullable=False),  # training, trial, ...
+    Column("name", _NAME, nullable=False),
+    Column("parent", _ID, nullable=True),
+    Column("status", String(12), nullable=False),  # queued, running, finished, failed, cancelled
+    Column("reason", Text, nullable=False),  # why it was started
+    Column("request", Json, nullable=False),  # what it was started with
+    Column("tags", Json, nullable=False),
+    Column("code", _DIGEST, nullable=True),  # blob: the code snapshot
+    Column("environment", _DIGEST, nullable=True),  # blob: interpreter, packages, machine
+    Column("seed", BigInteger, nullable=False),
+    Column("error", Text, nullable=True),
+    Column("created_by", _NAME, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("started_at", Moment, nullable=True),
+    Column("ended_at", Moment, nullable=True),
+)
+Index("runs_project", runs.c.project, runs.c.kind, runs.c.created_at)
+Index("runs_parent", runs.c.parent)
+Index("runs_status", runs.c.status)
+
+run_params = Table(
+    "run_params",
+    metadata,
+    Column("run_id", _ID, primary_key=True),
+    Column("name", _NAME, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+run_metrics = Table(
+    "run_metrics",
+    metadata,
+    Column("run_id", _ID, primary_key=True),
+    Column("name", _NAME, primary_key=True),
+    Column("step", BigInteger, primary_key=True),
+    Column("value", Float, nullable=True),  # NULL is NaN, which SQLite cannot hold
+    Column("at", Moment, nullable=False),
+)
+
+run_steps = Table(
+    "run_steps",
+    metadata,
+    Column("run_id", _ID, primary_key=True),
+    Column("step", _NAME, primary_key=True),
+    Column("position", Integer, nullable=False),
+    Column("status", String(12), nullable=False),  # waiting, running, finished, cached, failed, skipped
+    Column("attempt", Integer, nullable=False),
+    Column("started_at", Moment, nullable=True),
+    Column("ended_at", Moment, nullable=True),
+    Column("cache_key", _DIGEST, nullable=True),
+    Column("output", _DIGEST, nullable=True),
+    Column("log", _DIGEST, nullable=True),
+    Column("message", Text, nullable=True),  # what it says of itself: progress, the error
+)
+
+step_cache = Table(
+    "step_cache",
+    metadata,
+    Column("key", _DIGEST, primary_key=True),
+    Column("output", _DIGEST, nullable=False),
+    Column("run_id", _ID, nullable=False),
+    Column("created_at", Moment, nullable=False),
+)
+
+# --- registry -----------------------------------------------------------------------------------------------------
+
+model_versions = Table(
+    "model_versions",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("project", _NAME, nullable=False),
+    Column("model", _NAME, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("status", String(12), nullable=False),  # accepted, rejected
+    Column("bundle", _DIGEST, nullable=False),
+    Column("run_id", _ID, nullable=True),
+    Column("verdict", Json, nullable=False),
+    Column("card", Json, nullable=False),
+    Column("created_by", _NAME, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    UniqueConstraint("model", "number"),
+)
+
+model_aliases = Table(
+    "model_aliases",
+    metadata,
+    Column("model", _NAME, primary_key=True),
+    Column("alias", _NAME, primary_key=True),
+    Column("version_id", _ID, nullable=False),
+    Column("set_by", _NAME, nullable=False),
+    Column("set_at", Moment, nullable=False),
+)
+
+# --- deployment ---------------------------------------------------------------------------------------------------
+
+endpoints = Table(
+    "endpoints",
+    metadata,
+    Column("name", _NAME, primary_key=True),
+    Column("project", _NAME, nullable=False),
+    Column("model", _NAME, nullable=False),
+    Column("created_at", Moment, nullable=False),
+)
+
+routes = Table(
+    "routes",
+    metadata,
+    Column("revision", Integer, primary_key=True, autoincrement=False),  # of the whole routing table: 1, 2, 3, ...
+    Column("endpoint", _NAME, nullable=False),
+    Column("arms", Json, nullable=False),  # version, bundle, role and weight of each arm
+    Column("reason", Text, nullable=False),
+    Column("rollout_id", _ID, nullable=True),
+    Column("set_by", _NAME, nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("event_time", Moment, nullable=True),  # the endpoint's event time then
+)
+Index("routes_endpoint", routes.c.endpoint, routes.c.revision)
+
+rollouts = Table(
+    "rollouts",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("endpoint", _NAME, nullable=False),
+    Column("candidate", _ID, nullable=False),  # model version
+    Column("champion", _ID, nullable=True),
+    Column("rule", Json, nullable=False),
+    Column("state", String(16), nullable=False),  # waiting, canary, promoted, rolled_back, replaced
+    Column("step", Integer, nullable=False),
+    Column("evidence", Json, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("event_time", Moment, nullable=True),  # when its present step began, in event time
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+)
+Index("rollouts_endpoint", rollouts.c.endpoint, rollouts.c.created_at)
+
+# --- monitoring and loop ------------------------------------------------------------------------------------------
+
+monitor_states = Table(
+    "monitor_states",
+    metadata,
+    Column("endpoint", _NAME, primary_key=True),
+    Column("monitor", _NAME, primary_key=True),  # drift, performance, ...
+    Column("version_id", _ID, primary_key=True),
+    Column("watermark", Moment, nullable=True),  # event time up to which windows are closed
+    Column("state", LargeBinary, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+)
+
+window_results = Table(
+    "window_results",
+    metadata,
+    Column("endpoint", _NAME, primary_key=True),
+    Column("version_id", _ID, primary_key=True),
+    Column("start", Moment, primary_key=True),  # event time
+    Column("monitor", _NAME, primary_key=True),
+    Column("metric", _NAME, primary_key=True),
+    Column("slice", _NAME, primary_key=True),  # '' is all rows
+    Column("value", Float, nullable=True),
+    Column("low", Float, nullable=True),
+    Column("high", Float, nullable=True),
+    Column("rows", BigInteger, nullable=False),
+    Column("holds", Boolean, nullable=True),
+)
+
+alerts = Table(
+    "alerts",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("project", _NAME, nullable=False),
+    Column("endpoint", _NAME, nullable=False),
+    Column("kind", String(20), nullable=False),  # drift, decay, objective, errors, latency, quality, ...
+    Column("severity", String(10), nullable=False),
+    Column("title", Text, nullable=False),
+    Column("evidence", Json, nullable=False),
+    Column("version_id", _ID, nullable=True),
+    Column("event_time", Moment, nullable=True),
+    Column("at", Moment, nullable=False),
+)
+Index("alerts_endpoint", alerts.c.endpoint, alerts.c.at)
+
+notices = Table(
+    "notices",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("alert_id", _ID, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("next_at", Moment, nullable=True),  # None: delivered, or given up
+    Column("delivered_at", Moment, nullable=True),
+    Column("error", Text, nullable=True),
+)
+
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("project", _NAME, nullable=False),
+    Column("kind", String(20), nullable=False),  # retrain, hold, release, promote, roll_back
+    Column("trigger", String(20), nullable=False),  # drift, decay, schedule, data, person
+    Column("reason", Text, nullable=False),
+    Column("evidence", Json, nullable=False),
+    Column("run_id", _ID, nullable=True),
+    Column("event_time", Moment, nullable=True),
+    Column("at", Moment, nullable=False),
+)
+Index("decisions_project", decisions.c.project, decisions.c.at)
+
+# --- processes ----------------------------------------------------------------------------------------------------
+
+processes = Table(
+    "processes",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("kind", String(10), nullable=False),  # web, work, serve
+    Column("host", _NAME, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("address", Text, nullable=False),
+    Column("started_at", Moment, nullable=False),
+    Column("seen_at", Moment, nullable=False),
+    Column("details", Json, nullable=False),
+)
