@@ -10,7 +10,19 @@ if TYPE_CHECKING:
     from kept.plan.objective import Objective as Objective
     from kept.plan.objective import at_least as at_least
     from kept.plan.objective import at_most as at_most
+    from kept.plan.policy import broken as broken
+    from kept.plan.policy import decay as decay
+    from kept.plan.policy import drift as drift
+    from kept.plan.policy import every as every
+    from kept.plan.policy import new_data as new_data
     from kept.plan.project import Project as Project
+    from kept.plan.search import choices as choices
+    from kept.plan.search import floats as floats
+    from kept.plan.search import ints as ints
+    from kept.plan.split import at_random as at_random
+    from kept.plan.split import by_group as by_group
+    from kept.plan.split import by_time as by_time
+    from kept.plan.split import stratified as stratified
 
 __version__ = "0.1.0"
 
@@ -18,10 +30,40 @@ _FACE = {
     "Objective": "kept.plan.objective",
     "at_least": "kept.plan.objective",
     "at_most": "kept.plan.objective",
+    "broken": "kept.plan.policy",
+    "decay": "kept.plan.policy",
+    "drift": "kept.plan.policy",
+    "every": "kept.plan.policy",
+    "new_data": "kept.plan.policy",
     "Project": "kept.plan.project",
+    "choices": "kept.plan.search",
+    "floats": "kept.plan.search",
+    "ints": "kept.plan.search",
+    "at_random": "kept.plan.split",
+    "by_group": "kept.plan.split",
+    "by_time": "kept.plan.split",
+    "stratified": "kept.plan.split",
 }
 
-__all__ = ["Objective", "Project", "__version__", "at_least", "at_most"]
+__all__ = [
+    "Objective",
+    "Project",
+    "__version__",
+    "at_least",
+    "at_most",
+    "at_random",
+    "broken",
+    "by_group",
+    "by_time",
+    "choices",
+    "decay",
+    "drift",
+    "every",
+    "floats",
+    "ints",
+    "new_data",
+    "stratified",
+]
 
 
 def __getattr__(name: str) -> Any:

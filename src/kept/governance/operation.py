@@ -58,7 +58,7 @@ class Operation(Generic[Request, Answer]):
         self.summary = inspect.getdoc(function) or ""
         if not self.summary:
             raise Invalid("it says nothing of what it does", where=f"operation {name}", fix="Write its docstring")
-        if on is not None and on not in self.request_type.__struct_fields__:
+        if on is not None and not hasattr(self.request_type, on):
             raise Invalid(f"its request has no field {on!r}", where=f"operation {name}", fix="Name the subject's field")
 
     def __call__(self, workspace: Workspace, actor: Actor, request: Request) -> Answer:

@@ -1,0 +1,328 @@
+"""A project: the question, who answers for it, what is promised, and the functions it is made of."""
+
+import inspect
+import re
+from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
+from typing import Any, Literal, TypeVar
+
+import msgspec
+
+from kept.core.durations import duration
+from kept.core.errors import Invalid
+from kept.measures.catalog import metric as metric_named
+from kept.plan.objective import Objective
+from kept.plan.policy import Release, Retrain, Trigger, check_canary
+from kept.plan.search import Space
+from kept.plan.specs import DatasetSpec, FeatureViewSpec, ModelSpec, StepSpec, Task
+from kept.plan.split import Split, by_time
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+_NAME = re.compile(r"^[a-z0-9][a-z0-9_-]{0,99}$")
+
+
+class Project:
+    """Everything that Kept must know to keep one model.
+
+    Args:
+        name: lower-case letters, digits, dashes and underscores; also the name of its endpoint.
+        question: what a prediction answers, as a sentence.
+        owner: who answers for it: an address or a team.
+        objectives: what is promised, with `at_least` and `at_most`.
+
+    Raises:
+        Invalid: at the line of a wrong declaration, with what to write instead.
+    """
+
+    def __init__(self, name: str, *, question: str, owner: str, objectives: Iterable[Objective]) -> None:
+        where = f"Project({name!r})"
+        if not _NAME.match(name):
+            fix = "Use lower-case letters, digits, - and _, for example flight-delays"
+            raise Invalid("the name cannot be used", where=where, fix=fix)
+        if not question.strip():
+            raise Invalid("it has no question", where=where, fix="Write what a prediction answers, as a sentence")
+        if not owner.strip():
+            raise Invalid("it has no owner", where=where, fix="Write who answers for it: an address or a team")
+        self.name = name
+        self.question = question
+        self.owner = owner
+        self.objectives = tuple(_checked(objective, where) for objective in objectives)
+        if not self.objectives:
+            fix = 'Promise something: objectives=[at_least("roc_auc", 0.65)]'
+            raise Invalid("it has no objectives", where=where, fix=fix)
+        self.data: DatasetSpec | None = None
+        self.views: dict[str, FeatureViewSpec] = {}
+        self.models: dict[str, ModelSpec] = {}
+        self.steps: dict[str, StepSpec] = {}
+        self.split_rule: Split = by_time()
+        self.retraining = Retrain()
+        self.releasing = Release()
+        self.drift_budget = timedelta(days=90)
+        self.window = timedelta(days=1)
+
+    def dataset(
+        self,
+        *,
+        label: str,
+        key: str | Iterable[str] = (),
+        event_time: str | None = None,
+        label_time: str | None = None,
+        label_delay: str | timedelta = timedelta(0),
+        features: Iterable[str] | None = None,
+        ignore: Iterable[str] = (),
+        mode: Literal["append", "replace"] = "replace",
+        max_bad_share: float = 0.01,
+        source: str = "",
+    ) -> Callable[[Function], Function]:
+        """Declares the function that gives the rows to learn from, as a polars frame.
+
+        The function may take `until: datetime | None`: it then gives the rows as they were known at that moment.
+        """
+
+        def wrap(function: Function) -> Function:
+            where = f"@project.dataset on {function.__name__}"
+            if self.data is not None:
+                fix = "Join them in one function"
+                raise Invalid(f"the project has a dataset already ({self.data.name})", where=where, fix=fix)
+            if not 0 <= max_bad_share < 1:
+                raise Invalid(f"max_bad_share={max_bad_share!r} is not a share", where=where, fix="Write 0.01 for 1%")
+            self.data = DatasetSpec(
+                name=_named(function, where),
+                function=function,
+                key=_names(key),
+                event_time=event_time,
+                label=label,
+                label_time=label_time,
+                label_delay=duration(label_delay, where=where),
+                features=None if features is None else _names(features),
+                ignore=_names(ignore),
+                mode=mode,
+                max_bad_share=max_bad_share,
+                source=source or (inspect.getdoc(function) or function.__name__).splitlines()[0],
+            )
+            return function
+
+        return wrap
+
+    def features(
+        self,
+        *,
+        entity: str | Iterable[str],
+        event_time: str,
+        known_at: str | None = None,
+        ttl: str | timedelta | None = None,
+    ) -> Callable[[Function], Function]:
+        """Declares a feature view: the newest row of an entity known at a moment is joined to it.
+
+        The function gives a frame with the entity, the times and the features; it may take `until`, too.
+        """
+
+        def wrap(function: Function) -> Function:
+            where = f"@project.features on {function.__name__}"
+            name = _named(function, where)
+            if name in self.views:
+                raise Invalid("two feature views have this name", where=where, fix="Rename one")
+            self.views[name] = FeatureViewSpec(
+                name=name,
+                function=function,
+                entity=_names(entity),
+                event_time=event_time,
+                known_at=known_at or event_time,
+                ttl=None if ttl is None else duration(ttl, where=where),
+            )
+            return function
+
+        return wrap
+
+    def model(
+        self, *, task: Task, search: Mapping[str, Space] | None = None, trials: int = 10, tune_metric: str | None = None
+    ) -> Callable[[Function], Function]:
+        """Declares the function that makes an estimator from hyperparameters, each with a default."""
+
+        def wrap(function: Function) -> Function:
+            where = f"@project.model on {function.__name__}"
+            if self.models:
+                fix = "Choose between estimators with kept.choices(...) in search"
+                raise Invalid("the project has a model already", where=where, fix=fix)
+            if task not in ("binary", "multiclass", "regression"):
+                fix = 'Write task="binary", "multiclass" or "regression"'
+                raise Invalid(f"{task!r} is not a task", where=where, fix=fix)
+            parameters = inspect.signature(function).parameters
+            for name, space in (search or {}).items():
+                if name not in parameters:
+                    fix = f"Add it: def {function.__name__}({name}=...)"
+                    raise Invalid(f"search names {name!r}, which the function does not take", where=where, fix=fix)
+                fix = f'Write {{"{name}": kept.floats(0.01, 0.3)}}'
+                _expect(space, Space, f"the range of {name!r} is not a search space", where, fix)
+            without = [name for name, one in parameters.items() if one.default is inspect.Parameter.empty]
+            if without:
+                fix = f"Give a default: {without[0]}=..."
+                raise Invalid(f"{without[0]!r} has no default", where=where, fix=fix)
+            for objective in self.objectives:
+                tasks = metric_named(objective.metric).tasks
+                if tasks and task not in tasks:
+                    fix = f"It is for {', '.join(sorted(tasks))}; choose a metric for {task}"
+                    raise Invalid(f"objective {objective.name!r} does not fit the task {task}", where=where, fix=fix)
+            name = _named(function, where)
+            self.models[name] = ModelSpec(
+                name=name,
+                function=function,
+                task=task,
+                search=dict(search or {}),
+                trials=trials,
+                tune_metric=tune_metric,
+            )
+            return function
+
+        return wrap
+
+    def step(
+        self, *, retries: int = 0, timeout: str | timedelta | None = None, version: str = "", cache: bool = True
+    ) -> Callable[[Function], Function]:
+        """Declares a pipeline step; one with the name of a standard step replaces it.
+
+        Its parameters are wired by name: a parameter named like a step receives that step's output.
+        """
+
+        def wrap(function: Function) -> Function:
+            where = f"@project.step on {function.__name__}"
+            name = _named(function, where)
+            if name in self.steps:
+                raise Invalid("two steps have this name", where=where, fix="Rename one")
+            limit = None if timeout is None else duration(timeout, where=where)
+            self.steps[name] = StepSpec(
+                name=name, function=function, retries=retries, timeout=limit, version=version, cache=cache
+            )
+            return function
+
+        return wrap
+
+    def split(self, rule: Split) -> None:
+        """Declares how rows are divided, with `by_time`, `at_random`, `by_group` or `stratified`."""
+        fix = 'Write project.split(kept.by_time(test="10d"))'
+        _expect(rule, Split, f"{rule!r} is not a split", "project.split", fix)
+        self.split_rule = rule
+
+    def monitor(self, *, window: str | timedelta = "1d", false_alarm_every: str | timedelta = "90d") -> None:
+        """Declares the length of a monitoring window and the budget: at most one false alarm in such a time."""
+        self.window = duration(window, where="project.monitor")
+        self.drift_budget = duration(false_alarm_every, where="project.monitor")
+        if self.drift_budget < self.window:
+            fix = "Give a budget of many windows, for example 90d"
+            raise Invalid("false_alarm_every is shorter than a window", where="project.monitor", fix=fix)
+
+    def retrain(
+        self,
+        *,
+        on: Iterable[Trigger],
+        cooldown: str | timedelta = "7d",
+        debounce: str | timedelta = timedelta(0),
+        window: str | timedelta | None = None,
+    ) -> None:
+        """Declares when to train again: `drift()`, `decay()`, `broken()`, `every("30d")`, `new_data(10_000)`."""
+        triggers = tuple(on)
+        for trigger in triggers:
+            fix = "Write on=[kept.drift(), kept.decay(), kept.every('30d')]"
+            _expect(trigger, Trigger, f"{trigger!r} is not a trigger", "project.retrain", fix)
+        self.retraining = Retrain(
+            on=triggers,
+            cooldown=duration(cooldown, where="project.retrain(cooldown)"),
+            debounce=duration(debounce, where="project.retrain(debounce)"),
+            window=None if window is None else duration(window, where="project.retrain(window)"),
+        )
+
+    def release(
+        self,
+        *,
+        canary: Iterable[float] = (0.1, 0.5, 1.0),
+        step: str | timedelta = "1h",
+        step_rows: int = 200,
+        timeout: str | timedelta = "7d",
+        approvals: int = 0,
+        max_error_rate: float = 0.01,
+        max_latency_ratio: float = 3.0,
+        margin: float = 0.02,
+        alpha: float = 0.05,
+    ) -> None:
+        """Declares how a version takes over: shares of traffic, and what makes it go on or back."""
+        self.releasing = Release(
+            canary=check_canary(tuple(float(share) for share in canary)),
+            step=duration(step, where="project.release(step)"),
+            step_rows=step_rows,
+            timeout=duration(timeout, where="project.release(timeout)"),
+            approvals=approvals,
+            max_error_rate=max_error_rate,
+            max_latency_ratio=max_latency_ratio,
+            margin=margin,
+            alpha=alpha,
+        )
+
+    @property
+    def the_dataset(self) -> DatasetSpec:
+        """The dataset, or `Invalid` when none is declared."""
+        if self.data is None:
+            fix = "Declare a function with @project.dataset(label=...)"
+            raise Invalid("it has no dataset", where=f"Project({self.name!r})", fix=fix)
+        return self.data
+
+    @property
+    def the_model(self) -> ModelSpec:
+        """The model, or `Invalid` when none is declared."""
+        for spec in self.models.values():
+            return spec
+        fix = "Declare a function with @project.model(task=...)"
+        raise Invalid("it has no model", where=f"Project({self.name!r})", fix=fix)
+
+
+def _checked(objective: Any, where: str) -> Objective:
+    if not isinstance(objective, Objective):
+        fix = 'Write at_least("roc_auc", 0.65) or at_most("latency_p99_ms", 20)'
+        raise Invalid(f"{objective!r} is not an objective", where=where, fix=fix)
+    metric = metric_named(objective.metric)
+    better = "at_least" if metric.better == "higher" else "at_most"
+    if objective.direction != better:
+        fix = f'Write {better}("{objective.metric}", {objective.bound:g})'
+        raise Invalid(f"of {objective.metric}, {metric.better} is better", where=where, fix=fix)
+    return objective
+
+
+def _expect(value: object, kind: Any, what: str, where: str, fix: str) -> None:
+    if not isinstance(value, kind):
+        raise Invalid(what, where=where, fix=fix)
+
+
+def _named(function: Callable[..., Any], where: str) -> str:
+    if not _NAME.match(function.__name__):
+        raise Invalid("the function's name cannot be used", where=where, fix="Use lower-case letters, digits and _")
+    return function.__name__
+
+
+def _names(names: str | Iterable[str]) -> tuple[str, ...]:
+    return (names,) if isinstance(names, str) else tuple(names)
+
+
+def describe(project: Project) -> dict[str, Any]:
+    """The declarations as plain values, for the record: functions by name."""
+    data = project.data
+    plain = {
+        "name": project.name,
+        "question": project.question,
+        "owner": project.owner,
+        "objectives": project.objectives,
+        "dataset": data and {name: value for name, value in vars(data).items() if name != "function"},
+        "features": {
+            view.name: {name: value for name, value in vars(view).items() if name != "function"}
+            for view in project.views.values()
+        },
+        "models": {
+            model.name: {name: value for name, value in vars(model).items() if name != "function"}
+            for model in project.models.values()
+        },
+        "steps": sorted(project.steps),
+        "split": project.split_rule,
+        "monitor": {"window": project.window, "false_alarm_every": project.drift_budget},
+        "retrain": project.retraining,
+        "release": project.releasing,
+    }
+    result: dict[str, Any] = msgspec.to_builtins(plain)
+    return result

@@ -1,0 +1,71 @@
+"""How rows are divided into training, validation and test."""
+
+from datetime import timedelta
+
+import msgspec
+
+from kept.core.durations import duration
+from kept.core.errors import Invalid
+
+
+class TimeSplit(msgspec.Struct, frozen=True, kw_only=True, tag="time"):
+    """The newest rows are the test, those before them the validation: as production will be."""
+
+    test: timedelta | float
+    """A length of event time, or a share of the rows."""
+    validation: timedelta | float
+
+
+class RandomSplit(msgspec.Struct, frozen=True, kw_only=True, tag="random"):
+    """Rows at random."""
+
+    test: float
+    validation: float
+
+
+class GroupSplit(msgspec.Struct, frozen=True, kw_only=True, tag="group"):
+    """All rows of a group on one side."""
+
+    by: str
+    test: float
+    validation: float
+
+
+class StratifiedSplit(msgspec.Struct, frozen=True, kw_only=True, tag="stratified"):
+    """The same mix of classes on every side."""
+
+    test: float
+    validation: float
+
+
+Split = TimeSplit | RandomSplit | GroupSplit | StratifiedSplit
+
+
+def by_time(*, test: str | float = 0.2, validation: str | float = 0.1) -> TimeSplit:
+    """The newest rows for the test; lengths like `10d`, or shares of the rows like 0.2."""
+    return TimeSplit(test=_part(test, "test"), validation=_part(validation, "validation"))
+
+
+def at_random(*, test: float = 0.2, validation: float = 0.1) -> RandomSplit:
+    """Rows at random."""
+    return RandomSplit(test=_share(test, "test"), validation=_share(validation, "validation"))
+
+
+def by_group(column: str, *, test: float = 0.2, validation: float = 0.1) -> GroupSplit:
+    """Whole groups: rows with one value of the column are all on one side."""
+    return GroupSplit(by=column, test=_share(test, "test"), validation=_share(validation, "validation"))
+
+
+def stratified(*, test: float = 0.2, validation: float = 0.1) -> StratifiedSplit:
+    """The same mix of classes on every side."""
+    return StratifiedSplit(test=_share(test, "test"), validation=_share(validation, "validation"))
+
+
+def _part(value: str | float, where: str) -> timedelta | float:
+    return duration(value, where=where) if isinstance(value, str) else _share(value, where)
+
+
+def _share(value: float, where: str) -> float:
+    if not 0 < value < 1:
+        raise Invalid(f"{value!r} is not a share", where=where, fix="Write a number between 0 and 1, for example 0.2")
+    return float(value)
