@@ -1,0 +1,61 @@
+# Everything is installed into .venv of this checkout, with pinned versions and hashes.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+DEMO_ARGS ?=
+
+.PHONY: help demo test check lint types contracts install install-dev requirements clean
+
+help:  ## Show what can be made
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort
+
+demo: $(VENV)/.demo  ## Install Kept and watch a real model being kept (DEMO_ARGS="--exit --json demo.json")
+	$(BIN)/kept demo $(DEMO_ARGS)
+
+test: $(VENV)/.dev  ## Install what tests need and run them all
+	$(BIN)/python -m pytest -n 2 --dist loadfile -q
+
+check: lint types contracts  ## Lint, types and import contracts
+
+lint: $(VENV)/.dev  ## Lint and format
+	$(BIN)/ruff check src tests examples
+	$(BIN)/ruff format --check src tests examples
+
+types: $(VENV)/.dev  ## Types
+	$(BIN)/mypy src tests
+
+contracts: $(VENV)/.dev  ## Which part may import which
+	$(BIN)/lint-imports --no-cache
+
+install: $(VENV)/.base  ## Install Kept alone
+install-dev: $(VENV)/.dev  ## Install Kept with what developing it needs
+
+$(VENV)/bin/python:
+	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'Kept needs Python 3.11 or newer: make PYTHON=python3.11')"
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.base: requirements/base.txt requirements/build.txt pyproject.toml | $(VENV)/bin/python
+	$(PIP) install --require-hashes -r requirements/base.txt -r requirements/build.txt
+	$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.demo: requirements/examples.txt $(VENV)/.base
+	$(PIP) install --no-deps --no-build-isolation --require-hashes -r requirements/examples.txt
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt $(VENV)/.demo
+	$(PIP) install --require-hashes -r requirements/dev.txt
+	@touch $@
+
+COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+	--no-emit-index-url --no-emit-find-links
+
+requirements:  ## Pin again (needs uv)
+	$(COMPILE) requirements/base.in -o requirements/base.txt
+	$(COMPILE) requirements/build.in -o requirements/build.txt
+	$(COMPILE) requirements/dev.in -o requirements/dev.txt
+	$(COMPILE) --no-deps requirements/examples.in -o requirements/examples.txt
+
+clean:  ## Remove what was installed and cached
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
