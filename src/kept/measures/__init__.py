@@ -1,0 +1,1 @@
+"""Pure statistics on numpy arrays: no state, no clock, no input or output."""

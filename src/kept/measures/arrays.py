@@ -1,0 +1,46 @@
+"""Array types, and structs with arrays as bytes: the same bits come back, so that a detector continues exactly."""
+
+from typing import Any, TypeVar
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from kept.core.errors import Damaged
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Flags = NDArray[np.bool_]
+Array = NDArray[Any]
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+_DTYPES = {"<f8", "<f4", "<i8", "<u2", "|b1"}
+
+
+def encode(value: msgspec.Struct) -> bytes:
+    """A struct as MessagePack; each array as its type, its shape and its little-endian bytes."""
+    return msgspec.msgpack.encode(value, enc_hook=_encode_array)
+
+
+def decode(data: bytes, kind: type[S]) -> S:
+    """The struct that `encode` was given; `Damaged` when the bytes are not one of this kind and format number."""
+    try:
+        return msgspec.msgpack.decode(data, type=kind, dec_hook=_decode_array)
+    except (msgspec.DecodeError, ValueError, TypeError) as error:
+        raise Damaged(f"the bytes are not a {kind.__name__}: {error}", where=kind.__name__) from error
+
+
+def _encode_array(value: Any) -> Any:
+    if not isinstance(value, np.ndarray):
+        raise NotImplementedError(type(value))
+    little = np.ascontiguousarray(value.astype(value.dtype.newbyteorder("<"), copy=False))
+    return (little.dtype.str, value.shape, little.tobytes())
+
+
+def _decode_array(_kind: type, value: Any) -> Any:
+    dtype, shape, data = value
+    if dtype not in _DTYPES:
+        raise ValueError(f"arrays of type {dtype!r} are not read")
+    array = np.frombuffer(data, dtype).reshape(shape)
+    return array.astype(array.dtype.newbyteorder("="), copy=False)

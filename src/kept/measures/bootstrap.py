@@ -1,0 +1,137 @@
+"""Intervals of a metric, and of the difference of two models on the same rows.
+
+The percentile bootstrap (Efron and Tibshirani 1993, chapter 13) over rows, with two short ways: DeLong's variance for the
+area under the ROC curve, and sums of row values where the metric is their mean.
+"""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+from scipy.special import ndtri
+
+from kept.core.errors import Invalid
+from kept.measures import delong
+from kept.measures.arrays import Array, Floats
+from kept.measures.intervals import Interval
+from kept.measures.losses import likeliest
+from kept.measures.metrics import Metric, check_rows, metric
+
+DRAWS = 1000
+
+# From here on a resampled mean is normal to within the noise of a thousand draws.
+_MANY_ROWS = 20_000
+_BLOCK = 2_000_000
+
+
+def metric_interval(
+    of: Metric | str,
+    labels: Array,
+    scores: Array,
+    *,
+    seed: int,
+    level: float = 0.95,
+    draws: int = DRAWS,
+    threshold: float = 0.5,
+) -> Interval:
+    """A metric of one model on these rows, from its scores (see `metrics.measure`), with its interval."""
+    chosen = _resolve(of)
+    truth, said = check_rows(labels, scores, where=chosen.name)
+    whole = chosen.compute(truth, _as_needed(chosen, said, threshold))
+    if math.isnan(whole):
+        return _unknown(truth.size, level)
+    if chosen.name == "roc_auc" and said.ndim == 1:
+        return delong.auc_interval(truth, said, level=level)
+    said = _as_needed(chosen, said, threshold)
+    if chosen.rows is not None:
+        return _mean_interval(chosen.rows(truth, said), seed, level, draws)
+
+    def again(rows: Array) -> float:
+        return chosen.compute(truth[rows], said[rows])
+
+    return _resampled(again, whole, truth.size, seed, level, draws)
+
+
+def difference_interval(
+    of: Metric | str,
+    labels: Array,
+    champion: Array,
+    challenger: Array,
+    *,
+    seed: int,
+    level: float = 0.95,
+    draws: int = DRAWS,
+    threshold: float = 0.5,
+) -> Interval:
+    """The challenger's metric minus the champion's, where both scored the same rows (paired: rows are drawn for both)."""
+    chosen = _resolve(of)
+    truth, one = check_rows(labels, champion, where=chosen.name)
+    _, two = check_rows(labels, challenger, where=chosen.name)
+    first, second = _as_needed(chosen, one, threshold), _as_needed(chosen, two, threshold)
+    whole = chosen.compute(truth, second) - chosen.compute(truth, first)
+    if math.isnan(whole):
+        return _unknown(truth.size, level)
+    if chosen.name == "roc_auc" and one.ndim == 1 and two.ndim == 1:
+        return delong.auc_difference(truth, one, two, level=level)
+    if chosen.rows is not None:
+        return _mean_interval(chosen.rows(truth, second) - chosen.rows(truth, first), seed, level, draws)
+
+    def again(rows: Array) -> float:
+        return chosen.compute(truth[rows], second[rows]) - chosen.compute(truth[rows], first[rows])
+
+    return _resampled(again, whole, truth.size, seed, level, draws)
+
+
+def _resolve(of: Metric | str) -> Metric:
+    chosen = metric(of) if isinstance(of, str) else of
+    if chosen.operational:
+        raise Invalid("it is not measured on rows", where=chosen.name, fix="Compare the measurements themselves")
+    return chosen
+
+
+def _as_needed(chosen: Metric, scores: Floats, threshold: float) -> Array:
+    if chosen.needs != "labels" or not np.isfinite(scores).all():
+        return scores
+    return likeliest(scores, threshold=threshold).astype(np.float64)
+
+
+def _mean_interval(values: Floats, seed: int, level: float, draws: int) -> Interval:
+    mean, rows = float(values.mean()), values.size
+    random = np.random.default_rng(seed)
+    distinct, counts = np.unique(values, return_counts=True)
+    if distinct.size <= 64:
+        # Drawing how often each value occurs is the same draw as drawing the rows.
+        means = random.multinomial(rows, counts / rows, size=draws) @ distinct / rows
+    elif rows >= _MANY_ROWS:
+        width = float(ndtri(0.5 + level / 2) * values.std(ddof=1) / math.sqrt(rows))
+        return Interval(estimate=mean, low=mean - width, high=mean + width, level=level, method="normal", rows=rows)
+    else:
+        at_once = max(1, _BLOCK // rows)
+        means = np.concatenate(
+            [
+                values[random.integers(0, rows, (min(at_once, draws - start), rows))].mean(axis=1)
+                for start in range(0, draws, at_once)
+            ]
+        )
+    return _percentiles(means, mean, rows, level)
+
+
+def _resampled(
+    again: Callable[[Array], float], whole: float, rows: int, seed: int, level: float, draws: int
+) -> Interval:
+    random = np.random.default_rng(seed)
+    values = np.array([again(random.integers(0, rows, rows)) for _ in range(draws)])
+    return _percentiles(values, whole, rows, level)
+
+
+def _percentiles(values: Floats, whole: float, rows: int, level: float) -> Interval:
+    """Draws in which the metric is not defined are left out; where they are most, the interval is not known."""
+    defined = values[~np.isnan(values)]
+    low = high = None
+    if rows > 1 and 2 * defined.size > values.size:
+        low, high = (float(q) for q in np.quantile(defined, [0.5 - level / 2, 0.5 + level / 2]))
+    return Interval(estimate=whole, low=low, high=high, level=level, method="percentile bootstrap", rows=rows)
+
+
+def _unknown(rows: int, level: float) -> Interval:
+    return Interval(estimate=None, low=None, high=None, level=level, method="percentile bootstrap", rows=rows)

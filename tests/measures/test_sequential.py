@@ -1,0 +1,90 @@
+import math
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kept.core.errors import Invalid
+from kept.measures.sequential import Arm, Comparison, compare_arms, compare_pairs, half_width
+
+outcomes = st.lists(st.integers(0, 1), max_size=40)
+
+
+@given(one=outcomes, two=outcomes)
+def test_arms_of_parts_add_up_to_the_arm_of_the_whole(one: list[int], two: list[int]) -> None:
+    assert Arm.of(np.array(one)) + Arm.of(np.array(two)) == Arm.of(np.array(one + two))
+
+
+def test_half_width_by_hand() -> None:
+    variance, q = 0.0004, 0.01
+    expected = math.sqrt(variance * (variance + q) / q * (2 * math.log(20) + math.log((variance + q) / variance)))
+    assert half_width(variance, tau=0.1, alpha=0.05) == pytest.approx(expected)
+
+
+def looked_at_every_ten(
+    random: np.random.Generator, champion: float, challenger: float, looks: int = 300, **options: Any
+) -> Any:
+    one, two = random.random(looks * 10) < champion, random.random(looks * 10) < challenger
+    a = b = Arm()
+    for look in range(looks):
+        part = slice(10 * look, 10 * look + 10)
+        a, b = a + Arm.of(one[part]), b + Arm.of(two[part])
+        found = compare_arms(a, b, **options)
+        if found.verdict != "continue":
+            return found
+    return found
+
+
+def test_equal_arms_are_rarely_decided_however_often_one_looks() -> None:
+    random = np.random.default_rng(6)
+    decided = sum(looked_at_every_ten(random, 0.1, 0.1, looks=200, tau=0.02).verdict != "continue" for _ in range(200))
+    assert decided <= 14
+
+
+def test_a_worse_challenger_is_rolled_back_and_a_better_one_promoted() -> None:
+    random = np.random.default_rng(7)
+    for _ in range(10):
+        assert looked_at_every_ten(random, 0.9, 0.7, tau=0.05).verdict == "roll back"
+        assert looked_at_every_ten(random, 0.7, 0.9, tau=0.05).verdict == "promote"
+
+
+def test_a_margin_promotes_an_equal_challenger() -> None:
+    random = np.random.default_rng(9)
+    verdicts = [looked_at_every_ten(random, 0.9, 0.9, tau=0.05, margin=0.05).verdict for _ in range(10)]
+    assert verdicts.count("promote") >= 9
+
+
+def test_nothing_is_decided_before_enough_outcomes() -> None:
+    found = compare_arms(Arm.of(np.ones(5_000)), Arm.of(np.zeros(99)), tau=0.1)
+    assert (found.verdict, found.low, found.high, found.difference) == ("continue", None, None, -1.0)
+    assert compare_arms(Arm(), Arm(), tau=0.1).difference is None
+    assert msgspec.json.decode(msgspec.json.encode(found), type=Comparison) == found
+
+
+def test_arms_without_any_variation_are_not_certain() -> None:
+    found = compare_arms(Arm.of(np.zeros(100)), Arm.of(np.zeros(100)), tau=0.1)
+    assert found.verdict == "continue"
+    assert found.high is not None
+    assert found.high > 0.02
+
+
+def test_pairs_decide_sooner_than_arms() -> None:
+    random = np.random.default_rng(2)
+    difficulty = random.random(2_000)
+    champion, challenger = difficulty < 0.7, difficulty < 0.72
+    paired = compare_pairs(Arm.of(challenger.astype(float) - champion), tau=0.02)
+    apart = compare_arms(Arm.of(champion), Arm.of(challenger), tau=0.02)
+    assert paired.verdict == "promote"
+    assert apart.verdict == "continue"
+
+
+@pytest.mark.parametrize(
+    "options", [{"tau": 0.0}, {"tau": 0.1, "alpha": 1.0}, {"tau": 0.1, "margin": -1.0}, {"tau": 0.1, "spread": 0.0}]
+)
+def test_numbers_out_of_range_are_refused(options: Any) -> None:
+    arm = Arm.of(np.append(np.ones(100), np.zeros(100)))
+    with pytest.raises(Invalid):
+        compare_arms(arm, arm, **options)
