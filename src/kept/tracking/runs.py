@@ -1,0 +1,235 @@
+"""What is done with runs: they are made, started, noted on, ended, listed and shown."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from kept.core.errors import Conflict, Invalid, NotFound
+from kept.core.ids import new_id
+from kept.governance.actor import Actor, Permission
+from kept.governance.operation import Audit, operation
+from kept.governance.workspace import Workspace
+from kept.tracking.records import (
+    change_run,
+    find_runs,
+    insert_run,
+    last_metrics,
+    metric_history,
+    params_of,
+    put_metrics,
+    put_params,
+    run_by_id,
+)
+from kept.tracking.run import Metric, Run, RunDetail, RunStatus
+
+_OPEN = (RunStatus.QUEUED, RunStatus.RUNNING)
+
+
+class ListRuns(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which runs: those that fit everything given, newest first."""
+
+    project: str | None = None
+    kind: str | None = None
+    status: RunStatus | None = None
+    parent: str | None = None
+    limit: int = 50
+
+
+class ShowRun(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One run."""
+
+    run: str
+
+
+class ShowMetric(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Every value of one metric of a run."""
+
+    run: str
+    metric: str
+
+
+class CancelRun(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Stop a run, and why."""
+
+    run: str
+    reason: str = ""
+
+
+@operation("runs.list", needs=Permission.VIEW, audit=Audit.READ)
+def list_runs(workspace: Workspace, actor: Actor, request: ListRuns) -> list[Run]:
+    """Runs, newest first."""
+    del actor
+    with workspace.database.reading() as connection:
+        return find_runs(
+            connection,
+            project=request.project,
+            kind=request.kind,
+            status=request.status,
+            parent=request.parent,
+            limit=request.limit,
+        )
+
+
+@operation("runs.show", needs=Permission.VIEW, on="run", audit=Audit.READ)
+def show_run(workspace: Workspace, actor: Actor, request: ShowRun) -> RunDetail:
+    """A run with its parameters, the last value of each metric, and the runs that are parts of it."""
+    del actor
+    run = get_run(workspace, request.run)
+    with workspace.database.reading() as connection:
+        return RunDetail(
+            run=run,
+            params=params_of(connection, run.id),
+            metrics=last_metrics(connection, run.id),
+            children=find_runs(connection, parent=run.id, oldest_first=True),
+        )
+
+
+@operation("runs.metric", needs=Permission.VIEW, on="run", audit=Audit.READ)
+def show_metric(workspace: Workspace, actor: Actor, request: ShowMetric) -> list[Metric]:
+    """Every value of a metric of a run, by step."""
+    del actor
+    with workspace.database.reading() as connection:
+        return metric_history(connection, request.run, request.metric)
+
+
+@operation("runs.cancel", needs=Permission.CONTRIBUTE, on="run")
+def cancel_run(workspace: Workspace, actor: Actor, request: CancelRun) -> Run:
+    """Stops a run that has not ended; the worker ends its steps within a second."""
+    reason = f": {request.reason}" if request.reason else ""
+    return cancel(workspace, request.run, f"cancelled by {actor.name}{reason}")
+
+
+def create_run(
+    workspace: Workspace,
+    *,
+    project: str,
+    kind: str,
+    name: str,
+    created_by: str,
+    reason: str = "",
+    request: Mapping[str, Any] | None = None,
+    tags: Mapping[str, str] | None = None,
+    parent: str | None = None,
+    seed: int = 0,
+    run_id: str | None = None,
+) -> Run:
+    """Makes a run and queues it.
+
+    A `run_id` that is given makes the call idempotent: the run that has it already is given back.
+    """
+    run = Run(
+        id=run_id or new_id(),
+        project=project,
+        kind=kind,
+        name=name,
+        parent=parent,
+        reason=reason,
+        # Only what JSON can carry is kept, and what is given back is what is kept.
+        request=msgspec.json.decode(msgspec.json.encode(dict(request or {}))),
+        tags=dict(tags or {}),
+        seed=seed,
+        created_by=created_by,
+        created_at=workspace.clock.now(),
+    )
+    with workspace.database.writing() as connection:
+        if run_id is not None and (existing := run_by_id(connection, run_id)) is not None:
+            return existing
+        insert_run(connection, run)
+    return run
+
+
+def get_run(workspace: Workspace, run_id: str) -> Run:
+    """The run; `NotFound` when there is none."""
+    with workspace.database.reading() as connection:
+        run = run_by_id(connection, run_id)
+    if run is None:
+        raise NotFound(f"there is no run {run_id}", where="runs", fix="See `kept runs list`")
+    return run
+
+
+def queued_runs(workspace: Workspace, kind: str) -> list[Run]:
+    """Runs that wait for a worker, oldest first."""
+    with workspace.database.reading() as connection:
+        return find_runs(connection, kind=kind, status=RunStatus.QUEUED, oldest_first=True)
+
+
+def running_runs(workspace: Workspace, kind: str) -> list[Run]:
+    """Runs that a worker has begun, oldest first."""
+    with workspace.database.reading() as connection:
+        return find_runs(connection, kind=kind, status=RunStatus.RUNNING, oldest_first=True)
+
+
+def start(workspace: Workspace, run_id: str, *, code: str | None = None, environment: str | None = None) -> Run:
+    """Marks a run as running, with its code snapshot and environment. A run that runs already stays as it is."""
+    now = workspace.clock.now()
+    with workspace.database.writing() as connection:
+        change_run(
+            connection,
+            run_id,
+            [RunStatus.QUEUED],
+            status=RunStatus.RUNNING.value,
+            started_at=now,
+            code=code,
+            environment=environment,
+        )
+    return _expect(get_run(workspace, run_id), RunStatus.RUNNING)
+
+
+def finish(workspace: Workspace, run_id: str) -> Run:
+    """Ends a run that did what it should."""
+    return _end(workspace, run_id, RunStatus.FINISHED, None)
+
+
+def fail(workspace: Workspace, run_id: str, error: str) -> Run:
+    """Ends a run that could not do what it should, and says why."""
+    return _end(workspace, run_id, RunStatus.FAILED, error)
+
+
+def cancel(workspace: Workspace, run_id: str, reason: str) -> Run:
+    """Ends a run that is no longer wanted, and says why."""
+    return _end(workspace, run_id, RunStatus.CANCELLED, reason)
+
+
+def log_params(workspace: Workspace, run_id: str, values: Mapping[str, Any]) -> None:
+    """Notes what a run was done with. Text is kept as it is, other values as JSON; the last value of a name wins."""
+    if values:
+        texts = {name: value if isinstance(value, str) else _json(name, value) for name, value in values.items()}
+        with workspace.database.writing() as connection:
+            put_params(connection, run_id, texts)
+
+
+def log_metrics(workspace: Workspace, run_id: str, values: Mapping[str, float], *, step: int = 0) -> None:
+    """Notes what a run measured, at a step of its own counting. NaN is allowed and kept as no value."""
+    if values:
+        numbers = {name: _number(name, value) for name, value in values.items()}
+        with workspace.database.writing() as connection:
+            put_metrics(connection, run_id, numbers, step=step, at=workspace.clock.now())
+
+
+def _end(workspace: Workspace, run_id: str, status: RunStatus, error: str | None) -> Run:
+    with workspace.database.writing() as connection:
+        change_run(connection, run_id, _OPEN, status=status.value, error=error, ended_at=workspace.clock.now())
+    return _expect(get_run(workspace, run_id), status)
+
+
+def _expect(run: Run, status: RunStatus) -> Run:
+    if run.status is not status:
+        raise Conflict(f"it is {run.status} and can not become {status}", where=f"run {run.id}")
+    return run
+
+
+def _number(name: str, value: float) -> float | None:
+    try:
+        number = float(value)
+    except (TypeError, ValueError) as error:
+        raise Invalid(f"{value!r} is not a number", where=f"metric {name}", fix="Log one number") from error
+    return None if math.isnan(number) else number
+
+
+def _json(name: str, value: Any) -> str:
+    try:
+        return msgspec.json.encode(value, order="deterministic").decode()
+    except TypeError as error:
+        raise Invalid(f"{value!r} can not be written as JSON", where=f"parameter {name}", fix="Log its text") from error
