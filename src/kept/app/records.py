@@ -1,0 +1,28 @@
+"""Rows of processes."""
+
+from datetime import datetime
+
+from sqlalchemy import Connection, delete, select
+from sqlalchemy.dialects.sqlite import insert
+
+from kept.app.process import Process
+from kept.store.rows import from_row, to_row
+from kept.store.schema import processes
+
+
+def save_process(connection: Connection, process: Process) -> None:
+    """Adds the process, or what it now says of itself."""
+    row = to_row(process)
+    query = insert(processes).values(**row)
+    connection.execute(query.on_conflict_do_update(index_elements=[processes.c.id], set_=row))
+
+
+def remove_process(connection: Connection, process_id: str) -> None:
+    """Takes a process off the list."""
+    connection.execute(delete(processes).where(processes.c.id == process_id))
+
+
+def processes_since(connection: Connection, moment: datetime) -> list[Process]:
+    """Processes seen since then, oldest first."""
+    query = select(processes).where(processes.c.seen_at >= moment).order_by(processes.c.started_at)
+    return [from_row(row, Process) for row in connection.execute(query).mappings()]

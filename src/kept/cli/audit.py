@@ -1,0 +1,39 @@
+"""`kept audit`: who did what, why, and whether the log is whole."""
+
+from typing import Annotated
+
+import typer
+
+from kept.cli.options import Json, Workspace, connect, settings_for
+from kept.cli.show import console, print_json, table
+from kept.governance.journal import ListAudit, VerifyAudit, list_audit, verify_audit
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
+
+
+@app.command("list")
+def list_(
+    subject: Annotated[str | None, typer.Option(help="Only entries about this.")] = None,
+    action: Annotated[str | None, typer.Option(help="Only entries of this operation.")] = None,
+    limit: Annotated[int, typer.Option(help="At most so many.")] = 50,
+    workspace: Workspace = None,
+    as_json: Json = False,
+) -> None:
+    """List entries, newest first."""
+    request = ListAudit(subject=subject, action=action, limit=limit)
+    found = connect(settings_for(workspace)).call(list_audit, request)
+    if as_json:
+        print_json(found)
+        return
+    rows = [(one.sequence, one.at, one.actor, one.action, one.subject, one.outcome) for one in found]
+    table("Audit", ["#", "at", "actor", "action", "subject", "outcome"], rows)
+
+
+@app.command()
+def verify(workspace: Workspace = None, as_json: Json = False) -> None:
+    """Check every entry's seal and place."""
+    found = connect(settings_for(workspace)).call(verify_audit, VerifyAudit())
+    if as_json:
+        print_json(found)
+    else:
+        console.print(f"The chain is whole: {found.entries} entries, head {found.head}")

@@ -1,0 +1,89 @@
+"""The command `kept`: a table of commands, each loaded when it is called, so that help answers at once."""
+
+import difflib
+import os
+import sys
+import traceback
+from importlib import import_module
+
+from kept import __version__
+from kept.core.errors import CheckFailed, KeptError
+
+DONE, MISTAKE, USAGE, CHECK_FAILED, OUR_FAULT, STOPPED = 0, 1, 2, 3, 70, 130
+
+# name -> module that holds its `app`, one line of help
+COMMANDS = {
+    "demo": ("kept.cli.demo", "Watch a real model being kept, on real flights"),
+    "init": ("kept.cli.init", "Write a project for your own data file"),
+    "run": ("kept.cli.run", "Train, judge, package and register a model"),
+    "release": ("kept.cli.release", "Release a version to its endpoint, or approve, waive, roll back"),
+    "up": ("kept.cli.up", "Start everything: pages, worker, predictions"),
+    "web": ("kept.cli.web", "Start the API and the pages alone"),
+    "work": ("kept.cli.work", "Start the worker alone"),
+    "serve": ("kept.cli.serve", "Start the prediction service alone"),
+    "serve-model": ("kept.cli.serve_model", "Serve a model file without a project"),
+    "package": ("kept.cli.package", "Make a bundle from a model file"),
+    "predict": ("kept.cli.predict", "Ask a running endpoint for predictions"),
+    "status": ("kept.cli.status", "See the loop: what serves, what drifts, what is decided"),
+    "data": ("kept.cli.data", "List, show and compare versions of data"),
+    "labels": ("kept.cli.labels", "Bring labels in"),
+    "runs": ("kept.cli.runs", "List and show runs"),
+    "models": ("kept.cli.models", "List, show and search model versions"),
+    "trace": ("kept.cli.trace", "Follow one prediction back to data, code and approver"),
+    "history": ("kept.cli.history", "See which version served when"),
+    "audit": ("kept.cli.audit", "List and verify the audit log"),
+}
+
+
+def main() -> None:
+    """Runs the command line and exits with the code that says how it went."""
+    arguments = sys.argv[1:]
+    if not arguments or arguments[0] in {"--help", "-h", "help"}:
+        sys.stdout.write(_help())
+        sys.exit(DONE if arguments else USAGE)
+    if arguments[0] == "--version":
+        sys.stdout.write(f"kept {__version__}\n")
+        sys.exit(DONE)
+    if arguments[0] not in COMMANDS:
+        near = difflib.get_close_matches(arguments[0], COMMANDS, n=1)
+        fix = f"Did you mean kept {near[0]}?" if near else "See kept --help"
+        sys.stderr.write(f"There is no command {arguments[0]!r}. {fix}\n")
+        sys.exit(USAGE)
+    sys.exit(_run(arguments[0], arguments[1:]))
+
+
+def _run(name: str, arguments: list[str]) -> int:
+    try:
+        import_module(COMMANDS[name][0]).app(arguments, prog_name=f"kept {name}")
+    except KeyboardInterrupt:
+        sys.stderr.write("Stopped.\n")
+        return STOPPED
+    except BrokenPipeError:
+        # Whoever read what was printed has seen enough.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except KeptError as error:
+        sys.stderr.write(f"{error}\n")
+        return CHECK_FAILED if isinstance(error, CheckFailed) else MISTAKE
+    except Exception:  # noqa: BLE001 - the last door: what comes here is our fault, and is said so
+        traceback.print_exc()
+        sys.stderr.write("This is a fault of Kept, not yours. Please report it with the lines above.\n")
+        return OUR_FAULT
+    return DONE
+
+
+def _help() -> str:
+    width = max(map(len, COMMANDS)) + 2
+    lines = [f"  {name:<{width}}{text}" for name, (_, text) in COMMANDS.items()]
+    return "\n".join(
+        [
+            "Usage: kept COMMAND [OPTIONS]",
+            "",
+            "Kept keeps machine-learning models in production.",
+            "",
+            "Commands, in the order of a model's life:",
+            *lines,
+            "",
+            "kept COMMAND --help tells more. kept --version shows the version.",
+            "",
+        ]
+    )

@@ -1,0 +1,64 @@
+"""From hyperparameters to a fitted estimator."""
+
+from typing import Any, Literal
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+from sklearn.compose import ColumnTransformer
+from sklearn.pipeline import Pipeline
+
+from kept.core.errors import Invalid
+from kept.packaging.encoding import TableEncoder
+from kept.packaging.frames import encode_frame
+from kept.plan.specs import ModelSpec
+
+Input = Literal["matrix", "table"]
+
+
+def make_estimator(spec: ModelSpec, parameters: dict[str, Any], encoder: TableEncoder, seed: int) -> BaseEstimator:
+    """The project's estimator for these hyperparameters, with the seed and the categorical columns set."""
+    try:
+        estimator = spec.function(**parameters)
+    except Exception as error:
+        where = f"model {spec.name}"
+        raise Invalid(f"it raised {type(error).__name__}: {error}", where=where, fix="Mend the function") from error
+    if not isinstance(estimator, BaseEstimator) or not hasattr(estimator, "fit"):
+        fix = "Return one with fit and predict, for example HistGradientBoostingClassifier()"
+        raise Invalid(f"it gives a {type(estimator).__name__}, not an estimator", where=f"model {spec.name}", fix=fix)
+    settings = estimator.get_params(deep=False)
+    if "random_state" in settings and settings["random_state"] is None:
+        estimator.set_params(random_state=seed)
+    # "from_dtype" is the default that cannot see categories in a matrix of numbers.
+    if isinstance(settings.get("categorical_features"), str) and encoder.categorical:
+        estimator.set_params(categorical_features=encoder.categorical)
+    return estimator
+
+
+def input_of(estimator: BaseEstimator) -> Input:
+    """Whether it takes the encoded matrix, or chooses columns of a table by name itself."""
+    first = estimator.steps[0][1] if isinstance(estimator, Pipeline) else estimator
+    return "table" if isinstance(first, ColumnTransformer) else "matrix"
+
+
+def fit_estimator(
+    estimator: BaseEstimator, frame: pl.DataFrame, labels: NDArray[Any], encoder: TableEncoder, *, where: str
+) -> BaseEstimator:
+    """The estimator, fitted on the rows."""
+    rows: Any = encode_frame(frame, encoder) if input_of(estimator) == "matrix" else frame.select(encoder.names)
+    try:
+        estimator.fit(rows, labels)
+    except ValueError as error:
+        fix = "Put SimpleImputer before it in a Pipeline" if "NaN" in str(error) else "Mend the model's function"
+        raise Invalid(str(error).splitlines()[0], where=where, fix=fix) from error
+    return estimator
+
+
+def predict_scores(estimator: BaseEstimator, frame: pl.DataFrame, encoder: TableEncoder) -> NDArray[np.float64]:
+    """Probability of the second class (binary), probabilities per class (multiclass) or values (regression)."""
+    rows: Any = encode_frame(frame, encoder) if input_of(estimator) == "matrix" else frame.select(encoder.names)
+    if not hasattr(estimator, "predict_proba"):
+        return np.asarray(estimator.predict(rows), dtype=np.float64)
+    scores = np.asarray(estimator.predict_proba(rows), dtype=np.float64)
+    return scores[:, 1] if scores.shape[1] == 2 else scores

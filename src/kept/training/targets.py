@@ -1,0 +1,58 @@
+"""Labels as numbers to learn from, and the classes they stand for."""
+
+from typing import cast
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from kept.core.errors import Invalid
+from kept.packaging.signature import Label
+from kept.plan.specs import Task
+
+_MOST_CLASSES = 1000
+
+
+def classes_of(labels: pl.Series, task: Task) -> tuple[Label, ...]:
+    """The classes of labels without nulls, in order; of two, the second is the positive one.
+
+    Raises:
+        Invalid: the labels do not fit the task.
+    """
+    if task == "regression":
+        if not labels.dtype.is_numeric():
+            fix = 'Give numbers, or declare task="binary" or "multiclass"'
+            raise Invalid(f"the label is {labels.dtype}, not a number", where=f"label {labels.name!r}", fix=fix)
+        return ()
+    classes = _whole(labels).unique().drop_nulls().sort().to_list()
+    if task == "binary" and len(classes) != 2:
+        fix = 'Declare task="multiclass"' if len(classes) > 2 else "Give rows of both classes"
+        raise Invalid(f"a binary model needs 2 classes, found {len(classes)}", where=f"label {labels.name!r}", fix=fix)
+    if task == "multiclass" and not 2 < len(classes) <= _MOST_CLASSES:
+        fix = 'Declare task="binary"' if len(classes) == 2 else 'Declare task="regression", or give fewer classes'
+        raise Invalid(f"{len(classes)} classes are not for multiclass", where=f"label {labels.name!r}", fix=fix)
+    return tuple(classes)
+
+
+def encode_labels(labels: pl.Series, classes: tuple[Label, ...]) -> NDArray[np.float64] | NDArray[np.int64]:
+    """Each label's place in the classes (int64), or its number (float64) where there are no classes.
+
+    Raises:
+        Invalid: a label is none of the classes.
+    """
+    if not classes:
+        return labels.cast(pl.Float64).to_numpy()
+    plain = _whole(labels)
+    places = plain.replace_strict(list(classes), list(range(len(classes))), default=None, return_dtype=pl.Int64)
+    if places.null_count():
+        strange = plain.filter(places.is_null()).unique().to_list()
+        fix = "Train again with rows of that class"
+        raise Invalid(f"{strange[0]!r} is none of the classes {list(classes)}", where=f"label {labels.name!r}", fix=fix)
+    return cast("NDArray[np.int64]", places.to_numpy())
+
+
+def _whole(labels: pl.Series) -> pl.Series:
+    """Whole numbers that came as floats (a column with nulls does) are whole numbers again."""
+    if labels.dtype.is_float() and (labels.drop_nulls() % 1 == 0).all():
+        return labels.cast(pl.Int64)
+    return labels

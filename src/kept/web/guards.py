@@ -1,0 +1,50 @@
+"""Who may ask: this machine, or whoever has the token; and only pages of this server's own."""
+
+import hmac
+from typing import Any
+from urllib.parse import urlsplit
+
+from litestar.connection import ASGIConnection
+from litestar.exceptions import NotAuthorizedException, PermissionDeniedException
+from litestar.handlers import BaseRouteHandler
+
+from kept.core.errors import Invalid
+from kept.settings.settings import Settings
+
+_LOOPBACK = {"127.0.0.1", "localhost", "::1", "[::1]"}
+_SAFE = {"GET", "HEAD", "OPTIONS"}
+Call = ASGIConnection[Any, Any, Any, Any]
+
+
+def check_exposure(settings: Settings) -> None:
+    """Refuses to listen beyond loopback without a token."""
+    if settings.host not in _LOOPBACK and not settings.token:
+        fix = "Set KEPT_TOKEN to a long random text, or listen on 127.0.0.1"
+        raise Invalid(f"{settings.host} is open to others and no token is set", where="settings", fix=fix)
+
+
+class Gate:
+    """The guard of every route but health."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._token = settings.token.encode()
+        self._hosts = _LOOPBACK | {settings.host}
+
+    def __call__(self, connection: Call, _: BaseRouteHandler) -> None:
+        """Passes, or raises 401 or 403."""
+        if self._token:
+            given = connection.headers.get("authorization", "").removeprefix("Bearer ").encode()
+            if not hmac.compare_digest(given, self._token):
+                raise NotAuthorizedException("The token is missing or wrong. Send Authorization: Bearer TOKEN")
+        elif _host(connection.headers.get("host", "")) not in self._hosts:
+            # Another name that leads here is how a foreign page reaches a loopback server.
+            raise PermissionDeniedException("This server is not known under that name")
+        origin = connection.headers.get("origin")
+        foreign = origin is not None and urlsplit(origin).netloc != connection.headers.get("host", "")
+        cross = connection.headers.get("sec-fetch-site") in {"cross-site", "same-site"}
+        if connection.scope["method"] not in _SAFE and (foreign or cross):  # type: ignore[typeddict-item]
+            raise PermissionDeniedException("A page of another site may not ask for this")
+
+
+def _host(header: str) -> str:
+    return header.rsplit(":", 1)[0] if header.count(":") == 1 or "]:" in header else header

@@ -1,0 +1,91 @@
+"""The web server: operations, health, metrics and pages on one port."""
+
+from typing import Any
+
+import msgspec
+import prometheus_client
+import uvicorn
+from litestar import Litestar, MediaType, Response, get
+from litestar.config.compression import CompressionConfig
+from litestar.exceptions import HTTPException
+from litestar.handlers import HTTPRouteHandler
+
+from kept import __version__
+from kept.app.operations import OPERATIONS
+from kept.core.errors import KeptError
+from kept.governance.actor import Actor
+from kept.governance.workspace import Workspace
+from kept.web.api import describe, handler, routes
+from kept.web.guards import Gate, check_exposure
+from kept.web.pages import page_routes
+from kept.web.problems import answer_http_error, answer_kept_error
+
+LARGEST_BODY = 64 * 1024 * 1024
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+
+
+def make_site(workspace: Workspace, actor: Actor) -> Litestar:
+    """The application; whoever comes through the gate acts as `actor`."""
+    labels = handler(OPERATIONS["labels.record"], "/api/v1/labels", workspace, actor)
+    gate = Gate(workspace.settings)
+    guarded = [*routes(OPERATIONS, workspace, actor), labels, *page_routes(workspace, actor), _openapi(), _metrics()]
+    for route in guarded:
+        route.guards = [*(route.guards or []), gate]
+    return Litestar(
+        route_handlers=[*guarded, *_health(workspace)],
+        exception_handlers={KeptError: answer_kept_error, HTTPException: answer_http_error},
+        compression_config=CompressionConfig(backend="gzip", minimum_size=4096),
+        request_max_body_size=LARGEST_BODY,
+        response_headers=_HEADERS,
+        openapi_config=None,
+        logging_config=None,
+    )
+
+
+def serve_site(workspace: Workspace, actor: Actor) -> None:
+    """Listens until SIGTERM or SIGINT, then finishes what is in flight."""
+    settings = workspace.settings
+    check_exposure(settings)
+    uvicorn.run(
+        make_site(workspace, actor),
+        host=settings.host,
+        port=settings.port,
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=10,
+    )
+
+
+def _health(workspace: Workspace) -> list[HTTPRouteHandler]:
+    @get("/api/v1/health/live", include_in_schema=False)
+    async def live() -> dict[str, bool]:
+        return {"live": True}
+
+    @get("/api/v1/health/ready", include_in_schema=False, sync_to_thread=True)
+    def ready() -> dict[str, bool]:
+        with workspace.database.reading():
+            return {"ready": True}
+
+    return [live, ready]
+
+
+def _openapi() -> HTTPRouteHandler:
+    description = msgspec.json.encode(describe(OPERATIONS, __version__))
+
+    @get("/api/v1/openapi.json", include_in_schema=False)
+    async def openapi() -> Response[bytes]:
+        return Response(description, media_type=MediaType.JSON)
+
+    return openapi
+
+
+def _metrics() -> HTTPRouteHandler:
+    @get("/metrics", include_in_schema=False)
+    async def metrics() -> Response[Any]:
+        return Response(prometheus_client.generate_latest(), media_type=prometheus_client.CONTENT_TYPE_LATEST)
+
+    return metrics
