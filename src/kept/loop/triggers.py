@@ -1,0 +1,123 @@
+"""Triggers: whether to train again now. Pure: a policy and a situation give a choice with its reasons."""
+
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+import msgspec
+
+from kept.core.clock import format_time
+from kept.core.durations import format_duration
+from kept.monitoring.alert import Alert
+from kept.plan.policy import Broken, Decay, Drift, Every, NewData, Retrain, Trigger
+
+TriggerName = Literal["decay", "objective", "drift", "schedule", "data", "person", "none"]
+
+_ALERT_KINDS: dict[type, TriggerName] = {Decay: "decay", Broken: "objective", Drift: "drift"}
+# What is known to hurt comes before what may hurt, and both before habit.
+_ORDER: tuple[TriggerName, ...] = ("decay", "objective", "drift", "data", "schedule")
+
+
+class Situation(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of an endpoint when the question is asked. Times are event times."""
+
+    now: datetime
+    last_training: datetime
+    """Up to when the last training knew the world."""
+    alerts: tuple[Alert, ...] = ()
+    """Alerts since the last training."""
+    labelled_rows: int = 0
+    """Labelled predictions since the last training."""
+
+
+class Choice(msgspec.Struct, frozen=True, kw_only=True):
+    """To train again, or not now (`hold`, when something was raised but does not count yet), or nothing to say."""
+
+    action: Literal["retrain", "hold", "none"]
+    trigger: TriggerName
+    reason: str
+    evidence: dict[str, Any]
+
+
+class Raised(msgspec.Struct, frozen=True, kw_only=True):
+    """A trigger that holds, and since when."""
+
+    trigger: TriggerName
+    since: datetime
+    reason: str
+    evidence: dict[str, Any]
+
+
+def choose(policy: Retrain, situation: Situation) -> Choice:
+    """Whether to train again.
+
+    A trigger counts once it has been raised for the policy's `debounce` and the `cooldown` since the last training is
+    over; one that is raised meanwhile waits, it is not lost. The choice depends only on what is handed in, so asking
+    again with the same facts gives the same answer.
+    """
+    raised = sorted(
+        (one for trigger in policy.on if (one := _raised(trigger, situation)) is not None),
+        key=lambda one: _ORDER.index(one.trigger),
+    )
+    if not raised:
+        return Choice(action="none", trigger="none", reason="no trigger is raised", evidence={})
+    evidence = {
+        "triggers": [{"trigger": one.trigger, "since": format_time(one.since), **one.evidence} for one in raised],
+        "last_training": format_time(situation.last_training),
+    }
+    ready_at = situation.last_training + policy.cooldown
+    if situation.now < ready_at:
+        wait = f"the cool-down of {format_duration(policy.cooldown)} lasts until {format_time(ready_at)}"
+        return _hold(raised[0], wait, evidence)
+    ripe = [one for one in raised if situation.now - one.since >= policy.debounce]
+    if not ripe:
+        ripe_at = min(one.since for one in raised) + policy.debounce
+        return _hold(raised[0], f"it counts if it is still raised at {format_time(ripe_at)}", evidence)
+    return Choice(action="retrain", trigger=ripe[0].trigger, reason=ripe[0].reason, evidence=evidence)
+
+
+def training_range(policy: Retrain, until: datetime) -> tuple[datetime | None, datetime]:
+    """The event times to train on: the policy's window up to `until`, or everything before it."""
+    return (None if policy.window is None else until - policy.window), until
+
+
+def _hold(raised: Raised, why: str, evidence: dict[str, Any]) -> Choice:
+    return Choice(action="hold", trigger=raised.trigger, reason=f"{raised.reason}; {why}", evidence=evidence)
+
+
+def _raised(trigger: Trigger, situation: Situation) -> Raised | None:
+    if isinstance(trigger, Every):
+        return _by_schedule(trigger.interval, situation)
+    if isinstance(trigger, NewData):
+        return _by_data(trigger.rows, situation)
+    kind = _ALERT_KINDS[type(trigger)]
+    found = [alert for alert in situation.alerts if alert.kind == kind and alert.event_time is not None]
+    if not found:
+        return None
+    first = min(found, key=lambda alert: (alert.event_time or situation.now, alert.id))
+    return Raised(
+        trigger=kind,
+        since=first.event_time or situation.now,
+        reason=first.title,
+        evidence={"alerts": [alert.id for alert in found]},
+    )
+
+
+def _by_schedule(interval: timedelta, situation: Situation) -> Raised | None:
+    due = situation.last_training + interval
+    if situation.now < due:
+        return None
+    reason = f"{format_duration(interval)} have passed since the last training"
+    return Raised(trigger="schedule", since=due, reason=reason, evidence={"interval": format_duration(interval)})
+
+
+def _by_data(rows: int, situation: Situation) -> Raised | None:
+    if situation.labelled_rows < rows:
+        return None
+    reason = f"{rows} labelled rows have come since the last training"
+    # When the row that completed them came is not known, so new data never waits for a debounce.
+    return Raised(
+        trigger="data",
+        since=situation.last_training,
+        reason=reason,
+        evidence={"labelled_rows": situation.labelled_rows, "rows": rows},
+    )

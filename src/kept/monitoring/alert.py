@@ -1,0 +1,39 @@
+"""An alert: something that a person should know about an endpoint, with the evidence."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+import msgspec
+
+Kind = Literal["drift", "decay", "objective", "quality", "errors", "rejected", "failed", "rolled_back", "other"]
+Severity = Literal["info", "warning", "critical"]
+
+
+class Alert(msgspec.Struct, frozen=True, kw_only=True):
+    """An alert as it was raised."""
+
+    id: str
+    project: str
+    endpoint: str
+    kind: Kind
+    severity: Severity
+    title: str
+    """The condition, as a sentence; the same condition has the same title."""
+    evidence: dict[str, Any]
+    version_id: str | None
+    event_time: datetime | None
+    """The event time at which the condition was known to hold: the end of the window that showed it."""
+    at: datetime
+
+
+class Notice(msgspec.Struct, frozen=True, kw_only=True):
+    """An alert on its way to a receiver. It stays until the receiver has taken it."""
+
+    id: str
+    alert_id: str
+    target: str
+    attempts: int = 0
+    next_at: datetime | None
+    """When it is tried next; None once it is delivered."""
+    delivered_at: datetime | None = None
+    error: str | None = None

@@ -1,0 +1,52 @@
+"""Windows of event time: equal lengths one after the other, counted from midnight UTC."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+_MIDNIGHT = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Window(msgspec.Struct, frozen=True, kw_only=True, order=True):
+    """A stretch of event time: its start belongs to it, its end to the next one."""
+
+    start: datetime
+    end: datetime
+
+    @property
+    def middle(self) -> datetime:
+        """The moment half-way through."""
+        return self.start + (self.end - self.start) / 2
+
+
+def window_of(moment: datetime, length: timedelta) -> Window:
+    """The window that a moment lies in."""
+    start = moment - (moment - _MIDNIGHT) % length
+    return Window(start=start, end=start + length)
+
+
+def closed_windows(since: datetime, watermark: datetime, length: timedelta) -> Iterator[Window]:
+    """The windows that begin at or after a window's start and have ended by the watermark, oldest first.
+
+    Args:
+        since: the start of the first window to give.
+        watermark: the newest event time that has been seen.
+        length: the windows' length.
+    """
+    window = window_of(since, length)
+    if window.start < since:
+        window = Window(start=window.end, end=window.end + length)
+    while window.end <= watermark:
+        yield window
+        window = Window(start=window.end, end=window.end + length)
+
+
+def budget_in_windows(budget: timedelta, length: timedelta) -> float:
+    """The false-alarm budget as a number of windows: at most one false alarm in so many."""
+    return max(budget / length, 1.0)
+
+
+def maturity(label_delay: timedelta, length: timedelta) -> timedelta:
+    """How long after its end a window's labels are taken to be known: the declared delay, else one window."""
+    return label_delay or length
