@@ -1,0 +1,270 @@
+"""Packaging: export, prove, measure, write."""
+
+import math
+import shutil
+import tempfile
+import warnings
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
+import polars as pl
+import polars.selectors as cs
+
+from kept.core.clock import Clock, SystemClock
+from kept.core.digests import canonical_json
+from kept.core.errors import CheckFailed, Conflict, Damaged, Invalid
+from kept.packaging.answers import Answers, answering
+from kept.packaging.bundle import describe_files
+from kept.packaging.encoding import TableEncoder
+from kept.packaging.environment import bill_of_materials, this_environment
+from kept.packaging.exporters.registry import Exported, NotExportable, export
+from kept.packaging.frames import encode_frame
+from kept.packaging.limits import find_limits
+from kept.packaging.manifest import MANIFEST, Kind, Latency, Manifest, ParityReport, bundle_digest, encode_manifest
+from kept.packaging.measuring import measure_latency
+from kept.packaging.onnx_model import OnnxModel
+from kept.packaging.parity import check_parity
+from kept.packaging.probes import matrix_probes, table_probes
+from kept.packaging.runtime import SELF_TEST, Model, Runtime, SelfTest, load_runtime
+from kept.packaging.signature import Signature
+from kept.packaging.sklearn_model import (
+    SklearnModel,
+    as_table,
+    load_pickle,
+    load_skops,
+    save_pickle,
+    save_skops,
+    table_schema,
+)
+
+_MATERIALS = "sbom.cdx.json"
+_MODEL_FILES: dict[Kind, str] = {"onnx": "model.onnx", "skops": "model.skops", "pickle-trusted": "model.pkl"}
+_SELF_TEST_ROWS = 16
+_LATENCY_ROWS = 64
+_MOST_SAMPLE = 5000
+
+
+def package(
+    estimator: Any,
+    encoder: TableEncoder | None,
+    signature: Signature,
+    sample: pl.DataFrame,
+    folder: Path,
+    *,
+    allow_pickle: bool = False,
+    clock: Clock | None = None,
+) -> Manifest:
+    """Makes a bundle of a fitted estimator.
+
+    The estimator is exported to ONNX where there is an exact exporter, and the export is held against the
+    estimator. Where there is none, or the export does not hold, the estimator itself is packaged with skops.
+
+    Args:
+        estimator: a fitted scikit-learn style estimator.
+        encoder: how rows become the matrix it was trained on; None when it takes a table with named columns (polars).
+        signature: what it takes and answers.
+        sample: training rows with the signature's columns, at least one; a few hundred make a good check.
+        folder: where the bundle is to be; it must not exist, or be empty.
+        allow_pickle: whether a pickle may be made when no safe form is possible. Such a bundle loads only where its digest
+            is trusted.
+        clock: tells when it was made.
+
+    Raises:
+        Invalid: the parts do not fit each other, or the estimator cannot be written safely.
+        CheckFailed: no form of it answers like the estimator.
+        Conflict: the folder is taken.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise Conflict("the folder is not empty", where=str(folder), fix="Choose another, or remove it")
+    frame = _fit_together(estimator, encoder, signature, sample)
+    subject = _Subject(estimator, encoder, signature, frame, allow_pickle, (clock or SystemClock()).now())
+    kind, data, runtime = subject.choose()
+    rows = _plain_rows(subject.frame.head(_LATENCY_ROWS))
+    contents = {
+        _MODEL_FILES[kind]: data,
+        SELF_TEST: canonical_json(subject.self_test()),
+        _MATERIALS: canonical_json(bill_of_materials(runtime.manifest.environment, runtime.manifest.estimator)),
+    }
+    manifest = msgspec.structs.replace(
+        runtime.manifest,
+        files=describe_files(contents),
+        size_bytes=sum(map(len, contents.values())),
+        latency=measure_latency(runtime, rows),
+    )
+    _write(folder, contents, manifest)
+    return manifest
+
+
+class _Subject:
+    """One estimator on its way into a bundle."""
+
+    def __init__(
+        self,
+        estimator: Any,
+        encoder: TableEncoder | None,
+        signature: Signature,
+        frame: pl.DataFrame,
+        allow_pickle: bool,
+        created_at: datetime,
+    ) -> None:
+        self.frame = frame
+        self._estimator = estimator
+        self._encoder = encoder
+        self._signature = signature
+        self._allow_pickle = allow_pickle
+        self._created_at = created_at
+        self._original = _quiet(answering(estimator, signature))
+        self._environment = this_environment()
+        self._limits = find_limits(self._original, encode_frame(frame, encoder)) if encoder is not None else None
+
+    def choose(self) -> tuple[Kind, bytes, Runtime]:
+        """The best form that holds: ONNX, else skops, else (where allowed) a pickle."""
+        reason = "it takes a table with named columns"
+        if self._encoder is not None:
+            exported = export(self._estimator, frozenset(self._encoder.categorical))
+            if isinstance(exported, Exported):
+                try:
+                    runtime = self._prove("onnx", OnnxModel(exported.model, width=len(self._encoder.columns)), exported)
+                except Damaged as error:
+                    exported = NotExportable(str(error))
+                else:
+                    if runtime.manifest.parity.holds:
+                        return "onnx", exported.model, runtime
+                    exported = NotExportable(f"the export does not hold: {runtime.manifest.parity.reason}")
+            reason = exported.reason
+        kind, data, loaded = self._safe_form()
+        draft = self._draft(kind, reason)
+        runtime = self._prove(kind, SklearnModel(draft, loaded), None, reason)
+        if not runtime.manifest.parity.holds:
+            raise CheckFailed(
+                f"read back from its file the estimator answers otherwise: {runtime.manifest.parity.reason}",
+                where=type(self._estimator).__name__,
+                fix="Give it a fixed random_state, or build it from parts whose answers depend on their input only",
+            )
+        return kind, data, runtime
+
+    def self_test(self) -> SelfTest:
+        """Rows with what the original answers, for the machine that will load the bundle."""
+        # JSON has no infinities; NaN and null both stand for missing.
+        finite = pl.all_horizontal(pl.lit(value=True), *[~pl.col(name).is_infinite() for name in self._floats()])
+        frame = self.frame.filter(finite.fill_null(value=True)).head(_SELF_TEST_ROWS)
+        answers = self._ask_frame(frame).reshape(frame.height, -1)
+        return SelfTest(
+            rows=tuple(_plain_rows(frame)),
+            answers=tuple(tuple(value if math.isfinite(value) else None for value in row) for row in answers.tolist()),
+        )
+
+    def _floats(self) -> list[str]:
+        return [name for name, dtype in self.frame.schema.items() if dtype.is_float()]
+
+    def _safe_form(self) -> tuple[Kind, bytes, Any]:
+        try:
+            data = save_skops(self._estimator)
+        except Invalid:
+            if not self._allow_pickle:
+                raise
+            data = save_pickle(self._estimator)
+            return "pickle-trusted", data, load_pickle(data)
+        return "skops", data, load_skops(data)
+
+    def _prove(self, kind: Kind, model: Model, exported: Exported | None, reason: str = "") -> Runtime:
+        draft = self._draft(kind, reason)
+        runtime = Runtime(draft, "", model)
+        if self._encoder is not None:
+            groups = matrix_probes(encode_frame(self.frame, self._encoder), self._encoder, exported)
+            parity = check_parity(self._original, runtime.predict, groups)
+        else:
+            schema = table_schema(draft)
+            original = self._original
+            names = self._signature.names
+
+            def ask(rows: list[dict[str, Any]]) -> Answers:
+                return original(as_table({name: [row[name] for row in rows] for name in names}, schema))
+
+            parity = check_parity(ask, runtime.predict_rows, table_probes(_plain_rows(self.frame), self._signature))
+        return Runtime(msgspec.structs.replace(draft, parity=parity), "", model)
+
+    def _ask_frame(self, frame: pl.DataFrame) -> Answers:
+        return self._original(frame if self._encoder is None else encode_frame(frame, self._encoder))
+
+    def _draft(self, kind: Kind, reason: str) -> Manifest:
+        """The manifest without what is only known at the end."""
+        takes: Literal["matrix", "table"] = "table" if self._encoder is None else "matrix"
+        return Manifest(
+            signature=self._signature,
+            input=takes,
+            encoder=self._encoder,
+            dtypes={name: str(dtype.base_type()) for name, dtype in self.frame.schema.items()}
+            if takes == "table"
+            else {},
+            runtime=kind,
+            model=_MODEL_FILES[kind],
+            estimator=f"{type(self._estimator).__module__}.{type(self._estimator).__qualname__}",
+            files=describe_files({_MODEL_FILES[kind]: b""}),
+            limits=self._limits,
+            parity=ParityReport(holds=False, tolerance=0.0, groups=(), reason="not checked yet"),
+            not_exported=reason,
+            environment=self._environment,
+            latency=Latency(p50_ms=0.0, p99_ms=0.0, runs=0),
+            size_bytes=0,
+            created_at=self._created_at,
+        )
+
+
+def _fit_together(
+    estimator: Any, encoder: TableEncoder | None, signature: Signature, sample: pl.DataFrame
+) -> pl.DataFrame:
+    """The sample's rows and columns that are used, when the parts belong to one model."""
+    name = type(estimator).__name__
+    if lacking := [column for column in signature.names if column not in sample.columns]:
+        raise Invalid(f"the sample has no column {lacking[0]!r}", where=name, fix="Give rows with every input")
+    if sample.is_empty():
+        raise Invalid("the sample has no rows", where=name, fix="Give rows like the training rows")
+    known = tuple(getattr(estimator, "feature_names_in_", ()))
+    if encoder is not None and known and known != encoder.names:
+        fix = "Train it on the encoder's matrix, or package it without an encoder"
+        raise Invalid(f"it was trained on the columns {', '.join(map(str, known))}", where=name, fix=fix)
+    count = getattr(estimator, "n_features_in_", len(signature.names))
+    if encoder is not None and count != len(signature.names):
+        raise Invalid(f"it was trained on {count} columns, the signature has {len(signature.names)}", where=name)
+    frame = sample.select(signature.names)
+    decimals = [pl.col(column).cast(pl.Float64) for column, dtype in frame.schema.items() if dtype.is_decimal()]
+    frame = frame.with_columns(decimals)
+    if frame.height <= _MOST_SAMPLE:
+        return frame
+    return frame.gather_every(math.ceil(frame.height / _MOST_SAMPLE))
+
+
+def _quiet(ask: Callable[[Any], Answers]) -> Callable[[Any], Answers]:
+    """The same without warnings: a probe beyond all reason is not worth one."""
+
+    def answer(features: Any) -> Answers:
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            return ask(features)
+
+    return answer
+
+
+def _plain_rows(frame: pl.DataFrame) -> list[dict[str, Any]]:
+    """The rows as a request would bring them: NaN as null."""
+    return frame.with_columns(cs.float().fill_nan(None)).to_dicts()
+
+
+def _write(folder: Path, contents: dict[str, bytes], manifest: Manifest) -> None:
+    """Writes the bundle, loads it once as a server would, and only then gives it its name."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    fresh = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".new-"))
+    try:
+        for name, data in contents.items():
+            (fresh / name).write_bytes(data)
+        encoded = encode_manifest(manifest)
+        (fresh / MANIFEST).write_bytes(encoded)
+        load_runtime(fresh, trusted=frozenset({bundle_digest(encoded)}))
+        fresh.rename(folder)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)

@@ -1,0 +1,103 @@
+"""An ONNX graph in the making: float64 throughout, one input `features` of shape [rows, columns]."""
+
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
+
+INPUT = "features"
+OUTPUT = "answers"
+
+# Numbers that every ONNX Runtime since 1.19 reads; TreeEnsemble came with version 5 of the machine-learning operators.
+_OPERATORS = 20
+_ML_OPERATORS = 5
+_FORMAT = 10
+
+
+class Origin(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the columns of a tensor come from: column j is `input[:, columns[j]] * scale[j] + offset[j]`, roughly.
+
+    -1 stands for a column that is not such a multiple. It serves to find the inputs that fall on a tree's thresholds.
+    """
+
+    columns: NDArray[np.int64]
+    scale: NDArray[np.float64]
+    offset: NDArray[np.float64]
+
+    def pick(self, places: NDArray[np.int64]) -> "Origin":
+        """The origin of some of the columns."""
+        return Origin(columns=self.columns[places], scale=self.scale[places], offset=self.offset[places])
+
+    def scaled(self, scale: NDArray[np.float64] | float, offset: NDArray[np.float64] | float) -> "Origin":
+        """The origin of every column times a number plus a number."""
+        return Origin(columns=self.columns, scale=self.scale * scale, offset=self.offset * scale + offset)
+
+
+class Tensor(msgspec.Struct, frozen=True, kw_only=True):
+    """A float64 matrix in the graph."""
+
+    name: str
+    origin: Origin
+
+    @property
+    def width(self) -> int:
+        """How many columns it has."""
+        return len(self.origin.columns)
+
+
+class Graph:
+    """Collects nodes and constants, and what a check of the result needs to know.
+
+    Args:
+        width: the number of input columns.
+        coded: the input columns that hold category codes of an encoder, so nothing but whole numbers and NaN.
+    """
+
+    def __init__(self, width: int, coded: frozenset[int] = frozenset()) -> None:
+        self.coded = coded
+        self.splits: dict[int, list[NDArray[np.float64]]] = {}
+        self.member_columns: set[int] = set()
+        self._nodes: list[NodeProto] = []
+        self._constants: list[TensorProto] = []
+        identity = Origin(columns=np.arange(width), scale=np.ones(width), offset=np.zeros(width))
+        self.input = Tensor(name=INPUT, origin=identity)
+
+    def constant(self, values: Any, kind: type = np.float64) -> str:
+        """The name of a constant."""
+        name = f"constant_{len(self._constants)}"
+        self._constants.append(numpy_helper.from_array(np.asarray(values, dtype=kind), name))
+        return name
+
+    def node(self, operator: str, *inputs: str, domain: str = "", **attributes: Any) -> str:
+        """The name of an operator's result."""
+        name = f"{operator.lower()}_{len(self._nodes)}"
+        self._nodes.append(helper.make_node(operator, list(inputs), [name], name=name, domain=domain, **attributes))
+        return name
+
+    def note_splits(self, origin: Origin, columns: NDArray[np.int64], thresholds: NDArray[np.float64]) -> None:
+        """Remembers which values of which input columns decide the way in a tree."""
+        for place in np.unique(columns):
+            column = int(origin.columns[place])
+            if column >= 0 and origin.scale[place] != 0:
+                found = (thresholds[columns == place] - origin.offset[place]) / origin.scale[place]
+                self.splits.setdefault(column, []).append(found)
+
+    def finish(self, result: str, columns: int) -> bytes:
+        """The model as bytes, answering `answers` of shape [rows, columns]."""
+        self._nodes.append(helper.make_node("Identity", [result], [OUTPUT]))
+        graph = helper.make_graph(
+            self._nodes,
+            "model",
+            [helper.make_tensor_value_info(INPUT, TensorProto.DOUBLE, ["rows", self.input.width])],
+            [helper.make_tensor_value_info(OUTPUT, TensorProto.DOUBLE, ["rows", columns])],
+            self._constants,
+        )
+        model: ModelProto = helper.make_model(
+            graph,
+            ir_version=_FORMAT,
+            producer_name="kept",
+            opset_imports=[helper.make_opsetid("", _OPERATORS), helper.make_opsetid("ai.onnx.ml", _ML_OPERATORS)],
+        )
+        return bytes(model.SerializeToString())

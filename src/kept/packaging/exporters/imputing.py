@@ -1,0 +1,36 @@
+"""SimpleImputer, with its indicator columns."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from kept.core.errors import Invalid
+from kept.packaging.exporters.graph import Graph, Origin, Tensor
+from kept.packaging.exporters.selecting import join, select
+
+
+def export_simple_imputer(step: Any, graph: Graph, features: Tensor) -> Tensor:
+    """Fills NaN with the column's statistic, leaves out columns that were always missing, appends the indicators."""
+    if not (isinstance(step.missing_values, float) and math.isnan(step.missing_values)):
+        raise Invalid(f"its imputer takes {step.missing_values!r}, not NaN, for missing")
+    statistics = np.asarray(step.statistics_, dtype=np.float64)
+    empty = np.isnan(statistics)
+    if empty.any() and step.keep_empty_features:
+        raise Invalid("its imputer keeps columns that were always missing")
+    used = np.flatnonzero(~empty)
+    values = features if not empty.any() else select(graph, features, used)
+    unknown = graph.node("IsNaN", values.name)
+    filled = graph.node("Where", unknown, graph.constant(statistics[used]), values.name)
+    result = Tensor(name=filled, origin=values.origin)
+    if step.indicator_ is None or not len(step.indicator_.features_):
+        return result
+    watched = select(graph, features, np.asarray(step.indicator_.features_, dtype=np.int64))
+    flags = graph.node("Cast", graph.node("IsNaN", watched.name), to=_DOUBLE)
+    none = np.full(watched.width, -1)
+    indicators = Tensor(name=flags, origin=Origin(columns=none, scale=np.zeros(len(none)), offset=np.zeros(len(none))))
+    return join(graph, [result, indicators])
+
+
+# onnx.TensorProto.DOUBLE
+_DOUBLE = 11

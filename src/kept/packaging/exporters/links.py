@@ -1,0 +1,22 @@
+"""From raw scores to answers."""
+
+from typing import Any
+
+from kept.core.errors import Invalid
+from kept.packaging.exporters.graph import Graph
+
+
+def apply_link(link: Any, graph: Graph, raw: str) -> str:
+    """The inverse of a scikit-learn loss's link function, applied to scores of shape [rows, targets]."""
+    name = type(link).__name__
+    if name == "IdentityLink":
+        return raw
+    if name == "LogLink":
+        return graph.node("Exp", raw)
+    if name == "LogitLink":
+        return graph.node("Sigmoid", raw)
+    if name == "HalfLogitLink":
+        return graph.node("Sigmoid", graph.node("Mul", raw, graph.constant(2.0)))
+    if name == "MultinomialLogit":
+        return graph.node("Softmax", raw, axis=1)
+    raise Invalid(f"its link function {name} is not known")

@@ -1,0 +1,130 @@
+"""Which estimator is exported by what. Only exact classes: a subclass may answer differently."""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.ensemble import (
+    ExtraTreesClassifier,
+    ExtraTreesRegressor,
+    GradientBoostingClassifier,
+    GradientBoostingRegressor,
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import ElasticNet, Lasso, LinearRegression, LogisticRegression, Ridge
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor, ExtraTreeClassifier, ExtraTreeRegressor
+
+from kept.core.errors import Invalid
+from kept.packaging.exporters.graph import Graph, Tensor
+from kept.packaging.exporters.hist_boosting import export_hist_boosting
+from kept.packaging.exporters.imputing import export_simple_imputer
+from kept.packaging.exporters.linear import export_linear_regression, export_logistic_regression
+from kept.packaging.exporters.scaling import (
+    export_max_abs_scaler,
+    export_min_max_scaler,
+    export_robust_scaler,
+    export_standard_scaler,
+)
+from kept.packaging.exporters.trees import export_boosting, export_forest, export_tree
+
+PREDICTORS: dict[type, Callable[[Any, Graph, Tensor], str]] = {
+    HistGradientBoostingClassifier: export_hist_boosting,
+    HistGradientBoostingRegressor: export_hist_boosting,
+    RandomForestClassifier: export_forest,
+    RandomForestRegressor: export_forest,
+    ExtraTreesClassifier: export_forest,
+    ExtraTreesRegressor: export_forest,
+    DecisionTreeClassifier: export_tree,
+    DecisionTreeRegressor: export_tree,
+    ExtraTreeClassifier: export_tree,
+    ExtraTreeRegressor: export_tree,
+    GradientBoostingClassifier: export_boosting,
+    GradientBoostingRegressor: export_boosting,
+    LogisticRegression: export_logistic_regression,
+    LinearRegression: export_linear_regression,
+    Ridge: export_linear_regression,
+    Lasso: export_linear_regression,
+    ElasticNet: export_linear_regression,
+}
+
+TRANSFORMERS: dict[type, Callable[[Any, Graph, Tensor], Tensor]] = {
+    StandardScaler: export_standard_scaler,
+    MinMaxScaler: export_min_max_scaler,
+    MaxAbsScaler: export_max_abs_scaler,
+    RobustScaler: export_robust_scaler,
+    SimpleImputer: export_simple_imputer,
+}
+
+
+class Exported(msgspec.Struct, frozen=True, kw_only=True):
+    """An ONNX model, and what a check of it should try.
+
+    Args:
+        model: the model's bytes. Input `features`: float64 [rows, columns]. Output `answers`: float64 [rows, k], where k
+            is 1 for the probability of the second of two classes and for a value, else the number of classes.
+        splits: for each input column the values that decide the way in a tree (to rounding, behind a scaler).
+        member_columns: the input columns whose values are looked up in sets.
+    """
+
+    model: bytes
+    splits: dict[int, NDArray[np.float64]]
+    member_columns: frozenset[int]
+
+
+class NotExportable(msgspec.Struct, frozen=True):
+    """There is no exact export, and why."""
+
+    reason: str
+
+
+def export(estimator: Any, coded: frozenset[int] = frozenset()) -> Exported | NotExportable:
+    """A fitted estimator as an ONNX model that computes the same numbers in float64.
+
+    Args:
+        estimator: the fitted estimator, or a Pipeline of exportable transformers and an estimator.
+        coded: the input columns that hold an encoder's category codes (whole numbers and NaN, nothing else).
+    """
+    try:
+        graph = Graph(int(estimator.n_features_in_), coded)
+        *steps, last = _steps(estimator)
+        features = graph.input
+        for step in steps:
+            features = _find(TRANSFORMERS, step)(step, graph, features)
+        answers = _find(PREDICTORS, last)(last, graph, features)
+        columns = len(last.classes_) if hasattr(last, "classes_") and len(last.classes_) > 2 else 1
+        model = graph.finish(answers, columns)
+    except Invalid as refusal:
+        return NotExportable(f"{_name(estimator)} cannot be exported exactly: {refusal.what}")
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        # The exporters read scikit-learn's private attributes, which another release may have changed.
+        return NotExportable(f"{_name(estimator)} does not look as expected: {type(error).__name__}: {error}")
+    splits = {column: np.unique(np.concatenate(parts)) for column, parts in graph.splits.items()}
+    return Exported(model=model, splits=splits, member_columns=frozenset(graph.member_columns))
+
+
+def _steps(estimator: Any) -> list[Any]:
+    if type(estimator) is not Pipeline:
+        return [estimator]
+    found: list[Any] = []
+    for _, step in estimator.steps:
+        if step is not None and step != "passthrough":
+            found += _steps(step)
+    return found
+
+
+def _find(registry: dict[type, Callable[..., Any]], step: Any) -> Callable[..., Any]:
+    if type(step) not in registry:
+        raise Invalid(f"there is no exact exporter for {_name(step)}")
+    return registry[type(step)]
+
+
+def _name(estimator: Any) -> str:
+    return type(estimator).__name__

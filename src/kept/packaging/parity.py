@@ -1,0 +1,76 @@
+"""Holds a packaged model against the original estimator: a wrong export is refused, never served."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kept.core.errors import Invalid
+from kept.packaging.answers import Answers
+from kept.packaging.manifest import ParityGroup, ParityReport
+
+TOLERANCE = 1e-9
+DATA_GROUP = "training rows"
+
+Features = Any  # a matrix or a list of rows: whatever is cut with [a:b]
+
+
+def check_parity(
+    original: Callable[[Features], Answers],
+    packaged: Callable[[Features], Answers],
+    groups: Mapping[str, Sequence[Any] | NDArray[Any]],
+    *,
+    tolerance: float = TOLERANCE,
+) -> ParityReport:
+    """Asks both for every row and compares.
+
+    What holds: where both answer, they differ by at most `tolerance` (relative for values beyond 1), and are
+    both not a number or the same infinity otherwise; what the original refuses, the packaged model refuses;
+    and it answers for every row of the group `training rows`. It may refuse more in the other groups.
+    """
+    results, reasons = [], []
+    for name, rows in groups.items():
+        expected, answered = _ask(original, rows)
+        found, given = _ask(packaged, rows)
+        difference = _difference(expected, found, answered & given)
+        if difference is None or difference > tolerance:
+            size = "a number against none" if difference is None else f"{difference:.3g}"
+            reasons.append(f"{name}: the answers differ by {size}")
+        if (given & ~answered).any():
+            reasons.append(f"{name}: it answers {int((given & ~answered).sum())} rows that the original refuses")
+        if name == DATA_GROUP and (answered & ~given).any():
+            reasons.append(f"{name}: it refuses {int((answered & ~given).sum())} rows that the original answers")
+        results.append(ParityGroup(name=name, rows=len(rows), largest_difference=difference))
+    return ParityReport(holds=not reasons, tolerance=tolerance, groups=tuple(results), reason="; ".join(reasons))
+
+
+def _ask(model: Callable[[Features], Answers], rows: Any) -> tuple[Answers, NDArray[np.bool_]]:
+    """The answers, and which rows have one. Refused rows are found by halving."""
+    count = len(rows)
+    try:
+        answers = model(rows) if count else np.zeros(0)
+    except (ValueError, TypeError, OverflowError, FloatingPointError, Invalid):
+        if count == 1:
+            return np.full((1, 1), np.nan), np.zeros(1, dtype=bool)
+        half = count // 2
+        first, first_given = _ask(model, rows[:half])
+        second, second_given = _ask(model, rows[half:])
+        width = max(first.shape[1], second.shape[1])
+        parts = [np.broadcast_to(part, (len(part), width)) if part.shape[1] == 1 else part for part in (first, second)]
+        return np.vstack(parts), np.concatenate([first_given, second_given])
+    return answers.reshape(count, -1), np.ones(count, dtype=bool)
+
+
+def _difference(expected: Answers, found: Answers, rows: NDArray[np.bool_]) -> float | None:
+    """The largest difference in the rows, None when one has a number and the other has not."""
+    if not rows.any():
+        return 0.0
+    if expected.shape != found.shape:
+        return None
+    left, right = expected[rows], found[rows]
+    same = (left == right) | (np.isnan(left) & np.isnan(right))
+    if not np.isfinite(left[~same]).all() or not np.isfinite(right[~same]).all():
+        return None
+    apart = np.abs(left[~same] - right[~same]) / np.maximum(1.0, np.abs(left[~same]))
+    return float(apart.max(initial=0.0))

@@ -1,0 +1,193 @@
+"""Models that scikit-learn itself runs: skops files, and pickles of trusted bundles. Loaded by name, when a bundle needs it."""
+
+import pickle
+import warnings
+from io import BytesIO
+from typing import Any
+from zipfile import BadZipFile, ZipFile
+
+import numpy as np
+import polars as pl
+import skops.io
+from numpy.typing import NDArray
+from skops.io.exceptions import UnsupportedTypeException, UntrustedTypesFoundException
+from threadpoolctl import ThreadpoolController
+
+from kept.core.errors import Damaged, Forbidden, Invalid
+from kept.packaging.answers import answering
+from kept.packaging.manifest import Manifest
+
+# Parts of fitted scikit-learn estimators that skops does not list itself. All of them hold data only; functools.partial
+# is loaded with a function that must be trusted as well, and check_array is the one that histogram boosting keeps.
+TRUSTED_TYPES = (
+    "functools.partial",
+    "numpy.dtype",
+    "sklearn.calibration._CalibratedClassifier",
+    "sklearn.calibration._SigmoidCalibration",
+    "sklearn.calibration._TemperatureScaling",
+    "sklearn.compose._column_transformer._RemainderColsList",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
+    "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
+    "sklearn.tree._tree.Tree",
+    "sklearn.utils._bunch.Bunch",
+    "sklearn.utils.validation.check_array",
+)
+
+# A zip can say that it unpacks to anything; a model of this size would not be served by one process anyway.
+_LARGEST_UNPACKED = 8 * 1024**3
+
+
+class SklearnModel:
+    """An estimator behind the same face as an ONNX model."""
+
+    def __init__(self, manifest: Manifest, estimator: Any) -> None:
+        _one_thread(estimator)
+        self._threads = ThreadpoolController().select(user_api="openmp")
+        self._answer = answering(estimator, manifest.signature)
+        self._schema = table_schema(manifest) if manifest.input == "table" else None
+
+    def run(self, features: NDArray[np.float64] | dict[str, list[Any]]) -> NDArray[np.float64]:
+        """Answers for a matrix, or for columns by name when the estimator takes a table. `Invalid` when it refuses them."""
+        if self._schema is not None:
+            features = as_table(features, self._schema)  # type: ignore[arg-type, assignment]  # the manifest decides which
+        try:
+            # scikit-learn would start a thread per core for one row, and wait for them.
+            with self._threads.limit(limits=1), np.errstate(all="ignore"):
+                return self._answer(features)
+        except (ValueError, TypeError) as error:
+            raise Invalid(
+                f"the model refuses this: {error}", where="features", fix="Send what it was trained with"
+            ) from error
+
+
+def load_model(manifest: Manifest, data: bytes, *, may_run_code: bool) -> SklearnModel:
+    """The model of a bundle.
+
+    Raises:
+        Forbidden: it holds a type that is not known to be safe, or is a pickle and may not run code.
+        Damaged: it is not a model.
+    """
+    if manifest.runtime == "pickle-trusted":
+        if not may_run_code:
+            raise Forbidden(
+                "a pickle can run any code when it is loaded", where=manifest.model, fix="Trust its bundle's digest"
+            )
+        return SklearnModel(manifest, load_pickle(data))
+    return SklearnModel(manifest, load_skops(data))
+
+
+def load_skops(data: bytes) -> Any:
+    """The estimator in a skops file, if it holds nothing but data and known types."""
+    try:
+        with ZipFile(BytesIO(data)) as archive:
+            if sum(entry.file_size for entry in archive.infolist()) > _LARGEST_UNPACKED:
+                raise Damaged("the file unpacks to more than 8 GiB", where="skops file")
+        with warnings.catch_warnings():
+            # Another release of scikit-learn is caught by the bundle's self-test, which looks at answers.
+            warnings.simplefilter("ignore")
+            return skops.io.loads(data, trusted=list(TRUSTED_TYPES))
+    except UntrustedTypesFoundException as error:
+        raise Forbidden(f"the file holds types that are not known to be safe: {error}", where="skops file") from error
+    except (BadZipFile, KeyError, ValueError, TypeError, AttributeError, ImportError, RecursionError, OSError) as error:
+        raise Damaged(
+            f"this is not a skops file: {error}", where="skops file", fix="Package the model again"
+        ) from error
+
+
+def save_skops(estimator: Any) -> bytes:
+    """A fitted estimator as a skops file. `Invalid` when it holds something that could not be loaded again safely."""
+    fix = "Package it with allow_pickle=True and have its digest trusted, or build it from scikit-learn's own parts"
+    try:
+        data: bytes = skops.io.dumps(estimator)
+        unknown = set(skops.io.get_untrusted_types(data=data)) - set(TRUSTED_TYPES)
+    except (UnsupportedTypeException, TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise Invalid(
+            f"it cannot be written as a safe file: {error}", where=type(estimator).__name__, fix=fix
+        ) from error
+    if unknown:
+        raise Invalid(
+            f"it holds {', '.join(sorted(unknown))}, not known to be safe", where=type(estimator).__name__, fix=fix
+        )
+    return data
+
+
+def load_pickle(data: bytes) -> Any:
+    """The object in a pickle. This runs whatever code the pickle holds: the caller has decided that it may."""
+    try:
+        return pickle.loads(data)  # noqa: S301 - the bundle's digest is trusted
+    except Exception as error:
+        # Loading runs foreign code, which can raise anything.
+        raise Damaged(f"the pickle cannot be loaded: {type(error).__name__}: {error}", where="pickle") from error
+
+
+def save_pickle(estimator: Any) -> bytes:
+    """A fitted estimator as a pickle."""
+    try:
+        return pickle.dumps(estimator, protocol=5)
+    except (pickle.PicklingError, TypeError, AttributeError, RecursionError) as error:
+        raise Invalid(
+            f"it cannot be pickled: {error}", where=type(estimator).__name__, fix="Define its parts in a module"
+        ) from error
+
+
+def table_schema(manifest: Manifest) -> dict[str, pl.DataType]:
+    """The polars types of the table that the estimator takes."""
+    schema: dict[str, pl.DataType] = {}
+    for field in manifest.signature.inputs:
+        name = manifest.dtypes.get(field.name, "String")
+        if name == "Enum":
+            schema[field.name] = pl.Enum([str(category) for category in field.categories])
+        elif name in TABLE_TYPES:
+            schema[field.name] = TABLE_TYPES[name]
+        else:
+            raise Damaged(f"the column {field.name!r} has the unknown type {name!r}", where="manifest")
+    return schema
+
+
+TABLE_TYPES: dict[str, Any] = {
+    kind.__name__: kind()
+    for kind in (
+        pl.Float64,
+        pl.Float32,
+        pl.Int64,
+        pl.Int32,
+        pl.Int16,
+        pl.Int8,
+        pl.UInt64,
+        pl.UInt32,
+        pl.UInt16,
+        pl.UInt8,
+        pl.Boolean,
+        pl.String,
+        pl.Categorical,
+    )
+}
+
+
+def as_table(columns: dict[str, list[Any]], schema: dict[str, pl.DataType]) -> pl.DataFrame:
+    """The data frame that an estimator was trained on, from values that fit the signature.
+
+    A category that an Enum does not know becomes null.
+    """
+    series = []
+    for name, dtype in schema.items():
+        values = columns[name]
+        try:
+            if dtype.is_numeric():
+                column = pl.Series(name, values, dtype=pl.Float64 if dtype.is_float() else pl.Int64, strict=False)
+            else:
+                column = pl.Series(name, values, dtype=pl.Boolean if dtype == pl.Boolean else pl.String)
+            series.append(column.cast(dtype, strict=not isinstance(dtype, pl.Enum)))
+        except (pl.exceptions.PolarsError, OverflowError, TypeError) as error:
+            fix = "Send what the model was trained with"
+            raise Invalid(f"the values do not fit {dtype}", where=f"column {name!r}", fix=fix) from error
+    return pl.DataFrame(series)
+
+
+def _one_thread(estimator: Any) -> None:
+    """Serving parallelises over processes; an estimator that starts threads for one row only waits for them."""
+    if hasattr(estimator, "get_params"):
+        jobs = {name: 1 for name in estimator.get_params(deep=True) if name == "n_jobs" or name.endswith("__n_jobs")}
+        if jobs:
+            estimator.set_params(**jobs)
