@@ -1,0 +1,25 @@
+"""A decision of the loop: what it did or left, why, and on what evidence."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+import msgspec
+
+from kept.loop.triggers import TriggerName
+
+Kind = Literal["retrain", "hold", "release", "reject", "promote", "advance", "roll_back"]
+
+
+class Decision(msgspec.Struct, frozen=True, kw_only=True):
+    """One decision. `retrain` starts a run; `release` and `reject` say what became of it."""
+
+    id: str
+    project: str
+    kind: Kind
+    trigger: TriggerName
+    """What set off the training that this decision belongs to."""
+    reason: str
+    evidence: dict[str, Any]
+    run_id: str | None = None
+    event_time: datetime | None = None
+    at: datetime

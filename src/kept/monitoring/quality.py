@@ -1,0 +1,134 @@
+"""Rules that need no statistics: a window that is empty or thin, missing and unknown values, wild values, failures."""
+
+from collections.abc import Iterable, Sequence
+from statistics import median
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
+import polars as pl
+
+from kept.measures.drift.categories import category_name
+
+Rule = Literal["volume", "missing", "unseen", "range", "errors"]
+
+# A window is thin below this share of the usual number of rows, known from so many windows.
+THIN = 0.2
+_USUAL_FROM = 5
+# By how much the missing share may rise, and which share of rows may hold unseen categories or wild values.
+MISSING_RISE = 0.1
+STRANGE_SHARE = 0.01
+_FEWEST_STRANGE = 5
+# A value is wild when it lies beyond the reference's range by more than this many times its width.
+WILD = 1.0
+_SHOWN = 10
+
+
+class Expected(msgspec.Struct, frozen=True, kw_only=True):
+    """What the reference knows of a column."""
+
+    column: str
+    missing_share: float
+    low: float | None = None
+    high: float | None = None
+    categories: frozenset[str] | None = None
+    """Every value that was seen; None for numbers, and where there were too many to remember."""
+
+
+class Breach(msgspec.Struct, frozen=True, kw_only=True):
+    """A rule that a window breaks."""
+
+    rule: Rule
+    column: str = ""
+    message: str
+    """A sentence without its numbers, the same as long as the condition lasts."""
+    evidence: dict[str, Any]
+
+    @property
+    def metric(self) -> str:
+        """The name its number is stored under."""
+        return f"{self.rule}_share" if self.column else self.rule
+
+
+def check_volume(rows: int, earlier: Sequence[int]) -> Breach | None:
+    """Whether a window is empty, or thin against the windows before it."""
+    usual = median(earlier) if len(earlier) >= _USUAL_FROM else 0
+    if rows and rows >= THIN * usual:
+        return None
+    what = "there are far fewer predictions than usual" if rows else "there are no predictions"
+    return Breach(rule="volume", message=what, evidence={"rows": rows, "usual_rows": usual})
+
+
+def check_errors(rows: int, errors: int, limit: float) -> Breach | None:
+    """Whether more requests failed than may."""
+    share = errors / (rows + errors) if errors else 0.0
+    if errors < _FEWEST_STRANGE or share <= limit:
+        return None
+    evidence = {"errors": errors, "requests": rows + errors, "error_rate": share, "limit": limit}
+    return Breach(rule="errors", message="more requests fail than may", evidence=evidence)
+
+
+def check_columns(frame: pl.DataFrame, expected: Iterable[Expected]) -> list[Breach]:
+    """The rules that columns of a window break. A column that is not there counts as missing throughout."""
+    found: list[Breach] = []
+    for one in expected:
+        if frame.height < _FEWEST_STRANGE:
+            continue
+        values = frame[one.column] if one.column in frame.columns else pl.Series(one.column, [None] * frame.height)
+        if values.dtype.is_float():
+            values = values.fill_nan(None)
+        found += [
+            breach
+            for breach in (_missing(values, one), _unseen(values, one), _wild(values, one))
+            if breach is not None
+        ]
+    return found
+
+
+def _missing(values: pl.Series, expected: Expected) -> Breach | None:
+    share = values.null_count() / values.len()
+    if share <= expected.missing_share + MISSING_RISE:
+        return None
+    evidence = {"missing_share": share, "missing_share_of_reference": expected.missing_share}
+    message = f"{expected.column} is missing far more often"
+    return Breach(rule="missing", column=expected.column, message=message, evidence=evidence)
+
+
+def _unseen(values: pl.Series, expected: Expected) -> Breach | None:
+    if expected.categories is None:
+        return None
+    counts = values.drop_nulls().value_counts()
+    strange = {
+        name: rows
+        for value, rows in counts.iter_rows()
+        if (name := category_name(value)) is not None and name not in expected.categories
+    }
+    if not _many(rows := sum(strange.values()), values.len()):
+        return None
+    most = sorted(strange, key=lambda name: (-strange[name], name))[:_SHOWN]
+    evidence = {"values": {name: strange[name] for name in most}, "rows": rows, "share": rows / values.len()}
+    message = f"{expected.column} has values that were never seen"
+    return Breach(rule="unseen", column=expected.column, message=message, evidence=evidence)
+
+
+def _wild(values: pl.Series, expected: Expected) -> Breach | None:
+    if expected.low is None or expected.high is None or not values.dtype.is_numeric():
+        return None
+    room = WILD * (expected.high - expected.low)
+    numbers = values.drop_nulls().to_numpy().astype(np.float64)
+    beyond = (numbers < expected.low - room) | (numbers > expected.high + room)
+    rows = int(beyond.sum())
+    if not room or not _many(rows, values.len()):
+        return None
+    evidence = {
+        "rows": rows,
+        "share": rows / values.len(),
+        "seen": [float(numbers.min()), float(numbers.max())],
+        "range_of_reference": [expected.low, expected.high],
+    }
+    message = f"{expected.column} has values far outside the range that was seen"
+    return Breach(rule="range", column=expected.column, message=message, evidence=evidence)
+
+
+def _many(rows: int, of: int) -> bool:
+    return rows >= _FEWEST_STRANGE and rows >= STRANGE_SHARE * of

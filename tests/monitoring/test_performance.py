@@ -1,0 +1,102 @@
+from datetime import timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+
+from kept.measures.arrays import decode, encode
+from kept.measures.betting import LabelDetector
+from kept.monitoring.decay import LossReference, begin, feed
+from kept.monitoring.outcomes import Outcomes, encode_known, loss_between_0_and_1
+from kept.monitoring.performance import failed_objectives, measure_window
+from kept.plan.objective import at_least, at_most
+
+OBJECTIVES = [at_least("roc_auc", 0.65), at_least("roc_auc", 0.6, by="origin"), at_most("latency_p99_ms", 20)]
+
+
+def outcomes(rows: int, strength: float, seed: int = 1) -> Outcomes:
+    random = np.random.default_rng(seed)
+    scores = random.uniform(0.05, 0.95, rows)
+    labels = (random.uniform(size=rows) < 0.5 + strength * (scores - 0.5)).astype(np.float64)
+    frame = pl.DataFrame({"origin": np.resize(["EWR", "JFK"], rows)})
+    return Outcomes(frame=frame, labels=labels, scores=scores)
+
+
+def test_objectives_are_measured_overall_and_by_slice() -> None:
+    found = measure_window("binary", OBJECTIVES, outcomes(1000, 1.0), 1250)
+    by_name = {(one.metric, one.slice): one for one in found}
+    assert by_name["coverage", ""].value == 0.8
+    whole = by_name["roc_auc", ""]
+    assert whole.holds is True
+    assert whole.low is not None
+    assert whole.value is not None
+    assert whole.high is not None
+    assert whole.low < whole.value < whole.high
+    assert by_name["roc_auc", "origin=JFK"].holds is True
+    assert by_name["log_loss", ""].holds is None
+    assert set(failed_objectives(OBJECTIVES, found).values()) == {False}
+
+
+def test_a_useless_model_fails_by_name() -> None:
+    failed = failed_objectives(OBJECTIVES, measure_window("binary", OBJECTIVES, outcomes(1000, 0.0), 1000))
+    assert failed == {
+        "roc_auc at least 0.65": True,
+        "roc_auc at least 0.6 by origin (origin=EWR)": True,
+        "roc_auc at least 0.6 by origin (origin=JFK)": True,
+    }
+
+
+def test_few_rows_are_shown_and_not_judged() -> None:
+    found = measure_window("binary", OBJECTIVES, outcomes(20, 0.0), 20)
+    assert all(one.holds is None for one in found)
+    assert failed_objectives(OBJECTIVES, found) == {}
+    assert [one.metric for one in measure_window("binary", OBJECTIVES, outcomes(0, 0.0), 20)] == ["coverage"]
+
+
+def test_labels_fit_their_class_in_any_form_they_are_sent() -> None:
+    sent = pl.Series("label", ["1", "0", "true", "maybe"])
+    assert np.array_equal(encode_known(sent, (0, 1)), [1, 0, 1, np.nan], equal_nan=True)
+    assert list(encode_known(pl.Series([True, False]), (False, True))) == [1, 0]
+    assert list(encode_known(pl.Series([1.0, 0.0]), (False, True))) == [1, 0]
+    assert list(encode_known(pl.Series(["b", "a"]), ("a", "b", "c"))) == [1, 0]
+    assert list(encode_known(pl.Series(["2.5", "3"]), ())) == [2.5, 3.0]
+
+
+def test_losses_lie_between_0_and_1() -> None:
+    numbers = Outcomes(frame=pl.DataFrame(), labels=np.array([1.0, 5.0]), scores=np.array([1.5, 50.0]))
+    assert list(loss_between_0_and_1("regression", numbers, 10.0)) == [0.05, 1.0]
+    classes = Outcomes(frame=pl.DataFrame(), labels=np.array([2.0]), scores=np.array([[0.0, 1.0, 0.0]]))
+    assert list(loss_between_0_and_1("multiclass", classes, None)) == [1.0]
+
+
+def windows(error: float, days: int, seed: int) -> list[np.ndarray]:
+    random = np.random.default_rng(seed)
+    return [(random.uniform(size=200) < error).astype(np.float64) for _ in range(days)]
+
+
+def test_decay_is_found_and_peace_is_kept() -> None:
+    reference = LossReference(mean=0.10, error=0.004)
+    for error, expected in ((0.10, 0), (0.16, 1)):
+        detector = begin(reference, 0.0, labels_per_window=200, windows=90)
+        alarms = 0
+        for losses in windows(error, 40, seed=3):
+            detector, found = feed(detector, reference, losses)
+            alarms = max(alarms, int(found.finding.alarm))
+        assert alarms == expected
+
+
+def test_the_budget_is_a_sentence_and_a_number_of_labels() -> None:
+    reference = LossReference(mean=0.10, error=0.004)
+    _, found = feed(begin(reference, 0.01, 200, 90), reference, np.zeros(10))
+    evidence = found.evidence(timedelta(days=90))
+    assert evidence["budget"] == "at most one false alarm in 90d, which is 18,000 labels at the rate they come"
+    assert evidence["level"] == pytest.approx(0.118)
+
+
+def test_a_restarted_detector_goes_on_exactly() -> None:
+    reference = LossReference(mean=0.10, error=0.004)
+    straight = broken = begin(reference, 0.0, 200, 90)
+    for losses in windows(0.12, 10, seed=4):
+        straight, one = feed(straight, reference, losses)
+        broken, other = feed(decode(encode(broken), LabelDetector), reference, losses)
+        assert one.finding == other.finding
