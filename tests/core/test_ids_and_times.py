@@ -1,0 +1,55 @@
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kept.core.clock import as_utc, format_time, parse_time
+from kept.core.digests import digest_bytes, digest_json, verify
+from kept.core.durations import duration, format_duration
+from kept.core.errors import Damaged, Invalid
+from kept.core.ids import new_id
+
+
+def test_ids_strictly_increase_and_are_uuid7() -> None:
+    ids = [new_id() for _ in range(10_000)]
+    assert ids == sorted(set(ids))
+    assert all(len(one) == 36 and one[14] == "7" and one[19] in "89ab" for one in ids)
+
+
+def test_a_time_without_zone_is_refused_with_what_to_write() -> None:
+    with pytest.raises(Invalid, match=r"requests\[3\]: the time 2013-04-01T12:00:00 has no zone\. Give it one"):
+        as_utc(datetime(2013, 4, 1, 12), where="requests[3]")
+
+
+def test_zones_become_utc() -> None:
+    local = datetime(2013, 4, 1, 8, tzinfo=timezone(timedelta(hours=-4)))
+    assert as_utc(local, where="x") == datetime(2013, 4, 1, 12, tzinfo=UTC)
+
+
+@given(st.datetimes(min_value=datetime(1900, 1, 1), timezones=st.just(UTC)))
+def test_times_come_back_as_written(moment: datetime) -> None:
+    assert parse_time(format_time(moment), where="x") == moment
+
+
+@given(st.integers(1, 10_000), st.sampled_from("smhdw"))
+def test_durations_come_back_as_written(number: int, unit: str) -> None:
+    length = duration(f"{number}{unit}")
+    assert duration(format_duration(length)) == length
+
+
+@pytest.mark.parametrize("text", ["", "5", "5y", "-1d", "h", "1 day"])
+def test_a_wrong_duration_says_how_to_write_one(text: str) -> None:
+    with pytest.raises(Invalid, match="Write it like 30m, 2h, 7d or 4w"):
+        duration(text)
+
+
+def test_digest_of_equal_values_is_equal_whatever_the_order_of_keys() -> None:
+    assert digest_json({"a": 1, "b": [2, 3]}) == digest_json({"b": [2, 3], "a": 1})
+
+
+def test_changed_bytes_are_found() -> None:
+    digest = digest_bytes(b"model")
+    assert verify(b"model", digest, where="x") == b"model"
+    with pytest.raises(Damaged):
+        verify(b"Model", digest, where="x")

@@ -1,0 +1,114 @@
+from typing import Any
+
+import msgspec
+import pytest
+
+from kept.core.errors import Conflict, Damaged, Forbidden, Invalid
+from kept.core.ids import new_id
+from kept.governance.actor import Actor, Permission
+from kept.governance.approvals import Approval
+from kept.governance.journal import ListAudit, VerifyAudit, list_audit, verify_audit
+from kept.governance.operation import Audit, operation
+from kept.governance.records import approvals_of, insert_approval
+from kept.governance.workspace import Workspace
+from kept.store.schema import audit, audit_counts
+
+
+class Sign(msgspec.Struct, frozen=True, kw_only=True):
+    subject: str
+    fail: bool = False
+    reason: str = "because"
+
+
+def _sign(workspace: Workspace, actor: Actor, request: Sign) -> int:
+    """Signs."""
+    with workspace.database.writing() as connection:
+        at = workspace.clock.now()
+        approval = Approval(id=new_id(), kind="approval", subject=request.subject, actor=actor.name, reason="", at=at)
+        insert_approval(connection, approval)
+    if request.fail:
+        raise Conflict("it is signed", fix="Sign another")
+    return 7
+
+
+sign = operation("test.sign", needs=Permission.RELEASE, on="subject")(_sign)
+count = operation("test.count", needs=Permission.VIEW, on="subject", audit=Audit.COUNTED)(_sign)
+
+
+def log(workspace: Workspace, me: Actor) -> list[Any]:
+    return [(e.action, e.subject, e.outcome, e.actor) for e in list_audit(workspace, me, ListAudit())]
+
+
+def test_what_is_done_and_the_entry_that_tells_of_it_are_one(workspace: Workspace, me: Actor) -> None:
+    assert sign(workspace, me, Sign(subject="v1")) == 7
+    assert log(workspace, me) == [("test.sign", "v1", "done", "ada")]
+    entry = list_audit(workspace, me, ListAudit())[0]
+    assert entry.details == {"request": {"subject": "v1", "fail": False, "reason": "because"}}
+
+
+def test_what_fails_leaves_its_entry_and_nothing_else(workspace: Workspace, me: Actor) -> None:
+    with pytest.raises(Conflict):
+        sign(workspace, me, Sign(subject="v1", fail=True))
+    assert log(workspace, me) == [("test.sign", "v1", "failed", "ada")]
+    with workspace.database.reading() as connection:
+        assert approvals_of(connection, "v1") == []
+
+
+def test_a_refusal_is_recorded(workspace: Workspace, me: Actor) -> None:
+    nobody = Actor(name="eve", origin="api", permissions=frozenset({Permission.VIEW}))
+    with pytest.raises(Forbidden, match="eve may not do test.sign"):
+        sign(workspace, nobody, Sign(subject="v1"))
+    assert log(workspace, me) == [("test.sign", "v1", "refused", "eve")]
+
+
+def test_counted_actions_are_counted_and_leave_no_entry(workspace: Workspace, me: Actor) -> None:
+    for _ in range(2):
+        count(workspace, me, Sign(subject="v1"))
+    assert log(workspace, me) == []
+    with workspace.database.reading() as connection:
+        assert connection.execute(audit_counts.select()).mappings().one()["count"] == 2
+
+
+def filled(workspace: Workspace, me: Actor) -> None:
+    for number in range(5):
+        with pytest.raises(Conflict):
+            sign(workspace, me, Sign(subject=f"v{number}", fail=True))
+
+
+def test_a_whole_chain_is_verified(workspace: Workspace, me: Actor) -> None:
+    filled(workspace, me)
+    assert verify_audit(workspace, me, VerifyAudit()).entries == 5
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        audit.update().where(audit.c.sequence == 3).values(actor="eve"),
+        audit.update().where(audit.c.sequence == 3).values(details={"request": {}}),
+        audit.delete().where(audit.c.sequence == 3),
+        audit.delete().where(audit.c.sequence == 1),
+    ],
+)
+def test_an_edit_of_the_log_is_found(workspace: Workspace, me: Actor, change: Any) -> None:
+    filled(workspace, me)
+    with workspace.database.writing() as connection:
+        connection.execute(change)
+    with pytest.raises(Damaged, match="audit entry"):
+        verify_audit(workspace, me, VerifyAudit())
+
+
+def test_swapped_entries_are_found(workspace: Workspace, me: Actor) -> None:
+    filled(workspace, me)
+    with workspace.database.writing() as connection:
+        for old, new in ((2, 99), (3, 2), (99, 3)):
+            connection.execute(audit.update().where(audit.c.sequence == old).values(sequence=new))
+    with pytest.raises(Damaged):
+        verify_audit(workspace, me, VerifyAudit())
+
+
+def test_an_operation_must_say_what_it_does() -> None:
+    def silent(workspace: Workspace, actor: Actor, request: Sign) -> int:
+        return 0
+
+    with pytest.raises(Invalid, match="Write its docstring"):
+        operation("test.silent", needs=Permission.VIEW)(silent)

@@ -1,0 +1,93 @@
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from kept.core.errors import Invalid, NotFound
+from kept.store.tables import DeltaTables
+
+
+@pytest.fixture
+def tables(tmp_path: Path) -> DeltaTables:
+    return DeltaTables(tmp_path / "tables")
+
+
+def frame(*numbers: int) -> pl.DataFrame:
+    return pl.DataFrame({"number": numbers}, schema={"number": pl.Int64})
+
+
+def test_every_version_can_be_read(tables: DeltaTables) -> None:
+    versions = [
+        tables.append("data/x", frame(1)),
+        tables.append("data/x", frame(2, 3)),
+        tables.replace("data/x", frame(9)),
+    ]
+    assert versions == [0, 1, 2]
+    assert [tables.read("data/x", v).collect()["number"].sort().to_list() for v in versions] == [[1], [1, 2, 3], [9]]
+    assert tables.read("data/x").collect()["number"].to_list() == [9]
+    assert tables.version("data/x") == 2
+    assert tables.version("data/y") is None
+
+
+def test_a_repeated_write_changes_nothing(tables: DeltaTables) -> None:
+    for number in (1, 1, 2, 2, 1):
+        tables.append("log", frame(number), once=("spool/1", number))
+    assert tables.read("log").collect()["number"].sort().to_list() == [1, 2]
+    assert tables.last("log", "spool/1") == 2
+    assert tables.last("log", "spool/2") is None
+    assert tables.last("none", "spool/1") is None
+
+
+def test_writers_at_once_lose_nothing(tables: DeltaTables) -> None:
+    tables.append("log", frame(0))
+    with ThreadPoolExecutor(4) as pool:
+        list(
+            pool.map(lambda number: tables.append("log", frame(number), once=(f"w{number % 4}", number)), range(1, 21))
+        )
+    # A number that comes after a larger one of its writer is taken for a repetition, as promised.
+    assert tables.read("log").collect()["number"].max() == 20
+
+
+def test_types_of_polars_come_back_in_types_every_reader_knows(tables: DeltaTables) -> None:
+    given = pl.DataFrame(
+        {
+            "text": ["a", None],
+            "kind": pl.Series(["x", "y"], dtype=pl.Categorical),
+            "at": pl.Series([datetime(2013, 4, 1, tzinfo=UTC)] * 2, dtype=pl.Datetime("ns", "UTC")),
+            "nothing": [None, None],
+        }
+    )
+    tables.append("t", given)
+    found = tables.read("t").collect()
+    assert found.schema == {"text": pl.String, "kind": pl.String, "at": pl.Datetime("us", "UTC"), "nothing": pl.String}
+    assert found["at"].to_list() == given["at"].to_list()
+
+
+def test_new_columns_are_added_and_old_rows_have_null(tables: DeltaTables) -> None:
+    tables.append("t", frame(1))
+    tables.append("t", pl.DataFrame({"number": [2], "more": [0.5]}))
+    assert tables.read("t").sort("number").collect()["more"].to_list() == [None, 0.5]
+
+
+def test_compaction_changes_no_row(tables: DeltaTables) -> None:
+    for number in range(5):
+        tables.append("t", frame(number))
+    tables.compact("t")
+    assert tables.read("t").collect()["number"].sort().to_list() == list(range(5))
+    assert tables.read("t", 2).collect().height == 3
+
+
+@pytest.mark.parametrize("name", ["", "/etc", "a/../b", "a//b", "a\0b", "."])
+def test_names_do_not_lead_out(tables: DeltaTables, name: str) -> None:
+    with pytest.raises(Invalid):
+        tables.append(name, frame(1))
+
+
+def test_what_is_not_there_is_not_found(tables: DeltaTables) -> None:
+    with pytest.raises(NotFound, match="no table"):
+        tables.read("t")
+    tables.append("t", frame(1))
+    with pytest.raises(NotFound, match="no version 7"):
+        tables.read("t", 7)
