@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,9 @@ from kept.settings.settings import Settings
 from kept.store.blobs import FolderBlobs
 from kept.store.sqlite import SqliteDatabase
 from kept.store.tables import DeltaTables
+
+# Threads that wait by spinning make small fits a hundred times slower where several test processes share the cores.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 @pytest.fixture

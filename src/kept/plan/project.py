@@ -10,7 +10,7 @@ import msgspec
 
 from kept.core.durations import duration
 from kept.core.errors import Invalid
-from kept.measures.catalog import metric as metric_named
+from kept.measures.metrics import metric as metric_named
 from kept.plan.objective import Objective
 from kept.plan.policy import Release, Retrain, Trigger, check_canary
 from kept.plan.search import Space
@@ -324,5 +324,6 @@ def describe(project: Project) -> dict[str, Any]:
         "retrain": project.retraining,
         "release": project.releasing,
     }
-    result: dict[str, Any] = msgspec.to_builtins(plain)
+    # Through JSON and back: what is compared later is what was stored.
+    result: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(plain))
     return result

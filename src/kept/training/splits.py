@@ -74,7 +74,7 @@ def _by_rank(rank: NDArray[np.float64], rule: RandomSplit | GroupSplit | Stratif
 def _by_group(frame: pl.DataFrame, rule: GroupSplit, seed: int) -> NDArray[np.object_]:
     if rule.by not in frame.columns:
         raise Invalid(f"there is no column {rule.by!r}", where="split by group", fix="Name a column of the dataset")
-    groups = frame.get_column(rule.by).cast(pl.String).fill_null("").rank("dense").to_numpy() - 1
+    groups = frame.get_column(rule.by).cast(pl.String).fill_null("").rank("dense").cast(pl.Int64).to_numpy() - 1
     sizes = np.bincount(groups)
     order = np.random.default_rng(seed).permutation(len(sizes))
     # A group's place is where its middle row falls when groups are laid one after another.
@@ -88,7 +88,7 @@ def _stratified(frame: pl.DataFrame, rule: StratifiedSplit, label: str, seed: in
     if values.dtype.is_float():
         # A number has no classes: its tenths stand for them.
         values = values.rank("ordinal") * 10 // (len(values) + 1)
-    strata = values.cast(pl.String).fill_null("").rank("dense").to_numpy() - 1
+    strata = values.cast(pl.String).fill_null("").rank("dense").cast(pl.Int64).to_numpy() - 1
     draw = np.random.default_rng(seed).permutation(len(strata))
     rank = np.empty(len(strata))
     for stratum in range(int(strata.max(initial=-1)) + 1):

@@ -1,6 +1,6 @@
 """Labels as numbers to learn from, and the classes they stand for."""
 
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import polars as pl
@@ -32,6 +32,15 @@ def classes_of(labels: pl.Series, task: Task) -> tuple[Label, ...]:
         fix = 'Declare task="binary"' if len(classes) == 2 else 'Declare task="regression", or give fewer classes'
         raise Invalid(f"{len(classes)} classes are not for multiclass", where=f"label {labels.name!r}", fix=fix)
     return tuple(classes)
+
+
+def learn_from(labels: pl.Series, task: Task) -> NDArray[Any]:
+    """Labels as an estimator takes them: their own values, so that it knows the classes by their names."""
+    if task == "regression":
+        return labels.cast(pl.Float64).to_numpy()
+    plain = _whole(labels)
+    # An array of texts with a fixed width is what scikit-learn sorts and compares as classes.
+    return np.asarray(plain.to_list()) if plain.dtype == pl.String else plain.to_numpy()
 
 
 def encode_labels(labels: pl.Series, classes: tuple[Label, ...]) -> NDArray[np.float64] | NDArray[np.int64]:

@@ -1,0 +1,114 @@
+"""The steps of the standard pipeline that judge: evaluate the bundle, hold it against what was promised."""
+
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import polars as pl
+
+from kept.core.errors import KeptError
+from kept.evaluation.comparison import Comparison, compare
+from kept.evaluation.gate import Verdict
+from kept.evaluation.gate import judge as judge_report
+from kept.evaluation.loss import LossReference, reference_loss
+from kept.evaluation.report import EvaluationReport
+from kept.evaluation.report import evaluate as measure_all
+from kept.measures.arrays import Floats
+from kept.packaging.bundle import fetch_bundle
+from kept.packaging.runtime import load_runtime
+from kept.pipelines.context import StepContext
+from kept.plan.loading import load_project
+from kept.tracking.runs import log_metrics
+from kept.training.facts import Columns, Packaged
+from kept.training.fitting import rows_of
+from kept.training.splits import TEST
+from kept.training.targets import encode_labels
+
+
+class Incumbent(msgspec.Struct, frozen=True, kw_only=True):
+    """The version that is champion when the pipeline runs; empty when there is none."""
+
+    version_id: str = ""
+    number: int = 0
+    bundle: str = ""
+
+
+class Evaluated(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that was measured on the test rows."""
+
+    report: EvaluationReport
+    baseline: Comparison
+    champion: Comparison | None
+    loss: LossReference
+    notes: tuple[str, ...] = ()
+
+
+def evaluate(
+    context: StepContext,
+    source: str,
+    join: pl.DataFrame,
+    split: pl.DataFrame,
+    columns: Columns,
+    package: Packaged,
+    baseline: pl.DataFrame,
+    champion: Incumbent,
+) -> Evaluated:
+    """Scores the test rows with the bundle itself, and with the champion's and the baseline on the same rows."""
+    project = load_project(Path(source))
+    test = rows_of(join, split, TEST)
+    labels = np.asarray(encode_labels(test.get_column(columns.label), columns.classes), dtype=np.float64)
+    scores = score_bundle(context, package.bundle, test)
+    operational = {
+        "latency_p50_ms": package.latency_p50_ms,
+        "latency_p99_ms": package.latency_p99_ms,
+        "size_mb": package.size_mb,
+    }
+    seed, task, classes, objectives = context.seed, columns.task, columns.classes, project.objectives
+    report = measure_all(task, classes, scores, labels, test, objectives, operational, seed=seed)
+    rival, notes = None, []
+    if champion.bundle:
+        try:
+            theirs = score_bundle(context, champion.bundle, test)
+            rival = compare(task, classes, labels, scores, theirs, name="champion", objectives=objectives, seed=seed)
+        except KeptError as error:
+            notes.append(f"The champion (version {champion.number}) could not be compared: {error}")
+    simple = baseline.to_numpy()
+    evaluated = Evaluated(
+        report=report,
+        baseline=compare(
+            task,
+            classes,
+            labels,
+            scores,
+            simple if task == "multiclass" else simple[:, 0],
+            name="baseline",
+            objectives=objectives,
+            seed=seed,
+        ),
+        champion=rival,
+        loss=reference_loss(task, labels, scores),
+        notes=tuple(notes),
+    )
+    found = {name: one.estimate for name, one in report.metrics.items() if one.estimate is not None}
+    log_metrics(context.workspace, context.run_id, {f"test_{name}": value for name, value in found.items()})
+    context.log(", ".join(f"{name} {value:.4g}" for name, value in found.items()))
+    return evaluated
+
+
+def judge(context: StepContext, source: str, evaluate: Evaluated) -> Verdict:
+    """Every objective with value, bound and margin; and whether baseline and champion are beaten."""
+    project = load_project(Path(source))
+    verdict = judge_report(project.objectives, evaluate.report, champion=evaluate.champion, baseline=evaluate.baseline)
+    for one in verdict.objectives:
+        context.log(("holds  " if one.passed else "FAILS  ") + one.sentence)
+    for check in verdict.checks:
+        context.log(("holds  " if check.passed else "FAILS  ") + check.sentence)
+    return verdict
+
+
+def score_bundle(context: StepContext, bundle: str, rows: pl.DataFrame) -> Floats:
+    """What a kept bundle answers for rows."""
+    folder = fetch_bundle(bundle, context.workspace.blobs, context.scratch / bundle.replace(":", "-"))
+    runtime = load_runtime(folder, digest=bundle)
+    names = runtime.manifest.signature.names
+    return runtime.predict_columns({name: rows.get_column(name).to_list() for name in names})

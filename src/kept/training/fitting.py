@@ -1,0 +1,145 @@
+"""The steps of the standard pipeline from rows to a bundle: tune, fit, baseline, package.
+
+Each step receives other steps' outputs by parameter name.
+"""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from kept.measures.metrics import measure, metric
+from kept.packaging.build import package as make_bundle
+from kept.packaging.bundle import store_bundle
+from kept.packaging.frames import fit_encoder, signature_of
+from kept.packaging.sklearn_model import load_skops, save_skops
+from kept.pipelines.context import StepContext
+from kept.plan.loading import load_project
+from kept.plan.specs import Task
+from kept.tracking.runs import create_run, finish, log_metrics, log_params, start
+from kept.training.baselines import baseline_scores
+from kept.training.estimators import fit_estimator, input_of, make_estimator, predict_scores
+from kept.training.facts import Columns, Packaged
+from kept.training.splits import TEST, TRAIN, VALIDATION
+from kept.training.targets import encode_labels, learn_from
+from kept.training.tuning import Trial, Tuned
+from kept.training.tuning import tune as search
+
+_LOSS: dict[Task, str] = {"binary": "log_loss", "multiclass": "log_loss", "regression": "rmse"}
+
+
+def tune(context: StepContext, source: str, join: pl.DataFrame, split: pl.DataFrame, columns: Columns) -> Tuned:
+    """Searches the declared ranges; each trial is a child run."""
+    project = load_project(Path(source))
+    model = project.the_model
+    if not model.search:
+        return Tuned(parameters={}, loss=None, trials=())
+    train, validation = rows_of(join, split, TRAIN), rows_of(join, split, VALIDATION)
+    if columns.event_time is None:
+        train = train.sample(fraction=1.0, shuffle=True, seed=context.seed)
+    encoder = fit_encoder(train, columns.features)
+    truth = encode_labels(validation.get_column(columns.label), columns.classes)
+    name = model.tune_metric or _LOSS[columns.task]
+    sign = -1.0 if metric(name).better == "higher" else 1.0
+    ended: list[Trial] = []
+
+    def loss(parameters: dict[str, Any], share: float) -> float:
+        # The newest rows are the most like what comes.
+        rows = train.tail(max(1, round(train.height * share)))
+        estimator = make_estimator(model, parameters, encoder, context.seed)
+        labels = learn_from(rows.get_column(columns.label), columns.task)
+        fit_estimator(estimator, rows, labels, encoder, where=f"model {model.name}")
+        return sign * measure(name, truth, predict_scores(estimator, validation, encoder))
+
+    def record(trial: Trial) -> None:
+        ended.append(trial)
+        _record_trial(context, project.name, name, [sign * loss for loss in trial.losses], trial)
+        context.progress(len(ended), model.trials, f"trial {trial.number}: {name} {sign * trial.loss:.5f}")
+
+    return search(model.search, loss, trials=model.trials, seed=context.seed, ended=record)
+
+
+def fit(
+    context: StepContext, source: str, join: pl.DataFrame, split: pl.DataFrame, columns: Columns, tune: Tuned
+) -> bytes:
+    """The estimator with the best parameters, fitted on training and validation rows, as a safe file."""
+    project = load_project(Path(source))
+    rows = rows_of(join, split, TRAIN, VALIDATION)
+    encoder = fit_encoder(rows, columns.features)
+    estimator = make_estimator(project.the_model, tune.parameters, encoder, context.seed)
+    labels = learn_from(rows.get_column(columns.label), columns.task)
+    fit_estimator(estimator, rows, labels, encoder, where=f"model {project.the_model.name}")
+    log_params(context.workspace, context.run_id, tune.parameters)
+    return save_skops(estimator)
+
+
+def baseline(context: StepContext, join: pl.DataFrame, split: pl.DataFrame, columns: Columns) -> pl.DataFrame:
+    """What the simple baseline says of the test rows."""
+    rows, test = rows_of(join, split, TRAIN, VALIDATION), rows_of(join, split, TEST)
+    encoder = fit_encoder(rows, columns.features)
+    labels = encode_labels(rows.get_column(columns.label), columns.classes)
+    scores = baseline_scores(rows, labels, test, encoder, task=columns.task, seed=context.seed)
+    return as_frame(scores)
+
+
+def package(context: StepContext, fit: bytes, join: pl.DataFrame, split: pl.DataFrame, columns: Columns) -> Packaged:
+    """The bundle: exported exactly or not at all, checked against the estimator, measured."""
+    rows = rows_of(join, split, TRAIN, VALIDATION)
+    encoder = fit_encoder(rows, columns.features)
+    signature = signature_of(rows, encoder, task=columns.task, classes=columns.classes)
+    with tempfile.TemporaryDirectory() as folder:
+        made = Path(folder) / "bundle"
+        estimator = load_skops(fit)
+        takes = encoder if input_of(estimator) == "matrix" else None
+        manifest = make_bundle(estimator, takes, signature, rows.select(columns.features), made)
+        digest = store_bundle(made, context.workspace.blobs)
+    context.log(
+        f"{manifest.runtime} bundle, {manifest.size_mb:.2f} MB"
+        + (manifest.not_exported and "; " + manifest.not_exported)
+    )
+    measured = {
+        "size_mb": manifest.size_mb,
+        "latency_p50_ms": manifest.latency.p50_ms,
+        "latency_p99_ms": manifest.latency.p99_ms,
+    }
+    log_metrics(context.workspace, context.run_id, measured)
+    return Packaged(
+        bundle=digest,
+        runtime=manifest.runtime,
+        exported=manifest.runtime == "onnx",
+        not_exported=manifest.not_exported,
+        parity={one.name: one.largest_difference for one in manifest.parity.groups},
+        **measured,
+    )
+
+
+def rows_of(rows: pl.DataFrame, split: pl.DataFrame, *parts: str) -> pl.DataFrame:
+    """The rows of some parts, in order."""
+    return rows.filter(split.get_column("part").is_in(parts))
+
+
+def as_frame(scores: NDArray[np.float64]) -> pl.DataFrame:
+    """Scores as a frame, a column for each class where there are several."""
+    table = scores[:, None] if scores.ndim == 1 else scores
+    return pl.DataFrame({f"score_{place}": table[:, place] for place in range(table.shape[1])})
+
+
+def _record_trial(context: StepContext, project: str, metric_name: str, values: list[float], trial: Trial) -> None:
+    run = create_run(
+        context.workspace,
+        project=project,
+        kind="trial",
+        name=f"trial {trial.number}",
+        created_by=context.actor.name,
+        parent=context.run_id,
+        tags={"pruned": "yes" if trial.pruned else "no"},
+        seed=context.seed,
+    )
+    start(context.workspace, run.id)
+    log_params(context.workspace, run.id, trial.parameters)
+    for rung, value in enumerate(values):
+        log_metrics(context.workspace, run.id, {f"validation_{metric_name}": value}, step=rung)
+    finish(context.workspace, run.id)

@@ -1,0 +1,133 @@
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import kept
+from kept.core.errors import Invalid, NotFound
+from kept.governance.actor import Actor
+from kept.governance.journal import ListAudit, list_audit
+from kept.governance.workspace import Workspace
+from kept.plan.catalog import ShowProject, ensure_registered, show_project
+from kept.plan.loading import load_project
+from kept.plan.project import Project, describe
+
+
+def flights(**changes: Any) -> Project:
+    given: dict[str, Any] = {
+        "name": "flight-delays",
+        "question": "Will it land late?",
+        "owner": "ops@example.org",
+        "objectives": [kept.at_least("roc_auc", 0.65)],
+    } | changes
+    return kept.Project(given.pop("name"), **given)
+
+
+def test_a_project_says_what_it_promises() -> None:
+    project = flights(objectives=[kept.at_least("roc_auc", 0.6, by="origin"), kept.at_most("latency_p99_ms", 20)])
+    names = [objective.name for objective in project.objectives]
+    assert names == ["roc_auc at least 0.6 by origin", "latency_p99_ms at most 20"]
+    assert project.objectives[0].holds(0.6)
+    assert not project.objectives[0].holds(0.59)
+    assert not project.objectives[0].holds(float("nan"))
+    assert project.objectives[1].margin(15) == 5
+
+
+WRONG: list[tuple[Callable[[], Any], str]] = [
+    (lambda: flights(name="Flight Delays"), "for example flight-delays"),
+    (lambda: flights(question=" "), "has no question"),
+    (lambda: flights(owner=""), "has no owner"),
+    (lambda: flights(objectives=[]), "Promise something"),
+    (lambda: flights(objectives=[0.65]), "is not an objective"),
+    (lambda: flights(objectives=[kept.at_least("auc_roc", 0.65)]), "roc_auc"),
+    (lambda: flights(objectives=[kept.at_most("roc_auc", 0.65)]), r'Write at_least\("roc_auc", 0.65\)'),
+    (lambda: kept.at_least("roc_auc", float("nan")), "not a finite number"),
+    (lambda: kept.floats(0.3, 0.02), "low end is not below the high end"),
+    (lambda: kept.floats(0, 1, log=True), "must start above 0"),
+    (lambda: kept.choices("one"), "nothing to choose from"),
+    (lambda: kept.by_time(test="soon"), "Write it like 30m, 2h, 7d or 4w"),
+    (lambda: kept.by_time(test=1.5), "is not a share"),
+    (lambda: flights().split(0.2), "is not a split"),  # type: ignore[arg-type]
+    (lambda: flights().retrain(on=["drift"]), "is not a trigger"),  # type: ignore[list-item]
+    (lambda: flights().release(canary=[0.5, 0.1]), "rising shares that end in 1"),
+    (lambda: flights().monitor(window="1d", false_alarm_every="1h"), "shorter than a window"),
+    (lambda: flights().dataset(label="late", max_bad_share=2)(lambda: None), "cannot be used|is not a share"),
+    (lambda: flights().the_dataset, "Declare a function with @project.dataset"),
+    (lambda: flights().the_model, "Declare a function with @project.model"),
+]
+
+
+@pytest.mark.parametrize(("declare", "says"), WRONG)
+def test_a_wrong_declaration_fails_where_it_stands_and_says_what_to_write(
+    declare: Callable[[], Any], says: str
+) -> None:
+    with pytest.raises(Invalid, match=says):
+        declare()
+
+
+def test_a_search_must_name_parameters_of_the_function() -> None:
+    def trees(rate: float = 0.1) -> None:
+        """Makes trees."""
+
+    with pytest.raises(Invalid, match="search names 'depth', which the function does not take"):
+        flights().model(task="binary", search={"depth": kept.ints(1, 5)})(trees)
+
+
+def test_every_hyperparameter_needs_a_default() -> None:
+    def trees(rate: float) -> None:
+        """Makes trees."""
+
+    with pytest.raises(Invalid, match="'rate' has no default"):
+        flights().model(task="binary")(trees)
+
+
+def test_an_objective_must_fit_the_task() -> None:
+    def trees() -> None:
+        """Makes trees."""
+
+    with pytest.raises(Invalid, match="does not fit the task regression"):
+        flights().model(task="regression")(trees)
+
+
+PROJECT = """
+import kept
+from declared import bound
+
+project = kept.Project("p", question="Which?", owner="me", objectives=[kept.at_least("accuracy", bound)])
+"""
+
+
+def test_a_project_file_may_be_split_into_several(tmp_path: Path) -> None:
+    (tmp_path / "declared.py").write_text("bound = 0.5")
+    (tmp_path / "split_project.py").write_text(PROJECT)
+    assert load_project(tmp_path / "split_project.py").objectives[0].bound == 0.5
+
+
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [("import kept", "declares 0 projects"), ("1 / 0", "ZeroDivisionError"), ("def", "SyntaxError")],
+)
+def test_a_wrong_project_file_is_explained(tmp_path: Path, code: str, says: str) -> None:
+    path = tmp_path / "wrong_project.py"
+    path.write_text(code)
+    with pytest.raises(Invalid, match=says):
+        load_project(path)
+
+
+def test_a_missing_project_file_is_not_found(tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match="kept init"):
+        load_project(tmp_path / "project.py")
+
+
+def test_a_project_is_registered_when_it_changes_and_only_then(workspace: Workspace, me: Actor, tmp_path: Path) -> None:
+    source = tmp_path / "project.py"
+    ensure_registered(workspace, me, flights(), source)
+    ensure_registered(workspace, me, flights(), source)
+    assert [entry.action for entry in list_audit(workspace, me, ListAudit())] == ["plan.register"]
+    changed = flights(owner="others@example.org")
+    ensure_registered(workspace, me, changed, source)
+    assert len(list_audit(workspace, me, ListAudit())) == 2
+    known = show_project(workspace, me, ShowProject(project="flight-delays"))
+    assert known.plan == describe(changed)
+    assert known.owner == "others@example.org"

@@ -1,0 +1,23 @@
+from pathlib import Path
+
+import pytest
+
+from kept.core.errors import Invalid
+from kept.settings.settings import Settings, load_settings
+
+
+def test_what_is_given_beats_the_environment_beats_the_file_beats_the_default(tmp_path: Path) -> None:
+    (tmp_path / "kept.toml").write_text('port = 1\nhost = "a"\nworkspace = "w"\n')
+    found = load_settings(tmp_path, {"KEPT_PORT": "2", "KEPT_HOST": "b"}, port=3, host=None)
+    assert (found.port, found.host, found.workspace, found.token) == (3, "b", "w", "")
+
+
+@pytest.mark.parametrize(("text", "says"), [("port = 'x'", "port"), ("prot = 1", "prot"), ("port =", "not valid TOML")])
+def test_a_wrong_setting_is_named(tmp_path: Path, text: str, says: str) -> None:
+    (tmp_path / "kept.toml").write_text(text)
+    with pytest.raises(Invalid, match=says):
+        load_settings(tmp_path, {})
+
+
+def test_every_setting_has_a_default() -> None:
+    assert Settings().port == 8700
