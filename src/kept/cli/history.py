@@ -1,0 +1,36 @@
+"""`kept history`: which version served when, and why."""
+
+from typing import Annotated
+
+import typer
+
+from kept.cli.options import Json, Workspace, connect, settings_for
+from kept.cli.routes import arms
+from kept.cli.show import console, print_json, table
+from kept.core.clock import parse_time
+from kept.deployment.catalog import ShowHistory, show_history
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command()
+def main(
+    endpoint: Annotated[str, typer.Argument(help="The endpoint.")],
+    at: Annotated[str | None, typer.Option(help="A moment, for example 2013-04-20T12:00:00Z.")] = None,
+    limit: Annotated[int, typer.Option(help="At most so many routes.")] = 50,
+    workspace: Workspace = None,
+    as_json: Json = False,
+) -> None:
+    """See which version was serving at a moment, by the clock and by event time, and why."""
+    moment = None if at is None else parse_time(at, where="--at")
+    request = ShowHistory(endpoint=endpoint, at=moment, limit=limit)
+    found = connect(settings_for(workspace)).call(show_history, request)
+    if as_json:
+        print_json(found)
+        return
+    if at is not None:
+        for name, route in (("by the clock", found.by_processing_time), ("by event time", found.by_event_time)):
+            console.print(f"{name}: " + (f"{arms(route)}. {route.reason}" if route else "nothing"), highlight=False)
+        return
+    rows = [(one.revision, one.at, one.event_time, arms(one), one.set_by, one.reason) for one in found.routes]
+    table(f"What {endpoint} served", ["#", "since", "event time", "versions", "by", "why"], rows)

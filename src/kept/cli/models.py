@@ -1,0 +1,86 @@
+"""`kept models`: versions, their verdicts and their cards."""
+
+from typing import Annotated
+
+import typer
+from rich.markdown import Markdown
+
+from kept.cli.options import Json, Workspace, connect, settings_for
+from kept.cli.show import console, print_json, table
+from kept.registry.catalog import (
+    ListVersions,
+    SearchVersions,
+    ShowVersion,
+    list_versions,
+    search_versions,
+    show_version,
+)
+from kept.registry.markdown import render_markdown
+from kept.registry.model import ModelSummary, Status
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
+
+
+@app.command("list")
+def list_(
+    model: Annotated[str | None, typer.Option(help="Only this model.")] = None,
+    limit: Annotated[int, typer.Option(help="At most so many.")] = 50,
+    workspace: Workspace = None,
+    as_json: Json = False,
+) -> None:
+    """List versions, newest first."""
+    _show(connect(settings_for(workspace)).call(list_versions, ListVersions(model=model, limit=limit)), as_json)
+
+
+@app.command()
+def search(
+    text: Annotated[str, typer.Argument(help="Words in names or the question.")] = "",
+    where: Annotated[str, typer.Option(help="Bounds, for example 'roc_auc > 0.7 and size_mb < 5'.")] = "",
+    status: Annotated[str | None, typer.Option(help="accepted or rejected.")] = None,
+    limit: Annotated[int, typer.Option(help="At most so many.")] = 50,
+    workspace: Workspace = None,
+    as_json: Json = False,
+) -> None:
+    """Find versions by words, status and bounds on metrics."""
+    known: Status | None = None
+    if status is not None:
+        if status not in {"accepted", "rejected"}:
+            raise typer.BadParameter("it is accepted or rejected", param_hint="--status")
+        known = "accepted" if status == "accepted" else "rejected"
+    request = SearchVersions(text=text, bounds=where, status=known, limit=limit)
+    _show(connect(settings_for(workspace)).call(search_versions, request), as_json)
+
+
+@app.command()
+def show(
+    model: Annotated[str, typer.Argument(help="The model.")],
+    version: Annotated[str, typer.Argument(help="A number, an alias, an id, or latest.")] = "latest",
+    workspace: Workspace = None,
+    as_json: Json = False,
+) -> None:
+    """Show a version's card: what it was made of, what it can and cannot do."""
+    found = connect(settings_for(workspace)).call(show_version, ShowVersion(model=model, version=version))
+    if as_json:
+        print_json(found)
+    else:
+        console.print(Markdown(render_markdown(found.version)))
+
+
+def _show(found: list[ModelSummary], as_json: bool) -> None:
+    if as_json:
+        print_json(found)
+        return
+    measured = list(dict.fromkeys(name for one in found for name in one.metrics))[:4]
+    rows = [
+        (
+            one.model,
+            one.number,
+            one.status,
+            ", ".join(one.aliases),
+            *(one.metrics.get(name) for name in measured),
+            one.created_at,
+        )
+        for one in found
+    ]
+    names = [f"#{name}" for name in measured]
+    table("Model versions", ["model", "#version", "status", "aliases", *names, "made"], rows)

@@ -1,0 +1,34 @@
+"""`kept release`: a version takes over its endpoint, step by step."""
+
+from typing import Annotated
+
+import typer
+
+from kept.cli.options import Json, Model, ProjectFile, Reason, Workspace, connect, model_name, settings_for
+from kept.cli.routes import show_endpoint
+from kept.cli.show import print_json
+from kept.deployment.release import ReleaseVersion, release
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command()
+def main(
+    version: Annotated[str, typer.Argument(help="A number, an alias, an id, or latest.")] = "latest",
+    model: Model = None,
+    endpoint: Annotated[str | None, typer.Option(help="The endpoint; that of the model's name by default.")] = None,
+    reason: Reason = "",
+    replace: Annotated[bool, typer.Option(help="End a rollout that is running.")] = False,
+    workspace: Workspace = None,
+    project: ProjectFile = None,
+    as_json: Json = False,
+) -> None:
+    """Release a version: an endpoint's first takes all traffic, later ones go through the canary."""
+    settings = settings_for(workspace, project)
+    name = model_name(settings, model)
+    request = ReleaseVersion(endpoint=endpoint or name, model=name, version=version, reason=reason, replace=replace)
+    found = connect(settings).call(release, request)
+    if as_json:
+        print_json(found)
+    else:
+        show_endpoint(found)
