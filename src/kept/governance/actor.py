@@ -24,6 +24,11 @@ class Actor(msgspec.Struct, frozen=True, kw_only=True):
     """The door it came through: cli, python, api, worker."""
     permissions: frozenset[Permission]
 
+    @property
+    def is_automation(self) -> bool:
+        """Whether it is a process of Kept and not a person: its word is no approval."""
+        return self.origin == "worker"
+
     def require(self, permission: Permission, action: str) -> None:
         """Raises `Forbidden` when the actor may not do this."""
         if permission not in self.permissions:

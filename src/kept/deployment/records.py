@@ -1,0 +1,98 @@
+"""Rows of endpoints, routes and rollouts."""
+
+import msgspec
+from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from kept.deployment.endpoint import Endpoint, RouteRecord
+from kept.deployment.rollout import Rollout
+from kept.store.rows import from_row, to_row
+from kept.store.schema import endpoints, rollouts, routes
+
+_RUNNING = ("waiting", "canary")
+
+
+def save_endpoint(connection: Connection, endpoint: Endpoint) -> None:
+    """Adds the endpoint, or notes the model that it serves now."""
+    query = upsert(endpoints).values(**to_row(endpoint))
+    connection.execute(
+        query.on_conflict_do_update(index_elements=[endpoints.c.name], set_={"model": query.excluded.model})
+    )
+
+
+def find_endpoint(connection: Connection, name: str) -> Endpoint | None:
+    """The endpoint of this name."""
+    row = connection.execute(select(endpoints).where(endpoints.c.name == name)).mappings().first()
+    return from_row(row, Endpoint) if row else None
+
+
+def all_endpoints(connection: Connection) -> list[Endpoint]:
+    """Every endpoint, by name."""
+    return [from_row(row, Endpoint) for row in connection.execute(select(endpoints).order_by("name")).mappings()]
+
+
+def append_route(connection: Connection, route: RouteRecord) -> RouteRecord:
+    """Puts a route in force and gives it with its revision, which is set here: one more than the last of all."""
+    last = int(connection.execute(select(func.max(routes.c.revision))).scalar() or 0)
+    numbered = msgspec.structs.replace(route, revision=last + 1)
+    connection.execute(insert(routes).values(**to_row(numbered)))
+    return numbered
+
+
+def current_route(connection: Connection, endpoint: str) -> RouteRecord | None:
+    """The route in force at an endpoint."""
+    query = select(routes).where(routes.c.endpoint == endpoint).order_by(routes.c.revision.desc()).limit(1)
+    row = connection.execute(query).mappings().first()
+    return from_row(row, RouteRecord) if row else None
+
+
+def current_routes(connection: Connection) -> list[RouteRecord]:
+    """The route in force at every endpoint, by endpoint."""
+    newest = select(func.max(routes.c.revision)).group_by(routes.c.endpoint)
+    query = select(routes).where(routes.c.revision.in_(newest)).order_by(routes.c.endpoint)
+    return [from_row(row, RouteRecord) for row in connection.execute(query).mappings()]
+
+
+def routes_of(connection: Connection, endpoint: str) -> list[RouteRecord]:
+    """Every route that an endpoint has had, oldest first."""
+    query = select(routes).where(routes.c.endpoint == endpoint).order_by(routes.c.revision)
+    return [from_row(row, RouteRecord) for row in connection.execute(query).mappings()]
+
+
+def insert_rollout(connection: Connection, rollout: Rollout) -> None:
+    """Adds a rollout."""
+    connection.execute(insert(rollouts).values(**to_row(rollout)))
+
+
+def update_rollout(connection: Connection, rollout: Rollout) -> None:
+    """Takes over where a rollout stands now."""
+    connection.execute(update(rollouts).where(rollouts.c.id == rollout.id).values(**to_row(rollout)))
+
+
+def newest_rollout(connection: Connection, endpoint: str) -> Rollout | None:
+    """The endpoint's last rollout, whatever became of it."""
+    query = select(rollouts).where(rollouts.c.endpoint == endpoint).order_by(rollouts.c.id.desc()).limit(1)
+    row = connection.execute(query).mappings().first()
+    return from_row(row, Rollout) if row else None
+
+
+def running_rollout(connection: Connection, endpoint: str) -> Rollout | None:
+    """The endpoint's rollout that is not decided yet; there is at most one."""
+    query = select(rollouts).where(rollouts.c.endpoint == endpoint, rollouts.c.state.in_(_RUNNING))
+    row = connection.execute(query).mappings().first()
+    return from_row(row, Rollout) if row else None
+
+
+def promotion_of(connection: Connection, endpoint: str, version_id: str) -> Rollout | None:
+    """The rollout by which a version took over the endpoint, unless it was rolled back since."""
+    query = select(rollouts).where(
+        rollouts.c.endpoint == endpoint, rollouts.c.candidate == version_id, rollouts.c.state == "promoted"
+    )
+    row = connection.execute(query.order_by(rollouts.c.id.desc()).limit(1)).mappings().first()
+    return from_row(row, Rollout) if row else None
+
+
+def rollouts_of(connection: Connection, endpoint: str, *, limit: int) -> list[Rollout]:
+    """The endpoint's rollouts, newest first."""
+    query = select(rollouts).where(rollouts.c.endpoint == endpoint).order_by(rollouts.c.id.desc()).limit(limit)
+    return [from_row(row, Rollout) for row in connection.execute(query).mappings()]

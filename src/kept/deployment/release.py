@@ -1,0 +1,216 @@
+"""Releasing a version: starting its rollout and moving it on."""
+
+from datetime import datetime
+
+import msgspec
+from sqlalchemy import Connection
+
+from kept.core.clock import as_utc
+from kept.core.errors import CheckFailed, Conflict, Invalid
+from kept.core.ids import new_id
+from kept.deployment.catalog import status_of, the_endpoint
+from kept.deployment.endpoint import Endpoint, EndpointStatus
+from kept.deployment.records import find_endpoint, insert_rollout, running_rollout, save_endpoint
+from kept.deployment.rollout import Decision, Rollout, Rule
+from kept.deployment.rule import StepStatistics, decide
+from kept.deployment.switching import Change, begin, champion_of, promote, stop, to_step
+from kept.governance.actor import Actor, Permission
+from kept.governance.operation import operation
+from kept.governance.records import approvals_of
+from kept.governance.workspace import Workspace
+from kept.plan.objective import Objective
+from kept.plan.policy import Release
+from kept.plan.records import find_project
+from kept.registry.catalog import resolve
+from kept.registry.model import ModelVersion
+
+
+class ReleaseVersion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A version that is to take over an endpoint, by the release policy of its project.
+
+    `model` is the endpoint's model, or the one of the endpoint's name, when it is not given; `version` a number, an alias, an
+    id, or `latest`. `event_time` is the endpoint's event time now, when that is not the present. With `replace` a
+    rollout that is running is ended for this one.
+    """
+
+    endpoint: str
+    model: str | None = None
+    version: str = "latest"
+    reason: str = ""
+    event_time: datetime | None = None
+    replace: bool = False
+
+
+class Advance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Moves a rollout one step on: from `step`, so that two who look at the same step move it once.
+
+    With the statistics of its steps it moves only when the rule says so. Without them a person decides, and says why.
+    """
+
+    endpoint: str
+    rollout: str
+    step: int
+    statistics: tuple[StepStatistics, ...] = ()
+    reason: str = ""
+    event_time: datetime | None = None
+
+
+@operation("deployment.release", needs=Permission.RELEASE, on="endpoint")
+def release(workspace: Workspace, actor: Actor, request: ReleaseVersion) -> EndpointStatus:
+    """Starts a rollout: waiting for approvals, then canary by steps; an endpoint's first version takes all traffic.
+
+    A version that failed its objectives needs a waiver. Asking again for the version that is on its way changes nothing,
+    except that a rollout whose approvals have come begins.
+    """
+    with workspace.database.writing() as connection:
+        known = find_endpoint(connection, request.endpoint)
+        version = resolve(connection, request.model or (known.model if known else request.endpoint), request.version)
+        _require_releasable(connection, version)
+        now = workspace.clock.now()
+        endpoint = known or Endpoint(
+            name=request.endpoint, project=version.project, model=version.model, created_at=now
+        )
+        if endpoint.project != version.project:
+            what = f"it belongs to the project {endpoint.project}, the version to {version.project}"
+            raise Conflict(what, where=request.endpoint, fix="Release it to an endpoint of its own")
+        if known is None:
+            save_endpoint(connection, endpoint)
+        change = Change(
+            connection=connection,
+            by=actor.name,
+            reason=request.reason.strip() or f"{actor.name} releases version {version.number} of {version.model}.",
+            at=now,
+            event_time=_utc(request.event_time),
+        )
+        _start(change, endpoint, version, replace=request.replace)
+        return status_of(connection, endpoint)
+
+
+@operation("deployment.advance", needs=Permission.RELEASE, on="endpoint")
+def advance(workspace: Workspace, actor: Actor, request: Advance) -> EndpointStatus:
+    """Moves a rollout on: from waiting to its first step, from step to step, or to all traffic."""
+    with workspace.database.writing() as connection:
+        endpoint = the_endpoint(connection, request.endpoint)
+        rollout = expect_running(connection, request.endpoint, request.rollout, request.step)
+        change = Change(
+            connection=connection,
+            by=actor.name,
+            reason=request.reason.strip(),
+            at=workspace.clock.now(),
+            event_time=_utc(request.event_time),
+        )
+        if rollout.state == "waiting":
+            begun = begin(change.because(change.reason or "Its approvals have come."), rollout)
+            if begun.state == "waiting":
+                raise Conflict(begun.reason.rstrip("."), where=request.endpoint, fix="Approve it: kept approve")
+        else:
+            _go_on(change, actor, rollout, request.statistics)
+        return status_of(connection, endpoint)
+
+
+def expect_running(connection: Connection, endpoint: str, rollout_id: str, step: int | None = None) -> Rollout:
+    """The running rollout, when it is the one that the caller looked at."""
+    rollout = running_rollout(connection, endpoint)
+    if rollout is None or rollout.id != rollout_id or (step is not None and rollout.step != step):
+        fix = "Look at its status and decide again"
+        raise Conflict("the rollout has moved on", where=endpoint, fix=fix)
+    return rollout
+
+
+def rule_decision(rollout: Rollout, statistics: tuple[StepStatistics, ...]) -> Decision:
+    """What the rollout's rule says of the statistics of all its steps so far."""
+    if len(statistics) != rollout.step + 1:
+        fix = "Give the statistics of every step so far"
+        what = f"there are statistics of {len(statistics)} steps, and it is at step {rollout.step + 1}"
+        raise Invalid(what, where=rollout.endpoint, fix=fix)
+    return decide(rollout.rule, statistics)
+
+
+def rule_of(policy: Release, objectives: tuple[Objective, ...]) -> Rule:
+    """What a rollout is held to, from what its project declares."""
+    bounds = [one.bound for one in objectives if one.metric == "latency_p99_ms" and one.by is None]
+    return Rule(
+        canary=policy.canary,
+        step=policy.step,
+        step_rows=policy.step_rows,
+        timeout=policy.timeout,
+        approvals=policy.approvals,
+        max_error_rate=policy.max_error_rate,
+        max_latency_ratio=policy.max_latency_ratio,
+        margin=policy.margin,
+        alpha=policy.alpha,
+        latency_p99_ms=min(bounds, default=None),
+    )
+
+
+def _start(change: Change, endpoint: Endpoint, version: ModelVersion, *, replace: bool) -> None:
+    champion = champion_of(change.connection, endpoint.name)
+    if champion is not None and champion.version_id == version.id:
+        raise Conflict(f"version {version.number} of {version.model} serves it already", where=endpoint.name)
+    running = running_rollout(change.connection, endpoint.name)
+    if running is not None and running.candidate == version.id:
+        if running.state == "waiting":
+            begin(change, running)
+        return
+    if running is not None:
+        if not replace:
+            fix = "Wait for it, roll it back, or release with replace"
+            what = f"another rollout is running ({running.reason.rstrip('.')})"
+            raise Conflict(what, where=endpoint.name, fix=fix)
+        stop(change.because(f"Version {version.number} of {version.model} replaces it."), running, "replaced")
+    rollout = Rollout(
+        id=new_id(),
+        endpoint=endpoint.name,
+        candidate=version.id,
+        champion=champion.version_id if champion else None,
+        rule=_rule_for(change.connection, version),
+        state="waiting",
+        step=0,
+        evidence=(),
+        reason=change.reason,
+        event_time=change.event_time,
+        created_at=change.at,
+        updated_at=change.at,
+    )
+    insert_rollout(change.connection, rollout)
+    begin(change, rollout)
+
+
+def _go_on(change: Change, actor: Actor, rollout: Rollout, statistics: tuple[StepStatistics, ...]) -> None:
+    if statistics:
+        decision = rule_decision(rollout, statistics)
+        if decision.action not in {"advance", "promote"}:
+            fix = "Wait, or roll it back" if decision.action == "go_on" else "Roll it back"
+            raise CheckFailed(decision.reason.rstrip("."), where=rollout.endpoint, fix=fix)
+        change = change.because(decision.reason, decision.evidence)
+    elif actor.is_automation or not change.reason:
+        fix = "Give the statistics of its steps; a person may give a reason instead"
+        raise Invalid("there is nothing that says it may go on", where=rollout.endpoint, fix=fix)
+    following = rollout.step + 1
+    if following >= len(rollout.rule.canary) - 1:
+        promote(change, rollout)
+    else:
+        to_step(change, rollout, following)
+
+
+def _require_releasable(connection: Connection, version: ModelVersion) -> None:
+    if version.status == "accepted" or any(one.kind == "waiver" for one in approvals_of(connection, version.id)):
+        return
+    raise CheckFailed(
+        f"it failed {'; '.join(version.verdict.failed)}. {' '.join(version.verdict.reasons)}".rstrip("."),
+        where=f"{version.model} version {version.number}",
+        fix="Train a better one, or have a person waive this, with the reason: "
+        f'kept waive {version.model} {version.number} --reason "..."',
+    )
+
+
+def _rule_for(connection: Connection, version: ModelVersion) -> Rule:
+    """The rule that the version's project declares; the defaults for a model without a project."""
+    project = find_project(connection, version.project)
+    plan = project.plan if project else {}
+    policy = msgspec.convert(plan.get("release", {}), Release)
+    return rule_of(policy, msgspec.convert(plan.get("objectives", []), tuple[Objective, ...]))
+
+
+def _utc(moment: datetime | None) -> datetime | None:
+    return None if moment is None else as_utc(moment, where="event_time")

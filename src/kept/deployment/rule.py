@@ -1,0 +1,206 @@
+"""The rule of a rollout: what the answers and outcomes so far say must be done. Pure: no state, no clock, no store."""
+
+from datetime import timedelta
+from typing import Literal
+
+import msgspec
+
+from kept.core.durations import format_duration
+from kept.core.errors import Invalid
+from kept.deployment.rollout import Action, Decision, Evidence, Quality, Rule
+from kept.measures.rates import rate_evidence
+from kept.measures.sequential import LEAST_OUTCOMES, half_width
+from kept.measures.sequential import Arm as Outcomes
+
+LEAST_LATENCIES = 100
+_SLOW_SHARE = 0.01
+_SMALLEST_EFFECT = 0.01
+
+
+class ArmStatistics(msgspec.Struct, frozen=True, kw_only=True):
+    """What one arm did in one step: answers, failures, latencies, and the losses of those whose labels came."""
+
+    rows: int = 0
+    """Requests it was given, failed ones too."""
+    errors: int = 0
+    latency_p50_ms: float | None = None
+    latency_p99_ms: float | None = None
+    slow: int = 0
+    """Answers slower than the objective on latency_p99_ms."""
+    losses: Outcomes = Outcomes()
+    """Number, sum and sum of squares of losses in [0, 1]."""
+
+    @property
+    def error_rate(self) -> float:
+        """The share of failed requests; 0 without any."""
+        return self.errors / self.rows if self.rows else 0.0
+
+    @property
+    def slow_rate(self) -> float:
+        """The share of slow answers; 0 without any."""
+        return self.slow / self.rows if self.rows else 0.0
+
+
+class StepStatistics(msgspec.Struct, frozen=True, kw_only=True):
+    """Both arms in one step of the canary. Labels that come late still count in the step of their prediction."""
+
+    champion: ArmStatistics
+    candidate: ArmStatistics
+    elapsed: timedelta
+    """Event time since the step began."""
+
+
+def decide(rule: Rule, steps: tuple[StepStatistics, ...]) -> Decision:
+    """What the statistics of a running canary ask for. May be looked at as often as one likes.
+
+    Args:
+        rule: what the rollout is held to.
+        steps: one entry for each step so far; the last is the present one.
+
+    In this order: rolled back when failures are above their limit (sequential test on counts), when the median latency
+    is more than `max_latency_ratio` times the champion's or the latency objective fails while the champion keeps it, and
+    when the loss is worse (asymptotic confidence sequence on the difference of mean losses, steps weighted by
+    their information, upper end below 0). Otherwise it goes a step on when the step's time and rows are reached and the
+    failures seen are within the limit; when neither has happened by the timeout, it is rolled back. Quality does not
+    hold a step up, because labels may come late: the reason says whether it was judged.
+    """
+    if not 0 < len(steps) < max(len(rule.canary), 2):
+        fix = f"Give the steps so far: 1 to {len(rule.canary) - 1}"
+        raise Invalid(f"{len(steps)} steps do not fit a canary of {len(rule.canary)}", where="rollout", fix=fix)
+    evidence = _evidence(rule, steps)
+    if (reason := _wrong(rule, steps, evidence)) is not None:
+        return Decision(action="roll_back", reason=reason, evidence=evidence)
+    now = steps[-1]
+    missing = _missing(rule, now)
+    if not missing:
+        last = len(steps) >= len(rule.canary) - 1
+        action: Action = "promote" if last else "advance"
+        return Decision(action=action, reason=f"{_well(rule, evidence)} {_quality(rule, evidence)}", evidence=evidence)
+    if now.elapsed >= rule.timeout:
+        reason = f"After {format_duration(now.elapsed)} of the step there is no decision: {missing}."
+        return Decision(action="roll_back", reason=reason, evidence=evidence)
+    return Decision(action="go_on", reason=f"The step goes on: {missing}.", evidence=evidence)
+
+
+def _evidence(rule: Rule, steps: tuple[StepStatistics, ...]) -> Evidence:
+    now = steps[-1]
+    failed, asked = _total(steps, "errors"), _total(steps, "rows")
+    champion, candidate = now.champion.latency_p50_ms, now.candidate.latency_p50_ms
+    enough = min(now.champion.rows, now.candidate.rows) >= LEAST_LATENCIES
+    ratio = candidate / champion if enough and champion and candidate is not None else None
+    difference, width = _improvement(rule, steps)
+    low, high = (None, None) if difference is None or width is None else (difference - width, difference + width)
+    return Evidence(
+        step=len(steps) - 1,
+        share=rule.canary[len(steps) - 1],
+        rows=now.candidate.rows,
+        errors=now.candidate.errors,
+        error_rate=now.candidate.error_rate,
+        error_evidence=rate_evidence(failed, asked, rule.max_error_rate),
+        latency_ratio=ratio,
+        latency_p99_ms=now.candidate.latency_p99_ms,
+        elapsed=now.elapsed,
+        champion_outcomes=sum(one.champion.losses.outcomes for one in steps),
+        candidate_outcomes=sum(one.candidate.losses.outcomes for one in steps),
+        improvement=difference,
+        low=low,
+        high=high,
+        quality=_verdict(rule, low, high),
+    )
+
+
+def _improvement(rule: Rule, steps: tuple[StepStatistics, ...]) -> tuple[float | None, float | None]:
+    """The difference of mean losses and the half-width of its confidence sequence; None below 100 outcomes an arm.
+
+    Arms are compared within each step, where the shares are fixed: sums over all steps would confuse the candidate's
+    loss with the days on which it had more traffic. Steps are weighted by n_A n_B / (n_A + n_B), which does not
+    look at the outcomes.
+    """
+    pairs = [(one.champion.losses, one.candidate.losses) for one in steps]
+    pairs = [(champion, candidate) for champion, candidate in pairs if min(champion.outcomes, candidate.outcomes) > 0]
+    champions, candidates = sum(one.outcomes for one, _ in pairs), sum(one.outcomes for _, one in pairs)
+    if not pairs:
+        return None, None
+    weights = [a.outcomes * b.outcomes / (a.outcomes + b.outcomes) for a, b in pairs]
+    shares = [weight / sum(weights) for weight in weights]
+    difference = sum(share * (a.mean - b.mean) for share, (a, b) in zip(shares, pairs, strict=True))
+    if min(champions, candidates) < LEAST_OUTCOMES:
+        return difference, None
+    variance = sum(
+        share**2 * sum(arm.variance(1.0) / arm.outcomes for arm in pair)
+        for share, pair in zip(shares, pairs, strict=True)
+    )
+    return difference, half_width(variance, tau=max(rule.margin, _SMALLEST_EFFECT), alpha=rule.alpha)
+
+
+def _verdict(rule: Rule, low: float | None, high: float | None) -> Quality:
+    if low is None or high is None:
+        return "not judged"
+    if high < 0:
+        return "worse"
+    if low > 0:
+        return "better"
+    return "not worse" if low > -rule.margin else "undecided"
+
+
+def _wrong(rule: Rule, steps: tuple[StepStatistics, ...], evidence: Evidence) -> str | None:
+    """The sentence that says why it must be rolled back at once, or None."""
+    if evidence.error_evidence >= 1 / rule.alpha:
+        errors, rows = _total(steps, "errors"), _total(steps, "rows")
+        return f"{errors:,} of {rows:,} requests to the candidate failed; at most {rule.max_error_rate:.2%} may."
+    if evidence.latency_ratio is not None and evidence.latency_ratio > rule.max_latency_ratio:
+        return (
+            f"The candidate's median latency is {evidence.latency_ratio:.1f} times the champion's "
+            f"({steps[-1].candidate.latency_p50_ms:.3g} ms against {steps[-1].champion.latency_p50_ms:.3g} ms); "
+            f"at most {rule.max_latency_ratio:g} times is allowed."
+        )
+    if rule.latency_p99_ms is not None and steps[-1].champion.slow_rate <= _SLOW_SHARE:
+        slow, rows = _total(steps, "slow"), _total(steps, "rows")
+        if rate_evidence(slow, rows, _SLOW_SHARE) >= 1 / rule.alpha:
+            return (
+                f"{slow:,} of {rows:,} answers of the candidate took more than {rule.latency_p99_ms:g} ms, "
+                f"which at most 1% may; the champion keeps that."
+            )
+    return f"The candidate is worse. {_quality(rule, evidence)}" if evidence.quality == "worse" else None
+
+
+def _total(steps: tuple[StepStatistics, ...], name: Literal["rows", "errors", "slow"]) -> int:
+    return sum(int(getattr(one.candidate, name)) for one in steps)
+
+
+def _missing(rule: Rule, now: StepStatistics) -> str:
+    """What the step still lacks, as the rest of a sentence; empty when nothing."""
+    lacks = []
+    if now.candidate.rows < rule.step_rows:
+        lacks.append(f"the candidate answered {now.candidate.rows:,} of {rule.step_rows:,} requests")
+    if now.elapsed < rule.step:
+        lacks.append(f"{format_duration(now.elapsed)} of {format_duration(rule.step)} have passed")
+    if now.candidate.error_rate > rule.max_error_rate:
+        share = f"{now.candidate.errors:,} of {now.candidate.rows:,} requests failed"
+        lacks.append(f"{share}, and at most {rule.max_error_rate:.2%} may")
+    return ", and ".join(lacks)
+
+
+def _well(rule: Rule, evidence: Evidence) -> str:
+    latency = "" if evidence.latency_ratio is None else f" at {evidence.latency_ratio:.2g} times the champion's latency"
+    return (
+        f"The candidate answered {evidence.rows:,} requests in {format_duration(evidence.elapsed)}{latency}, "
+        f"{evidence.errors:,} failed (at most {rule.max_error_rate:.2%} may)."
+    )
+
+
+def _quality(rule: Rule, evidence: Evidence) -> str:
+    outcomes = f"{evidence.candidate_outcomes:,} labelled answers of the candidate"
+    if evidence.low is None or evidence.high is None or evidence.improvement is None:
+        return f"Its quality is not judged yet: there are {outcomes}, and {LEAST_OUTCOMES} an arm are needed."
+    said = {
+        "better": "its loss is lower than the champion's",
+        "not worse": f"its loss is higher than the champion's by less than {rule.margin:g}, if at all",
+        "worse": "its loss is higher than the champion's",
+        "undecided": "its loss cannot be told from the champion's yet",
+        "not judged": "its quality is not judged",
+    }[evidence.quality]
+    return (
+        f"By {outcomes}, {said}: an improvement of {evidence.improvement:.4f} "
+        f"({1 - rule.alpha:.0%} confidence sequence {evidence.low:.4f} to {evidence.high:.4f})."
+    )

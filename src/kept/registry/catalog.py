@@ -1,0 +1,231 @@
+"""What is done with model versions: registering, finding, naming them."""
+
+import re
+
+import msgspec
+from sqlalchemy import Connection
+
+from kept.core.errors import Conflict, Invalid, NotFound
+from kept.core.ids import new_id
+from kept.evaluation.gate import Verdict
+from kept.governance.actor import Actor, Permission
+from kept.governance.operation import Audit, operation
+from kept.governance.records import approvals_of
+from kept.governance.workspace import Workspace
+from kept.registry.card import ModelCard
+from kept.registry.model import Alias, ModelDetail, ModelSummary, ModelVersion, Status, summarize
+from kept.registry.records import (
+    aliases_of,
+    find_alias,
+    insert_version,
+    newest_version,
+    next_number,
+    put_alias,
+    remove_alias,
+    version_by_id,
+    version_by_number,
+    version_of_run,
+    versions,
+)
+from kept.registry.search import parse_bounds
+
+LATEST = "latest"
+_NAME = re.compile(r"^[a-z][a-z0-9_.-]{0,99}$")
+_MODEL = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,199}$")
+_MOST_LISTED = 1_000
+_MOST_SEARCHED = 10_000
+
+
+class RegisterVersion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A judged bundle that becomes the next version of a model."""
+
+    project: str
+    model: str
+    bundle: str
+    run_id: str | None = None
+    verdict: Verdict
+    card: ModelCard
+
+
+class ListVersions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The newest versions, of one model or project or of all."""
+
+    model: str | None = None
+    project: str | None = None
+    limit: int = 100
+
+
+class ShowVersion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One version of a model: by number, alias, id, or `latest`."""
+
+    model: str
+    version: str = LATEST
+
+
+class SearchVersions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Versions by text (names of model, project and creator, the question), status and bounds on metrics.
+
+    Bounds are written like `roc_auc > 0.7 and latency_p99_ms <= 20`.
+    """
+
+    text: str = ""
+    status: Status | None = None
+    bounds: str = ""
+    limit: int = 100
+
+
+class SetAlias(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Points an alias to a version of a model. Releases move `champion` and `challenger` by themselves."""
+
+    model: str
+    alias: str
+    version: str
+    reason: str = ""
+
+
+class DropAlias(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Takes an alias away."""
+
+    model: str
+    alias: str
+    reason: str = ""
+
+
+@operation("registry.register", needs=Permission.CONTRIBUTE, on="model")
+def register_version(workspace: Workspace, actor: Actor, request: RegisterVersion) -> ModelVersion:
+    """Registers a bundle as the model's next version: accepted or rejected, as its verdict says.
+
+    A run registers a model once: the same request again gives the version that there is.
+    """
+    _check_registration(workspace, request)
+    with workspace.database.writing() as connection:
+        if request.run_id is not None:
+            known = version_of_run(connection, request.model, request.run_id)
+            if known is not None and known.bundle == request.bundle:
+                return known
+            if known is not None:
+                fix = "Start a new run for another bundle"
+                what = f"its run registered version {known.number} with another bundle"
+                raise Conflict(what, where=request.model, fix=fix)
+        version = ModelVersion(
+            id=new_id(),
+            project=request.project,
+            model=request.model,
+            number=next_number(connection, request.model),
+            status="accepted" if request.verdict.accepted else "rejected",
+            bundle=request.bundle,
+            run_id=request.run_id,
+            verdict=request.verdict,
+            card=request.card,
+            created_by=actor.name,
+            created_at=workspace.clock.now(),
+        )
+        insert_version(connection, version)
+    return version
+
+
+@operation("registry.list", needs=Permission.VIEW, audit=Audit.READ)
+def list_versions(workspace: Workspace, actor: Actor, request: ListVersions) -> list[ModelSummary]:
+    """Versions, newest first."""
+    del actor
+    with workspace.database.reading() as connection:
+        found = versions(connection, model=request.model, project=request.project, limit=_checked_limit(request.limit))
+        return _summaries(connection, found)
+
+
+@operation("registry.show", needs=Permission.VIEW, audit=Audit.READ)
+def show_version(workspace: Workspace, actor: Actor, request: ShowVersion) -> ModelDetail:
+    """One version with its card, verdict, aliases, approvals and waivers."""
+    del actor
+    with workspace.database.reading() as connection:
+        version = resolve(connection, request.model, request.version)
+        names = aliases_of(connection, [version.id])[version.id]
+        return ModelDetail(version=version, aliases=names, approvals=tuple(approvals_of(connection, version.id)))
+
+
+@operation("registry.search", needs=Permission.VIEW, audit=Audit.READ)
+def search_versions(workspace: Workspace, actor: Actor, request: SearchVersions) -> list[ModelSummary]:
+    """Versions that match everything that is asked, newest first, among the newest 10,000."""
+    del actor
+    bounds, limit = parse_bounds(request.bounds), _checked_limit(request.limit)
+    size = _MOST_LISTED if bounds else limit
+    found: list[ModelVersion] = []
+    with workspace.database.reading() as connection:
+        for offset in range(0, _MOST_SEARCHED, size):
+            page = versions(connection, status=request.status, text=request.text, offset=offset, limit=size)
+            found += [one for one in page if all(bound.holds(one.card.values) for bound in bounds)]
+            if len(found) >= limit or len(page) < size:
+                break
+        return _summaries(connection, found[:limit])
+
+
+@operation("registry.set_alias", needs=Permission.RELEASE, on="model")
+def set_alias(workspace: Workspace, actor: Actor, request: SetAlias) -> Alias:
+    """Points an alias to a version, wherever it pointed before."""
+    if not _NAME.match(request.alias) or request.alias == LATEST:
+        fix = "Use lower-case letters, digits, dots, - and _, for example champion"
+        raise Invalid(f"{request.alias!r} cannot be an alias", where=request.model, fix=fix)
+    with workspace.database.writing() as connection:
+        version = resolve(connection, request.model, request.version)
+        alias = Alias(
+            model=request.model,
+            alias=request.alias,
+            version_id=version.id,
+            set_by=actor.name,
+            set_at=workspace.clock.now(),
+        )
+        put_alias(connection, alias)
+    return alias
+
+
+@operation("registry.drop_alias", needs=Permission.RELEASE, on="model")
+def drop_alias(workspace: Workspace, actor: Actor, request: DropAlias) -> None:
+    """Takes an alias away from a model."""
+    del actor
+    with workspace.database.writing() as connection:
+        if not remove_alias(connection, request.model, request.alias):
+            raise NotFound(f"there is no alias {request.alias!r}", where=request.model)
+
+
+def resolve(connection: Connection, model: str, reference: str) -> ModelVersion:
+    """The version of a model that a reference names: a number, an alias, an id, or `latest`."""
+    version: ModelVersion | None
+    if reference == LATEST:
+        version = newest_version(connection, model)
+    elif reference.isdecimal():
+        version = version_by_number(connection, model, int(reference[:18]))
+    elif (alias := find_alias(connection, model, reference)) is not None:
+        version = version_by_id(connection, alias.version_id)
+    else:
+        version = version_by_id(connection, reference)
+    if version is None or version.model != model:
+        newest = newest_version(connection, model)
+        if newest is None:
+            raise NotFound(f"there is no model {model!r}", where="registry", fix="See what there is: kept models list")
+        fix = f"Give a number from 1 to {newest.number}, an alias, or latest"
+        raise NotFound(f"there is no version {reference!r}", where=model, fix=fix)
+    return version
+
+
+def _check_registration(workspace: Workspace, request: RegisterVersion) -> None:
+    if not _MODEL.match(request.model):
+        fix = "Use letters, digits, dots, - and _"
+        raise Invalid(f"{request.model!r} cannot be the name of a model", where="registry", fix=fix)
+    if request.verdict.accepted is bool(request.verdict.failed):
+        failed = ", ".join(request.verdict.failed) or "none"
+        fix = "Register the verdict as the gate gave it"
+        raise Invalid(f"the verdict contradicts itself: failed are {failed}", where=request.model, fix=fix)
+    if not workspace.blobs.has(request.bundle):
+        fix = "Store the bundle first"
+        raise NotFound(f"the bundle {request.bundle} is not kept here", where=request.model, fix=fix)
+
+
+def _checked_limit(limit: int) -> int:
+    if not 0 < limit <= _MOST_LISTED:
+        raise Invalid(f"a list of {limit} cannot be given", where="registry", fix=f"Ask for 1 to {_MOST_LISTED}")
+    return limit
+
+
+def _summaries(connection: Connection, found: list[ModelVersion]) -> list[ModelSummary]:
+    names = aliases_of(connection, [one.id for one in found])
+    return [summarize(one, names[one.id]) for one in found]

@@ -1,0 +1,169 @@
+from datetime import timedelta
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kept.core.errors import Invalid
+from kept.deployment.rollout import Decision, Rule
+from kept.deployment.rule import ArmStatistics, StepStatistics, decide
+from kept.measures.sequential import Arm as Outcomes
+
+HOUR = timedelta(hours=1)
+RULE = Rule(canary=(0.1, 0.5, 1.0), step=HOUR, step_rows=200, timeout=timedelta(days=7))
+
+
+def arm(
+    rows: int = 500, errors: int = 0, p50: float | None = 1.0, slow: int = 0, loss: float | None = None, n: int = 0
+) -> ArmStatistics:
+    values = np.full(n, loss if loss is not None else 0.0)
+    return ArmStatistics(rows=rows, errors=errors, latency_p50_ms=p50, slow=slow, losses=Outcomes.of(values))
+
+
+def step(
+    candidate: ArmStatistics, champion: ArmStatistics | None = None, elapsed: timedelta = 2 * HOUR
+) -> StepStatistics:
+    return StepStatistics(candidate=candidate, champion=champion or arm(rows=5_000), elapsed=elapsed)
+
+
+def test_a_step_with_time_and_traffic_goes_on_and_says_that_quality_is_open() -> None:
+    decision = decide(RULE, (step(arm()),))
+    assert decision.action == "advance"
+    assert decision.evidence.quality == "not judged"
+    assert decision.reason == (
+        "The candidate answered 500 requests in 2h at 1 times the champion's latency, 0 failed (at most 1.00% may). "
+        "Its quality is not judged yet: there are 0 labelled answers of the candidate, and 100 an arm are needed."
+    )
+
+
+def test_the_last_step_promotes() -> None:
+    assert decide(RULE, (step(arm()), step(arm()))).action == "promote"
+
+
+@pytest.mark.parametrize(
+    ("candidate", "elapsed", "reason"),
+    [
+        (arm(rows=120), 2 * HOUR, "The step goes on: the candidate answered 120 of 200 requests."),
+        (arm(), HOUR / 2, "The step goes on: 30m of 1h have passed."),
+        (arm(rows=200, errors=3), 2 * HOUR, "The step goes on: 3 of 200 requests failed, and at most 1.00% may."),
+    ],
+)
+def test_a_step_goes_on_until_it_has_what_it_needs(candidate: ArmStatistics, elapsed: timedelta, reason: str) -> None:
+    decision = decide(RULE, (step(candidate, elapsed=elapsed),))
+    assert (decision.action, decision.reason) == ("go_on", reason)
+
+
+def test_want_of_traffic_rolls_back_in_the_end() -> None:
+    decision = decide(RULE, (step(arm(rows=12), elapsed=timedelta(days=8)),))
+    assert decision.action == "roll_back"
+    assert "12 of 200 requests" in decision.reason
+
+
+def test_failures_roll_back_before_the_step_is_over() -> None:
+    decision = decide(RULE, (step(arm(rows=10, errors=5), elapsed=timedelta(seconds=10)),))
+    assert decision.action == "roll_back"
+    assert decision.reason == "5 of 10 requests to the candidate failed; at most 1.00% may."
+
+
+def test_latency_rolls_back() -> None:
+    decision = decide(RULE, (step(arm(p50=4.0)),))
+    assert decision.action == "roll_back"
+    assert "4.0 times the champion's" in decision.reason
+    assert decide(RULE, (step(arm(rows=20, p50=4.0)),)).action == "go_on"
+
+
+def test_the_latency_objective_counts_only_where_the_champion_keeps_it() -> None:
+    rule = msgspec.structs.replace(RULE, latency_p99_ms=20.0)
+    slow = arm(slow=60)
+    assert decide(rule, (step(slow),)).action == "roll_back"
+    assert decide(rule, (step(slow, arm(rows=5_000, slow=600)),)).action == "advance"
+
+
+def test_a_worse_loss_rolls_back_and_a_better_one_is_said() -> None:
+    worse = decide(RULE, (step(arm(loss=0.3, n=500), arm(rows=5_000, loss=0.1, n=5_000)),))
+    assert worse.action == "roll_back"
+    assert worse.reason.startswith("The candidate is worse. By 500 labelled answers")
+    better = decide(RULE, (step(arm(loss=0.1, n=500), arm(rows=5_000, loss=0.3, n=5_000)),))
+    assert (better.action, better.evidence.quality) == ("advance", "better")
+
+
+def test_traffic_that_shifts_between_steps_is_not_mistaken_for_quality() -> None:
+    # Both arms lose 0.05 on the first day and 0.45 on the second, when the candidate has most of its traffic.
+    steps = (
+        step(arm(loss=0.05, n=300), arm(loss=0.05, n=2_700)),
+        step(arm(loss=0.45, n=1_500), arm(loss=0.45, n=1_500)),
+    )
+    evidence = decide(RULE, steps).evidence
+    assert evidence.improvement == pytest.approx(0.0)
+    assert evidence.quality == "not worse"
+
+
+def test_a_decision_is_plain_data() -> None:
+    decision = decide(RULE, (step(arm(rows=10, errors=10), elapsed=timedelta(0)),))
+    assert msgspec.json.decode(msgspec.json.encode(decision), type=Decision) == decision
+
+
+def test_statistics_must_fit_the_canary() -> None:
+    with pytest.raises(Invalid, match="3 steps do not fit"):
+        decide(RULE, (step(arm()),) * 3)
+
+
+counts = st.integers(0, 20_000)
+
+
+@st.composite
+def arms(draw: st.DrawFn) -> ArmStatistics:
+    rows = draw(counts)
+    losses = draw(st.lists(st.floats(0, 1), max_size=30))
+    return ArmStatistics(
+        rows=rows,
+        errors=draw(st.integers(0, rows)),
+        latency_p50_ms=draw(st.none() | st.floats(0.001, 1e4)),
+        slow=draw(st.integers(0, rows)),
+        losses=Outcomes.of(np.repeat(losses, draw(st.integers(0, 50)))),
+    )
+
+
+@given(champion=arms(), candidate=arms(), elapsed=st.timedeltas(timedelta(0), timedelta(days=30)))
+@settings(deadline=None, max_examples=150)
+def test_it_never_goes_on_to_more_traffic_against_the_rule(
+    champion: ArmStatistics, candidate: ArmStatistics, elapsed: timedelta
+) -> None:
+    rule = msgspec.structs.replace(RULE, latency_p99_ms=20.0)
+    decision = decide(rule, (StepStatistics(champion=champion, candidate=candidate, elapsed=elapsed),))
+    assert decision.reason.endswith(".")
+    if decision.action in {"advance", "promote"}:
+        assert candidate.rows >= rule.step_rows
+        assert elapsed >= rule.step
+        assert candidate.error_rate <= rule.max_error_rate
+        assert decision.evidence.quality != "worse"
+        assert decision.evidence.latency_ratio is None or decision.evidence.latency_ratio <= rule.max_latency_ratio
+    if candidate.rows >= 100 and candidate.error_rate > 0.2:
+        assert decision.action == "roll_back"
+    if elapsed >= rule.timeout:
+        assert decision.action != "go_on"
+
+
+def test_two_equal_models_are_seldom_told_apart() -> None:
+    """A/A: 200 rollouts of two steps, looked at every 20 outcomes of the candidate; alpha is 5%."""
+    random = np.random.default_rng(11)
+    wrong = 0
+    for _ in range(200):
+        steps: list[StepStatistics] = []
+        rolled_back = False
+        for share, base in ((0.1, 0.10), (0.5, 0.20)):
+            champion, candidate = Outcomes(), Outcomes()
+            steps.append(step(arm()))
+            for _look in range(25):
+                candidate += Outcomes.of((random.random(20) < base).astype(float))
+                champion += Outcomes.of((random.random(round(20 * (1 - share) / share)) < base).astype(float))
+                steps[-1] = StepStatistics(
+                    champion=ArmStatistics(rows=5_000, losses=champion),
+                    candidate=ArmStatistics(rows=500, losses=candidate),
+                    elapsed=2 * HOUR,
+                )
+                rolled_back |= decide(RULE, tuple(steps)).action == "roll_back"
+        wrong += rolled_back
+    assert wrong / 200 <= RULE.alpha
