@@ -1,0 +1,90 @@
+"""What the service counts, as plain numbers that cost next to nothing to raise, and their form for Prometheus."""
+
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
+from itertools import accumulate
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+
+BUCKETS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+_BOUNDS_US = [int(bound * 1e6) for bound in BUCKETS]
+_LABELS = ["endpoint", "version", "role"]
+
+
+class ArmCounters:
+    """Counts for one version of an endpoint in one role."""
+
+    __slots__ = ("buckets", "predictions", "requests", "total_us")
+
+    def __init__(self) -> None:
+        self.requests: dict[int, int] = {}
+        self.predictions = 0
+        self.buckets = [0] * (len(BUCKETS) + 1)
+        self.total_us = 0
+
+    def count(self, status: int, rows: int, latency_us: int) -> None:
+        """Adds a request."""
+        self.requests[status] = self.requests.get(status, 0) + 1
+        self.buckets[bisect_left(_BOUNDS_US, latency_us)] += 1
+        self.total_us += latency_us
+        if status == 200:
+            self.predictions += rows
+
+
+class Counters:
+    """All counts of one process."""
+
+    def __init__(self) -> None:
+        self._arms: dict[tuple[str, str, str], ArmCounters] = {}
+        self.unlogged = 0
+        self.shadows_dropped = 0
+        self.revision = 0
+        self.source_up = False
+        self.troubles = 0
+        self._registry = CollectorRegistry()
+        self._registry.register(self)
+
+    def of(self, endpoint: str, version: str, role: str) -> ArmCounters:
+        """The counts of an arm; empty names where no endpoint or no version was there."""
+        return self._arms.setdefault((endpoint, version, role), ArmCounters())
+
+    def text(self) -> bytes:
+        """The counts in Prometheus' text form."""
+        return generate_latest(self._registry)
+
+    def collect(self) -> Iterator[Metric]:
+        """The counts as Prometheus sees them."""
+        requests = CounterMetricFamily("kept_requests", "Requests answered, by status", labels=[*_LABELS, "status"])
+        errors = CounterMetricFamily("kept_request_errors", "Requests that got no prediction", labels=_LABELS)
+        predictions = CounterMetricFamily("kept_predictions", "Rows predicted", labels=_LABELS)
+        latency = HistogramMetricFamily(
+            "kept_request_latency_seconds",
+            "From a request's last byte to its answer, written log included",
+            labels=_LABELS,
+        )
+        for labels, arm in list(self._arms.items()):
+            for status, count in list(arm.requests.items()):
+                requests.add_metric([*labels, str(status)], count)
+            errors.add_metric(labels, sum(count for status, count in list(arm.requests.items()) if status != 200))
+            predictions.add_metric(labels, arm.predictions)
+            latency.add_metric(labels, buckets=_cumulative(arm.buckets), sum_value=arm.total_us / 1e6)
+        yield from (requests, errors, predictions, latency)
+        yield CounterMetricFamily(
+            "kept_unlogged_requests", "Requests refused because the log could not be written", self.unlogged
+        )
+        yield CounterMetricFamily(
+            "kept_shadow_rows_dropped", "Rows that no shadow was asked about", self.shadows_dropped
+        )
+        yield GaugeMetricFamily("kept_routing_revision", "Revision of the routing table in force", self.revision)
+        yield GaugeMetricFamily(
+            "kept_routing_source_up", "Whether the routing table can be read", float(self.source_up)
+        )
+        yield GaugeMetricFamily(
+            "kept_routes_in_trouble", "Routes that could not be loaded as they should be", self.troubles
+        )
+
+
+def _cumulative(buckets: Iterable[int]) -> list[tuple[str, float]]:
+    bounds = [*(str(bound) for bound in BUCKETS), "+Inf"]
+    return list(zip(bounds, accumulate(map(float, buckets)), strict=True))

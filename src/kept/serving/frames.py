@@ -1,0 +1,135 @@
+"""Log entries as the rows of the tables `predictions/<endpoint>` and `prediction_errors/<endpoint>`.
+
+predictions: `id`; `answer_id` (the prediction that was returned for this row: the same id, except for shadows); `event_time`
+(as sent, else when the request came) and `received_at`, UTC; `shipped_at`; `spool` and `position` (process and place in its
+log); `version_id`, `version` (its number), `role`; `key` (as sent, or null); `latency_us`; `score` (binary: probability of
+the second class; regression: the value; else null); `prediction` (the class as text, null for regression; booleans are `true`
+and `false`); `scores` (multiclass: a probability per class; else null); and `feature_<name>` for each feature, typed by the
+signature. A feature that comes with a type its column cannot hold gets a column `feature_<name>__<kind>`.
+
+prediction_errors: `id`, `received_at`, `shipped_at`, `spool`, `position`, `version_id`, `role`, `status`, `reason`, `rows`,
+`latency_us`.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import polars as pl
+
+from kept.serving.entries import Answered, ArmNote, Failed
+from kept.serving.protocol.answers import best_class
+
+_TIME = pl.Datetime("us", "UTC")
+_TYPES: dict[str, Any] = {"number": pl.Float64, "integer": pl.Int64, "boolean": pl.Boolean, "text": pl.String}
+
+
+def prediction_rows(
+    batches: Sequence[tuple[int, ArmNote, Answered]], *, spool: str, shipped_at: datetime, existing: Mapping[str, Any]
+) -> pl.DataFrame:
+    """Rows of `predictions/<endpoint>`.
+
+    Args:
+        batches: position, arm and predictions, in order.
+        spool: the process they are from.
+        shipped_at: the present moment.
+        existing: the table's columns and types so far.
+    """
+    groups: dict[ArmNote, list[tuple[int, Answered]]] = {}
+    for position, note, batch in batches:
+        groups.setdefault(note, []).append((position, batch))
+    frames = [_of_arm(note, members, spool, shipped_at) for note, members in groups.items()]
+    known = dict(existing)
+    fitted = []
+    for note, frame in zip(groups, frames, strict=True):
+        fitted.append(_fit(frame, note, known))
+        known.update(fitted[-1].schema)
+    return pl.concat(fitted, how="diagonal")
+
+
+def error_rows(failures: Sequence[tuple[int, Failed]], *, spool: str, shipped_at: datetime) -> pl.DataFrame:
+    """Rows of `prediction_errors/<endpoint>`."""
+    entries = [failure for _, failure in failures]
+    return pl.DataFrame(
+        [
+            pl.Series("id", [entry.id for entry in entries], pl.String),
+            _times("received_at", [entry.received_at for entry in entries]),
+            pl.Series("shipped_at", [shipped_at] * len(entries), _TIME),
+            pl.Series("spool", [spool] * len(entries), pl.String),
+            pl.Series("position", [position for position, _ in failures], pl.Int64),
+            pl.Series("version_id", [entry.version_id for entry in entries], pl.String),
+            pl.Series("role", [entry.role for entry in entries], pl.String),
+            pl.Series("status", [entry.status for entry in entries], pl.Int64),
+            pl.Series("reason", [entry.reason for entry in entries], pl.String),
+            pl.Series("rows", [entry.rows for entry in entries], pl.Int64),
+            pl.Series("latency_us", [entry.latency_us for entry in entries], pl.Int64),
+        ]
+    )
+
+
+def _of_arm(note: ArmNote, members: list[tuple[int, Answered]], spool: str, shipped_at: datetime) -> pl.DataFrame:
+    def joined(name: str) -> list[Any]:
+        return [value for _, batch in members for value in getattr(batch, name)]
+
+    ids, scores = joined("ids"), joined("scores")
+    rows = len(ids)
+    answers = [answer for _, batch in members for answer in (batch.answers if batch.answers is not None else batch.ids)]
+    columns = [
+        pl.Series("id", ids, pl.String),
+        pl.Series("answer_id", answers, pl.String),
+        _times("event_time", joined("event_times")),
+        _times("received_at", joined("received_at")),
+        pl.Series("shipped_at", [shipped_at] * rows, _TIME),
+        pl.Series("spool", [spool] * rows, pl.String),
+        pl.Series("position", [position for position, batch in members for _ in batch.ids], pl.Int64),
+        pl.Series("version_id", [note.version_id] * rows, pl.String),
+        pl.Series("version", [note.number] * rows, pl.Int64),
+        pl.Series("role", [note.role] * rows, pl.String),
+        pl.Series("key", joined("keys"), pl.String),
+        pl.Series("latency_us", joined("latencies_us"), pl.Int64),
+        *_outputs(note, scores),
+    ]
+    values = list(zip(*joined("features"), strict=True))
+    for name, kind, column in zip(note.names, note.kinds, values, strict=True):
+        # JSON may have said 3.0 for a whole number.
+        plain = [None if value is None else int(value) for value in column] if kind == "integer" else list(column)
+        columns.append(pl.Series(f"feature_{name}", plain, _TYPES[kind]))
+    return pl.DataFrame(columns)
+
+
+def _outputs(note: ArmNote, scores: list[Any]) -> list[pl.Series]:
+    empty: list[None] = [None] * len(scores)
+    if note.task == "multiclass":
+        chosen = [note.classes[best_class(row)] for row in scores]
+        return [
+            pl.Series("score", empty, pl.Float64),
+            pl.Series("prediction", chosen, pl.String),
+            pl.Series("scores", scores, pl.List(pl.Float64)),
+        ]
+    chosen_or_none = [note.classes[score > 0.5] for score in scores] if note.task == "binary" else empty
+    return [
+        pl.Series("score", scores, pl.Float64),
+        pl.Series("prediction", chosen_or_none, pl.String),
+        pl.Series("scores", empty, pl.List(pl.Float64)),
+    ]
+
+
+def _times(name: str, microseconds: list[int]) -> pl.Series:
+    return pl.Series(name, microseconds, pl.Int64).cast(_TIME)
+
+
+def _fit(frame: pl.DataFrame, note: ArmNote, existing: Mapping[str, Any]) -> pl.DataFrame:
+    """The frame with each feature in a column of the table that can hold it without loss."""
+    fitted = []
+    for series in frame:
+        wanted = existing.get(series.name)
+        if wanted is None or wanted == series.dtype or not series.name.startswith("feature_"):
+            fitted.append(series)
+            continue
+        cast = series.cast(wanted, strict=False) if wanted.is_numeric() and series.dtype.is_numeric() else None
+        if cast is not None and cast.cast(series.dtype, strict=False).equals(series):
+            fitted.append(cast)
+        else:
+            kind = note.kinds[note.names.index(series.name.removeprefix("feature_"))]
+            fitted.append(series.alias(f"{series.name}__{kind}"))
+    return pl.DataFrame(fitted)

@@ -1,0 +1,144 @@
+"""Answers in both forms, as bytes. Labels are encoded once; each answer is put together from ready pieces.
+
+Plain form: `{"predictions": [{"id", "prediction", "probability" | "probabilities"}], "model", "version"}`; a regression's
+`prediction` is its value. Tensors: `probability` FP64 [n] (binary, of `classes[1]`) or `probabilities` FP64 [n, classes]
+(multiclass), `prediction` [n] (the label; for a regression the value, FP64), `prediction_id` BYTES [n].
+A number that is not finite is sent as null.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from kept.core.errors import KeptError
+from kept.packaging.signature import Label, Signature
+from kept.serving.protocol.values import Question
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Answerer:
+    """Writes the answers of one arm.
+
+    Args:
+        endpoint: what requests call the model.
+        model: the registered model.
+        number: its version's number.
+        signature: says what the scores mean.
+    """
+
+    def __init__(self, endpoint: str, model: str, number: int, signature: Signature) -> None:
+        self._task = signature.task
+        self._labels = [_encode(label) for label in signature.classes]
+        self._names = [_encode(label_text(label)) for label in signature.classes]
+        self._datatype = _datatype(signature.classes)
+        self._tail = b'],"model":' + _encode(model) + b',"version":' + str(number).encode() + b"}"
+        self._head = b'{"model_name":' + _encode(endpoint) + b',"model_version":"' + str(number).encode() + b'"'
+        self.outputs: tuple[str, ...] = output_names(signature)
+
+    def rows(self, ids: Sequence[str], scores: Sequence[Any]) -> bytes:
+        """The answer in the plain form."""
+        if self._task == "binary":
+            no, yes = self._labels
+            parts = [
+                b'{"id":"%b","prediction":%b,"probability":%b}'
+                % (name.encode(), yes if score > 0.5 else no, _encode(score))
+                for name, score in zip(ids, scores, strict=True)
+            ]
+        elif self._task == "multiclass":
+            parts = [
+                b'{"id":"%b","prediction":%b,"probabilities":{%b}}'
+                % (
+                    name.encode(),
+                    self._labels[best_class(score)],
+                    b",".join(b"%b:%b" % (label, _encode(p)) for label, p in zip(self._names, score, strict=True)),
+                )
+                for name, score in zip(ids, scores, strict=True)
+            ]
+        else:
+            parts = [
+                b'{"id":"%b","prediction":%b}' % (name.encode(), _encode(score))
+                for name, score in zip(ids, scores, strict=True)
+            ]
+        return b'{"predictions":[' + b",".join(parts) + self._tail
+
+    def tensors(self, question: Question, ids: Sequence[str], scores: Sequence[Any]) -> bytes:
+        """The answer in the protocol's form."""
+        head = self._head if question.name is None else self._head + b',"id":' + _encode(question.name)
+        wanted = question.wanted or self.outputs
+        parts = [self._tensor(name, ids, scores) for name in wanted]
+        return head + b',"outputs":[' + b",".join(parts) + b"]}"
+
+    def _tensor(self, name: str, ids: Sequence[str], scores: Sequence[Any]) -> bytes:
+        n = len(ids)
+        if name == "prediction_id":
+            return b'{"name":"prediction_id","shape":[%d],"datatype":"BYTES","data":["%b"]}' % (
+                n,
+                '","'.join(ids).encode(),
+            )
+        if name == "probabilities":
+            flat = [value for row in scores for value in row]
+            shape = (n, len(self._labels))
+            return b'{"name":"probabilities","shape":[%d,%d],"datatype":"FP64","data":%b}' % (*shape, _encode(flat))
+        if name == "probability" or self._task == "regression":
+            return b'{"name":"%b","shape":[%d],"datatype":"FP64","data":%b}' % (name.encode(), n, _encode(scores))
+        labels = self._labels
+        chosen = (
+            [labels[score > 0.5] for score in scores]
+            if self._task == "binary"
+            else [labels[best_class(s)] for s in scores]
+        )
+        if self._datatype == b"BYTES":
+            chosen = [label if label[:1] == b'"' else b'"' + label + b'"' for label in chosen]
+        return b'{"name":"prediction","shape":[%d],"datatype":"%b","data":[%b]}' % (
+            n,
+            self._datatype,
+            b",".join(chosen),
+        )
+
+
+def output_names(signature: Signature) -> tuple[str, ...]:
+    """The protocol's outputs, in their order."""
+    scores = {"binary": ("probability",), "multiclass": ("probabilities",), "regression": ()}[signature.task]
+    return (*scores, "prediction", "prediction_id")
+
+
+def output_tensors(signature: Signature) -> list[dict[str, Any]]:
+    """The protocol's description of the outputs; a dimension of -1 is the number of rows."""
+    label = _datatype(signature.classes).decode() if signature.classes else "FP64"
+    types = {"probability": "FP64", "probabilities": "FP64", "prediction": label, "prediction_id": "BYTES"}
+    shapes = {"probabilities": [-1, len(signature.classes)]}
+    return [
+        {"name": name, "datatype": types[name], "shape": shapes.get(name, [-1])} for name in output_names(signature)
+    ]
+
+
+def as_scores(answers: NDArray[np.float64]) -> list[Any]:
+    """A number per row, or a list of them."""
+    scores: list[Any] = answers.tolist()
+    return scores
+
+
+def label_text(label: Label) -> str:
+    """A label as text, as it stands in tables: `true` and `false` for booleans."""
+    if isinstance(label, bool):
+        return "true" if label else "false"
+    return str(label)
+
+
+def best_class(probabilities: Sequence[float]) -> int:
+    """The place of the largest probability, the first of equal ones."""
+    return max(range(len(probabilities)), key=probabilities.__getitem__)
+
+
+def error_body(error: KeptError) -> bytes:
+    """What is said in both forms when there is no answer. The protocol asks for `error` as text; the parts stand beside it."""
+    return _encode({"error": str(error), "what": error.what, "where": error.where, "fix": error.fix})
+
+
+def _datatype(classes: Sequence[Label]) -> bytes:
+    kinds = {type(label) for label in classes}
+    return {bool: b"BOOL", int: b"INT64", float: b"FP64"}.get(kinds.pop(), b"BYTES") if len(kinds) == 1 else b"BYTES"

@@ -1,0 +1,177 @@
+"""The routes in force. A new table is fetched, checked, loaded and warmed beside the old one, then takes its place at once.
+
+Requests hold on to the arm they were given, so those in flight are finished by the version they began with.
+"""
+
+import gc
+import logging
+import threading
+from collections.abc import Mapping
+
+import msgspec
+
+from kept.core.errors import KeptError, NotFound, Unavailable
+from kept.deployment.routing import Arm, Route, RoutingTable
+from kept.serving.counters import Counters
+from kept.serving.local import FixedRoutes, LocalCopy, RouteSource
+from kept.serving.runtime import LoadedArm, LoadedModel, LoadedRoute
+
+_RETRY_SECONDS = 5.0
+
+_logger = logging.getLogger("kept.serving")
+
+
+class Router:
+    """Finds the route of a request; `apply` changes what it finds."""
+
+    def __init__(
+        self, keeper: LocalCopy | FixedRoutes, counters: Counters, trusted: frozenset[str] = frozenset()
+    ) -> None:
+        self._keeper = keeper
+        self._counters = counters
+        self._trusted = trusted
+        self._models: dict[str, LoadedModel] = {}
+        # Replaced as a whole, never changed, so that the event loop reads it without a lock.
+        self._routes: Mapping[str, LoadedRoute] = {}
+        self._troubles: Mapping[str, str] = {}
+        self._known = False
+
+    @property
+    def routes(self) -> Mapping[str, LoadedRoute]:
+        """The routes in force, by endpoint."""
+        return self._routes
+
+    @property
+    def troubles(self) -> Mapping[str, str]:
+        """What is wrong with routes that could not be loaded as they should be, by endpoint."""
+        return self._troubles
+
+    @property
+    def ready(self) -> bool:
+        """Whether a table is in force, and at least one of its routes if it has any."""
+        return self._known and (bool(self._routes) or not self._troubles)
+
+    def find(self, endpoint: str) -> LoadedRoute:
+        """The route of an endpoint. `NotFound` when there is no such endpoint, `Unavailable` when it has nothing loaded."""
+        route = self._routes.get(endpoint)
+        if route is not None:
+            return route
+        where = f"model {endpoint!r}"
+        if endpoint in self._troubles:
+            raise Unavailable(f"its version could not be loaded: {self._troubles[endpoint]}", where=where)
+        if not self._known:
+            raise Unavailable("the routing table has not been read yet", where=where, fix="Try again in a moment")
+        names = ", ".join(sorted(self._routes)) or "none"
+        raise NotFound("there is no such endpoint", where=where, fix=f"Endpoints served: {names}")
+
+    def load_kept(self) -> bool:
+        """Puts the last table that was served in force, if one is kept here."""
+        table = self._keeper.load()
+        if table is None:
+            return False
+        self.apply(table, save=False)
+        return True
+
+    def apply(self, table: RoutingTable, *, save: bool = True) -> bool:
+        """Puts a table in force and says whether all of it is. A route that cannot be loaded stays as it was."""
+        models = dict(self._models)
+        routes: dict[str, LoadedRoute] = {}
+        troubles: dict[str, str] = {}
+        for route in table.routes:
+            before = self._routes.get(route.endpoint)
+            if before is not None and before.route.arms == route.arms:
+                routes[route.endpoint] = before
+                continue
+            loaded, trouble = self._load_route(route, models, fallback=before)
+            if loaded is not None:
+                routes[route.endpoint] = loaded
+            if trouble:
+                troubles[route.endpoint] = trouble
+                _logger.error("route %s: %s", route.endpoint, trouble)
+        self._routes, self._troubles, self._known = routes, troubles, True
+        self._counters.revision, self._counters.troubles = table.revision, len(troubles)
+        used = {loaded.model.digest for found in routes.values() for loaded in found.arms}
+        self._models = {digest: model for digest, model in models.items() if digest in used}
+        if save:
+            self._save(table.revision)
+        # What is loaded stays: no later collection needs to look at it.
+        gc.collect()
+        gc.freeze()
+        return not troubles
+
+    def _save(self, revision: int) -> None:
+        in_force = tuple(found.route for found in self._routes.values())
+        try:
+            self._keeper.save(RoutingTable(revision=revision, routes=in_force))
+        except OSError as error:
+            _logger.warning("the routing table could not be kept here: %s", error)
+
+    def _load_route(
+        self, route: Route, models: dict[str, LoadedModel], *, fallback: LoadedRoute | None
+    ) -> tuple[LoadedRoute | None, str]:
+        arms: list[LoadedArm] = []
+        trouble = ""
+        for arm in route.arms:
+            try:
+                if arm.bundle not in models:
+                    models[arm.bundle] = self._load_model(arm)
+                arms.append(LoadedArm(route.endpoint, arm, models[arm.bundle]))
+            except Exception as error:  # noqa: BLE001 - whatever a model does when it is loaded must not stop the others
+                trouble = f"version {arm.number}: {error if isinstance(error, KeptError) else repr(error)}"
+        if not trouble:
+            return LoadedRoute(route, arms), ""
+        if fallback is not None:
+            return fallback, trouble
+        champion = next((loaded for loaded in arms if loaded.arm.role == "champion"), None)
+        if champion is None:
+            return None, trouble
+        # From cold, a champion that answers alone is better than nobody.
+        alone = msgspec.structs.replace(champion.arm, weight=1.0)
+        part = msgspec.structs.replace(route, arms=(alone,))
+        return LoadedRoute(part, [LoadedArm(route.endpoint, alone, champion.model)]), trouble
+
+    def _load_model(self, arm: Arm) -> LoadedModel:
+        return LoadedModel(self._keeper.folder(arm.bundle), digest=arm.bundle, trusted=self._trusted)
+
+
+class Follower:
+    """Keeps a router at the source's table, from a thread of its own."""
+
+    def __init__(self, router: Router, source: RouteSource, counters: Counters, seconds: float) -> None:
+        self._router = router
+        self._source = source
+        self._counters = counters
+        self._seconds = seconds
+        self._stop = threading.Event()
+        self._looked = threading.Event()
+        self._thread = threading.Thread(target=self._follow, name="routes", daemon=True)
+
+    def start(self, patience: float) -> None:
+        """Begins, and waits for the first look, but no longer than `patience` seconds."""
+        self._thread.start()
+        self._looked.wait(patience)
+
+    def stop(self) -> None:
+        """Ends; a look that hangs is left behind."""
+        self._stop.set()
+        self._thread.join(1.0)
+
+    def _follow(self) -> None:
+        known: int | None = None
+        while not self._stop.is_set():
+            wait = self._seconds
+            try:
+                table = self._source.current(known)
+                if not self._counters.source_up:
+                    _logger.info("the routing table can be read")
+                self._counters.source_up = True
+                if table is not None:
+                    complete = self._router.apply(table)
+                    known = table.revision if complete else None
+                    wait = self._seconds if complete else max(self._seconds, _RETRY_SECONDS)
+            except Exception as error:  # noqa: BLE001 - a source may fail in any way; the service goes on with what it has
+                if self._counters.source_up or not self._looked.is_set():
+                    _logger.warning("the routing table cannot be read, going on with the last one: %s", error)
+                self._counters.source_up = False
+            self._looked.set()
+            self._stop.wait(wait)

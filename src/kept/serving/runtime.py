@@ -1,0 +1,161 @@
+"""Models in memory: a bundle that is loaded and warm, and the arms and routes that use it."""
+
+import contextlib
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kept.core.errors import Invalid, KeptError, NotFound
+from kept.core.ids import new_id
+from kept.deployment.routing import Arm, Route, choose
+from kept.packaging.runtime import load_runtime
+from kept.packaging.signature import Field, Signature
+from kept.serving.entries import ArmNote
+from kept.serving.protocol.answers import Answerer, label_text, output_names
+from kept.serving.protocol.envelope import routing_key_in
+from kept.serving.protocol.rows import RowsReader
+from kept.serving.protocol.tensors import TensorsReader
+from kept.serving.protocol.values import Question, kind_of
+
+Form = Literal["rows", "tensors"]
+
+_WARM_SIZES = (1, 2, 16, 1)
+
+
+class LoadedModel:
+    """A bundle in memory, checked and warm. Arms of the same bundle share it."""
+
+    def __init__(self, folder: Path, *, digest: str | None = None, trusted: frozenset[str] = frozenset()) -> None:
+        runtime = load_runtime(folder, digest=digest, trusted=trusted)
+        self.digest = runtime.digest
+        self.signature: Signature = runtime.manifest.signature
+        self.manifest = runtime.manifest
+        self._runtime = runtime
+        encoder = runtime.manifest.encoder
+        self._codes = None if encoder is None else [(p, encoder.columns[p].codes) for p in encoder.categorical]
+        self._rows = RowsReader(self.signature)
+        self._tensors = TensorsReader(self.signature, output_names(self.signature))
+        self._warm()
+
+    def read(self, form: Form, body: bytes) -> Question:
+        """What a body asks of this model."""
+        return self._rows.read(body) if form == "rows" else self._tensors.read(body)
+
+    def predict(self, values: Sequence[Sequence[Any]]) -> NDArray[np.float64]:
+        """Scores for rows that were read: (rows,), or (rows, classes) for multiclass."""
+        codes = self._codes
+        if codes is None:
+            columns = zip(*values, strict=True)
+            return self._runtime.predict_columns(dict(zip(self.signature.names, map(list, columns), strict=True)))
+        if codes:
+            coded = [list(row) for row in values]
+            for place, known in codes:
+                for row in coded:
+                    row[place] = known.get(row[place], math.nan)
+            values = coded
+        return self._runtime.predict(np.array(values, dtype=np.float64))
+
+    def _warm(self) -> None:
+        row = tuple(_usual(field) for field in self.signature.inputs)
+        for size in _WARM_SIZES:
+            # The usual values may be none that the model takes; it was held against its self-test before.
+            with contextlib.suppress(Invalid):
+                self.predict([row] * size)
+
+
+class LoadedArm:
+    """An arm and its model, with all that an answer needs made ready."""
+
+    def __init__(self, endpoint: str, arm: Arm, model: LoadedModel) -> None:
+        self.arm = arm
+        self.model = model
+        self.answerer = Answerer(endpoint, arm.model, arm.number, model.signature)
+        self.note = ArmNote(
+            key=f"{endpoint}/{arm.version_id}/{arm.role}",
+            endpoint=endpoint,
+            version_id=arm.version_id,
+            number=arm.number,
+            model=arm.model,
+            bundle=model.digest,
+            role=arm.role,
+            task=model.signature.task,
+            classes=tuple(label_text(label) for label in model.signature.classes),
+            names=model.signature.names,
+            kinds=tuple(kind_of(field) for field in model.signature.inputs),
+        )
+
+
+class LoadedRoute:
+    """An endpoint whose arms are all in memory."""
+
+    def __init__(self, route: Route, arms: Sequence[LoadedArm]) -> None:
+        self.route = route
+        self.arms = tuple(arms)
+        self._by_arm = {loaded.arm: loaded for loaded in arms}
+        self.champion = self._by_arm[route.champion]
+        self.shadows = tuple(self._by_arm[arm] for arm in route.shadows)
+        answering = [loaded for loaded in arms if loaded.arm.role != "shadow"]
+        self._only = self.champion if len(answering) == 1 else None
+        self._alike = all(same_inputs(self.champion, loaded) for loaded in answering)
+
+    def read(self, form: Form, body: bytes) -> tuple[LoadedArm, Question | KeptError]:
+        """The arm that a request goes to, and what it asks of it, or what is wrong with it.
+
+        The arm is chosen by the routing key, else by the first row's key, else by chance. Arms may take different inputs.
+        """
+        if self._only is not None:
+            return self._only, _read(self._only, form, body)
+        if not self._alike:
+            arm = self.choose(routing_key_in(form, body))
+            return arm, _read(arm, form, body)
+        asked = _read(self.champion, form, body)
+        if isinstance(asked, KeptError):
+            return self.choose(routing_key_in(form, body)), asked
+        key = asked.routing_key
+        if key is None and asked.keys:
+            key = asked.keys[0]
+        return self.choose(key), asked
+
+    def choose(self, key: str | None) -> LoadedArm:
+        """The arm for a key; without one, an arm by chance."""
+        return self._by_arm[choose(self.route, new_id() if key is None else key)]
+
+    def version(self, number: str) -> LoadedArm:
+        """The arm of a version by its number, in whatever role."""
+        for loaded in self.arms:
+            if str(loaded.arm.number) == number:
+                return loaded
+        numbers = ", ".join(str(loaded.arm.number) for loaded in self.arms)
+        where = f"model {self.route.endpoint!r}"
+        raise NotFound(f"version {number} is not served", where=where, fix=f"Ask for {numbers}, or name no version")
+
+
+def _read(arm: LoadedArm, form: Form, body: bytes) -> Question | KeptError:
+    try:
+        return arm.model.read(form, body)
+    except KeptError as error:
+        return error
+
+
+def same_inputs(one: LoadedArm, other: LoadedArm) -> bool:
+    """Whether two arms read every request alike."""
+    return [_shape(field) for field in one.model.signature.inputs] == [
+        _shape(field) for field in other.model.signature.inputs
+    ] and one.answerer.outputs == other.answerer.outputs
+
+
+def _shape(field: Field) -> tuple[str, str, bool]:
+    return field.name, kind_of(field), field.nullable
+
+
+def _usual(field: Field) -> Any:
+    kind = kind_of(field)
+    if field.categories:
+        return field.categories[0]
+    if kind == "number":
+        return float(field.minimum or 0.0)
+    return {"integer": int(field.minimum or 0), "boolean": False, "text": ""}[kind]

@@ -1,0 +1,193 @@
+"""The prediction service as a process: it listens, follows the routing table, logs, and ends without dropping a request."""
+
+import asyncio
+import contextlib
+import functools
+import ipaddress
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from kept.core.errors import Invalid, Unavailable
+from kept.deployment.routing import Arm, Route, RoutingTable
+from kept.packaging.bundle import read_bundle
+from kept.serving.app import Application
+from kept.serving.counters import Counters
+from kept.serving.http import Door, PredictionProtocol
+from kept.serving.local import FixedRoutes, LocalCopy, RouteSource
+from kept.serving.log import Spool
+from kept.serving.router import Follower, Router
+from kept.serving.turns import Turns
+from kept.settings.settings import Settings
+from kept.store.blobs import Blobs
+
+# How long the first look at the source may take before the service starts with its own copy, or with nothing.
+_PATIENCE_WITH_COPY = 1.0
+_PATIENCE_WITHOUT = 10.0
+_BACKLOG = 2048
+
+
+def serve(
+    root: Path,
+    settings: Settings,
+    source: RouteSource,
+    blobs: Blobs,
+    *,
+    port: int | None = None,
+    flush: bool = False,
+    share_port: bool = False,
+    started: Callable[[str], None] | None = None,
+) -> None:
+    """Serves a workspace's endpoints until SIGTERM or SIGINT, then answers what has come and returns.
+
+    Args:
+        root: the workspace's folder; the spool is `spool/`, the local copy `serving/`.
+        settings: `host`, `port` (predictions answer on the next one), `token`, `poll_seconds`.
+        source: gives the routing table.
+        blobs: give the bundles that are not here yet.
+        port: another port; 0 for any that is free.
+        flush: whether an answer waits until its log entry is on the disk (power cuts), not only with the kernel (kill -9).
+        share_port: whether other processes may listen on the port too.
+        started: called with the address when the service answers.
+
+    Raises:
+        Invalid: the address is not of this machine only and there is no token.
+        Unavailable: the port cannot be had.
+    """
+    keeper = LocalCopy(root / "serving", blobs)
+    port = settings.port + 1 if port is None else port
+    spool = Spool(root / "spool", flush=flush)
+    _run(settings, source, keeper, spool, port=port, share_port=share_port, started=started)
+
+
+def serve_bundle(
+    folder: Path,
+    name: str,
+    settings: Settings,
+    *,
+    port: int | None = None,
+    spool: Path,
+    trusted: bool = False,
+    started: Callable[[str], None] | None = None,
+) -> None:
+    """Serves one bundle's folder as the endpoint `name`, without a workspace; the log goes to the folder `spool`."""
+    digest = read_bundle(folder).digest
+    arm = Arm(version_id=digest, number=1, model=name, bundle=digest)
+    fixed = FixedRoutes(
+        RoutingTable(revision=1, routes=(Route(endpoint=name, arms=(arm,), revision=1),)), {digest: folder}
+    )
+    port = settings.port + 1 if port is None else port
+    allowed = frozenset({digest}) if trusted else frozenset()
+    _run(settings, fixed, fixed, Spool(spool), port=port, trusted=allowed, started=started)
+
+
+def _run(
+    settings: Settings,
+    source: RouteSource,
+    keeper: LocalCopy | FixedRoutes,
+    spool: Spool,
+    *,
+    port: int,
+    share_port: bool = False,
+    trusted: frozenset[str] = frozenset(),
+    started: Callable[[str], None] | None = None,
+) -> None:
+    _check_host(settings)
+    listener = _listen(settings.host, port, share_port)
+    counters = Counters()
+    router = Router(keeper, counters, trusted)
+    has_copy = router.load_kept()
+    follower = Follower(router, source, counters, settings.poll_seconds)
+    follower.start(_PATIENCE_WITH_COPY if has_copy else _PATIENCE_WITHOUT)
+    door = Door(Turns(router, spool, counters), token=settings.token)
+    config = uvicorn.Config(
+        Application(door, router, counters),
+        http=functools.partial(PredictionProtocol, door),  # type: ignore[arg-type]
+        loop="uvloop",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        backlog=_BACKLOG,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=10,
+    )
+    address = f"http://{_shown(settings.host)}:{listener.getsockname()[1]}"
+    try:
+        _Server(config, functools.partial(started, address) if started else None).run([listener])
+    finally:
+        follower.stop()
+        spool.close()
+        listener.close()
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server, which also lets slow clients go, and ends well on a signal."""
+
+    def __init__(self, config: uvicorn.Config, started: Callable[[], None] | None) -> None:
+        super().__init__(config)
+        self._tell = started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listens, then says so."""
+        await super().startup(sockets)
+        if self._tell is not None:
+            self._tell()
+
+    async def on_tick(self, counter: int) -> bool:
+        """Ten times a second."""
+        if counter % 10 == 0:
+            now = asyncio.get_running_loop().time()
+            for connection in list(self.server_state.connections):
+                if isinstance(connection, PredictionProtocol):
+                    connection.sweep(now)
+        return await super().on_tick(counter)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """SIGTERM and SIGINT end the service; it is not killed by them afterwards, as uvicorn's own way would."""
+        before: dict[int, Any] = {
+            number: signal.signal(number, self.handle_exit) for number in (signal.SIGTERM, signal.SIGINT)
+        }
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def _listen(host: str, port: int, share: bool) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if share:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        fix = "Stop what listens there, or choose another port"
+        raise Unavailable(f"cannot listen ({error.strerror})", where=f"{host}:{port}", fix=fix) from error
+    listener.setblocking(False)
+    return listener
+
+
+def _check_host(settings: Settings) -> None:
+    try:
+        loopback = settings.host == "localhost" or ipaddress.ip_address(settings.host).is_loopback
+    except ValueError:
+        loopback = False
+    if not loopback and not settings.token:
+        raise Invalid(
+            "the address is reached from other machines", where=f"host {settings.host}", fix="Set a token first"
+        )
+
+
+def _shown(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
