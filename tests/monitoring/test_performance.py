@@ -4,9 +4,10 @@ import numpy as np
 import polars as pl
 import pytest
 
+from kept.evaluation.loss import LossReference
 from kept.measures.arrays import decode, encode
 from kept.measures.betting import LabelDetector
-from kept.monitoring.decay import LossReference, begin, feed
+from kept.monitoring.decay import begin, feed
 from kept.monitoring.outcomes import Outcomes, encode_known, loss_between_0_and_1
 from kept.monitoring.performance import failed_objectives, measure_window
 from kept.plan.objective import at_least, at_most

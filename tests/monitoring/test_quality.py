@@ -40,7 +40,8 @@ def test_a_change_of_unit_is_wild_and_a_new_record_is_not() -> None:
 
 
 def test_volume() -> None:
-    assert check_volume(0, []) is not None
+    assert check_volume(0, []) is None
+    assert check_volume(0, [900]) is not None
     assert check_volume(10, [1000, 1000]) is None
     assert check_volume(10, [1000] * 7) is not None
     assert check_volume(300, [1000] * 7) is None

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from kept.monitoring.window import Window, budget_in_windows, closed_windows, maturity, window_of
 
-moments = st.datetimes(datetime(1990, 1, 1), datetime(2060, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - the zone follows
+moments = st.datetimes(datetime(1990, 1, 1), datetime(2060, 1, 1), timezones=st.just(UTC))
 lengths = st.sampled_from([timedelta(minutes=7), timedelta(hours=1), timedelta(days=1), timedelta(days=7)])
 
 

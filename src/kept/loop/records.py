@@ -14,9 +14,7 @@ def insert_decision(connection: Connection, decision: Decision) -> None:
     connection.execute(insert(decisions).values(**to_row(decision)))
 
 
-def decisions_of(
-    connection: Connection, project: str, *, kinds: Collection[str] = (), limit: int
-) -> list[Decision]:
+def decisions_of(connection: Connection, project: str, *, kinds: Collection[str] = (), limit: int) -> list[Decision]:
     """A project's decisions, newest first."""
     query = select(decisions).where(decisions.c.project == project)
     if kinds:

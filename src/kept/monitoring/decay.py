@@ -6,25 +6,15 @@ from typing import Any
 import msgspec
 
 from kept.core.durations import format_duration
+from kept.evaluation.loss import LossReference
 from kept.measures.arrays import Array
 from kept.measures.betting import LabelDetector, LabelFinding, start_label_detector, watch_losses
+from kept.monitoring.performance import Measured
+
+TITLE = "the loss on labelled predictions has risen"
 
 # Standard errors of the reference by which the level stands above its mean, so that a lucky test set is no alarm.
 _REFERENCE_ERRORS = 2.0
-
-
-class LossReference(msgspec.Struct, frozen=True, kw_only=True):
-    """What the loss was on the rows that the version was judged on. Losses lie between 0 and 1."""
-
-    mean: float
-    error: float
-    """Standard error of the mean."""
-    scale: float | None = None
-    """Regression only: the error that is as bad as any."""
-
-    def level(self, tolerance: float) -> float:
-        """The mean loss above which it is decay: the reference, its own error, and the rise that does not matter."""
-        return min(max(self.mean + _REFERENCE_ERRORS * self.error + tolerance, 1e-6), 1 - 1e-6)
 
 
 class DecayFinding(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +23,11 @@ class DecayFinding(msgspec.Struct, frozen=True, kw_only=True):
     finding: LabelFinding
     level: float
     reference: float
+
+    def measured(self, rows: int) -> Measured:
+        """The detector's value against its budget, as a number of the window."""
+        one = self.finding
+        return Measured(metric="decay", value=one.value, high=one.budget, rows=rows, holds=not one.alarm)
 
     def evidence(self, budget: timedelta) -> dict[str, Any]:
         """The numbers, and the budget as a sentence."""
@@ -48,14 +43,17 @@ class DecayFinding(msgspec.Struct, frozen=True, kw_only=True):
         }
 
 
+def level_above(reference: LossReference, tolerance: float) -> float:
+    """The mean loss above which it is decay: the reference, its own error, and the rise that does not matter."""
+    return min(max(reference.mean + _REFERENCE_ERRORS * reference.error + tolerance, 1e-6), 1 - 1e-6)
+
+
 def begin(reference: LossReference, tolerance: float, labels_per_window: float, windows: float) -> LabelDetector:
     """A detector whose budget is the number of labels that come in so many windows."""
-    return start_label_detector(reference.level(tolerance), max(labels_per_window * windows, 1.0))
+    return start_label_detector(level_above(reference, tolerance), max(labels_per_window * windows, 1.0))
 
 
-def feed(
-    detector: LabelDetector, reference: LossReference, losses: Array
-) -> tuple[LabelDetector, DecayFinding]:
+def feed(detector: LabelDetector, reference: LossReference, losses: Array) -> tuple[LabelDetector, DecayFinding]:
     """The detector after a window's losses, in the order of their event times."""
     after, finding = watch_losses(detector, losses)
     return after, DecayFinding(finding=finding, level=detector.level, reference=reference.mean)

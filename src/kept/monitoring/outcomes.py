@@ -8,7 +8,7 @@ import polars as pl
 
 from kept.measures.arrays import Floats
 from kept.measures.losses import row_loss
-from kept.packaging.signature import Label, Signature
+from kept.packaging.signature import Label
 from kept.plan.specs import Task
 
 _BOOLEANS = {"true": "1", "false": "0", "1": "true", "0": "false"}
@@ -18,7 +18,7 @@ class Outcomes(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """Labelled predictions of one version, in the order of their rows."""
 
     frame: pl.DataFrame
-    """The rows, with every column they were logged with."""
+    """Their features, by which objectives may slice."""
     labels: Floats
     """Indices of the classes, or numbers: `(n,)`."""
     scores: Floats
@@ -52,11 +52,6 @@ def loss_between_0_and_1(task: Task, outcomes: Outcomes, scale: float | None) ->
     if task == "regression":
         return row_loss("bounded_error", outcomes.labels, outcomes.scores, scale=scale)
     return row_loss("brier", outcomes.labels, outcomes.scores)
-
-
-def check_scores(scores: Floats, signature: Signature) -> bool:
-    """Whether scores have the shape that the signature says."""
-    return scores.ndim == 2 and scores.shape[1] == len(signature.classes) if signature.task == "multiclass" else scores.ndim == 1
 
 
 def _text(value: Any) -> str:

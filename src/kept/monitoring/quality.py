@@ -51,12 +51,14 @@ class Breach(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def check_volume(rows: int, earlier: Sequence[int]) -> Breach | None:
-    """Whether a window is empty, or thin against the windows before it."""
-    usual = median(earlier) if len(earlier) >= _USUAL_FROM else 0
-    if rows and rows >= THIN * usual:
+    """Whether a window is empty, or thin, against earlier windows of its time of day."""
+    usual = median(earlier) if earlier else 0
+    if not rows and usual:
+        return Breach(rule="volume", message="there are no predictions", evidence={"rows": 0, "usual_rows": usual})
+    if len(earlier) < _USUAL_FROM or rows >= THIN * usual:
         return None
-    what = "there are far fewer predictions than usual" if rows else "there are no predictions"
-    return Breach(rule="volume", message=what, evidence={"rows": rows, "usual_rows": usual})
+    evidence = {"rows": rows, "usual_rows": usual}
+    return Breach(rule="volume", message="there are far fewer predictions than usual", evidence=evidence)
 
 
 def check_errors(rows: int, errors: int, limit: float) -> Breach | None:
@@ -78,9 +80,7 @@ def check_columns(frame: pl.DataFrame, expected: Iterable[Expected]) -> list[Bre
         if values.dtype.is_float():
             values = values.fill_nan(None)
         found += [
-            breach
-            for breach in (_missing(values, one), _unseen(values, one), _wild(values, one))
-            if breach is not None
+            breach for breach in (_missing(values, one), _unseen(values, one), _wild(values, one)) if breach is not None
         ]
     return found
 

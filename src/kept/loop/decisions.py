@@ -1,0 +1,134 @@
+"""What is done with decisions: taking one, asking for a training, listing them."""
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from kept.core.clock import format_time
+from kept.core.durations import format_duration
+from kept.core.errors import Conflict, Invalid
+from kept.core.ids import new_id
+from kept.governance.actor import Actor, Permission
+from kept.governance.operation import Audit, operation
+from kept.governance.workspace import Workspace
+from kept.loop.decision import Decision, Kind
+from kept.loop.records import decisions_about, decisions_of, insert_decision
+from kept.loop.triggers import TriggerName
+from kept.plan.catalog import ShowProject, show_project
+from kept.plan.policy import Retrain
+from kept.tracking.records import find_runs
+from kept.tracking.run import RunStatus
+from kept.tracking.runs import create_run
+
+TRAINING = "training"
+
+
+class RetrainNow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A person's wish that a project's model is trained again, without waiting for a trigger."""
+
+    project: str
+    reason: str
+    until: datetime | None = None
+    """Train on what was known at this event time; None for everything that is known."""
+
+
+class Decide(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A decision of the loop, with its evidence."""
+
+    project: str
+    kind: Kind
+    trigger: TriggerName
+    reason: str
+    evidence: dict[str, Any]
+    run_id: str | None = None
+    event_time: datetime | None = None
+
+
+class ListDecisions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The newest decisions of a project."""
+
+    project: str
+    limit: int = 50
+
+
+@operation("loop.retrain", needs=Permission.RELEASE, on="project")
+def retrain(workspace: Workspace, actor: Actor, request: RetrainNow) -> Decision:
+    """Queues a training run; what it makes is judged, and released as the project's policy says."""
+    if not request.reason.strip():
+        raise Invalid("a training needs a reason", where=request.project, fix="Say why it should be trained now")
+    decision = Decide(
+        project=request.project,
+        kind="retrain",
+        trigger="person",
+        reason=request.reason,
+        evidence={"asked_by": actor.name},
+        event_time=request.until,
+    )
+    return take(workspace, actor, decision)
+
+
+@operation("loop.decide", needs=Permission.RELEASE, on="project", remote=False)
+def decide(workspace: Workspace, actor: Actor, request: Decide) -> Decision:
+    """Takes a decision: it is kept with its evidence, and a `retrain` queues its run in the same moment."""
+    return take(workspace, actor, request)
+
+
+@operation("loop.decisions", needs=Permission.VIEW, audit=Audit.READ)
+def list_decisions(workspace: Workspace, actor: Actor, request: ListDecisions) -> list[Decision]:
+    """A project's decisions, newest first."""
+    del actor
+    with workspace.database.reading() as connection:
+        return decisions_of(connection, request.project, limit=request.limit)
+
+
+def take(workspace: Workspace, actor: Actor, request: Decide) -> Decision:
+    """Keeps the decision and queues the run of a `retrain`, in one transaction.
+
+    Raises:
+        Conflict: it was taken already, or a training of the project is queued or running.
+    """
+    with workspace.database.writing() as connection:
+        joined = workspace.inside(connection)
+        run_id = request.run_id
+        if request.kind == "retrain":
+            run_id = _queue_training(joined, actor, request)
+        elif run_id is not None and any(one.kind == request.kind for one in decisions_about(connection, run_id)):
+            raise Conflict(f"to {request.kind} was decided already", where=f"run {run_id}")
+        decision = Decision(
+            id=new_id(),
+            project=request.project,
+            kind=request.kind,
+            trigger=request.trigger,
+            reason=request.reason,
+            evidence=request.evidence,
+            run_id=run_id,
+            event_time=request.event_time,
+            at=workspace.clock.now(),
+        )
+        insert_decision(connection, decision)
+    return decision
+
+
+def _queue_training(workspace: Workspace, actor: Actor, request: Decide) -> str:
+    """The id of the new run. Inside a transaction, so that two workers cannot both find nothing under way."""
+    project = show_project(workspace, actor, ShowProject(project=request.project))
+    with workspace.database.reading() as connection:
+        for status in (RunStatus.QUEUED, RunStatus.RUNNING):
+            for run in find_runs(connection, project=request.project, kind=TRAINING, status=status, limit=1):
+                fix = "Wait until it has ended, or cancel it"
+                raise Conflict(f"a training is {run.status} already ({run.id})", where=request.project, fix=fix)
+    policy = msgspec.convert(project.plan["retrain"], Retrain)
+    window = None if policy.window is None else format_duration(policy.window)
+    until = None if request.event_time is None else format_time(request.event_time)
+    run = create_run(
+        workspace,
+        project=request.project,
+        kind=TRAINING,
+        name=f"{request.trigger} of {request.project}",
+        created_by=actor.name,
+        reason=request.reason,
+        request={"until": until, "window": window},
+        tags={"trigger": request.trigger},
+    )
+    return run.id

@@ -1,0 +1,141 @@
+"""Drift of an endpoint's traffic: closed windows go through the detector, whose state is kept between them."""
+
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+import numpy as np
+import polars as pl
+
+from kept.core.clock import format_time
+from kept.core.durations import format_duration
+from kept.measures.arrays import Array, decode, encode
+from kept.measures.drift.categories import LARGEST_DICTIONARY
+from kept.measures.drift.causes import ColumnFinding
+from kept.measures.drift.counts import WindowCounts
+from kept.measures.drift.detector import DriftFinding, DriftState, start, update
+from kept.measures.drift.grid import Grid
+from kept.measures.drift.reference import Reference, count_window
+from kept.monitoring.performance import Measured
+from kept.monitoring.quality import Expected
+from kept.monitoring.window import Window
+
+MONITOR = "drift"
+TITLE = "the inputs or the predictions have drifted"
+
+_RANKED = 10
+
+
+def load_reference(data: bytes) -> Reference:
+    """The reference that training stored."""
+    return decode(data, Reference)
+
+
+def pack(state: DriftState) -> bytes:
+    """The detector's state, bit for bit."""
+    return encode(state)
+
+
+def unpack(data: bytes) -> DriftState:
+    """The state that `pack` was given."""
+    return decode(data, DriftState)
+
+
+def begin(reference: Reference, windows: float) -> DriftState:
+    """A detector that has seen nothing, with at most one false alarm in so many windows."""
+    return start(reference, windows)
+
+
+def count(reference: Reference, frame: pl.DataFrame) -> WindowCounts:
+    """The counts of a window's predictions. A column that was not logged counts as missing."""
+    return count_window(reference, as_table(frame, reference.grid))
+
+
+def judge(state: DriftState, reference: Reference, counts: WindowCounts) -> tuple[DriftState, DriftFinding]:
+    """The state after one more whole window, and what it showed."""
+    return update(state, reference, counts)
+
+
+def as_table(frame: pl.DataFrame, grid: Grid) -> dict[str, Array]:
+    """The columns of a frame as the engine counts them: floats with NaN for missing, or values with None."""
+    table: dict[str, Array] = {}
+    for name in grid.columns:
+        values = frame[name] if name in frame.columns else pl.Series(name, [None] * frame.height, dtype=pl.Float64)
+        if name in grid.numeric:
+            table[name] = values.cast(pl.Float64, strict=False).to_numpy()
+        else:
+            column = np.empty(frame.height, dtype=object)
+            column[:] = values.to_list()
+            table[name] = column
+    return table
+
+
+def expectations(reference: Reference) -> list[Expected]:
+    """What the rules without statistics hold each column to."""
+    grid, counts = reference.grid, reference.counts
+    missing = counts.cells[grid.offsets[1:] - 1] / max(counts.rows, 1)
+    found = []
+    for place, (name, share) in enumerate(zip(grid.columns, missing, strict=True)):
+        if name in grid.numeric:
+            low, high = float(counts.low[place]), float(counts.high[place])
+            known = np.isfinite(low) and np.isfinite(high)
+            one = Expected(
+                column=name,
+                missing_share=float(share),
+                low=low if known else None,
+                high=high if known else None,
+            )
+        else:
+            names = grid.categories[place - len(grid.numeric)].names
+            seen = frozenset(names) if len(names) < LARGEST_DICTIONARY else None
+            one = Expected(column=name, missing_share=float(share), categories=seen)
+        found.append(one)
+    return found
+
+
+def measured(finding: DriftFinding) -> list[Measured]:
+    """The detector's value against its budget, and each column's evidence and distances."""
+    rows = finding.rows
+    found = [Measured(metric="drift", value=finding.value, high=finding.budget, rows=rows, holds=not finding.alarm)]
+    for column in finding.columns:
+        numbers = {"evidence": column.evidence, "effect": column.effect, **msgspec.structs.asdict(column.distance)}
+        found += [
+            Measured(metric=metric, slice=column.name, value=value, rows=rows)
+            for metric, value in numbers.items()
+            if value is not None
+        ]
+    return found
+
+
+def evidence_of(finding: DriftFinding, budget: timedelta, window: Window) -> dict[str, Any]:
+    """The numbers behind an alarm, its budget as a sentence, and its causes, the likeliest first."""
+    listed = [column for column in finding.columns if column.listed] or list(finding.columns[:1])
+    independence = (
+        "the reference has too few windows to tell how much they vary: they are taken to vary by sampling alone"
+    )
+    return {
+        "budget": f"at most one false alarm in {format_duration(budget)}",
+        "detector": finding.value,
+        "alarms_at": finding.budget,
+        "windows": finding.windows,
+        "window": {"start": format_time(window.start), "end": format_time(window.end)},
+        "rows": finding.rows,
+        "causes": [_sentence(column) for column in listed[:_RANKED]],
+        "columns": [msgspec.to_builtins(column) for column in finding.columns[:_RANKED]],
+        **({"caution": independence} if finding.assumes_independence else {}),
+    }
+
+
+def _sentence(column: ColumnFinding) -> str:
+    if column.statistic is None or column.reference is None or column.current is None:
+        return f"{column.name} changed"
+    what = {
+        "location": "its mean score",
+        "scale": "its spread",
+        "missing": "its missing share",
+        "shape": f"its share in {column.detail}",
+        "category": f"its share of {column.detail}",
+        "pair": f"its correlation with {column.detail}",
+    }[column.statistic]
+    effect = "" if column.effect is None else f" ({column.effect:+.2f} standard deviations)"
+    return f"{column.name}: {what} went from {column.reference:.3g} to {column.current:.3g}{effect}"

@@ -1,0 +1,262 @@
+"""Watching labelled predictions: windows whose labels have had time to come are judged, late labels judged again."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+import numpy as np
+import polars as pl
+
+from kept.core.clock import format_time
+from kept.data import labels as ledger
+from kept.deployment.endpoint import Endpoint
+from kept.governance.actor import Actor
+from kept.governance.workspace import Workspace
+from kept.measures.arrays import decode, encode
+from kept.measures.betting import LabelDetector
+from kept.monitoring import decay
+from kept.monitoring.alerts import RaiseAlert, raise_alert
+from kept.monitoring.conditions import news, streaks
+from kept.monitoring.estimate import Memory
+from kept.monitoring.outcomes import Outcomes, encode_known, loss_between_0_and_1
+from kept.monitoring.performance import MONITOR, Measured, failed_objectives, measure_window
+from kept.monitoring.records import drop_results, find_state, save_results, save_state
+from kept.monitoring.result import MonitorState
+from kept.monitoring.stream import Stream, features_of, scores_of
+from kept.monitoring.subject import Subject, subject_of
+from kept.monitoring.window import Window, budget_in_windows, window_of
+from kept.plan.policy import Broken, Decay
+from kept.plan.project import Project
+
+STATE = "labelled"
+
+# How far back late labels are added to a window's metrics, and how often they are looked for.
+_WINDOWS_BACK = 90
+_LOOK_EVERY = timedelta(seconds=5)
+_RECENT = 14
+
+
+class VersionWatch(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """What is remembered of the champion's labelled predictions."""
+
+    version_id: str
+    acted_at: datetime | None
+    """Event time of the training for which the detector was started."""
+    detector: LabelDetector | None = None
+    alarmed: bool = False
+    labels: tuple[int, ...] = ()
+    """How many labels the last windows had."""
+    streaks: dict[str, int] = {}
+    standing: tuple[str, ...] = ()
+    memory: Memory
+    unfed: tuple[datetime, ...] = ()
+    """Windows that had no label when they were judged."""
+
+
+class LabelledState(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """What is remembered of an endpoint's labels."""
+
+    sequence: int
+    """The last label that was looked at."""
+    champion: VersionWatch
+
+
+class LabelledWatch:
+    """Judges labelled predictions of one endpoint. What it remembers is in the store; it can be made anew at any time."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        actor: Actor,
+        project: Project,
+        endpoint: Endpoint,
+        champion: Subject,
+        stream: Stream,
+        *,
+        last_training: datetime | None,
+    ) -> None:
+        self._workspace = workspace
+        self._actor = actor
+        self._project = project
+        self._endpoint = endpoint
+        self._champion = champion
+        self._stream = stream
+        known, state = read_state(workspace, endpoint.name)
+        self.until = known.watermark if known else None
+        self._sequence = state.sequence if state else 0
+        self._watch = self._continued(state.champion if state else None, last_training)
+
+    def judge(self, window: Window) -> None:
+        """Measures every version's labelled predictions of a window, and feeds the champion's to the detector."""
+        predictions = self._joined(window)
+        self._keep(window, predictions, first_time=True)
+
+    def look_back(self) -> None:
+        """Adds labels that came late to the metrics of their windows, which are measured again as a whole."""
+        if self.until is None:
+            return
+        fresh = (
+            ledger.history(self._workspace, self._endpoint.name)
+            .filter(pl.col("sequence") > self._sequence)
+            .select("prediction_id", "key", "sequence")
+            .collect()
+        )
+        if not fresh.is_empty():
+            for window in self._touched(fresh):
+                self._keep(window, self._joined(window), first_time=False)
+            self._sequence = int(fresh.select(pl.max("sequence")).item())
+        with self._workspace.database.writing() as connection:
+            save_state(connection, self._state())
+
+    def _keep(self, window: Window, predictions: pl.DataFrame, *, first_time: bool) -> None:
+        """Results, state and alerts of a window, in one transaction."""
+        measured: dict[str, list[Measured]] = {}
+        own: Outcomes | None = None
+        for (version_id,), rows in predictions.group_by(["version_id"], maintain_order=True):
+            subject = self._champion
+            if version_id != subject.version_id:
+                subject = subject_of(self._workspace, self._endpoint, str(version_id))
+            outcomes = outcomes_of(rows, subject)
+            measured[subject.version_id] = measure_window(subject.task, self._project.objectives, outcomes, rows.height)
+            if subject is self._champion:
+                own = outcomes
+        alerts: list[RaiseAlert] = []
+        if own is not None and (first_time or (window.start in self._watch.unfed and own.rows)):
+            alerts = self._consider(window, own, measured[self._champion.version_id])
+        if first_time:
+            self.until = window.end
+        name = self._endpoint.name
+        with self._workspace.database.writing() as connection:
+            for version_id, numbers in measured.items():
+                drop_results(connection, name, version_id, MONITOR, window.start)
+                save_results(connection, [one.of(name, version_id, window.start, MONITOR) for one in numbers])
+            save_state(connection, self._state())
+            for alert in alerts:
+                raise_alert(self._workspace.inside(connection), self._actor, alert)
+
+    def _consider(self, window: Window, outcomes: Outcomes, measured: list[Measured]) -> list[RaiseAlert]:
+        """What a window of the champion's says of decay and of the objectives; the watch goes on behind it."""
+        watch = self._watch
+        if not outcomes.rows:
+            self._watch = msgspec.structs.replace(watch, unfed=(*watch.unfed, window.start)[-_WINDOWS_BACK:])
+            return []
+        alerts: list[RaiseAlert] = []
+        labels = (*watch.labels, outcomes.rows)[-_RECENT:]
+        detector, alarmed = watch.detector, watch.alarmed
+        reference = self._champion.loss
+        if reference is not None:
+            if detector is None:
+                windows = budget_in_windows(self._project.drift_budget, self._project.window)
+                detector = decay.begin(reference, self._tolerance, float(np.mean(labels)), windows)
+            losses = loss_between_0_and_1(self._champion.task, outcomes, reference.scale)
+            detector, shown = decay.feed(detector, reference, losses)
+            measured.append(shown.measured(outcomes.rows))
+            if shown.finding.alarm and not alarmed:
+                evidence = shown.evidence(self._project.drift_budget)
+                alerts.append(self._alert(window, "decay", decay.TITLE, evidence))
+                alarmed = True
+        counted = streaks(watch.streaks, failed_objectives(self._project.objectives, measured))
+        broken, standing = news(watch.standing, self._broken(window, counted, measured))
+        alerts += broken
+        self._watch = msgspec.structs.replace(
+            watch,
+            detector=detector,
+            alarmed=alarmed,
+            labels=labels,
+            streaks=counted,
+            standing=standing,
+            memory=watch.memory.with_rows(self._champion.task, outcomes.labels, outcomes.scores),
+            unfed=tuple(start for start in watch.unfed if start != window.start),
+        )
+        return alerts
+
+    def _broken(self, window: Window, counted: dict[str, int], measured: list[Measured]) -> dict[str, RaiseAlert]:
+        needed = next((one.windows for one in self._project.retraining.on if isinstance(one, Broken)), Broken().windows)
+        found = {}
+        for name, times in counted.items():
+            if times >= needed:
+                title = f"{name} does not hold"
+                evidence = {
+                    "windows_in_a_row": times,
+                    "needed": needed,
+                    "measured": [one for one in measured if one.holds is False],
+                }
+                found[title] = self._alert(window, "objective", title, evidence)
+        return found
+
+    def _alert(self, window: Window, kind: Any, title: str, evidence: dict[str, Any]) -> RaiseAlert:
+        span = {"start": format_time(window.start), "end": format_time(window.end)}
+        return RaiseAlert(
+            project=self._project.name,
+            endpoint=self._endpoint.name,
+            kind=kind,
+            severity="critical",
+            title=title,
+            evidence=msgspec.to_builtins({"window": span, "version": self._champion.number, **evidence}),
+            version_id=self._champion.version_id,
+            event_time=window.end,
+        )
+
+    def _continued(self, watch: VersionWatch | None, last_training: datetime | None) -> VersionWatch:
+        """The watch as it stood; a new one for a new champion; started anew where a training has acted on it."""
+        if watch is None or watch.version_id != self._champion.version_id:
+            return VersionWatch(version_id=self._champion.version_id, acted_at=last_training, memory=Memory.empty())
+        if last_training is not None and (watch.acted_at is None or watch.acted_at < last_training):
+            return msgspec.structs.replace(
+                watch, acted_at=last_training, detector=None, alarmed=False, streaks={}, standing=()
+            )
+        return watch
+
+    @property
+    def _tolerance(self) -> float:
+        return next((one.tolerance for one in self._project.retraining.on if isinstance(one, Decay)), 0.0)
+
+    def _joined(self, window: Window) -> pl.DataFrame:
+        predictions = self._stream.window(window)
+        if predictions.is_empty():
+            return pl.DataFrame(schema={"version_id": pl.String})
+        return ledger.join(self._workspace, predictions.lazy(), self._endpoint.name).collect()
+
+    def _touched(self, fresh: pl.DataFrame) -> list[Window]:
+        """The judged windows that the predictions of these labels lie in."""
+        rows = self._stream.rows()
+        if rows is None or self.until is None:
+            return []
+        since = self.until - _WINDOWS_BACK * self._project.window
+        judged = rows.filter(pl.col("event_time").is_between(since, self.until, closed="left"))
+        hit = pl.col("id").is_in(fresh["prediction_id"].drop_nulls().implode()) | pl.col("key").is_in(
+            fresh["key"].drop_nulls().implode()
+        )
+        moments = judged.filter(hit).select("event_time").collect()["event_time"].to_list()
+        return sorted({window_of(moment, self._project.window) for moment in moments})
+
+    def _state(self) -> MonitorState:
+        return MonitorState(
+            endpoint=self._endpoint.name,
+            monitor=STATE,
+            version_id="",
+            watermark=self.until,
+            state=encode(LabelledState(sequence=self._sequence, champion=self._watch)),
+            updated_at=self._workspace.clock.now(),
+        )
+
+
+def read_state(workspace: Workspace, endpoint: str) -> tuple[MonitorState | None, LabelledState | None]:
+    """What is remembered of an endpoint's labels."""
+    with workspace.database.reading() as connection:
+        known = find_state(connection, endpoint, STATE, "")
+    return known, decode(known.state, LabelledState) if known else None
+
+
+def looks_back(workspace: Workspace, known: MonitorState) -> bool:
+    """Whether it is time to look for labels that came late. Needs the clock, because they do not move event time."""
+    return workspace.clock.now() - known.updated_at >= _LOOK_EVERY
+
+
+def outcomes_of(joined: pl.DataFrame, subject: Subject) -> Outcomes:
+    """The rows of one version that have a label which its model knows."""
+    rows = joined.filter(pl.col("label").is_not_null())
+    known = encode_known(rows["label"], subject.classes)
+    scores = scores_of(rows, subject.task)
+    usable = np.isfinite(known) & np.isfinite(scores if scores.ndim == 1 else scores.sum(axis=1))
+    return Outcomes(frame=features_of(rows).filter(pl.Series(usable)), labels=known[usable], scores=scores[usable])

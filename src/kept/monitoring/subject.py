@@ -1,0 +1,45 @@
+"""What a monitor must know of the version it watches: how to read its answers, and what to hold them against."""
+
+import msgspec
+
+from kept.deployment.endpoint import Endpoint
+from kept.evaluation.loss import LossReference
+from kept.governance.workspace import Workspace
+from kept.measures.drift.reference import Reference
+from kept.monitoring.drift import load_reference
+from kept.packaging.signature import Label
+from kept.plan.specs import Task
+from kept.registry.catalog import resolve
+
+
+class Subject(msgspec.Struct, frozen=True, kw_only=True):
+    """A version under watch."""
+
+    version_id: str
+    number: int
+    task: Task
+    classes: tuple[Label, ...]
+    reference: str | None
+    """Digest of its drift reference; None when it was registered without one."""
+    loss: LossReference | None
+    """Its loss on the rows that it was judged on; None when it was registered without one."""
+
+
+def subject_of(workspace: Workspace, endpoint: Endpoint, version_id: str) -> Subject:
+    """A version as its monitors need it."""
+    with workspace.database.reading() as connection:
+        version = resolve(connection, endpoint.model, version_id)
+    report = version.card.report
+    return Subject(
+        version_id=version.id,
+        number=version.number,
+        task=report.task,
+        classes=report.classes,
+        reference=version.card.lineage.reference,
+        loss=version.card.lineage.loss,
+    )
+
+
+def drift_reference(workspace: Workspace, subject: Subject) -> Reference | None:
+    """The version's drift reference, read and verified."""
+    return None if subject.reference is None else load_reference(workspace.blobs.get(subject.reference))

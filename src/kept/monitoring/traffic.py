@@ -1,0 +1,246 @@
+"""Watching traffic: every closed window goes through the rules, the drift detector, and the estimate of performance."""
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import polars as pl
+
+from kept.core.clock import format_time
+from kept.deployment.endpoint import Endpoint
+from kept.governance.actor import Actor
+from kept.governance.workspace import Workspace
+from kept.measures.arrays import decode, encode
+from kept.measures.drift.detector import DriftState
+from kept.measures.drift.reference import Reference
+from kept.monitoring import drift, estimate
+from kept.monitoring.alerts import RaiseAlert, raise_alert
+from kept.monitoring.conditions import news
+from kept.monitoring.labelled import read_state
+from kept.monitoring.performance import Measured
+from kept.monitoring.quality import Breach, check_columns, check_errors, check_volume
+from kept.monitoring.records import find_state, save_results, save_state
+from kept.monitoring.result import MonitorState, WindowResult
+from kept.monitoring.stream import Stream, features_of, scores_of
+from kept.monitoring.subject import Subject, drift_reference
+from kept.monitoring.window import Window, budget_in_windows
+from kept.plan.project import Project
+
+STATE = "traffic"
+SERVICE = "service"
+QUALITY = "quality"
+
+_DAYS_REMEMBERED = 7
+
+
+class DriftWatch(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """Where the drift detector of the champion stands."""
+
+    version_id: str
+    reference: str
+    acted_at: datetime | None
+    """Event time of the training for which it was started."""
+    detector: DriftState
+    alarmed: bool = False
+    """Whether its alarm was raised: it is said once, until a training acts on it or another champion comes."""
+
+
+class TrafficState(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """What is remembered of an endpoint's traffic."""
+
+    usual: dict[int, tuple[int, ...]] = {}
+    """Rows of the last windows, by the second of the day at which they begin."""
+    standing: tuple[str, ...] = ()
+    drift: DriftWatch | None = None
+
+
+class TrafficWatch:
+    """Judges the traffic of one endpoint. What it remembers is in the store; it can be made anew at any time."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        actor: Actor,
+        project: Project,
+        endpoint: Endpoint,
+        champion: Subject,
+        stream: Stream,
+        *,
+        champion_since: datetime | None,
+        last_training: datetime | None,
+    ) -> None:
+        self._workspace = workspace
+        self._actor = actor
+        self._project = project
+        self._endpoint = endpoint
+        self._champion = champion
+        self._stream = stream
+        self._champion_since = champion_since
+        self._last_training = last_training
+        self._reference = drift_reference(workspace, champion)
+        self._state = read_traffic(workspace, endpoint.name) or TrafficState()
+        _, labelled = read_state(workspace, endpoint.name)
+        same = labelled is not None and labelled.champion.version_id == champion.version_id
+        self._memory = labelled.champion.memory if labelled and same else estimate.Memory.empty()
+
+    def judge(self, window: Window) -> None:
+        """Deals with a window that is closed: results, state and alerts in one transaction."""
+        predictions = self._stream.window(window)
+        if not predictions.is_empty():
+            predictions = predictions.filter(pl.col("role") != "shadow")
+        results = self._service(window, predictions)
+        breaches = self._breaches(window, predictions)
+        found = {breach.message: self._alert_of(window, breach) for breach in breaches}
+        results += [
+            Measured(metric=breach.metric, slice=breach.column, value=None, rows=predictions.height, holds=False).of(
+                self._endpoint.name, self._champion.version_id, window.start, QUALITY
+            )
+            for breach in breaches
+        ]
+        state = self._state
+        watch, measured, alarm = self._drift(window, predictions, state.drift)
+        results += self._of_champion(window, drift.MONITOR, measured)
+        results += self._of_champion(window, estimate.MONITOR, self._estimates(predictions))
+        alerts, standing = news(state.standing, found)
+        if alarm is not None:
+            alerts.append(alarm)
+        self._state = TrafficState(
+            usual=_remember(state.usual, window, predictions.height), standing=standing, drift=watch
+        )
+        with self._workspace.database.writing() as connection:
+            save_results(connection, results)
+            save_state(connection, self._row(window.end))
+            for alert in alerts:
+                raise_alert(self._workspace.inside(connection), self._actor, alert)
+
+    def _service(self, window: Window, predictions: pl.DataFrame) -> list[WindowResult]:
+        """How the service did, by version: rows, latency, failures."""
+        found: list[WindowResult] = []
+        if predictions.is_empty():
+            return found
+        failures = self._stream.failures(predictions)
+        bounds = {one.metric: one for one in self._project.objectives if one.by is None}
+        for (version_id,), rows in predictions.group_by(["version_id"], maintain_order=True):
+            errors = failures.filter(pl.col("version_id") == version_id).height
+            latencies = rows["latency_us"]
+            numbers = {
+                "rows": float(rows.height),
+                "latency_p50_ms": _milliseconds(latencies.quantile(0.5)),
+                "latency_p99_ms": _milliseconds(latencies.quantile(0.99)),
+                "error_rate": errors / (rows.height + errors),
+            }
+            for metric, value in numbers.items():
+                bound = bounds.get(metric)
+                holds = None if bound is None or value is None else bound.holds(value)
+                one = Measured(metric=metric, value=value, rows=rows.height, holds=holds)
+                found.append(one.of(self._endpoint.name, str(version_id), window.start, SERVICE))
+        return found
+
+    def _breaches(self, window: Window, predictions: pl.DataFrame) -> list[Breach]:
+        found = [check_volume(predictions.height, self._state.usual.get(_time_of_day(window), ()))]
+        limit = next(
+            (one.bound for one in self._project.objectives if one.metric == "error_rate" and one.by is None),
+            self._project.releasing.max_error_rate,
+        )
+        found.append(check_errors(predictions.height, self._stream.failures(predictions).height, limit))
+        if self._reference is not None and not predictions.is_empty():
+            found += check_columns(features_of(predictions), drift.expectations(self._reference))
+        return [one for one in found if one is not None]
+
+    def _drift(
+        self, window: Window, predictions: pl.DataFrame, watch: DriftWatch | None
+    ) -> tuple[DriftWatch | None, list[Measured], RaiseAlert | None]:
+        reference = self._reference
+        if reference is None or (self._champion_since is not None and window.start < self._champion_since):
+            return watch, [], None
+        watch = self._continued(watch, reference)
+        rows = self._comparable(predictions, reference)
+        if rows.is_empty():
+            return watch, [], None
+        detector, finding = drift.judge(watch.detector, reference, drift.count(reference, features_of(rows)))
+        alarm = None
+        if finding.alarm and not watch.alarmed:
+            evidence = drift.evidence_of(finding, self._project.drift_budget, window)
+            alarm = self._alert(window, "drift", "warning", drift.TITLE, evidence)
+        watch = msgspec.structs.replace(watch, detector=detector, alarmed=watch.alarmed or finding.alarm)
+        return watch, drift.measured(finding), alarm
+
+    def _continued(self, watch: DriftWatch | None, reference: Reference) -> DriftWatch:
+        """The detector as it stood; a new one for a new champion, and where a training has acted on its alarm."""
+        acted = self._last_training
+        same = watch is not None and watch.version_id == self._champion.version_id
+        if watch is not None and same and (acted is None or (watch.acted_at is not None and watch.acted_at >= acted)):
+            return watch
+        return DriftWatch(
+            version_id=self._champion.version_id,
+            reference=self._champion.reference or "",
+            acted_at=acted,
+            detector=drift.begin(reference, budget_in_windows(self._project.drift_budget, self._project.window)),
+        )
+
+    def _comparable(self, predictions: pl.DataFrame, reference: Reference) -> pl.DataFrame:
+        """All traffic; where the reference has scores, only what the champion answered, since other scores differ."""
+        if predictions.is_empty() or "score" not in reference.grid.columns:
+            return predictions
+        return predictions.filter(pl.col("version_id") == self._champion.version_id)
+
+    def _estimates(self, predictions: pl.DataFrame) -> list[Measured]:
+        if predictions.is_empty():
+            return []
+        own = predictions.filter(pl.col("version_id") == self._champion.version_id)
+        task = self._champion.task
+        return estimate.estimate_window(task, self._project.objectives, self._memory, scores_of(own, task))
+
+    def _of_champion(self, window: Window, monitor: str, measured: list[Measured]) -> list[WindowResult]:
+        name, version_id = self._endpoint.name, self._champion.version_id
+        return [one.of(name, version_id, window.start, monitor) for one in measured]
+
+    def _alert_of(self, window: Window, breach: Breach) -> RaiseAlert:
+        if breach.rule == "errors":
+            return self._alert(window, "errors", "critical", breach.message, breach.evidence)
+        return self._alert(window, "quality", "warning", breach.message, breach.evidence)
+
+    def _alert(self, window: Window, kind: Any, severity: Any, title: str, evidence: dict[str, Any]) -> RaiseAlert:
+        span = {"start": format_time(window.start), "end": format_time(window.end)}
+        return RaiseAlert(
+            project=self._project.name,
+            endpoint=self._endpoint.name,
+            kind=kind,
+            severity=severity,
+            title=title,
+            evidence=msgspec.to_builtins({"window": span, "version": self._champion.number, **evidence}),
+            version_id=self._champion.version_id,
+            event_time=window.end,
+        )
+
+    def _row(self, until: datetime) -> MonitorState:
+        return MonitorState(
+            endpoint=self._endpoint.name,
+            monitor=STATE,
+            version_id="",
+            watermark=until,
+            state=encode(self._state),
+            updated_at=self._workspace.clock.now(),
+        )
+
+
+def read_traffic(workspace: Workspace, endpoint: str) -> TrafficState | None:
+    """What is remembered of an endpoint's traffic."""
+    with workspace.database.reading() as connection:
+        known = find_state(connection, endpoint, STATE, "")
+    return decode(known.state, TrafficState) if known else None
+
+
+def _time_of_day(window: Window) -> int:
+    start = window.start
+    return (start.hour * 60 + start.minute) * 60 + start.second
+
+
+def _remember(usual: dict[int, tuple[int, ...]], window: Window, rows: int) -> dict[int, tuple[int, ...]]:
+    """The rows of the last seven windows of each time of day; at most a day's windows are told apart."""
+    when = _time_of_day(window)
+    return {**usual, when: (*usual.get(when, ()), rows)[-_DAYS_REMEMBERED:]}
+
+
+def _milliseconds(microseconds: float | None) -> float | None:
+    return None if microseconds is None else microseconds / 1000
