@@ -4,7 +4,8 @@ from typing import Annotated
 
 import typer
 
-from kept.cli.options import Json, Workspace, connect, settings_for
+from kept.cli.options import Json, Workspace, settings_for
+from kept.cli.reach import connect
 from kept.cli.show import console, print_json, table
 from kept.governance.journal import ListAudit, VerifyAudit, list_audit, verify_audit
 

@@ -5,7 +5,8 @@ from typing import Annotated
 import typer
 from rich.markdown import Markdown
 
-from kept.cli.options import Json, Workspace, connect, settings_for
+from kept.cli.options import Json, Workspace, settings_for
+from kept.cli.reach import connect
 from kept.cli.show import console, print_json, table
 from kept.registry.catalog import (
     ListVersions,

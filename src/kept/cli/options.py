@@ -1,14 +1,10 @@
-"""Options that many commands share, and what they lead to."""
+"""Options that many commands share, and the settings they lead to. Nothing heavy is imported here."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from kept.app.connection import Connection, Embedded, Remote
-from kept.app.workspace import embedded_actor, open_workspace
-from kept.governance.workspace import Workspace as OpenWorkspace
-from kept.plan.loading import load_project
 from kept.settings.settings import Settings, load_settings
 
 Workspace = Annotated[str | None, typer.Option("--workspace", help="Folder that holds everything Kept stores.")]
@@ -25,20 +21,3 @@ def settings_for(
 ) -> Settings:
     """The settings in force here, with what the command line says."""
     return load_settings(Path.cwd(), workspace=workspace, project=project, host=host, port=port)
-
-
-def connect(settings: Settings, *, create: bool = False) -> Connection:
-    """The server that the settings name, else the workspace of this machine."""
-    if settings.url:
-        return Remote(settings.url, settings.token)
-    return Embedded(open_workspace(settings, create=create), embedded_actor(settings, "cli"))
-
-
-def open_here(settings: Settings, *, create: bool = True) -> OpenWorkspace:
-    """The workspace of this machine."""
-    return open_workspace(settings, create=create)
-
-
-def model_name(settings: Settings, given: str | None) -> str:
-    """The model that is meant: the one given, or that of the project here, which bears its name."""
-    return given or load_project(Path(settings.project)).name

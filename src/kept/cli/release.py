@@ -4,7 +4,8 @@ from typing import Annotated
 
 import typer
 
-from kept.cli.options import Json, Model, ProjectFile, Reason, Workspace, connect, model_name, settings_for
+from kept.cli.options import Json, Model, ProjectFile, Reason, Workspace, settings_for
+from kept.cli.reach import connect, model_name
 from kept.cli.routes import show_endpoint
 from kept.cli.show import print_json
 from kept.deployment.release import ReleaseVersion, release

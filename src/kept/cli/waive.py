@@ -4,7 +4,8 @@ from typing import Annotated
 
 import typer
 
-from kept.cli.options import Json, Model, ProjectFile, Workspace, connect, model_name, settings_for
+from kept.cli.options import Json, Model, ProjectFile, Workspace, settings_for
+from kept.cli.reach import connect, model_name
 from kept.cli.show import console, print_json
 from kept.registry.consent import Waive, waive
 

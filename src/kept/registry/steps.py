@@ -4,7 +4,7 @@ from pathlib import Path
 
 import polars as pl
 
-from kept.data.records import version_by_number
+from kept.data.records import find_version
 from kept.evaluation.gate import Verdict
 from kept.evaluation.steps import Evaluated, Incumbent
 from kept.pipelines.context import StepContext
@@ -46,7 +46,7 @@ def register(
     spec = project.the_dataset
     run = get_run(context.workspace, context.run_id)
     with context.workspace.database.reading() as connection:
-        pinned = version_by_number(connection, project.name, spec.name, ingest.dataset)
+        pinned = find_version(connection, project.name, spec.name, ingest.dataset)
     lineage = Lineage(
         question=project.question,
         owner=project.owner,
@@ -66,7 +66,7 @@ def register(
         features=columns.features,
         views=ingest.views,
         parameters=tune.parameters,
-        training_rows=split.height - split.get_column("part").eq(TEST).sum(),
+        training_rows=split.filter(pl.col("part") != TEST).height,
         run_id=context.run_id,
         code=run.code,
         environment=run.environment,

@@ -11,8 +11,9 @@ import polars as pl
 from kept.core.clock import parse_time
 from kept.core.durations import duration
 from kept.core.errors import CheckFailed
-from kept.data import catalog as data_catalog
 from kept.data import frames
+from kept.data.catalog import read
+from kept.data.ingestion import ingest as ingest_rows
 from kept.features import catalog as feature_catalog
 from kept.pipelines.context import StepContext
 from kept.plan.loading import load_project
@@ -32,7 +33,7 @@ def ingest(context: StepContext, source: str, until: str | None) -> Pinned:
     spec = project.the_dataset
     context.log(f"reading {spec.name}" + (f" as known at {until}" if until else ""))
     frame = frames.call(spec.function, moment, where=f"dataset {spec.name}")
-    version = data_catalog.ingest(
+    version = ingest_rows(
         context.workspace, context.actor, project.name, spec, frame, run_id=context.run_id, until=moment
     )
     context.log(f"{spec.name} version {version.number}: {version.rows} rows, {version.rows_quarantined} set aside")
@@ -50,7 +51,7 @@ def join(context: StepContext, source: str, until: str | None, window: str | Non
     """The labelled rows of the window with their features, joined as they were known at each row's event time."""
     project = load_project(Path(source))
     spec = project.the_dataset
-    rows = data_catalog.read(context.workspace, project.name, spec.name, ingest.dataset).collect()
+    rows = read(context.workspace, project.name, spec.name, ingest.dataset).collect()
     moment = None if until is None else parse_time(until, where="until")
     rows = _in_window(_labelled(rows, spec, moment), spec, moment, window)
     if rows.height < _FEWEST_LABELLED:
@@ -58,7 +59,7 @@ def join(context: StepContext, source: str, until: str | None, window: str | Non
         raise CheckFailed(f"only {rows.height} labelled rows to learn from", where=f"dataset {spec.name}", fix=fix)
     context.log(f"{rows.height} labelled rows")
     views = {
-        name: data_catalog.read(context.workspace, project.name, feature_catalog.dataset_name(name), number).collect()
+        name: read(context.workspace, project.name, feature_catalog.dataset_name(name), number).collect()
         for name, number in ingest.views.items()
     }
     return feature_catalog.with_features(project, rows, views=views)

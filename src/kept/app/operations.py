@@ -1,0 +1,36 @@
+"""The table of operations: everything that a person or program can do, gathered from the parts."""
+
+from typing import Any
+
+from kept.app import processes
+from kept.data import catalog as data
+from kept.data import ingestion, labels
+from kept.deployment import catalog as deployment
+from kept.deployment import release, rollback
+from kept.governance import journal
+from kept.governance.operation import Operation, operations_in
+from kept.loop import decisions
+from kept.pipelines import catalog as pipelines
+from kept.plan import catalog as plan
+from kept.registry import catalog as registry
+from kept.registry import consent
+from kept.tracking import runs
+
+OPERATIONS: dict[str, Operation[Any, Any]] = operations_in(
+    [
+        consent,
+        data,
+        decisions,
+        deployment,
+        ingestion,
+        journal,
+        labels,
+        pipelines,
+        plan,
+        processes,
+        registry,
+        release,
+        rollback,
+        runs,
+    ]
+)

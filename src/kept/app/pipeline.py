@@ -1,0 +1,71 @@
+"""The standard training pipeline: the steps of every part, and what a project replaces or adds."""
+
+from pathlib import Path
+
+import msgspec
+
+from kept.core.durations import format_duration
+from kept.evaluation.steps import evaluate, judge
+from kept.pipelines.graph import Graph
+from kept.pipelines.step import Step
+from kept.plan.project import Project
+from kept.registry.steps import champion, register
+from kept.tracking.run import Run
+from kept.training.fitting import baseline, fit, package, tune
+from kept.training.preparing import columns, ingest, join, split
+from kept.training.reference import reference
+
+
+class TrainingRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What a training run is started with."""
+
+    until: str | None = None
+    """The moment whose knowledge is used; None for all there is."""
+    window: str | None = None
+    """Length of event time to learn from; None for the project's."""
+    fresh: bool = False
+    """Run every step, whatever is known already."""
+
+
+def standard_steps(project: Project) -> list[Step]:
+    """The steps in their usual order. What the world outside or the registry holds is looked at anew each time."""
+    views = tuple(view.function for view in project.views.values())
+    model = (project.the_model.function,)
+    return [
+        Step("ingest", ingest, cache=False, uses=(project.the_dataset.function, *views)),
+        Step("join", join),
+        Step("columns", columns),
+        Step("split", split),
+        Step("tune", tune, uses=model),
+        Step("fit", fit, uses=model),
+        Step("baseline", baseline),
+        Step("package", package),
+        Step("reference", reference),
+        Step("champion", champion, cache=False),
+        Step("evaluate", evaluate),
+        Step("judge", judge),
+        Step("register", register, cache=False),
+    ]
+
+
+def training_graph(project: Project, source: Path, run: Run) -> Graph:
+    """The graph of one run: the standard steps, with the project's own in their place or beside them."""
+    request = msgspec.convert(run.request, TrainingRequest)
+    window = project.retraining.window
+    inputs = {
+        "source": str(source),
+        "until": request.until,
+        "window": request.window or (format_duration(window) if window else None),
+    }
+    own = [
+        Step(
+            one.name,
+            one.function,
+            retries=one.retries,
+            timeout=one.timeout,
+            version=one.version,
+            cache=one.cache,
+        )
+        for one in project.steps.values()
+    ]
+    return Graph(standard_steps(project), inputs, folder=source.parent, fresh=request.fresh).having(*own)

@@ -1,0 +1,103 @@
+"""The worker: ships logs and labels, runs pipelines, watches, decides. It can be stopped and killed at any moment."""
+
+import signal
+import threading
+import time
+from collections.abc import Callable
+from types import FrameType
+
+import structlog
+
+from kept.app.processes import Heartbeat
+from kept.app.projects import Projects
+from kept.app.running import make_runner
+from kept.core.errors import Conflict
+from kept.data import labels
+from kept.governance.actor import automation
+from kept.governance.workspace import Workspace
+from kept.loop.cycle import tick
+from kept.pipelines.runner import Runner
+from kept.serving.shipping import Shipper
+
+_BEAT_SECONDS = 2.0
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 1.0, 30.0
+
+log = structlog.get_logger("kept.worker")
+
+
+class Worker:
+    """One worker of a workspace. A second one waits until the first is gone."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._actor = automation("kept")
+        self._stopping = threading.Event()
+        self._projects = Projects(workspace)
+        self._shipper = Shipper(workspace.root / "spool", workspace.tables, workspace.clock)
+        self._runner: Runner | None = None
+        self._pauses: dict[str, tuple[float, float]] = {}
+
+    def run(self) -> None:
+        """Works until `stop` is called. What fails is said in the log and tried again, with a growing pause."""
+        heartbeat = Heartbeat(self._workspace, "work", "")
+        beat_at = 0.0
+        try:
+            while not self._stopping.is_set():
+                self._try("runner", self._run_pipelines)
+                self._try("labels", lambda: labels.ship_all(self._workspace))
+                self._try("shipping", self._shipper.ship)
+                self._try("loop", lambda: tick(self._workspace, self._actor))
+                if time.monotonic() >= beat_at:
+                    self._try("heartbeat", lambda: heartbeat.beat(runs=self._runner.active() if self._runner else []))
+                    beat_at = time.monotonic() + _BEAT_SECONDS
+                self._stopping.wait(self._workspace.settings.poll_seconds)
+        finally:
+            if self._runner is not None:
+                self._runner.stop()
+            self._try("heartbeat", heartbeat.end)
+
+    def stop(self) -> None:
+        """Asks it to end. Steps that run are ended, and run again when a worker starts."""
+        self._stopping.set()
+
+    def _run_pipelines(self) -> None:
+        if self._runner is None:
+            runner = make_runner(self._workspace, self._projects)
+            try:
+                runner.start()
+            except Conflict as conflict:
+                raise _Waiting(str(conflict)) from conflict
+            self._runner = runner
+        self._runner.tick()
+
+    def _try(self, name: str, action: Callable[[], object]) -> None:
+        not_before, pause = self._pauses.get(name, (0.0, 0.0))
+        if time.monotonic() < not_before:
+            return
+        try:
+            action()
+        except Exception as error:
+            pause = min(_LONGEST_PAUSE_SECONDS, pause * 2 or _FIRST_PAUSE_SECONDS)
+            self._pauses[name] = (time.monotonic() + pause, pause)
+            if isinstance(error, _Waiting):
+                log.info("waiting", job=name, reason=str(error))
+            else:
+                log.exception("failed", job=name)
+        else:
+            self._pauses.pop(name, None)
+
+
+class _Waiting(Exception):
+    """Another process does this job now."""
+
+
+def work(workspace: Workspace) -> None:
+    """Works until SIGTERM or SIGINT."""
+    worker = Worker(workspace)
+
+    def stop(_: int, __: FrameType | None) -> None:
+        worker.stop()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    worker.run()

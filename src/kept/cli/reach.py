@@ -1,0 +1,26 @@
+"""What a command works on: a server, or a workspace of this machine."""
+
+from pathlib import Path
+
+from kept.app.connection import Connection, Embedded, Remote
+from kept.app.workspace import embedded_actor, open_workspace
+from kept.governance.workspace import Workspace
+from kept.plan.loading import load_project
+from kept.settings.settings import Settings
+
+
+def connect(settings: Settings, *, create: bool = False) -> Connection:
+    """The server that the settings name, else the workspace of this machine."""
+    if settings.url:
+        return Remote(settings.url, settings.token)
+    return Embedded(open_workspace(settings, create=create), embedded_actor(settings, "cli"))
+
+
+def open_here(settings: Settings, *, create: bool = True) -> Workspace:
+    """The workspace of this machine."""
+    return open_workspace(settings, create=create)
+
+
+def model_name(settings: Settings, given: str | None) -> str:
+    """The model that is meant: the one given, or that of the project here, which bears its name."""
+    return given or load_project(Path(settings.project)).name
