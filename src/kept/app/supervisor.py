@@ -58,11 +58,21 @@ class Supervisor:
                 return child.process.pid
         return None
 
+    @property
+    def stopping(self) -> bool:
+        """Whether `stop` was called."""
+        return self._stopping.is_set()
+
     def watch(self) -> None:
         """Restarts what ends, until `stop` is called."""
-        while not self._stopping.wait(0.1):
-            for child in self._children:
-                self._mind(child)
+        while not self._stopping.is_set():
+            self.look()
+
+    def look(self) -> None:
+        """Restarts what has ended, once, and waits a moment."""
+        for child in self._children:
+            self._mind(child)
+        self._stopping.wait(0.1)
 
     def stop(self) -> None:
         """Asks every process to finish what is in flight and end; ends those that do not within 20 seconds."""

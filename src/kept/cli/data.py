@@ -1,0 +1,150 @@
+"""`kept data`: versions of data, what they hold, how they differ."""
+
+from typing import Annotated
+
+import typer
+
+from kept.cli.options import Json, ProjectFile, Workspace, settings_for
+from kept.cli.reach import connect, model_name
+from kept.cli.show import console, print_json, table
+from kept.data.catalog import (
+    DiffData,
+    ListData,
+    ShowData,
+    ShowQuarantine,
+    diff_data,
+    list_data,
+    show_data,
+    show_quarantine,
+    show_schema,
+)
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
+
+Dataset = Annotated[str, typer.Argument(help="The dataset, for example flights or features/weather.")]
+Number = Annotated[int | None, typer.Argument(help="The version; the newest by default.")]
+Owner = Annotated[str | None, typer.Option("--of", help="The project's name; that of the project here by default.")]
+
+
+@app.command("list")
+def list_(
+    dataset: Annotated[str | None, typer.Argument(help="Only this dataset.")] = None,
+    limit: Annotated[int, typer.Option(help="At most so many.")] = 50,
+    workspace: Workspace = None,
+    as_json: Json = False,
+) -> None:
+    """List versions, newest first."""
+    found = connect(settings_for(workspace)).call(list_data, ListData(dataset=dataset, limit=limit))
+    if as_json:
+        print_json(found)
+        return
+    rows = [
+        (
+            one.dataset,
+            one.number,
+            one.mode,
+            one.rows,
+            one.rows_added,
+            one.rows_quarantined,
+            one.created_at,
+            one.created_by,
+        )
+        for one in found
+    ]
+    table("Data", ["dataset", "#version", "mode", "#rows", "#added", "#set aside", "made", "by"], rows)
+
+
+@app.command()
+def show(
+    dataset: Dataset,
+    number: Number = None,
+    of: Owner = None,
+    workspace: Workspace = None,
+    project: ProjectFile = None,
+    as_json: Json = False,
+) -> None:
+    """Show a version: columns, source, run, and how it stood up to its contract."""
+    settings = settings_for(workspace, project)
+    request = ShowData(project=model_name(settings, of), dataset=dataset, number=number)
+    found = connect(settings).call(show_data, request)
+    if as_json:
+        print_json(found)
+        return
+    console.print(
+        f"[bold]{found.dataset} version {found.number}[/bold] of {found.project}: {found.source}", highlight=False
+    )
+    facts = [
+        ("rows", found.rows),
+        ("added", found.rows_added),
+        ("set aside", found.rows_quarantined),
+        ("events from", found.event_from),
+        ("events to", found.event_to),
+        ("fingerprint", found.fingerprint),
+        ("run", found.run_id),
+        ("made", found.created_at),
+        ("by", found.created_by),
+    ]
+    table("", ["fact", "value"], facts)
+    table("Columns", ["name", "type"], found.columns.items())
+    if found.quality.reasons:
+        table("Set aside", ["reason", "#rows"], found.quality.reasons.items())
+        bad = connect(settings).call(
+            show_quarantine, ShowQuarantine(project=found.project, dataset=dataset, number=found.number, limit=5)
+        )
+        for one in bad:
+            console.print(f"  {one.reason}: {one.row}", highlight=False, overflow="ellipsis", no_wrap=True)
+
+
+@app.command()
+def diff(
+    dataset: Dataset,
+    before: Annotated[int | None, typer.Argument(help="The earlier version.")] = None,
+    after: Annotated[int | None, typer.Argument(help="The later version.")] = None,
+    of: Owner = None,
+    workspace: Workspace = None,
+    project: ProjectFile = None,
+    as_json: Json = False,
+) -> None:
+    """Compare two versions; the newest with the one before it by default."""
+    settings = settings_for(workspace, project)
+    request = DiffData(project=model_name(settings, of), dataset=dataset, before=before, after=after)
+    found = connect(settings).call(diff_data, request)
+    if as_json:
+        print_json(found)
+        return
+    console.print(f"[bold]{found.dataset}[/bold]: version {found.before} to version {found.after}", highlight=False)
+    facts = [
+        ("rows before", found.rows_before),
+        ("rows after", found.rows_after),
+        ("added", found.rows_added),
+        ("removed", found.rows_removed),
+        ("changed", found.rows_changed),
+        ("columns added", ", ".join(found.columns_added)),
+        ("columns removed", ", ".join(found.columns_removed)),
+    ]
+    table("", ["fact", "#value"], facts)
+    rows = [
+        (one.column, one.rows_changed, name, one.before.get(name), one.after.get(name))
+        for one in found.columns
+        for name in one.after
+    ]
+    table("Columns", ["column", "#rows changed", "statistic", "#before", "#after"], rows)
+
+
+@app.command()
+def schema(
+    dataset: Dataset,
+    number: Number = None,
+    of: Owner = None,
+    workspace: Workspace = None,
+    project: ProjectFile = None,
+    as_json: Json = False,
+) -> None:
+    """Print the contract that versions are held to, as ODCS YAML."""
+    settings = settings_for(workspace, project)
+    request = ShowData(project=model_name(settings, of), dataset=dataset, number=number)
+    found = connect(settings).call(show_schema, request)
+    if as_json:
+        print_json(found.contract)
+    else:
+        typer.echo(found.schema)

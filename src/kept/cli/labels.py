@@ -1,0 +1,68 @@
+"""`kept labels`: what turned out to be true."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kept.cli.options import Json, ProjectFile, Workspace, settings_for
+from kept.cli.reach import connect, model_name
+from kept.cli.show import console, print_json, table
+from kept.data.label_files import import_file
+from kept.data.labels import ShowLabels, import_labels, show_labels
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
+
+Endpoint = Annotated[str | None, typer.Option("--endpoint", help="The endpoint; that of the project here by default.")]
+
+
+@app.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(help="A CSV or Parquet file.")],
+    value: Annotated[str, typer.Option(help="Column of the label.")] = "label",
+    prediction_id: Annotated[str | None, typer.Option(help="Column of the prediction's id.")] = None,
+    key: Annotated[str | None, typer.Option(help="Column of the key.")] = None,
+    known_at: Annotated[str | None, typer.Option(help="Column of the moment from which the label is known.")] = None,
+    endpoint: Endpoint = None,
+    workspace: Workspace = None,
+    project: ProjectFile = None,
+    as_json: Json = False,
+) -> None:
+    """Bring the labels of a file in. A file that is given again adds nothing."""
+    settings = settings_for(workspace, project)
+    connection = connect(settings)
+    found = import_file(
+        file,
+        model_name(settings, endpoint),
+        lambda request: connection.call(import_labels, request),
+        value=value,
+        prediction_id=prediction_id,
+        key=key,
+        known_at=known_at,
+    )
+    if as_json:
+        print_json(found)
+    else:
+        console.print(f"{found.recorded} new labels of {found.rows} in {file.name}.")
+
+
+@app.command()
+def show(
+    prediction_id: Annotated[str | None, typer.Option(help="Only labels of this prediction.")] = None,
+    key: Annotated[str | None, typer.Option(help="Only labels of this key.")] = None,
+    endpoint: Endpoint = None,
+    limit: Annotated[int, typer.Option(help="At most so many.")] = 50,
+    workspace: Workspace = None,
+    project: ProjectFile = None,
+    as_json: Json = False,
+) -> None:
+    """Show labels as they came, corrections included, newest first."""
+    settings = settings_for(workspace, project)
+    name = model_name(settings, endpoint)
+    request = ShowLabels(endpoint=name, prediction_id=prediction_id, key=key, limit=limit)
+    found = connect(settings).call(show_labels, request)
+    if as_json:
+        print_json(found)
+        return
+    rows = [(one.prediction_id, one.key, one.value, one.known_at, one.received_at, one.actor) for one in found]
+    table(f"Labels of {name}", ["prediction", "key", "label", "known at", "received", "by"], rows)

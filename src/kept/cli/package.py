@@ -1,0 +1,37 @@
+"""`kept package`: a bundle from a model file."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kept.app.model_files import bundle_of
+from kept.cli.options import Json
+from kept.cli.show import console, print_json
+from kept.packaging.bundle import read_bundle
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command()
+def main(
+    path: Annotated[Path, typer.Argument(help="A .skops file that holds a fitted scikit-learn estimator.")],
+    sample: Annotated[Path, typer.Option("--sample", help="Rows (Parquet or CSV) that the model takes.")],
+    out: Annotated[Path | None, typer.Option("--out", help="The bundle's folder; NAME.bundle by default.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Export a model exactly, check it against the original, measure it, and write the bundle."""
+    folder = bundle_of(path, sample, out or path.with_suffix(".bundle"))
+    bundle = read_bundle(folder)
+    manifest = bundle.manifest
+    if as_json:
+        print_json({"folder": str(folder), "digest": bundle.digest, "manifest": manifest})
+        return
+    console.print(
+        f"[bold]{folder}[/bold]: {manifest.runtime}, {manifest.size_mb:.2f} MB, {bundle.digest}", highlight=False
+    )
+    console.print(
+        f"one row takes {manifest.latency.p50_ms:.3f} ms (99%: {manifest.latency.p99_ms:.3f} ms)", highlight=False
+    )
+    if manifest.not_exported:
+        console.print(f"not exported: {manifest.not_exported}", highlight=False)
