@@ -190,7 +190,9 @@ def test_no_traffic_before_enough_people_approve(
     approve(workspace, me, Approve(model="flights", version="1"))
     with pytest.raises(Conflict, match="1 of 2 people have approved"):
         step_on(workspace, LOOP, found)
+    assert status(workspace, me).approvals_missing == 1
     approve(workspace, owner("ben", "api"), Approve(model="flights", version="1"))
+    assert status(workspace, me).approvals_missing == 0
     found = step_on(workspace, LOOP, found)
     assert shares(found) == [(1, "champion", 1.0)]
 

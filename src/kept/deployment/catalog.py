@@ -22,6 +22,7 @@ from kept.deployment.rollout import Rollout
 from kept.deployment.routing import RoutingTable
 from kept.governance.actor import Actor, Permission
 from kept.governance.operation import Audit, operation
+from kept.governance.records import approvers_of
 from kept.governance.workspace import Workspace
 
 _MOST_LISTED = 1_000
@@ -114,12 +115,20 @@ def status_of(connection: Connection, endpoint: Endpoint) -> EndpointStatus:
     """Where an endpoint stands."""
     route = current_route(connection, endpoint.name)
     promotion = promotion_of(connection, endpoint.name, route.route.champion.version_id) if route else None
+    rollout = newest_rollout(connection, endpoint.name)
     return EndpointStatus(
         endpoint=endpoint,
         route=route,
-        rollout=newest_rollout(connection, endpoint.name),
+        rollout=rollout,
         previous=promotion.champion if promotion else None,
+        approvals_missing=_approvals_missing(connection, rollout) if rollout else 0,
     )
+
+
+def _approvals_missing(connection: Connection, rollout: Rollout) -> int:
+    if rollout.state != "waiting":
+        return 0
+    return max(rollout.rule.approvals - len(approvers_of(connection, rollout.candidate)), 0)
 
 
 def _checked_limit(limit: int) -> int:

@@ -52,6 +52,8 @@ class EndpointStatus(msgspec.Struct, frozen=True, kw_only=True):
     """The newest rollout: running, or how the last one ended."""
     previous: str | None
     """The model version that a roll-back would bring back."""
+    approvals_missing: int = 0
+    """How many people must still approve before the rollout that waits can begin."""
 
 
 class EndpointHistory(msgspec.Struct, frozen=True, kw_only=True):

@@ -200,7 +200,7 @@ def _require_releasable(connection: Connection, version: ModelVersion) -> None:
         f"it failed {'; '.join(version.verdict.failed)}. {' '.join(version.verdict.reasons)}".rstrip("."),
         where=f"{version.model} version {version.number}",
         fix="Train a better one, or have a person waive this, with the reason: "
-        f'kept waive {version.model} {version.number} --reason "..."',
+        f'kept waive {version.number} --model {version.model} --reason "..."',
     )
 
 

@@ -125,6 +125,6 @@ def _target(connection: Connection, request: RollBack, model: str) -> ModelVersi
     version = resolve(connection, model, str(request.to))
     served = {one.route.champion.version_id for one in routes_of(connection, request.endpoint)}
     if version.id not in served:
-        fix = f"Release it: kept release --version {version.number}"
+        fix = f"Release it: kept release {version.number}"
         raise Conflict(f"version {version.number} has never been its champion", where=request.endpoint, fix=fix)
     return version

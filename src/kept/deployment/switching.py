@@ -11,7 +11,7 @@ from kept.deployment.endpoint import Endpoint, RouteRecord
 from kept.deployment.records import append_route, current_route, save_endpoint, update_rollout
 from kept.deployment.rollout import Evidence, Rollout, RolloutStep, State
 from kept.deployment.routing import Arm, Role, Route
-from kept.governance.records import approvals_of
+from kept.governance.records import approvers_of
 from kept.registry.model import CHALLENGER, CHAMPION, Alias, ModelVersion
 from kept.registry.records import find_alias, put_alias, remove_alias, version_by_id
 
@@ -44,7 +44,7 @@ def begin(change: Change, rollout: Rollout) -> Rollout:
 
     An endpoint's first version takes all traffic at once: there is nothing to compare it with.
     """
-    approvers = {one.actor for one in approvals_of(change.connection, rollout.candidate) if one.kind == "approval"}
+    approvers = approvers_of(change.connection, rollout.candidate)
     if len(approvers) < rollout.rule.approvals:
         reason = f"It waits for approvals: {len(approvers)} of {rollout.rule.approvals} people have approved."
         return _move(change.because(reason), rollout, "waiting", 0) if reason != rollout.reason else rollout

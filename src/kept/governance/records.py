@@ -71,3 +71,8 @@ def approvals_of(connection: Connection, subject: str) -> list[Approval]:
     """Approvals and waivers of a model version, oldest first."""
     query = select(approvals).where(approvals.c.subject == subject).order_by(approvals.c.at, approvals.c.id)
     return [from_row(row, Approval) for row in connection.execute(query).mappings()]
+
+
+def approvers_of(connection: Connection, subject: str) -> set[str]:
+    """Who has approved a model version."""
+    return {one.actor for one in approvals_of(connection, subject) if one.kind == "approval"}
