@@ -44,6 +44,7 @@ from kept.packaging.sklearn_model import (
 _MATERIALS = "sbom.cdx.json"
 _MODEL_FILES: dict[Kind, str] = {"onnx": "model.onnx", "skops": "model.skops", "pickle-trusted": "model.pkl"}
 _SELF_TEST_ROWS = 16
+_UNSTEADY = "Give it a fixed random_state, or build it from parts whose answers depend on their input only"
 _LATENCY_ROWS = 64
 _MOST_SAMPLE = 5000
 
@@ -56,6 +57,7 @@ def package(
     folder: Path,
     *,
     allow_pickle: bool = False,
+    latency_runs: int = 1000,
     clock: Clock | None = None,
 ) -> Manifest:
     """Makes a bundle of a fitted estimator.
@@ -71,6 +73,7 @@ def package(
         folder: where the bundle is to be; it must not exist, or be empty.
         allow_pickle: whether a pickle may be made when no safe form is possible. Such a bundle loads only where its digest
             is trusted.
+        latency_runs: how many predictions of one row to time.
         clock: tells when it was made.
 
     Raises:
@@ -93,7 +96,7 @@ def package(
         runtime.manifest,
         files=describe_files(contents),
         size_bytes=sum(map(len, contents.values())),
-        latency=measure_latency(runtime, rows),
+        latency=measure_latency(runtime, rows, runs=latency_runs),
     )
     _write(folder, contents, manifest)
     return manifest
@@ -143,7 +146,7 @@ class _Subject:
             raise CheckFailed(
                 f"read back from its file the estimator answers otherwise: {runtime.manifest.parity.reason}",
                 where=type(self._estimator).__name__,
-                fix="Give it a fixed random_state, or build it from parts whose answers depend on their input only",
+                fix=_UNSTEADY,
             )
         return kind, data, runtime
 
@@ -224,6 +227,9 @@ def _fit_together(
         raise Invalid(f"the sample has no column {lacking[0]!r}", where=name, fix="Give rows with every input")
     if sample.is_empty():
         raise Invalid("the sample has no rows", where=name, fix="Give rows like the training rows")
+    if encoder is not None and encoder.names != signature.names:
+        fix = "Make the signature with signature_of(frame, encoder, ...)"
+        raise Invalid("the encoder's columns are not the signature's inputs, in order", where=name, fix=fix)
     known = tuple(getattr(estimator, "feature_names_in_", ()))
     if encoder is not None and known and known != encoder.names:
         fix = "Train it on the encoder's matrix, or package it without an encoder"
@@ -264,7 +270,12 @@ def _write(folder: Path, contents: dict[str, bytes], manifest: Manifest) -> None
             (fresh / name).write_bytes(data)
         encoded = encode_manifest(manifest)
         (fresh / MANIFEST).write_bytes(encoded)
-        load_runtime(fresh, trusted=frozenset({bundle_digest(encoded)}))
+        try:
+            load_runtime(fresh, trusted=frozenset({bundle_digest(encoded)}))
+        except Damaged as error:
+            raise CheckFailed(
+                f"the written bundle does not load: {error}", where=manifest.estimator, fix=_UNSTEADY
+            ) from error
         fresh.rename(folder)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)

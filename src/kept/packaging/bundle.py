@@ -36,11 +36,11 @@ def read_bundle(folder: Path, *, digest: str | None = None) -> Bundle:
     if not folder.is_dir():
         raise NotFound("there is no bundle", where=where, fix="Package the model first")
     entries = {entry.name: entry for entry in os.scandir(folder)}
+    if MANIFEST not in entries:
+        raise NotFound(f"there is no {MANIFEST}", where=where, fix="Package the model first")
     for name, entry in entries.items():
         if not entry.is_file(follow_symlinks=False):
             raise Damaged(f"{name!r} is not a plain file", where=where, fix="Fetch the bundle again")
-    if MANIFEST not in entries:
-        raise NotFound(f"there is no {MANIFEST}", where=where, fix="Package the model first")
     data = _read(folder / MANIFEST, LARGEST_MANIFEST)
     found = bundle_digest(data)
     if digest is not None and found != digest:

@@ -91,7 +91,7 @@ def _kind(series: pl.Series) -> Literal["number", "integer", "boolean", "categor
         return "number"
     if series.dtype == pl.Boolean:
         return "boolean"
-    if series.dtype in {pl.String, pl.Categorical, pl.Enum}:
+    if series.dtype.base_type() in {pl.String, pl.Categorical, pl.Enum}:
         return "category"
     raise Invalid(
         f"a column of {series.dtype} cannot be encoded",

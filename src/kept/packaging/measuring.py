@@ -10,12 +10,11 @@ from kept.packaging.rows import Row
 from kept.packaging.runtime import Runtime
 
 _WARM_UP = 100
-_RUNS = 1000
 # A model that needs longer than this for all runs is too slow for its percentiles to need a thousand of them.
 _MOST_SECONDS = 10.0
 
 
-def measure_latency(runtime: Runtime, rows: Sequence[Row], *, runs: int = _RUNS) -> Latency:
+def measure_latency(runtime: Runtime, rows: Sequence[Row], *, runs: int) -> Latency:
     """The time for one row through `Runtime.predict_rows` (check, encode, predict), warm, over the rows in turn."""
     requests = [[row] for row in rows]
     started = time.perf_counter()

@@ -31,16 +31,16 @@ def check_parity(
     """
     results, reasons = [], []
     for name, rows in groups.items():
-        expected, answered = _ask(original, rows)
         found, given = _ask(packaged, rows)
-        difference = _difference(expected, found, answered & given)
+        expected, answered = _ask(original, _pick(rows, given))
+        difference = _difference(expected[answered], found[given][answered])
         if difference is None or difference > tolerance:
             size = "a number against none" if difference is None else f"{difference:.3g}"
             reasons.append(f"{name}: the answers differ by {size}")
-        if (given & ~answered).any():
-            reasons.append(f"{name}: it answers {int((given & ~answered).sum())} rows that the original refuses")
-        if name == DATA_GROUP and (answered & ~given).any():
-            reasons.append(f"{name}: it refuses {int((answered & ~given).sum())} rows that the original answers")
+        if not answered.all():
+            reasons.append(f"{name}: it answers {int((~answered).sum())} rows that the original refuses")
+        if name == DATA_GROUP and not given.all() and (_ask(original, _pick(rows, ~given))[1]).any():
+            reasons.append(f"{name}: it refuses rows that the original answers")
         results.append(ParityGroup(name=name, rows=len(rows), largest_difference=difference))
     return ParityReport(holds=not reasons, tolerance=tolerance, groups=tuple(results), reason="; ".join(reasons))
 
@@ -49,7 +49,7 @@ def _ask(model: Callable[[Features], Answers], rows: Any) -> tuple[Answers, NDAr
     """The answers, and which rows have one. Refused rows are found by halving."""
     count = len(rows)
     try:
-        answers = model(rows) if count else np.zeros(0)
+        answers = model(rows) if count else np.zeros((0, 1))
     except (ValueError, TypeError, OverflowError, FloatingPointError, Invalid):
         if count == 1:
             return np.full((1, 1), np.nan), np.zeros(1, dtype=bool)
@@ -59,18 +59,23 @@ def _ask(model: Callable[[Features], Answers], rows: Any) -> tuple[Answers, NDAr
         width = max(first.shape[1], second.shape[1])
         parts = [np.broadcast_to(part, (len(part), width)) if part.shape[1] == 1 else part for part in (first, second)]
         return np.vstack(parts), np.concatenate([first_given, second_given])
-    return answers.reshape(count, -1), np.ones(count, dtype=bool)
+    return answers.reshape(count, -1) if count else answers, np.ones(count, dtype=bool)
 
 
-def _difference(expected: Answers, found: Answers, rows: NDArray[np.bool_]) -> float | None:
-    """The largest difference in the rows, None when one has a number and the other has not."""
-    if not rows.any():
+def _pick(rows: Any, chosen: NDArray[np.bool_]) -> Any:
+    if isinstance(rows, np.ndarray):
+        return rows[chosen]
+    return [row for row, wanted in zip(rows, chosen, strict=True) if wanted]
+
+
+def _difference(expected: Answers, found: Answers) -> float | None:
+    """The largest difference, None when one has a number where the other has not."""
+    if not len(expected):
         return 0.0
     if expected.shape != found.shape:
         return None
-    left, right = expected[rows], found[rows]
-    same = (left == right) | (np.isnan(left) & np.isnan(right))
-    if not np.isfinite(left[~same]).all() or not np.isfinite(right[~same]).all():
+    same = (expected == found) | (np.isnan(expected) & np.isnan(found))
+    left, right = expected[~same], found[~same]
+    if not (np.isfinite(left).all() and np.isfinite(right).all()):
         return None
-    apart = np.abs(left[~same] - right[~same]) / np.maximum(1.0, np.abs(left[~same]))
-    return float(apart.max(initial=0.0))
+    return float((np.abs(left - right) / np.maximum(1.0, np.abs(left))).max(initial=0.0))

@@ -53,8 +53,11 @@ def matrix_probes(sample: Matrix, encoder: TableEncoder, exported: Exported | No
     )
     if (categories := _category_rows(data, encoder, exported)) is not None:
         groups["categories"] = categories
-    groups["extremes"] = np.vstack([_replaced(data, column, _EXTREMES + _TINY) for column in range(width)])
-    groups["epoch seconds"] = np.vstack([_replaced(data, column, _EPOCHS) for column in range(width)])
+    for name, values in (("extremes", _EXTREMES + _TINY), ("epoch seconds", _EPOCHS)):
+        # An encoder gives nothing but whole codes, and `Runtime.predict` refuses anything else.
+        whole = tuple(value for value in values if not np.isfinite(value) or float(value).is_integer())
+        by_column = [_replaced(data, n, whole if n in encoder.categorical else values) for n in range(width)]
+        groups[name] = np.vstack(by_column)
     return groups
 
 
@@ -110,7 +113,6 @@ def _category_rows(data: Matrix, encoder: TableEncoder, exported: Exported | Non
     parts = []
     for column in sorted(looked_up):
         if column in coded:
-            # An encoder gives nothing but whole codes.
             size = len(encoder.columns[column].categories)
             values = [*map(float, range(min(size, 300))), float(size), float(size + 1), float(size + 1000)]
         else:

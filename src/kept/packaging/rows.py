@@ -141,7 +141,9 @@ def _check(field: Field, value: Any, number: int) -> bool:
         raise Invalid(f"the field {field.name!r} must not be null", where=f"row {number}", fix="Send a value")
     kind = field.kind
     if kind == "category":
-        kind = "integer" if field.categories and not isinstance(field.categories[0], str) else "text"
+        # A column that had no category in training says nothing of the type that they should have.
+        like = field.categories[0] if field.categories else value
+        kind = "text" if isinstance(like, str) else "integer"
     if kind == "text":
         right = lasting = isinstance(value, str)
     elif kind == "boolean":

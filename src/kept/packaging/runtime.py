@@ -51,6 +51,7 @@ class Runtime:
         self.digest = digest
         self._model = model
         self._encoder = None if manifest.encoder is None else MatrixEncoder(manifest.signature, manifest.encoder)
+        self._coded = [] if manifest.encoder is None else manifest.encoder.categorical
         self._reader = RowReader(manifest.signature)
         self._flat = manifest.signature.task != "multiclass"
         self._limits = _Bounds(manifest.limits, manifest.signature.names) if manifest.limits is not None else None
@@ -67,15 +68,16 @@ class Runtime:
         width = len(self.manifest.signature.inputs)
         if features.ndim != 2 or features.shape[1] != width:
             raise Invalid(f"expected the shape (rows, {width}), found {features.shape}", where="features")
-        if self._limits is not None:
-            self._limits.check(features)
-        answers = self._model.run(features)
-        return answers.ravel() if self._flat else answers
+        if self._coded:
+            codes = features[:, self._coded]
+            if not (np.isnan(codes) | (codes == np.floor(codes))).all():
+                raise Invalid("a category column holds something else than codes", where="features", fix="Send rows")
+        return self._answer(features)
 
     def predict_rows(self, rows: Sequence[Row]) -> Answers:
         """Answers for rows by field name, checked against the signature; further fields are not read."""
         if self._encoder is not None:
-            return self.predict(self._encoder.encode(rows))
+            return self._answer(self._encoder.encode(rows))
         values = self._reader.read(rows)
         names = self.manifest.signature.names
         return self._run_table({name: [row[place] for row in values] for place, name in enumerate(names)})
@@ -83,11 +85,17 @@ class Runtime:
     def predict_columns(self, columns: Mapping[str, Sequence[Any] | NDArray[Any]]) -> Answers:
         """Answers for columns of equal length by field name."""
         if self._encoder is not None:
-            return self.predict(self._encoder.encode_columns(columns))
+            return self._answer(self._encoder.encode_columns(columns))
         found = self._reader.read_columns(columns)
         return self._run_table(
             {name: list(column) for name, column in zip(self.manifest.signature.names, found, strict=True)}
         )
+
+    def _answer(self, features: Matrix) -> Answers:
+        if self._limits is not None:
+            self._limits.check(features)
+        answers = self._model.run(features)
+        return answers.ravel() if self._flat else answers
 
     def _run_table(self, columns: dict[str, list[Any]]) -> Answers:
         answers = self._model.run(columns)

@@ -11,7 +11,7 @@ import polars as pl
 import skops.io
 from numpy.typing import NDArray
 from skops.io.exceptions import UnsupportedTypeException, UntrustedTypesFoundException
-from threadpoolctl import ThreadpoolController
+from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
 from kept.core.errors import Damaged, Forbidden, Invalid
 from kept.packaging.answers import answering
