@@ -1,8 +1,11 @@
 """The prediction service of a workspace. It opens only what it needs, so that it starts light."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
+from kept.app.heartbeat import Heartbeat, beating
+from kept.core.clock import SystemClock
 from kept.core.errors import NotFound
 from kept.deployment.records import current_routes
 from kept.deployment.routing import RoutingTable
@@ -38,7 +41,11 @@ def serve_predictions(settings: Settings, *, started: Callable[[str], None]) -> 
     """Serves every endpoint of the workspace until SIGTERM or SIGINT. It starts, too, where there is no workspace yet."""
     root = Path(settings.workspace).expanduser().resolve()
     root.mkdir(parents=True, exist_ok=True)
-    serve(root, settings, DatabaseRoutes(root / "kept.db"), FolderBlobs(root / "blobs"), started=started)
+    database = root / "kept.db"
+    address = f"http://{settings.host}:{settings.port + 1}"
+    alive = Heartbeat(SqliteDatabase(database), SystemClock(), "serve", address)
+    with beating(alive) if database.is_file() else nullcontext():
+        serve(root, settings, DatabaseRoutes(database), FolderBlobs(root / "blobs"), started=started)
 
 
 def _fits(routes: DatabaseRoutes) -> RouteSource:

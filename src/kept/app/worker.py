@@ -8,7 +8,7 @@ from types import FrameType
 
 import structlog
 
-from kept.app.processes import Heartbeat
+from kept.app.heartbeat import BEAT_SECONDS, Heartbeat
 from kept.app.projects import Projects
 from kept.app.running import make_runner
 from kept.core.errors import Conflict
@@ -19,7 +19,6 @@ from kept.loop.cycle import tick
 from kept.pipelines.runner import Runner
 from kept.serving.shipping import Shipper
 
-_BEAT_SECONDS = 2.0
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 1.0, 30.0
 
 log = structlog.get_logger("kept.worker")
@@ -39,7 +38,7 @@ class Worker:
 
     def run(self) -> None:
         """Works until `stop` is called. What fails is said in the log and tried again, with a growing pause."""
-        heartbeat = Heartbeat(self._workspace, "work", "")
+        heartbeat = Heartbeat(self._workspace.database, self._workspace.clock, "work", "")
         beat_at = 0.0
         try:
             while not self._stopping.is_set():
@@ -49,7 +48,7 @@ class Worker:
                 self._try("loop", lambda: tick(self._workspace, self._actor))
                 if time.monotonic() >= beat_at:
                     self._try("heartbeat", lambda: heartbeat.beat(runs=self._runner.active() if self._runner else []))
-                    beat_at = time.monotonic() + _BEAT_SECONDS
+                    beat_at = time.monotonic() + BEAT_SECONDS
                 self._stopping.wait(self._workspace.settings.poll_seconds)
         finally:
             if self._runner is not None:

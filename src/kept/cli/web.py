@@ -2,6 +2,7 @@
 
 import typer
 
+from kept.app.heartbeat import Heartbeat, beating
 from kept.app.supervisor import stop_with_parent
 from kept.app.workspace import embedded_actor
 from kept.cli.options import Host, Port, Workspace, settings_for
@@ -16,4 +17,7 @@ def main(workspace: Workspace = None, host: Host = None, port: Port = None) -> N
     """Serve the API and the pages until Ctrl-C."""
     stop_with_parent()
     settings = settings_for(workspace, host=host, port=port)
-    serve_site(open_here(settings), embedded_actor(settings, "api"))
+    opened = open_here(settings)
+    address = f"http://{settings.host}:{settings.port}"
+    with beating(Heartbeat(opened.database, opened.clock, "web", address)):
+        serve_site(opened, embedded_actor(settings, "api"))

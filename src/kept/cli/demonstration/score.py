@@ -1,0 +1,69 @@
+"""The score of the demo: month by month, the model left alone beside the model kept, on the same requests."""
+
+from datetime import datetime
+
+import msgspec
+import polars as pl
+
+from kept.measures.bootstrap import difference_interval
+from kept.measures.metrics import measure
+
+
+class Quality(msgspec.Struct, frozen=True, kw_only=True):
+    """How good predictions were."""
+
+    roc_auc: float
+    log_loss: float
+    ece: float
+
+
+class Month(msgspec.Struct, frozen=True, kw_only=True):
+    """Both models on the labelled requests of one month."""
+
+    month: str
+    rows: int
+    alone: Quality
+    kept: Quality
+
+
+class Gain(msgspec.Struct, frozen=True, kw_only=True):
+    """By how much the kept model's log loss is lower, with the paired bootstrap's 95% interval."""
+
+    rows: int
+    log_loss: float | None
+    low: float | None
+    high: float | None
+
+
+def compare(truth: pl.DataFrame, kept: dict[str, float], alone: dict[str, float]) -> pl.DataFrame:
+    """Requests that were answered and labelled, with what both models said."""
+    return truth.with_columns(
+        kept=pl.col("key").replace_strict(kept, default=None, return_dtype=pl.Float64),
+        alone=pl.col("key").replace_strict(alone, default=None, return_dtype=pl.Float64),
+    ).drop_nulls(["kept", "alone"])
+
+
+def months(scored: pl.DataFrame) -> list[Month]:
+    """Each month's score."""
+    found = []
+    for (month,), group in scored.group_by(pl.col("at").dt.strftime("%Y-%m"), maintain_order=True):
+        sides = {side: _quality(group, side) for side in ("alone", "kept")}
+        found.append(Month(month=str(month), rows=group.height, **sides))
+    return found
+
+
+def gain(scored: pl.DataFrame, since: datetime) -> Gain:
+    """The gain in log loss over everything from a moment on."""
+    rows = scored.filter(pl.col("at") >= since)
+    labels, alone, kept = (rows.get_column(name).to_numpy() for name in ("label", "alone", "kept"))
+    found = difference_interval("log_loss", labels, kept, alone, seed=0)
+    return Gain(rows=rows.height, log_loss=found.estimate, low=found.low, high=found.high)
+
+
+def _quality(group: pl.DataFrame, side: str) -> Quality:
+    labels, scores = group.get_column("label").to_numpy(), group.get_column(side).to_numpy()
+    return Quality(
+        roc_auc=measure("roc_auc", labels, scores),
+        log_loss=measure("log_loss", labels, scores),
+        ece=measure("expected_calibration_error", labels, scores),
+    )
