@@ -30,6 +30,8 @@ from kept.governance.workspace import Workspace
 from kept.registry.catalog import ListVersions, list_versions
 from kept.registry.model import ModelVersion
 
+pytest_plugins = ["releasing"]
+
 Register = Callable[..., ModelVersion]
 VERSIONS = 5
 

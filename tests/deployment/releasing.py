@@ -1,3 +1,5 @@
+"""Fixtures that register versions and declare release policies."""
+
 from collections.abc import Callable
 from datetime import UTC, datetime
 
