@@ -13,8 +13,8 @@ from kept.measures.betting import LabelDetector, level_from, start_label_detecto
 
 
 def plain_value(level: float, losses: Any) -> Any:
-    bets = 0.9 / level * 0.5 ** np.arange(12)
-    values = np.zeros(12)
+    bets = 0.64 / level * 0.5 ** np.arange(7)
+    values = np.zeros(7)
     for loss in losses:
         values = (1 + values) * (1 + bets * (loss - level))
     return values.mean()
@@ -74,7 +74,7 @@ def test_a_restart_continues_exactly() -> None:
 
 def test_long_good_times_do_not_break_the_arithmetic() -> None:
     state, finding = watch_losses(start_label_detector(0.3, 1e6), np.zeros(50_000))
-    assert 0 < finding.value < 1_000
+    assert 0 < finding.value < 100
     state, finding = watch_losses(state, np.ones(5_000))
     assert finding.alarm
     assert math.isfinite(finding.value)

@@ -2,11 +2,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sklearn.metrics import roc_auc_score
 
 from kept.core.errors import Invalid
 from kept.measures.bootstrap import difference_interval, metric_interval
 from kept.measures.metrics import measure
+from kept.measures.ranking import roc_auc
 
 
 def two_models(random: np.random.Generator, rows: int) -> Any:
@@ -52,7 +52,7 @@ def test_delong_agrees_with_the_bootstrap_it_replaces() -> None:
     draws = []
     for _ in range(400):
         rows = random.integers(0, 800, 800)
-        draws.append(roc_auc_score(labels[rows], challenger[rows]) - roc_auc_score(labels[rows], champion[rows]))
+        draws.append(roc_auc(labels[rows], challenger[rows]) - roc_auc(labels[rows], champion[rows]))
     low, high = np.quantile(draws, [0.025, 0.975])
     assert fast.low == pytest.approx(low, abs=0.006)
     assert fast.high == pytest.approx(high, abs=0.006)

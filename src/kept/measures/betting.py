@@ -12,9 +12,10 @@ import numpy as np
 from kept.core.errors import Invalid
 from kept.measures.arrays import Array, Floats
 
-# The largest bet risks nine tenths of the wealth on one label; each next one half as much.
-_LARGEST_BET = 0.9
-_BETS = 12
+# The share of the wealth that a label can cost at most: 0.64, and each next bet half of it, down to 0.01. Smaller bets
+# see only rises that do not matter, and their values add to the false alarms.
+_LARGEST_BET = 0.64
+_BETS = 7
 
 
 class LabelDetector(msgspec.Struct, frozen=True, kw_only=True, eq=False, tag="kept.label-detector.1"):

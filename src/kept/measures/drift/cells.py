@@ -1,0 +1,164 @@
+"""The cells a numeric column is counted in: fixed once, about 2,000 of equal mass, equal values always together.
+
+A value is placed by the top 16 bits of its distance from the column's middle (or from zero) as a 32-bit float (eight significant bits
+at any scale) and one look-up, which also tells missing and infinite values apart. Columns that this does not resolve
+(narrow clusters far from the middle) are placed by searching the edges.
+"""
+
+import sys
+from functools import cached_property
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri
+
+from kept.measures.arrays import Array, Floats, Ints
+
+CELLS = 2_000
+SHAPE_BINS = 10
+
+# Up to so many different values, the gaps between them are cells too: a value never seen has a cell of its own.
+_FEW = 500
+# A cell may hold more of the column than this only where one value does.
+_MOST = 0.02
+# Normal scores lie within about +-3.54, so that a few wild values cannot carry a mean.
+_TAIL = 2e-4
+
+_TOP_HALF = 1 if sys.byteorder == "little" else 0
+_NOT_FINITE = 0x7F80
+_MINUS_ZERO = 0x8000
+
+
+class Scratch:
+    """Memory for placing up to so many values at a time: making it anew for each block costs more than the placing."""
+
+    def __init__(self, rows: int) -> None:
+        self._narrow = np.empty(rows, dtype=np.float32)
+        self._codes = np.empty(rows, dtype=np.intp)
+        self._found = np.empty(rows, dtype=np.intp)
+
+    def first(self, rows: int) -> tuple[NDArray[np.float32], NDArray[np.intp], NDArray[np.intp]]:
+        """Its arrays, cut to this many rows."""
+        return self._narrow[:rows], self._codes[:rows], self._found[:rows]
+
+
+class Cells(msgspec.Struct, frozen=True, kw_only=True, eq=False, dict=True):
+    """How one numeric column is cut, and the normal score of each cell.
+
+    A cell starts at each of `starts` and one lies below the first. Around them are cells for minus infinity (0) and
+    plus infinity (`size` - 1); missing values have the index `size`. `starts` are codes (see `_codes`) of the distance
+    from `centre`, or values where `searched`.
+    """
+
+    centre: float
+    searched: bool
+    starts: Floats
+    scores: Floats
+    shape: Ints
+
+    @property
+    def size(self) -> int:
+        """The number of cells, without that of missing values."""
+        return self.starts.size + 3
+
+    @cached_property
+    def table(self) -> NDArray[np.intp]:
+        """The cell of each of the 65,536 top halves of a 32-bit float."""
+        codes = np.arange(65_536)
+        ordered = np.where(codes < 0x8000, codes + 0x8000, 0xFFFF - codes)
+        lengths = np.diff(np.concatenate([[0.0], self.starts, [65_536.0]])).astype(np.int64)
+        table = np.repeat(np.arange(1, self.starts.size + 2), lengths)[ordered]
+        table[_MINUS_ZERO] = table[0]
+        magnitude = codes & 0x7FFF
+        table[magnitude > _NOT_FINITE] = self.size
+        table[_NOT_FINITE] = self.size - 1
+        table[_NOT_FINITE | 0x8000] = 0
+        return table.astype(np.intp)
+
+    @cached_property
+    def edges(self) -> Floats:
+        """The least value of each cell that has a start, in the column's own unit."""
+        if self.searched:
+            return self.starts
+        ordered = self.starts.astype(np.int64)
+        codes = np.where(ordered >= 0x8000, ordered - 0x8000, 0xFFFF - ordered).astype(np.uint32)
+        # Below zero a code's distances end, not begin, at its bit pattern; the next pattern down is its least one.
+        patterns = np.where(codes >= 0x8000, (codes << 16) + 0xFFFF, codes << 16).astype(np.uint32)
+        return patterns.view(np.float32).astype(np.float64) + self.centre
+
+    def place(self, values: Array, scratch: "Scratch | None" = None) -> NDArray[np.intp]:
+        """The cell of each value. With scratch, the answer holds until the scratch is used again."""
+        if self.searched:
+            wide = np.asarray(values, dtype=np.float64)
+            found = np.searchsorted(self.starts, wide, side="right") + 1
+            found[np.isposinf(wide)] = self.size - 1
+            found[np.isneginf(wide)] = 0
+            found[np.isnan(wide)] = self.size
+            return found
+        narrow, codes, found = (scratch or Scratch(values.size)).first(values.size)
+        with np.errstate(over="ignore", invalid="ignore"):
+            # The difference is taken in 64 bits whatever the column's type, and then rounded.
+            np.subtract(values, np.float64(self.centre), out=narrow, casting="same_kind")
+        codes[:] = narrow.view(np.uint16)[_TOP_HALF::2]
+        # No code is out of range; "clip" spares numpy a checked copy.
+        return np.take(self.table, codes, out=found, mode="clip")
+
+
+def learn_cells(sample: Floats) -> Cells:
+    """Cells from a sample of a column; values that are missing or infinite are left out."""
+    ordered = np.sort(sample[np.isfinite(sample)])
+    centre = float(ordered[ordered.size // 2]) if ordered.size else 0.0
+    codes = _codes(ordered, centre)
+    if _is_too_coarse(ordered, codes):
+        # What spans many sizes, such as amounts, is crowded near zero and not in the middle.
+        centre, codes = 0.0, _codes(ordered, 0.0)
+    searched = _is_too_coarse(ordered, codes)
+    starts, masses = _cut(ordered if searched else codes, searched=searched)
+    middles = np.cumsum(masses) - masses / 2
+    inner = ndtri(np.clip(middles, _TAIL, 1 - _TAIL))
+    ends = ndtri([_TAIL, 1 - _TAIL])
+    bins = np.minimum((middles * SHAPE_BINS).astype(np.int64), SHAPE_BINS - 1)
+    return Cells(
+        centre=centre,
+        searched=searched,
+        starts=starts,
+        scores=np.concatenate([ends[:1], inner, ends[1:], [0.0]]),
+        shape=np.concatenate([[0], bins, [SHAPE_BINS - 1]]),
+    )
+
+
+def _codes(values: Floats, centre: float) -> Floats:
+    """The top halves as numbers from 0 to 65,535 that rise with the value."""
+    with np.errstate(over="ignore"):
+        top = (values - centre).astype(np.float32).view(np.uint16)[_TOP_HALF::2].astype(np.int64)
+    # Minus zero (and what rounds to it) is zero.
+    return np.where(top <= _MINUS_ZERO, top % _MINUS_ZERO + 0x8000, 0xFFFF - top).astype(np.float64)
+
+
+def _is_too_coarse(ordered: Floats, codes: Floats) -> bool:
+    """Whether some code holds much of the column, spread over values of which none is most of it."""
+    _, starts, sizes = np.unique(codes, return_index=True, return_counts=True)
+    for place in np.flatnonzero(sizes > _MOST * codes.size):
+        _, counts = np.unique(ordered[starts[place] : starts[place] + sizes[place]], return_counts=True)
+        if counts.max() < 0.9 * sizes[place]:
+            return True
+    return False
+
+
+def _cut(keys: Floats, *, searched: bool) -> tuple[Floats, Floats]:
+    """Where cells start, and the share of the sample in each, from that below the first start on."""
+    points, counts = np.unique(keys, return_counts=True)
+    if not points.size:
+        return np.zeros(0), np.zeros(1)
+    after = np.nextafter(points, np.inf) if searched else points + 1
+    if points.size <= _FEW:
+        starts = np.union1d(points, after)
+    else:
+        shares = counts / keys.size
+        cell = np.floor(CELLS * (np.cumsum(shares) - shares / 2))
+        starts = np.concatenate([points[:1], points[1:][np.diff(cell) > 0], after[-1:]])
+    if not searched:
+        starts = starts[starts < 65_536]
+    cell_of = np.searchsorted(starts, keys, side="right")
+    return starts, np.bincount(cell_of, minlength=starts.size + 1) / keys.size

@@ -1,0 +1,96 @@
+"""A window as counts. Windows of workers, machines, hours and days merge by adding, exactly and in any order."""
+
+import msgspec
+import numpy as np
+
+from kept.core.errors import Conflict
+from kept.measures.arrays import Floats, Ints
+from kept.measures.drift.cells import Scratch
+from kept.measures.drift.grid import Grid, Table, as_numbers, check_table
+
+# Large enough to hide numpy's calls, small enough that a block of a column stays in the cache.
+_BLOCK = 32_768
+# Products of two scores are below 2^14 in 32nds, so sums of 1,024 of them are exact in 32-bit floats.
+_EXACT = 1_024
+
+
+class WindowCounts(msgspec.Struct, frozen=True, kw_only=True, eq=False, tag="kept.drift-counts.1"):
+    """All that is kept of a window's rows.
+
+    `cells` are the flat counts of the grid whose digest is `grid`; `cross` the sums of products of the paired columns'
+    scores, in 32nds squared, shape `(paired, paired)`; `low` and `high` the least and greatest value of each numeric
+    column, NaN where it has none.
+    """
+
+    grid: str
+    rows: int
+    cells: Ints
+    cross: Ints
+    low: Floats
+    high: Floats
+
+    def __add__(self, other: "WindowCounts") -> "WindowCounts":
+        """The counts of both windows' rows."""
+        if self.grid != other.grid:
+            raise Conflict("the counts are of different grids", where="window", fix="Count both with one reference")
+        return WindowCounts(
+            grid=self.grid,
+            rows=self.rows + other.rows,
+            cells=self.cells + other.cells,
+            cross=self.cross + other.cross,
+            low=np.fmin(self.low, other.low),
+            high=np.fmax(self.high, other.high),
+        )
+
+
+def empty_counts(grid: Grid) -> WindowCounts:
+    """The counts of no rows."""
+    numeric = len(grid.numeric)
+    return WindowCounts(
+        grid=grid.digest,
+        rows=0,
+        cells=np.zeros(int(grid.offsets[-1]), dtype=np.int64),
+        cross=np.zeros((grid.paired, grid.paired), dtype=np.int64),
+        low=np.full(numeric, np.nan),
+        high=np.full(numeric, np.nan),
+    )
+
+
+def count_rows(grid: Grid, columns: Table) -> WindowCounts:
+    """The counts of a table's rows. Columns the grid does not know are ignored."""
+    rows = check_table(columns, grid.columns)
+    counts = empty_counts(grid)
+    if not rows:
+        return counts
+    numbers = [as_numbers(columns[name], name) for name in grid.numeric]
+    scores = np.zeros((grid.paired, min(_BLOCK, -(-rows // _EXACT) * _EXACT)), dtype=np.float32)
+    tables = [
+        grid.whole_scores[grid.offsets[place] : grid.offsets[place + 1]].astype(np.float32)
+        for place in range(grid.paired)
+    ]
+    scratch = Scratch(min(_BLOCK, rows))
+    for start in range(0, rows, _BLOCK):
+        held = min(_BLOCK, rows - start)
+        for place, (cells, column) in enumerate(zip(grid.cells, numbers, strict=True)):
+            block = column[start : start + held]
+            found = cells.place(block, scratch)
+            begin, end = grid.offsets[place], grid.offsets[place + 1]
+            counts.cells[begin:end] += np.bincount(found, minlength=cells.size + 1)
+            counts.low[place] = np.fmin(counts.low[place], np.fmin.reduce(block))
+            counts.high[place] = np.fmax(counts.high[place], np.fmax.reduce(block))
+            if place < grid.paired:
+                np.take(tables[place], found, out=scores[place, :held], mode="clip")
+        if grid.paired > 1:
+            counts.cross[...] += _products(scores, held)
+    for place, (name, categories) in enumerate(zip(grid.categorical, grid.categories, strict=True), len(grid.numeric)):
+        counts.cells[grid.offsets[place] : grid.offsets[place + 1]] = categories.count(columns[name])
+    return msgspec.structs.replace(counts, rows=rows)
+
+
+def _products(scores: np.ndarray[tuple[int, int], np.dtype[np.float32]], held: int) -> Ints:
+    """The sums over rows of the products of each two columns' scores."""
+    pieces = -(-held // _EXACT)
+    scores[:, held : pieces * _EXACT] = 0.0
+    stacked = scores[:, : pieces * _EXACT].reshape(scores.shape[0], pieces, _EXACT).transpose(1, 0, 2)
+    exact = np.matmul(stacked, stacked.transpose(0, 2, 1))
+    return np.asarray(exact.sum(axis=0, dtype=np.float64).astype(np.int64))

@@ -1,0 +1,125 @@
+"""The drift detector: a mixture e-detector with a budget of false alarms.
+
+Shin, Ramdas and Rinaldo 2022, "E-detectors: a nonparametric framework for sequential change detection": for each statistic,
+residual and size of change, R <- (1 + R) exp(delta r - delta^2 / 2). The average of all R has a mean time to a false
+alarm of at least N windows when it alarms at N, however the statistics hang together and though it is looked
+at after every window.
+"""
+
+import msgspec
+import numpy as np
+
+from kept.core.errors import Conflict, Invalid
+from kept.measures.arrays import Floats
+from kept.measures.drift.causes import ColumnFinding, rank_columns
+from kept.measures.drift.counts import WindowCounts
+from kept.measures.drift.reference import Reference
+from kept.measures.drift.residuals import Expected, residuals
+from kept.measures.drift.statistics import measure_window, standardise
+from kept.measures.drift.weights import statistic_weights
+
+SIZES = np.array([0.5, 1.0, 2.0, 4.0, 8.0])
+
+# A shift of the mean by this many standard deviations of a row is too small to matter, if it is there to stay.
+PRACTICAL = 0.05
+_SAFE_ERRORS = 3.0
+_LARGEST = 1e300
+
+
+class DriftState(msgspec.Struct, frozen=True, kw_only=True, eq=False, tag="kept.drift-state.1"):
+    """Where the detector stands after `windows` windows: with it and the reference another worker continues exactly.
+
+    `values` are the R, shape `(statistics, 2, 10)`: recursive and fixed residual, rises then falls of each size.
+    """
+
+    grid: str
+    budget: float
+    practical: float
+    windows: int
+    values: Floats
+    precision: Floats
+    moment: Floats
+
+
+class DriftFinding(msgspec.Struct, frozen=True, kw_only=True):
+    """What one window showed. It is an alarm when `value` has reached `budget`.
+
+    Without a change, the mean time from a start to an alarm is at least `budget` windows. `columns` stand with the
+    likeliest cause first. `assumes_independence` says that the reference had too few windows to know how much they vary.
+    """
+
+    alarm: bool
+    value: float
+    budget: float
+    windows: int
+    rows: int
+    columns: tuple[ColumnFinding, ...]
+    assumes_independence: bool
+
+
+def start(reference: Reference, budget: float, *, practical: float = PRACTICAL) -> DriftState:
+    """A detector that has seen nothing, with at most one false alarm in `budget` windows.
+
+    The budget is days times windows a day. Start anew after acting on an alarm, and with each new reference.
+    `practical` is the lasting shift, in standard deviations, that does not matter.
+    """
+    if not budget >= 1 or practical < 0:
+        raise Invalid(f"budget {budget}, practical {practical}", where="drift", fix="budget >= 1, practical >= 0")
+    return DriftState(
+        grid=reference.grid.digest,
+        budget=float(budget),
+        practical=float(practical),
+        windows=0,
+        values=np.zeros((reference.layout.size, 2, 2 * SIZES.size)),
+        precision=reference.precision,
+        moment=reference.moment,
+    )
+
+
+def update(state: DriftState, reference: Reference, window: WindowCounts) -> tuple[DriftState, DriftFinding]:
+    """The state after one more window, and what it showed. Each window is given once, when it is complete."""
+    if not state.grid == reference.grid.digest == window.grid:
+        raise Conflict("state, reference and window do not belong together", where="drift", fix="Start a new detector")
+    measured = measure_window(reference.grid, window)
+    away = standardise(reference.grid, reference.yard, measured)
+    rows = np.where(reference.yard.used, measured.rows, 0.0)
+    known = rows > 0
+    values = _grow(state, reference, away, rows)
+    weight = np.divide(
+        1.0, 1.0 / np.maximum(rows, 1e-12) + reference.variation.between, where=known, out=np.zeros(known.size)
+    )
+    after = msgspec.structs.replace(
+        state,
+        windows=state.windows + 1,
+        values=values,
+        precision=state.precision + weight,
+        moment=state.moment + weight * away,
+    )
+    evidence = values.mean(axis=(1, 2))
+    value = float(statistic_weights(reference) @ evidence)
+    finding = DriftFinding(
+        alarm=value >= state.budget,
+        value=value,
+        budget=state.budget,
+        windows=after.windows,
+        rows=window.rows,
+        columns=rank_columns(reference, window, measured, away, evidence / after.windows),
+        assumes_independence=reference.assumes_independence,
+    )
+    return after, finding
+
+
+def _grow(state: DriftState, reference: Reference, away: Floats, rows: Floats) -> Floats:
+    """All R after a window; those of statistics it says nothing of stay as they are."""
+    held = np.maximum(reference.precision, 1e-12)
+    so_far = np.maximum(state.precision, 1e-12)
+    recursive = Expected(mean=state.moment / so_far, precision=so_far, tolerance=np.zeros(held.size))
+    tolerance = np.maximum(state.practical, _SAFE_ERRORS / np.sqrt(held))
+    fixed = Expected(mean=reference.moment / held, precision=None, tolerance=tolerance)
+    values = np.empty_like(state.values)
+    for place, expected in enumerate((recursive, fixed)):
+        found = residuals(reference, away, rows, expected)
+        gains = np.concatenate([np.outer(found.rise, SIZES), np.outer(found.fall, -SIZES)], axis=1)
+        values[:, place] = (1 + state.values[:, place]) * np.exp(gains - np.tile(SIZES**2 / 2, 2))
+    values = np.minimum(values, _LARGEST)
+    return np.where((rows > 0)[:, None, None], values, state.values)

@@ -1,0 +1,119 @@
+"""What a table is compared with: the counts of reference rows, and how much its windows vary by themselves."""
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+
+import msgspec
+import numpy as np
+
+from kept.core.errors import Invalid
+from kept.measures.arrays import Array, Floats
+from kept.measures.drift.counts import WindowCounts, count_rows, empty_counts
+from kept.measures.drift.grid import Grid, Kind, Table, check_table, learn_grid
+from kept.measures.drift.statistics import Layout, Yardstick, layout, measure_window, standardise, yardstick
+from kept.measures.drift.variation import LEAST_WINDOWS, Variation, between_windows
+
+
+class Reference(msgspec.Struct, frozen=True, kw_only=True, eq=False, dict=True, tag="kept.drift-reference.1"):
+    """A reference, complete in itself: it can be stored and read by another worker (`arrays.encode`, `decode`).
+
+    `precision` and `moment` are, for each statistic, the sum over the reference's windows of 1 / variance and of the
+    standardised value over its variance: the start of the running mean that later windows are compared with.
+    """
+
+    grid: Grid
+    counts: WindowCounts
+    windows: int
+    yard: Yardstick
+    variation: Variation
+    precision: Floats
+    moment: Floats
+
+    @property
+    def rows(self) -> int:
+        """The rows it was made from."""
+        return self.counts.rows
+
+    @property
+    def assumes_independence(self) -> bool:
+        """Whether it had too few windows to tell how much they vary, so that windows are taken to vary by sampling alone."""
+        return self.windows < LEAST_WINDOWS
+
+    @cached_property
+    def layout(self) -> Layout:
+        """Which statistic is which."""
+        return layout(self.grid)
+
+
+def build_reference(
+    columns: Table, kinds: Mapping[str, Kind], windows: Sequence[slice] | Array | None = None
+) -> Reference:
+    """A reference from a table.
+
+    Args:
+        columns: numbers (NaN missing), or objects, texts (None missing) or `Coded` for categorical columns.
+        kinds: the columns to watch, each "numeric" or "categorical".
+        windows: the reference's own windows in the order of time, as slices, or as one window number a row (negative:
+            in no window); about as large as those to come. At least 10, better 20 to 30; with fewer
+            (None: one) windows are taken to vary by sampling alone.
+    """
+    grid = learn_grid(columns, kinds)
+    rows = check_table(columns, tuple(kinds))
+    parts = _row_sets(windows, rows)
+    return reference_from(grid, [count_rows(grid, {name: columns[name][part] for name in kinds}) for part in parts])
+
+
+def reference_from(grid: Grid, windows: Sequence[WindowCounts]) -> Reference:
+    """A reference from the counts of its windows, in the order of time: for tables that do not fit in memory."""
+    held = [window for window in windows if window.rows]
+    if not held:
+        raise Invalid("no window holds a row", where="reference", fix="Give windows that cover the rows")
+    counts = sum(held, start=empty_counts(grid))
+    where, yard = layout(grid), yardstick(grid, counts)
+    measured = [measure_window(grid, window) for window in held]
+    away = np.array([standardise(grid, yard, each) for each in measured])
+    rows = np.array([each.rows for each in measured])
+    share = np.minimum(yard.mean, 1 - yard.mean)
+    # A share of which a window expects less than one row tells nothing about days.
+    tells = ~where.proportions | (share * rows.mean(axis=0) >= 1)
+    variation = between_windows(away, rows, where.kind, yard.used & tells)
+    weight = np.divide(1.0, 1.0 / np.maximum(rows, 1e-12) + variation.between, out=np.zeros_like(rows), where=rows > 0)
+    return Reference(
+        grid=grid,
+        counts=counts,
+        windows=len(held),
+        yard=_with_new_values(grid, where, yard),
+        variation=variation,
+        precision=weight.sum(axis=0),
+        moment=(weight * away).sum(axis=0),
+    )
+
+
+def count_window(reference: Reference, columns: Table) -> WindowCounts:
+    """The counts of a window's rows, or of a part of them: parts add up."""
+    return count_rows(reference.grid, columns)
+
+
+def _with_new_values(grid: Grid, where: Layout, yard: Yardstick) -> Yardstick:
+    """The yardstick for new windows, which hold values that a sample of this size has not met yet."""
+    mean, spread = yard.mean.copy(), yard.spread.copy()
+    for place, categories in enumerate(grid.categories, len(grid.numeric)):
+        unseen = where.of("category") & (where.column == place) & (where.part == categories.top)
+        mean[unseen] = np.minimum(mean[unseen] + categories.expected_new, 1.0)
+        spread[unseen] = np.maximum(spread[unseen], np.sqrt(mean[unseen] * (1 - mean[unseen])))
+    return msgspec.structs.replace(yard, mean=mean, spread=spread)
+
+
+def _row_sets(windows: Sequence[slice] | Array | None, rows: int) -> list[slice | Array]:
+    if windows is None:
+        return [slice(0, rows)]
+    if not isinstance(windows, np.ndarray):
+        return list(windows)
+    if windows.shape != (rows,):
+        raise Invalid(
+            f"{windows.size} window numbers for {rows} rows", where="reference", fix="Give one window number a row"
+        )
+    # One stable sort, so that each window's rows are found without a pass a window.
+    order = np.argsort(windows, kind="stable")
+    numbers, starts = np.unique(windows[order], return_index=True)
+    return [part for number, part in zip(numbers, np.split(order, starts[1:]), strict=True) if number >= 0]

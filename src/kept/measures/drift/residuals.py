@@ -1,0 +1,118 @@
+"""How surprising a window's statistics are, as numbers that are standard normal, or less, when nothing has changed.
+
+Each residual comes twice: one for rises and one for falls. For a continuous statistic they differ by the tolerance alone; for
+a share of few rows each is made from its own exact tail, so that neither is larger than a normal one would be.
+"""
+
+import msgspec
+import numpy as np
+from scipy.special import betainc, betaincc, ndtri, stdtr
+
+from kept.measures.arrays import Flags, Floats
+from kept.measures.drift.reference import Reference
+
+# Below this many expected rows of a rare share the normal curve is too thin-tailed.
+_FEW_ROWS = 20.0
+_RARE = 0.25
+# Beyond this nothing changes any more: the least positive float is 38 standard deviations out.
+_FARTHEST = 37.0
+# A known rate is a gamma mixture of so large a shape that it does not vary.
+_KNOWN = 1e7
+
+
+class Expected(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """What a statistic is compared with: a mean, how precisely it is known, and the shift that is tolerated."""
+
+    mean: Floats
+    precision: Floats | None
+    tolerance: Floats
+
+
+class Residuals(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """One entry a statistic."""
+
+    rise: Floats
+    fall: Floats
+
+
+def residuals(reference: Reference, away: Floats, rows: Floats, expected: Expected) -> Residuals:
+    """The residuals of standardised statistics that rest on `rows` rows (0 where not defined: residual 0)."""
+    known = rows > 0
+    safe_rows = np.where(known, rows, 1.0)
+    sampling = 1.0 / safe_rows + reference.variation.between
+    variance = sampling + (0.0 if expected.precision is None else 1.0 / expected.precision)
+    freedom = reference.variation.freedom * (sampling / reference.variation.total) ** 2
+    gap, error = away - expected.mean, np.sqrt(variance)
+    rise = _normal((gap - expected.tolerance) / error, reference, freedom)
+    fall = _normal((gap + expected.tolerance) / error, reference, freedom)
+    rare, turned = _rare(reference, expected, safe_rows)
+    rare &= known
+    if rare.any():
+        rise[rare], fall[rare] = _rare_tails(reference, away, safe_rows, expected, turned, rare)
+    return Residuals(rise=np.where(known, rise, 0.0), fall=np.where(known, fall, 0.0))
+
+
+def _normal(ratio: Floats, reference: Reference, freedom: Floats) -> Floats:
+    """The normal residual of the same tail probability; where variation was estimated, the ratio is Student's t."""
+    estimated = reference.variation.between > 0
+    found = ratio.copy()
+    tail = stdtr(np.maximum(freedom[estimated], 2.0), -np.abs(ratio[estimated]))
+    found[estimated] = np.copysign(-ndtri(np.maximum(tail, 1e-300)), ratio[estimated])
+    return np.clip(found, -_FARTHEST, _FARTHEST)
+
+
+def _rare(reference: Reference, expected: Expected, rows: Floats) -> tuple[Flags, Flags]:
+    """Which shares are rare, and which of them are so turned round: a share near 1 has a rare complement."""
+    share = np.clip(reference.yard.mean + reference.yard.spread * expected.mean, 0.0, 1.0)
+    turned = share > 0.5
+    small = np.where(turned, 1 - share, share)
+    return reference.layout.proportions & (small < _RARE) & (small * rows < _FEW_ROWS), turned
+
+
+def _rare_tails(
+    reference: Reference, away: Floats, rows: Floats, expected: Expected, turned: Flags, rare: Flags
+) -> tuple[Floats, Floats]:
+    """Tails of a Poisson count whose rate is a gamma variable (a negative binomial).
+
+    The rate is spread by what is not known of it (half a row more than was seen, Jeffreys' prior) and by how much it varies
+    between windows.
+    """
+    flip = turned[rare]
+    n, spread = rows[rare], reference.yard.spread[rare]
+    mean, value = reference.yard.mean[rare], reference.yard.mean[rare] + spread * away[rare]
+    centre = np.clip(mean + spread * expected.mean[rare], 0.0, 1.0)
+    count = np.rint(n * np.where(flip, 1 - value, value))
+    rate = np.where(flip, 1 - centre, centre)
+    tolerated = spread * expected.tolerance[rare]
+    between = reference.variation.between[rare] * spread**2
+    uncertain = np.zeros_like(rate)
+    if expected.precision is not None:
+        precision = expected.precision[rare]
+        seen = rate * precision + 0.5
+        rate, uncertain = seen / precision, seen / precision**2
+    more = _tail_of_more(count, n, rate + tolerated, uncertain + between)
+    less = _tail_of_less(count, n, np.maximum(rate - tolerated, 1e-12), uncertain + between)
+    rise, fall = -_quantile(more), _quantile(less)
+    return np.where(flip, -fall, rise), np.where(flip, -rise, fall)
+
+
+def _tail_of_more(count: Floats, rows: Floats, rate: Floats, variance: Floats) -> Floats:
+    """The chance of at least so many."""
+    shape, odds = _gamma(rows, rate, variance)
+    return np.where(count < 1, 1.0, betainc(np.maximum(count, 1.0), shape, odds))
+
+
+def _tail_of_less(count: Floats, rows: Floats, rate: Floats, variance: Floats) -> Floats:
+    """The chance of at most so many."""
+    shape, odds = _gamma(rows, rate, variance)
+    return np.asarray(betaincc(count + 1.0, shape, odds))
+
+
+def _gamma(rows: Floats, rate: Floats, variance: Floats) -> tuple[Floats, Floats]:
+    rate = np.maximum(rate, 1e-12)
+    shape = np.minimum(rate**2 / np.maximum(variance, 1e-300), _KNOWN)
+    return shape, rows * rate / (rows * rate + shape)
+
+
+def _quantile(tail: Floats) -> Floats:
+    return np.clip(ndtri(np.clip(tail, 1e-300, 1.0)), -_FARTHEST, _FARTHEST)

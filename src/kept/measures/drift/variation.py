@@ -1,0 +1,82 @@
+"""How much windows differ from one another beyond sampling: real traffic wanders without having changed.
+
+Random effects as in meta-analysis (DerSimonian and Laird 1986), each statistic's variance between windows shrunk to that
+of its group by empirical Bayes (Smyth 2004, "Linear models and empirical Bayes methods", section 6.2).
+"""
+
+import math
+
+import msgspec
+import numpy as np
+from scipy.special import digamma, polygamma
+
+from kept.measures.arrays import Flags, Floats, Ints
+
+LEAST_WINDOWS = 10
+
+# Statistics of one group move together (days are shared), so the group is trusted no further than this many times a
+# statistic's own windows.
+_MOST_TRUST = 3.0
+_LEAST_GROUP = 3
+
+
+class Variation(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """Each statistic's variance between windows, in squared standard deviations of a row.
+
+    `freedom` are the degrees of freedom of the total variance (sampling and between) that it was estimated from, and
+    `total` that variance. Zero `between` stands for windows that differ by sampling alone.
+    """
+
+    between: Floats
+    freedom: Floats
+    total: Floats
+
+
+def between_windows(away: Floats, rows: Floats, group: Ints, eligible: Flags) -> Variation:
+    """From standardised statistics and the rows they rest on, shape `(windows, statistics)`.
+
+    Statistics that are not eligible, or rest on fewer than ten windows, are taken not to vary.
+    """
+    windows = np.count_nonzero(rows > 0, axis=0)
+    whole = np.maximum(rows.sum(axis=0), 1e-12)
+    mean = (rows * away).sum(axis=0) / whole
+    freedom = np.maximum(windows - 1.0, 1.0)
+    ratio = (rows * (away - mean) ** 2).sum(axis=0) / freedom
+    spare = whole - (rows**2).sum(axis=0) / whole
+    sampling = np.divide(freedom, spare, out=np.ones(whole.size), where=spare > 0)
+    eligible = eligible & (windows >= LEAST_WINDOWS) & (ratio > 0)
+    shrunk, total_freedom = ratio.copy(), freedom.copy()
+    for each in np.unique(group):
+        members = np.flatnonzero(eligible & (group == each))
+        if members.size >= _LEAST_GROUP:
+            typical, trust = _prior(ratio[members], freedom[members])
+            own = freedom[members]
+            shrunk[members] = (trust * typical + own * ratio[members]) / (trust + own)
+            total_freedom[members] = trust + own
+    between = np.where(eligible, np.maximum(shrunk - 1.0, 0.0) * sampling, 0.0)
+    return Variation(between=between, freedom=total_freedom, total=between + sampling)
+
+
+def _prior(ratio: Floats, freedom: Floats) -> tuple[float, Floats]:
+    """The typical variance of a group and the degrees of freedom it counts for, by moments of the logarithms."""
+    logs = np.log(ratio) - digamma(freedom / 2) + np.log(freedom / 2)
+    excess = float(np.var(logs, ddof=1) - polygamma(1, freedom / 2).mean())
+    most = _MOST_TRUST * freedom
+    trust = most if excess <= 0 else np.minimum(2 * _inverse_trigamma(excess), most)
+    level = float(trust.mean())
+    typical = math.exp(float(logs.mean()) + float(digamma(level / 2)) - math.log(level / 2))
+    return typical, trust
+
+
+def _inverse_trigamma(value: float) -> float:
+    """The x whose trigamma is `value`, by Newton's method on 1/trigamma, which is nearly straight (Smyth 2004)."""
+    if value > 1e7:
+        return 1 / math.sqrt(value)
+    x = 0.5 + 1 / value
+    for _ in range(50):
+        trigamma = float(polygamma(1, x))
+        step = trigamma * (1 - trigamma / value) / float(polygamma(2, x))
+        x += step
+        if abs(step) < 1e-8 * x:
+            break
+    return x
