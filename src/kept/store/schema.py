@@ -140,6 +140,7 @@ dataset_versions = Table(
     Column("rows_quarantined", BigInteger, nullable=False),
     Column("columns", Json, nullable=False),  # name -> type
     Column("contract_digest", _DIGEST, nullable=False),
+    Column("quality", Json, nullable=False),  # reasons of bad rows with counts, findings
     Column("source", Text, nullable=False),
     Column("created_by", _NAME, nullable=False),
     Column("run_id", _ID, nullable=True),
@@ -157,6 +158,33 @@ contracts = Table(
     Column("dataset", _NAME, primary_key=True),
     Column("contract", Json, nullable=False),
     Column("created_at", Moment, nullable=False),
+)
+
+label_inbox = Table(
+    "label_inbox",
+    metadata,
+    # Never given twice, also after rows have moved on: it is the order of labels for ever.
+    Column("sequence", Integer, primary_key=True, autoincrement=True),
+    Column("endpoint", _NAME, nullable=False),
+    Column("prediction_id", _NAME, nullable=True),
+    Column("key", Text, nullable=True),
+    Column("value", Text, nullable=False),
+    Column("known_at", Moment, nullable=False),  # event time from which the label is known
+    Column("received_at", Moment, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("actor", _NAME, nullable=False),
+    sqlite_autoincrement=True,
+)
+Index("label_inbox_endpoint", label_inbox.c.endpoint, label_inbox.c.sequence)
+
+label_files = Table(
+    "label_files",
+    metadata,
+    Column("endpoint", _NAME, primary_key=True),
+    Column("digest", _DIGEST, primary_key=True),  # of the file and of how it was read
+    Column("name", Text, nullable=False),
+    Column("rows", BigInteger, nullable=False),  # recorded so far
+    Column("updated_at", Moment, nullable=False),
 )
 
 # --- tracking and pipelines ---------------------------------------------------------------------------------------
@@ -217,7 +245,10 @@ run_steps = Table(
     Column("cache_key", _DIGEST, nullable=True),
     Column("output", _DIGEST, nullable=True),
     Column("log", _DIGEST, nullable=True),
-    Column("message", Text, nullable=True),  # what it says of itself: progress, the error
+    Column("done", Float, nullable=True),  # of `total`, in the step's own counting
+    Column("total", Float, nullable=True),
+    Column("message", Text, nullable=True),  # what it says of itself: progress, why it was not run, the error
+    Column("failure", Json, nullable=True),  # the error in its parts
 )
 
 step_cache = Table(
