@@ -1,13 +1,15 @@
 """The service's own copy of what it serves: with the database and the blobs away it goes on, also from cold."""
 
 import os
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
 import msgspec
 
-from kept.core.errors import NotFound
+from kept.core.errors import KeptError, NotFound
+from kept.core.ids import new_id
 from kept.deployment.routing import RoutingTable
 from kept.packaging.bundle import fetch_bundle
 from kept.store.blobs import Blobs
@@ -24,8 +26,8 @@ class RouteSource(Protocol):
 class Bundles(Protocol):
     """Where the bundles are."""
 
-    def folder(self, digest: str) -> Path:
-        """A folder that holds the bundle."""
+    def folder(self, digest: str, *, again: bool = False) -> Path:
+        """A folder that holds the bundle; `again` brings it anew where that is possible, because what is there is damaged."""
         ...
 
 
@@ -37,16 +39,22 @@ class LocalCopy:
         self._blobs = blobs
         self._table = root / "routing.json"
 
-    def folder(self, digest: str) -> Path:
+    def folder(self, digest: str, *, again: bool = False) -> Path:
         """The bundle's folder, brought here when it is not here yet. What loads it checks every byte."""
         to = self._root / "bundles" / digest.removeprefix("sha256:")
-        return to if to.is_dir() else fetch_bundle(digest, self._blobs, to)
+        if not to.is_dir():
+            return fetch_bundle(digest, self._blobs, to)
+        if again:
+            fresh = fetch_bundle(digest, self._blobs, to.with_name(f".again-{new_id()}"))
+            shutil.rmtree(to)
+            fresh.rename(to)
+        return to
 
     def load(self) -> RoutingTable | None:
         """The last table that was served, or None when there is none that can be read."""
         try:
             return msgspec.json.decode(self._table.read_bytes(), type=RoutingTable)
-        except (FileNotFoundError, msgspec.MsgspecError):
+        except (OSError, msgspec.MsgspecError, KeptError):
             return None
 
     def save(self, table: RoutingTable) -> None:
@@ -76,8 +84,9 @@ class FixedRoutes:
         """The table, once."""
         return None if known_revision == self._fixed.revision else self._fixed
 
-    def folder(self, digest: str) -> Path:
+    def folder(self, digest: str, *, again: bool = False) -> Path:
         """The bundle's folder."""
+        del again
         if digest not in self._folders:
             raise NotFound(f"there is no bundle {digest}", where="fixed routes")
         return self._folders[digest]

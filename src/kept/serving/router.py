@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from kept.core.errors import KeptError, NotFound, Unavailable
+from kept.core.errors import Damaged, KeptError, NotFound, Unavailable
 from kept.deployment.routing import Arm, Route, RoutingTable
 from kept.serving.counters import Counters
 from kept.serving.local import FixedRoutes, LocalCopy, RouteSource
@@ -131,7 +131,11 @@ class Router:
         return LoadedRoute(part, [LoadedArm(route.endpoint, alone, champion.model)]), trouble
 
     def _load_model(self, arm: Arm) -> LoadedModel:
-        return LoadedModel(self._keeper.folder(arm.bundle), digest=arm.bundle, trusted=self._trusted)
+        try:
+            return LoadedModel(self._keeper.folder(arm.bundle), digest=arm.bundle, trusted=self._trusted)
+        except Damaged as error:
+            _logger.warning("the local copy of version %s is damaged and is brought again: %s", arm.number, error)
+        return LoadedModel(self._keeper.folder(arm.bundle, again=True), digest=arm.bundle, trusted=self._trusted)
 
 
 class Follower:

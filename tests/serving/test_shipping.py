@@ -1,0 +1,258 @@
+"""Every answered prediction is in its table exactly once, whatever is killed when."""
+
+import multiprocessing
+import random
+import resource
+import threading
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+import msgspec
+import polars as pl
+import pytest
+from predicting import ROW, Service, flights
+from ship_process import ship_for_ever
+from test_log import answered, failed, note
+
+from kept.core.clock import SystemClock
+from kept.governance.workspace import Workspace
+from kept.serving.log import Spool
+from kept.serving.shipping import Shipped, Shipper, ship
+from kept.store.tables import DeltaTables
+
+
+def shipper_of(root: Path) -> Shipper:
+    return Shipper(root / "spool", DeltaTables(root / "tables"), SystemClock())
+
+
+def predictions(root: Path, endpoint: str = "late") -> pl.DataFrame:
+    return DeltaTables(root / "tables").read(f"predictions/{endpoint}").sort("position").collect()
+
+
+class Load:
+    """Clients that ask until they are told to stop, and remember what they were answered."""
+
+    def __init__(self, service: Service, clients: int = 4) -> None:
+        self._service = service
+        self.answered: list[str] = []
+        self.failures: list[str] = []
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._ask, args=(client,)) for client in range(clients)]
+        for thread in self._threads:
+            thread.start()
+
+    def _ask(self, client: int) -> None:
+        with httpx.Client(base_url=self._service.url) as connection:
+            count = 0
+            while not self._stop.is_set():
+                count += 1
+                rows = [ROW | {"distance": float(count)}] * (1 + count % 3)
+                try:
+                    answer = connection.post(
+                        "/predict/late", json={"rows": rows, "keys": [f"{client}-{count}"] * len(rows)}
+                    )
+                except httpx.HTTPError as error:
+                    self.failures.append(repr(error))
+                    if self._service.process is None or self._service.process.poll() is not None:
+                        return
+                    continue
+                if answer.status_code == 200:
+                    self.answered += [one["id"] for one in answer.json()["predictions"]]
+                else:
+                    self.failures.append(answer.text)
+
+    def stop(self) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+
+def test_what_a_killed_service_answered_is_shipped_once(service: Service) -> None:
+    answered: list[str] = []
+    for _ in range(3):
+        load = Load(service.start())
+        time.sleep(0.4)
+        service.kill()
+        load.stop()
+        answered += load.answered
+    assert len(answered) > 100
+    found = Shipped()
+    shipper = shipper_of(service.root)
+    while (step := shipper.ship()).rows:
+        found = step
+    assert found.newest_event_time is not None
+    ids = predictions(service.root)["id"].to_list()
+    assert len(ids) == len(set(ids))
+    # A prediction may have been logged whose answer did not get out any more, never the other way round.
+    assert set(answered) <= set(ids)
+    assert len(set(ids) - set(answered)) <= 3 * 4 * 3
+    assert not [path for path in (service.root / "spool").iterdir() if path.is_dir()]
+
+
+def test_a_shipper_killed_at_any_moment_neither_loses_nor_repeats(tmp_path: Path) -> None:
+    seed = random.randrange(1 << 32)
+    chance = random.Random(seed)
+    tables = tmp_path / "tables"
+    processes = multiprocessing.get_context("forkserver")
+    processes.set_forkserver_preload(["ship_process"])
+    spool = Spool(tmp_path / "spool", segment_bytes=50_000)
+    written = {"late": 0, "other": 0}
+    done = threading.Event()
+
+    def write() -> None:
+        while not done.is_set():
+            if written["late"] >= 5000:
+                break
+            for endpoint, start in list(written.items()):
+                rows = [(1.0, "x")] * 5
+                spool.write([(note(endpoint), answered(*rows, start=start, endpoint=endpoint))], [failed()])
+                written[endpoint] = start + 5
+            time.sleep(0.004)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    for _ in range(20):
+        begun = processes.Event()
+        process = processes.Process(target=ship_for_ever, args=(tmp_path / "spool", tables, begun))
+        process.start()
+        assert begun.wait(10)
+        time.sleep(chance.random() * 0.15)
+        process.kill()
+        process.join()
+    done.set()
+    writer.join()
+    spool.close()
+    shipper = shipper_of(tmp_path)
+    while shipper.ship().rows:
+        pass
+    for endpoint, count in written.items():
+        ids = predictions(tmp_path, endpoint)["id"].to_list()
+        assert sorted(ids) == sorted(f"{endpoint}-{number}" for number in range(count)), f"seed {seed}"
+    errors = DeltaTables(tables).read("prediction_errors/late").collect()
+    assert errors.height == sum(written.values()) // 5, f"seed {seed}"
+    assert not [path for path in (tmp_path / "spool").iterdir() if path.is_dir()]
+
+
+def test_two_shippers_take_turns(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "spool", segment_bytes=5_000)
+    shippers = [shipper_of(tmp_path), shipper_of(tmp_path)]
+    for turn in range(30):
+        spool.write([(note(), answered((1.0, "x"), start=turn))])
+        shippers[turn % 2].ship()
+    assert sorted(predictions(tmp_path)["id"]) == sorted(f"late-{turn}" for turn in range(30))
+    spool.close()
+
+
+def test_the_rows_hold_what_was_sent_and_answered(service: Service, workspace: Workspace) -> None:
+    service.route(
+        late=(service.arm("first", 1), service.arm("second", 2, "shadow", 0.0)),
+        hours=(service.arm("regression", 3),),
+        kinds=(service.arm("multiclass", 4),),
+    )
+    service.start()
+    rows = [ROW, ROW | {"carrier": None, "hour": 7.0}]
+    with httpx.Client(base_url=service.url) as client:
+        body = {"rows": rows, "keys": ["a", 2], "event_times": ["2013-04-01T12:00:00Z", "2013-04-01T14:30:00.5+02:00"]}
+        late = client.post("/predict/late", json=body).json()["predictions"]
+        plain = flights(1).select("distance", "wind").to_dicts()
+        hours = client.post("/predict/hours", json={"rows": plain}).json()["predictions"]
+        kinds = client.post("/predict/kinds", json={"rows": plain, "event_time": "2013-04-01T12:00:00Z"}).json()[
+            "predictions"
+        ]
+        assert client.post("/predict/late", json={"rows": [{}]}).status_code == 400
+        assert client.post("/predict/nobody", json={"rows": [{}]}).status_code == 404
+        time.sleep(0.1)
+    service.stop()
+    (workspace.root / "spool").parent.mkdir(exist_ok=True)
+    (service.root / "spool").rename(workspace.root / "spool")
+    shipped = ship(workspace)
+    assert (shipped.rows, shipped.errors, shipped.by_endpoint) == (6, 1, {"late": 4, "hours": 1, "kinds": 1})
+    assert shipped.event_times["late"] == datetime(2013, 4, 1, 12, 30, 0, 500_000, UTC)
+    assert ship(workspace) == Shipped()
+
+    table = workspace.tables.read("predictions/late").sort("position", "id").collect()
+    champion, shadow = table.filter(role="champion"), table.filter(role="shadow")
+    assert champion["id"].to_list() == [one["id"] for one in late]
+    assert champion["score"].to_list() == [one["probability"] for one in late]
+    assert champion["prediction"].to_list() == ["true" if one["prediction"] else "false" for one in late]
+    assert champion["key"].to_list() == ["a", "2"]
+    assert champion["event_time"].to_list() == [
+        datetime(2013, 4, 1, 12, tzinfo=UTC),
+        datetime(2013, 4, 1, 12, 30, 0, 500_000, UTC),
+    ]
+    assert champion["feature_carrier"].to_list() == ["AA", None]
+    assert champion["feature_hour"].to_list() == [8, 7]
+    assert champion["feature_express"].to_list() == [True, True]
+    assert champion.schema["feature_hour"] == pl.Int64
+    assert champion["version_id"].unique().to_list() == ["v-first"]
+    assert (champion["latency_us"] > 0).all()
+    assert shadow["answer_id"].to_list() == champion["id"].to_list()
+    assert shadow["version"].unique().to_list() == [2]
+    assert not set(shadow["id"]) & set(champion["id"])
+
+    hour = workspace.tables.read("predictions/hours").collect()
+    assert (hour["score"][0], hour["prediction"][0]) == (hours[0]["prediction"], None)
+    assert hour["event_time"][0] == hour["received_at"][0]
+    kind = workspace.tables.read("predictions/kinds").collect()
+    assert kind["prediction"][0] == kinds[0]["prediction"]
+    assert kind["scores"][0].to_list() == [*kinds[0]["probabilities"].values()]
+    [error] = workspace.tables.read("prediction_errors/late").collect().to_dicts()
+    assert (error["status"], error["version_id"], error["role"]) == (400, "v-first", "champion")
+    assert "'distance' is missing" in error["reason"]
+
+
+def test_a_feature_that_changes_its_type_keeps_its_old_column(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "spool")
+    shipper = shipper_of(tmp_path)
+    for number, (kind, value) in enumerate([("number", 1.5), ("integer", 2), ("text", "three"), ("boolean", True)]):
+        changed = msgspec.structs.replace(note(), key=f"late/{number}", kinds=("number", kind))
+        batch = answered((1.0, value), start=number)
+        batch.arm = changed.key
+        spool.write([(changed, batch)])
+        assert shipper.ship().rows == 1
+    table = predictions(tmp_path)
+    assert table["feature_b"].to_list() == [1.5, 2.0, None, None]
+    assert table["feature_b__text"].to_list() == [None, None, "three", None]
+    assert table["feature_b__boolean"].to_list() == [None, None, None, True]
+    spool.close()
+
+
+def test_a_torn_end_is_set_aside(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "spool")
+    spool.write([(note(), answered((1.0, "x")))])
+    spool.close()
+    [path] = spool.folder.glob("*.log")
+    with path.open("ab") as stream:
+        stream.write(b"half a frame")
+    assert shipper_of(tmp_path).ship().rows == 1
+    assert shipper_of(tmp_path).ship().rows == 0
+    assert [left.suffix for left in spool.folder.iterdir()] == [".torn"]
+
+
+def test_many_small_appends_are_compacted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kept.serving.shipping._APPENDS_BETWEEN_COMPACTIONS", 5)
+    spool = Spool(tmp_path / "spool")
+    shipper = shipper_of(tmp_path)
+    for turn in range(12):
+        spool.write([(note(), answered((1.0, "x"), start=turn))])
+        shipper.ship()
+    assert sorted(predictions(tmp_path)["id"]) == sorted(f"late-{turn}" for turn in range(12))
+    assert DeltaTables(tmp_path / "tables").last("predictions/late", f"spool/{spool.folder.name}/late") is not None
+    spool.close()
+
+
+def test_a_full_disk_answers_503_and_recovers(service: Service) -> None:
+    service.start()
+    with httpx.Client(base_url=service.url) as client:
+        assert client.post("/predict/late", json={"rows": [ROW]}).status_code == 200
+        resource.prlimit(service.pid, resource.RLIMIT_FSIZE, (1, resource.RLIM_INFINITY))
+        refused = client.post("/predict/late", json={"rows": [ROW]})
+        assert refused.status_code == 503
+        assert refused.headers["retry-after"] == "1"
+        assert "the prediction log cannot be written" in refused.json()["error"]
+        resource.prlimit(service.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        assert client.post("/predict/late", json={"rows": [ROW]}).status_code == 200
+    service.stop()
+    assert shipper_of(service.root).ship().rows == 2
