@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from kept.core.clock import format_time
-from kept.core.durations import format_duration
+from kept.core.durations import duration
 from kept.core.errors import Conflict, Invalid
 from kept.core.ids import new_id
 from kept.governance.actor import Actor, Permission
@@ -16,7 +16,6 @@ from kept.loop.decision import Decision, Kind
 from kept.loop.records import decisions_about, decisions_of, insert_decision
 from kept.loop.triggers import TriggerName
 from kept.plan.catalog import ShowProject, show_project
-from kept.plan.policy import Retrain
 from kept.tracking.records import find_runs
 from kept.tracking.run import RunStatus
 from kept.tracking.runs import create_run
@@ -31,6 +30,10 @@ class RetrainNow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     reason: str
     until: datetime | None = None
     """Train on what was known at this event time; None for everything that is known."""
+    window: str | None = None
+    """Train on so much event time, for example 60d; None for what the project declares."""
+    fresh: bool = False
+    """Run every step, whatever is known already."""
 
 
 class Decide(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -65,7 +68,9 @@ def retrain(workspace: Workspace, actor: Actor, request: RetrainNow) -> Decision
         evidence={"asked_by": actor.name},
         event_time=request.until,
     )
-    return take(workspace, actor, decision)
+    if request.window is not None:
+        duration(request.window, where="window")
+    return take(workspace, actor, decision, window=request.window, fresh=request.fresh)
 
 
 @operation("loop.decide", needs=Permission.RELEASE, on="project", remote=False)
@@ -82,7 +87,9 @@ def list_decisions(workspace: Workspace, actor: Actor, request: ListDecisions) -
         return decisions_of(connection, request.project, limit=request.limit)
 
 
-def take(workspace: Workspace, actor: Actor, request: Decide) -> Decision:
+def take(
+    workspace: Workspace, actor: Actor, request: Decide, *, window: str | None = None, fresh: bool = False
+) -> Decision:
     """Keeps the decision and queues the run of a `retrain`, in one transaction.
 
     Raises:
@@ -92,7 +99,7 @@ def take(workspace: Workspace, actor: Actor, request: Decide) -> Decision:
         joined = workspace.inside(connection)
         run_id = request.run_id
         if request.kind == "retrain":
-            run_id = _queue_training(joined, actor, request)
+            run_id = _queue_training(joined, actor, request, window, fresh=fresh)
         elif run_id is not None and any(one.kind == request.kind for one in decisions_about(connection, run_id)):
             raise Conflict(f"to {request.kind} was decided already", where=f"run {run_id}")
         decision = Decision(
@@ -110,16 +117,14 @@ def take(workspace: Workspace, actor: Actor, request: Decide) -> Decision:
     return decision
 
 
-def _queue_training(workspace: Workspace, actor: Actor, request: Decide) -> str:
+def _queue_training(workspace: Workspace, actor: Actor, request: Decide, window: str | None, *, fresh: bool) -> str:
     """The id of the new run. Inside a transaction, so that two workers cannot both find nothing under way."""
-    project = show_project(workspace, actor, ShowProject(project=request.project))
+    show_project(workspace, actor, ShowProject(project=request.project))
     with workspace.database.reading() as connection:
         for status in (RunStatus.QUEUED, RunStatus.RUNNING):
             for run in find_runs(connection, project=request.project, kind=TRAINING, status=status, limit=1):
                 fix = "Wait until it has ended, or cancel it"
                 raise Conflict(f"a training is {run.status} already ({run.id})", where=request.project, fix=fix)
-    policy = msgspec.convert(project.plan["retrain"], Retrain)
-    window = None if policy.window is None else format_duration(policy.window)
     until = None if request.event_time is None else format_time(request.event_time)
     run = create_run(
         workspace,
@@ -128,7 +133,7 @@ def _queue_training(workspace: Workspace, actor: Actor, request: Decide) -> str:
         name=f"{request.trigger} of {request.project}",
         created_by=actor.name,
         reason=request.reason,
-        request={"until": until, "window": window},
+        request={"until": until, "window": window, "fresh": fresh},
         tags={"trigger": request.trigger},
     )
     return run.id

@@ -11,6 +11,7 @@ from kept.measures.arrays import Array
 from kept.measures.betting import LabelDetector, LabelFinding, start_label_detector, watch_losses
 from kept.monitoring.performance import Measured
 
+MONITOR = "decay"
 TITLE = "the loss on labelled predictions has risen"
 
 # Standard errors of the reference by which the level stands above its mean, so that a lucky test set is no alarm.

@@ -20,13 +20,13 @@ from kept.monitoring.conditions import news, streaks
 from kept.monitoring.estimate import Memory
 from kept.monitoring.outcomes import Outcomes, encode_known, loss_between_0_and_1
 from kept.monitoring.performance import MONITOR, Measured, failed_objectives, measure_window
+from kept.monitoring.plan import MonitoringPlan
 from kept.monitoring.records import drop_results, find_state, save_results, save_state
 from kept.monitoring.result import MonitorState
 from kept.monitoring.stream import Stream, features_of, scores_of
 from kept.monitoring.subject import Subject, subject_of
 from kept.monitoring.window import Window, budget_in_windows, window_of
 from kept.plan.policy import Broken, Decay
-from kept.plan.project import Project
 
 STATE = "labelled"
 
@@ -68,12 +68,12 @@ class LabelledWatch:
         self,
         workspace: Workspace,
         actor: Actor,
-        project: Project,
+        project: MonitoringPlan,
         endpoint: Endpoint,
         champion: Subject,
         stream: Stream,
         *,
-        last_training: datetime | None,
+        acted_at: datetime | None,
     ) -> None:
         self._workspace = workspace
         self._actor = actor
@@ -84,12 +84,17 @@ class LabelledWatch:
         known, state = read_state(workspace, endpoint.name)
         self.until = known.watermark if known else None
         self._sequence = state.sequence if state else 0
-        self._watch = self._continued(state.champion if state else None, last_training)
+        self._watch = self._continued(state.champion if state else None, acted_at)
 
     def judge(self, window: Window) -> None:
         """Measures every version's labelled predictions of a window, and feeds the champion's to the detector."""
         predictions = self._joined(window)
         self._keep(window, predictions, first_time=True)
+
+    @property
+    def memory(self) -> Memory:
+        """The champion's newest labelled predictions."""
+        return self._watch.memory
 
     def look_back(self) -> None:
         """Adds labels that came late to the metrics of their windows, which are measured again as a whole."""
@@ -121,8 +126,9 @@ class LabelledWatch:
             if subject is self._champion:
                 own = outcomes
         alerts: list[RaiseAlert] = []
+        detected: list[Measured] = []
         if own is not None and (first_time or (window.start in self._watch.unfed and own.rows)):
-            alerts = self._consider(window, own, measured[self._champion.version_id])
+            alerts, detected = self._consider(window, own, measured[self._champion.version_id])
         if first_time:
             self.until = window.end
         name = self._endpoint.name
@@ -130,17 +136,22 @@ class LabelledWatch:
             for version_id, numbers in measured.items():
                 drop_results(connection, name, version_id, MONITOR, window.start)
                 save_results(connection, [one.of(name, version_id, window.start, MONITOR) for one in numbers])
+            champion = self._champion.version_id
+            save_results(connection, [one.of(name, champion, window.start, decay.MONITOR) for one in detected])
             save_state(connection, self._state())
             for alert in alerts:
                 raise_alert(self._workspace.inside(connection), self._actor, alert)
 
-    def _consider(self, window: Window, outcomes: Outcomes, measured: list[Measured]) -> list[RaiseAlert]:
+    def _consider(
+        self, window: Window, outcomes: Outcomes, measured: list[Measured]
+    ) -> tuple[list[RaiseAlert], list[Measured]]:
         """What a window of the champion's says of decay and of the objectives; the watch goes on behind it."""
         watch = self._watch
         if not outcomes.rows:
             self._watch = msgspec.structs.replace(watch, unfed=(*watch.unfed, window.start)[-_WINDOWS_BACK:])
-            return []
+            return [], []
         alerts: list[RaiseAlert] = []
+        detected: list[Measured] = []
         labels = (*watch.labels, outcomes.rows)[-_RECENT:]
         detector, alarmed = watch.detector, watch.alarmed
         reference = self._champion.loss
@@ -150,7 +161,7 @@ class LabelledWatch:
                 detector = decay.begin(reference, self._tolerance, float(np.mean(labels)), windows)
             losses = loss_between_0_and_1(self._champion.task, outcomes, reference.scale)
             detector, shown = decay.feed(detector, reference, losses)
-            measured.append(shown.measured(outcomes.rows))
+            detected.append(shown.measured(outcomes.rows))
             if shown.finding.alarm and not alarmed:
                 evidence = shown.evidence(self._project.drift_budget)
                 alerts.append(self._alert(window, "decay", decay.TITLE, evidence))
@@ -168,7 +179,7 @@ class LabelledWatch:
             memory=watch.memory.with_rows(self._champion.task, outcomes.labels, outcomes.scores),
             unfed=tuple(start for start in watch.unfed if start != window.start),
         )
-        return alerts
+        return alerts, detected
 
     def _broken(self, window: Window, counted: dict[str, int], measured: list[Measured]) -> dict[str, RaiseAlert]:
         needed = next((one.windows for one in self._project.retraining.on if isinstance(one, Broken)), Broken().windows)
@@ -197,13 +208,13 @@ class LabelledWatch:
             event_time=window.end,
         )
 
-    def _continued(self, watch: VersionWatch | None, last_training: datetime | None) -> VersionWatch:
+    def _continued(self, watch: VersionWatch | None, acted_at: datetime | None) -> VersionWatch:
         """The watch as it stood; a new one for a new champion; started anew where a training has acted on it."""
         if watch is None or watch.version_id != self._champion.version_id:
-            return VersionWatch(version_id=self._champion.version_id, acted_at=last_training, memory=Memory.empty())
-        if last_training is not None and (watch.acted_at is None or watch.acted_at < last_training):
+            return VersionWatch(version_id=self._champion.version_id, acted_at=acted_at, memory=Memory.empty())
+        if acted_at is not None and (watch.acted_at is None or watch.acted_at < acted_at):
             return msgspec.structs.replace(
-                watch, acted_at=last_training, detector=None, alarmed=False, streaks={}, standing=()
+                watch, acted_at=acted_at, detector=None, alarmed=False, streaks={}, standing=()
             )
         return watch
 

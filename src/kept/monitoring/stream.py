@@ -13,6 +13,20 @@ from kept.plan.specs import Task
 _FEATURE = "feature_"
 _KINDS = {"number", "integer", "boolean", "category", "text"}
 _OURS = 500
+_TIME = pl.Datetime("us", "UTC")
+_ANSWERS = pl.Schema(
+    {
+        "id": pl.String(),
+        "key": pl.String(),
+        "event_time": _TIME,
+        "received_at": _TIME,
+        "version_id": pl.String(),
+        "latency_us": pl.Int64(),
+        "score": pl.Float64(),
+        "scores": pl.List(pl.Float64()),
+    }
+)
+_FAILURES = pl.Schema({"received_at": _TIME, "version_id": pl.String(), "status": pl.Int64()})
 
 
 def predictions_table(endpoint: str) -> str:
@@ -31,9 +45,9 @@ class Stream:
     def __init__(self, workspace: Workspace, endpoint: str) -> None:
         self.endpoint = endpoint
         self._tables = workspace.tables
-        self._now = workspace.clock.now()
+        self.now = workspace.clock.now()
         self.version = workspace.tables.version(predictions_table(endpoint))
-        self._errors = workspace.tables.version(errors_table(endpoint))
+        self.errors_version = workspace.tables.version(errors_table(endpoint))
 
     def rows(self) -> pl.LazyFrame | None:
         """All predictions, or None when none was shipped."""
@@ -49,7 +63,7 @@ class Stream:
         rows = self.rows()
         if rows is None:
             return None
-        rows = rows.filter(pl.col("event_time") <= self._now)
+        rows = rows.filter(pl.col("event_time") <= self.now)
         if known is not None:
             rows = rows.filter(pl.col("event_time") > known)
         first, last = rows.select(first=pl.min("event_time"), last=pl.max("event_time")).collect().row(0)
@@ -67,21 +81,32 @@ class Stream:
         """A window's predictions, by event time and id."""
         return self.between(window.start, window.end)
 
+    def answers_since(self, received: datetime) -> pl.DataFrame:
+        """What was answered to requests that came at this time or later, without their features, by time."""
+        rows = self.rows()
+        if rows is None:
+            return pl.DataFrame(schema=_ANSWERS)
+        answered = (pl.col("received_at") >= received) & (pl.col("role") != "shadow")
+        return rows.filter(answered).select(_ANSWERS.names()).collect().sort("received_at", "id")
+
     def failures(self, predictions: pl.DataFrame) -> pl.DataFrame:
-        """Requests that failed by our fault between the first and the last of these predictions: `version_id`, `status`.
+        """Requests that failed by our fault between the first and the last of these predictions.
 
         A failed request has no event time, so it is placed by the time it came. What callers did wrong (below 500)
         says nothing of a model.
         """
-        if self._errors is None or predictions.is_empty():
-            return pl.DataFrame(schema={"version_id": pl.String, "status": pl.Int64})
-        first, last = predictions.select(pl.min("received_at").alias("a"), pl.max("received_at").alias("b")).row(0)
-        rows = self._tables.read(errors_table(self.endpoint), self._errors)
-        return (
-            rows.filter(pl.col("received_at").is_between(first, last), pl.col("status") >= _OURS)
-            .select("version_id", "status")
-            .collect()
-        )
+        if predictions.is_empty():
+            return pl.DataFrame(schema=_FAILURES)
+        first, last = predictions.select(first=pl.min("received_at"), last=pl.max("received_at")).row(0)
+        return self.failures_between(first, last)
+
+    def failures_between(self, first: datetime, last: datetime) -> pl.DataFrame:
+        """Requests that came in this time, ends included, and failed by our fault: `received_at`, `version_id`, `status`."""
+        if self.errors_version is None:
+            return pl.DataFrame(schema=_FAILURES)
+        rows = self._tables.read(errors_table(self.endpoint), self.errors_version)
+        ours = (pl.col("status") >= _OURS) & pl.col("received_at").is_between(first, last)
+        return rows.filter(ours).select(_FAILURES.names()).collect()
 
 
 def features_of(predictions: pl.DataFrame) -> pl.DataFrame:
@@ -98,10 +123,10 @@ def features_of(predictions: pl.DataFrame) -> pl.DataFrame:
             columns[base] = pl.coalesce(columns[base], pl.col(name).cast(predictions.schema[base], strict=False))
         else:
             columns[name] = pl.col(name)
-    found = predictions.select(one.alias(name.removeprefix(_FEATURE)) for name, one in columns.items())
-    if "score" in found.columns or "score" not in predictions.columns:
-        return found
-    return found.with_columns(predictions["score"])
+    named = {name.removeprefix(_FEATURE): one for name, one in columns.items()}
+    if "score" in predictions.columns:
+        named.setdefault("score", pl.col("score"))
+    return predictions.select(**named)
 
 
 def scores_of(predictions: pl.DataFrame, task: Task) -> Floats:

@@ -1,6 +1,7 @@
 """Watching traffic: every closed window goes through the rules, the drift detector, and the estimate of performance."""
 
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -16,15 +17,15 @@ from kept.measures.drift.reference import Reference
 from kept.monitoring import drift, estimate
 from kept.monitoring.alerts import RaiseAlert, raise_alert
 from kept.monitoring.conditions import news
-from kept.monitoring.labelled import read_state
+from kept.monitoring.estimate import Memory
 from kept.monitoring.performance import Measured
+from kept.monitoring.plan import MonitoringPlan
 from kept.monitoring.quality import Breach, check_columns, check_errors, check_volume
 from kept.monitoring.records import find_state, save_results, save_state
 from kept.monitoring.result import MonitorState, WindowResult
 from kept.monitoring.stream import Stream, features_of, scores_of
 from kept.monitoring.subject import Subject, drift_reference
 from kept.monitoring.window import Window, budget_in_windows
-from kept.plan.project import Project
 
 STATE = "traffic"
 SERVICE = "service"
@@ -61,13 +62,13 @@ class TrafficWatch:
         self,
         workspace: Workspace,
         actor: Actor,
-        project: Project,
+        project: MonitoringPlan,
         endpoint: Endpoint,
         champion: Subject,
         stream: Stream,
         *,
         champion_since: datetime | None,
-        last_training: datetime | None,
+        acted_at: datetime | None,
     ) -> None:
         self._workspace = workspace
         self._actor = actor
@@ -76,15 +77,16 @@ class TrafficWatch:
         self._champion = champion
         self._stream = stream
         self._champion_since = champion_since
-        self._last_training = last_training
-        self._reference = drift_reference(workspace, champion)
+        self._acted_at = acted_at
         self._state = read_traffic(workspace, endpoint.name) or TrafficState()
-        _, labelled = read_state(workspace, endpoint.name)
-        same = labelled is not None and labelled.champion.version_id == champion.version_id
-        self._memory = labelled.champion.memory if labelled and same else estimate.Memory.empty()
 
-    def judge(self, window: Window) -> None:
-        """Deals with a window that is closed: results, state and alerts in one transaction."""
+    def judge(self, window: Window, memory: Memory) -> None:
+        """Deals with a window that is closed: results, state and alerts in one transaction.
+
+        Args:
+            window: the next one.
+            memory: labelled predictions of the champion, to estimate its performance from.
+        """
         predictions = self._stream.window(window)
         if not predictions.is_empty():
             predictions = predictions.filter(pl.col("role") != "shadow")
@@ -100,7 +102,7 @@ class TrafficWatch:
         state = self._state
         watch, measured, alarm = self._drift(window, predictions, state.drift)
         results += self._of_champion(window, drift.MONITOR, measured)
-        results += self._of_champion(window, estimate.MONITOR, self._estimates(predictions))
+        results += self._of_champion(window, estimate.MONITOR, self._estimates(predictions, memory))
         alerts, standing = news(state.standing, found)
         if alarm is not None:
             alerts.append(alarm)
@@ -112,6 +114,10 @@ class TrafficWatch:
             save_state(connection, self._row(window.end))
             for alert in alerts:
                 raise_alert(self._workspace.inside(connection), self._actor, alert)
+
+    @cached_property
+    def _reference(self) -> Reference | None:
+        return drift_reference(self._workspace, self._champion)
 
     def _service(self, window: Window, predictions: pl.DataFrame) -> list[WindowResult]:
         """How the service did, by version: rows, latency, failures."""
@@ -167,7 +173,7 @@ class TrafficWatch:
 
     def _continued(self, watch: DriftWatch | None, reference: Reference) -> DriftWatch:
         """The detector as it stood; a new one for a new champion, and where a training has acted on its alarm."""
-        acted = self._last_training
+        acted = self._acted_at
         same = watch is not None and watch.version_id == self._champion.version_id
         if watch is not None and same and (acted is None or (watch.acted_at is not None and watch.acted_at >= acted)):
             return watch
@@ -184,12 +190,12 @@ class TrafficWatch:
             return predictions
         return predictions.filter(pl.col("version_id") == self._champion.version_id)
 
-    def _estimates(self, predictions: pl.DataFrame) -> list[Measured]:
+    def _estimates(self, predictions: pl.DataFrame, memory: Memory) -> list[Measured]:
         if predictions.is_empty():
             return []
         own = predictions.filter(pl.col("version_id") == self._champion.version_id)
         task = self._champion.task
-        return estimate.estimate_window(task, self._project.objectives, self._memory, scores_of(own, task))
+        return estimate.estimate_window(task, self._project.objectives, memory, scores_of(own, task))
 
     def _of_champion(self, window: Window, monitor: str, measured: list[Measured]) -> list[WindowResult]:
         name, version_id = self._endpoint.name, self._champion.version_id

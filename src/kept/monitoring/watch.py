@@ -10,6 +10,7 @@ from kept.governance.actor import Actor
 from kept.governance.workspace import Workspace
 from kept.monitoring.labelled import STATE as LABELLED
 from kept.monitoring.labelled import LabelledWatch, looks_back
+from kept.monitoring.plan import MonitoringPlan
 from kept.monitoring.records import find_state, save_state, states_of
 from kept.monitoring.result import MonitorState
 from kept.monitoring.stream import Stream
@@ -17,7 +18,6 @@ from kept.monitoring.subject import subject_of
 from kept.monitoring.traffic import STATE as TRAFFIC
 from kept.monitoring.traffic import TrafficWatch
 from kept.monitoring.window import closed_windows, maturity, window_of
-from kept.plan.project import Project
 
 STREAM = "stream"
 
@@ -30,6 +30,8 @@ class StreamState(msgspec.Struct, frozen=True, kw_only=True):
 
     version: int
     """Of the table of predictions, up to which was looked."""
+    errors: int | None = None
+    """Of the table of failed requests."""
     first: datetime
     """The oldest event time."""
 
@@ -39,10 +41,14 @@ class Watched(msgspec.Struct, frozen=True, kw_only=True):
 
     watermark: datetime | None
     """The newest event time of a shipped prediction: the endpoint's present."""
+    first: datetime | None = None
+    """The oldest event time."""
     traffic_until: datetime | None
     """End of the last window whose traffic was judged."""
     labelled_until: datetime | None
     """End of the last window whose labelled predictions were judged."""
+    news: bool = False
+    """Whether predictions or failed requests have come since the last time."""
     windows: int = 0
     """Windows that were judged in this go, for traffic or for labels."""
 
@@ -50,55 +56,61 @@ class Watched(msgspec.Struct, frozen=True, kw_only=True):
 def watch(
     workspace: Workspace,
     actor: Actor,
-    project: Project,
+    project: MonitoringPlan,
     status: EndpointStatus,
     routes: list[RouteRecord],
     *,
-    last_training: datetime | None,
+    acted_at: datetime | None,
 ) -> Watched:
     """Deals with everything that has come since the last time.
 
     Args:
         workspace: where.
         actor: in whose name alerts are raised.
-        project: its windows, budget, objectives and policies.
+        project: what its project declares: windows, budget, objectives and policies.
         status: the endpoint as it stands.
         routes: the routes it has had, oldest first.
-        last_training: event time of the last training. Alarms from before are acted on: detectors start anew there,
-            so that what still holds is said again.
+        acted_at: event time of a training that came to its end. Alarms from before were acted on: detectors start
+            anew, so that what still holds is said again. None while one is under way.
     """
     endpoint, route = status.endpoint, status.route
-    seen = _look(workspace, endpoint.name)
+    stream = Stream(workspace, endpoint.name)
+    seen = _look(workspace, stream)
     if seen is None or route is None:
         return Watched(watermark=None, traffic_until=None, labelled_until=None)
-    stream, first, watermark = seen
+    first, watermark, news = seen
     with workspace.database.reading() as connection:
         known = {one.monitor: one for one in states_of(connection, endpoint.name)}
-    first = window_of(first, project.window).start
+    beginning = window_of(first, project.window).start
     traffic_from, labelled_from = (
-        (known[monitor].watermark if monitor in known else None) or first for monitor in (TRAFFIC, LABELLED)
+        (known[monitor].watermark if monitor in known else None) or beginning for monitor in (TRAFFIC, LABELLED)
     )
-    wait = maturity(project.data.label_delay if project.data else project.window, project.window)
+    wait = maturity(project.label_delay, project.window)
     closed = list(islice(closed_windows(traffic_from, watermark, project.window), _MOST_WINDOWS))
     matured = list(islice(closed_windows(labelled_from, watermark - wait, project.window), _MOST_WINDOWS))
     # Labels that come late can only belong to windows that were judged.
     if closed or matured or (LABELLED in known and looks_back(workspace, known[LABELLED])):
         champion = subject_of(workspace, endpoint, route.route.champion.version_id)
         since = champion_since(routes)
-        if closed:
-            traffic = TrafficWatch(
-                workspace, actor, project, endpoint, champion, stream, champion_since=since, last_training=last_training
-            )
-            for window in closed:
-                traffic.judge(window)
-        labelled = LabelledWatch(workspace, actor, project, endpoint, champion, stream, last_training=last_training)
-        for window in matured:
-            labelled.judge(window)
+        labelled = LabelledWatch(workspace, actor, project, endpoint, champion, stream, acted_at=acted_at)
+        traffic = TrafficWatch(
+            workspace, actor, project, endpoint, champion, stream, champion_since=since, acted_at=acted_at
+        )
+        # In the order in which they fell due, so that looking late finds what looking all the time would have found.
+        for _, of_labels, window in sorted(
+            [(window.end + wait, 0, window) for window in matured] + [(window.end, 1, window) for window in closed]
+        ):
+            if of_labels == 0:
+                labelled.judge(window)
+            else:
+                traffic.judge(window, labelled.memory)
         labelled.look_back()
     return Watched(
         watermark=watermark,
+        first=first,
         traffic_until=closed[-1].end if closed else traffic_from,
         labelled_until=matured[-1].end if matured else labelled_from,
+        news=news,
         windows=len(closed) + len(matured),
     )
 
@@ -121,31 +133,29 @@ def watermark_of(workspace: Workspace, endpoint: str) -> datetime | None:
     return known.watermark if known else None
 
 
-def _look(workspace: Workspace, endpoint: str) -> tuple[Stream, datetime, datetime] | None:
-    """The stream with its oldest and newest event time; None when nothing was shipped yet."""
-    stream = Stream(workspace, endpoint)
+def _look(workspace: Workspace, stream: Stream) -> tuple[datetime, datetime, bool] | None:
+    """The oldest and newest event time, and whether anything is new; None when nothing was shipped yet."""
     if stream.version is None:
         return None
     with workspace.database.reading() as connection:
-        known = find_state(connection, endpoint, STREAM, "")
+        known = find_state(connection, stream.endpoint, STREAM, "")
     state = msgspec.json.decode(known.state, type=StreamState) if known else None
     before = known.watermark if known else None
-    if state is not None and before is not None and state.version == stream.version:
-        return stream, state.first, before
+    if state and before and (state.version, state.errors) == (stream.version, stream.errors_version):
+        return state.first, before, False
     span = stream.span(before)
-    if span is None:
-        return None if state is None or before is None else (stream, state.first, before)
-    first, last = span
-    if state is not None:
-        first = state.first
+    if span is None and (state is None or before is None):
+        return None
+    first = state.first if state else span[0] if span else stream.now
+    last = span[1] if span else before or stream.now
     fresh = MonitorState(
-        endpoint=endpoint,
+        endpoint=stream.endpoint,
         monitor=STREAM,
         version_id="",
         watermark=last,
-        state=msgspec.json.encode(StreamState(version=stream.version, first=first)),
+        state=msgspec.json.encode(StreamState(version=stream.version, errors=stream.errors_version, first=first)),
         updated_at=workspace.clock.now(),
     )
     with workspace.database.writing() as connection:
         save_state(connection, fresh)
-    return stream, first, last
+    return first, last, True

@@ -1,0 +1,72 @@
+"""The closed loop: watch, decide, train, release, promote or roll back; one look at every endpoint.
+
+What is done is done in one transaction with the decision that tells of it, and what is to be done next is found from
+what is stored. So a tick that is killed anywhere is made up for by the next one, and nothing is done twice.
+"""
+
+from kept.deployment.catalog import ShowStatus, show_status
+from kept.deployment.endpoint import EndpointStatus
+from kept.deployment.records import routes_of
+from kept.governance.actor import Actor
+from kept.governance.workspace import Workspace
+from kept.loop.moving import begin, move
+from kept.loop.progress import decided_until, note_progress
+from kept.loop.training import consider, last_training, settle, under_way
+from kept.loop.turn import Turn
+from kept.monitoring.plan import monitoring_plan
+from kept.monitoring.watch import Watched, watch
+from kept.plan.records import find_project
+
+
+def tick(workspace: Workspace, actor: Actor) -> list[str]:
+    """Looks at every endpoint once and does what is due; says what happened, a sentence each.
+
+    An endpoint that fails does not keep the others from their turn; the first error is raised after them. A model that was
+    released without a project is served and logged, and nothing is promised of it: there is nothing to hold it to.
+    """
+    happened: list[str] = []
+    failure: Exception | None = None
+    for status in show_status(workspace, actor, ShowStatus()):
+        try:
+            happened += _look(workspace, actor, status)
+        except Exception as error:  # noqa: BLE001 - raised below, when every endpoint has had its turn
+            failure = failure or error
+    if failure is not None:
+        raise failure
+    return happened
+
+
+def _look(workspace: Workspace, actor: Actor, status: EndpointStatus) -> list[str]:
+    with workspace.database.reading() as connection:
+        record = find_project(connection, status.endpoint.project)
+        routes = routes_of(connection, status.endpoint.name)
+    if record is None:
+        return []
+    plan = monitoring_plan(record)
+    last = last_training(workspace, plan.name, routes)
+    # While something is under way an alarm has been heard: detectors start anew when it came to nothing.
+    acted = None if under_way(workspace, plan.name, status) else last
+    watched = watch(workspace, actor, plan, status, routes, acted_at=acted)
+    turn = Turn(workspace=workspace, actor=actor, plan=plan, status=status, routes=routes, now=watched.watermark)
+    happened = settle(turn) or _go_on(turn, watched) or []
+    if not happened and not _rolling(turn) and watched.watermark is not None and watched.first is not None:
+        # A training that knew the future of what is served now (a replay) says nothing of when to train again.
+        known = last if last is not None and last <= watched.watermark else watched.first
+        happened = consider(turn, watched.watermark, known)
+    note_progress(workspace, turn.endpoint, watched)
+    return happened
+
+
+def _go_on(turn: Turn, watched: Watched) -> list[str]:
+    rollout = turn.status.rollout
+    if rollout is None or not rollout.running:
+        return []
+    if rollout.state == "waiting":
+        return begin(turn, rollout)
+    # Labels alone do not move it: they are looked at with the next predictions. A turn that was cut short is made up for.
+    unnoted = decided_until(turn.workspace, turn.endpoint) != watched.watermark
+    return move(turn, rollout) if watched.news or unnoted else []
+
+
+def _rolling(turn: Turn) -> bool:
+    return turn.status.rollout is not None and turn.status.rollout.running

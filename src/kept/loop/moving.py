@@ -1,0 +1,82 @@
+"""Moving a rollout on: from approvals to its first traffic, from step to step, to all traffic, or back."""
+
+import msgspec
+
+from kept.core.errors import CheckFailed, Conflict
+from kept.deployment.release import Advance, advance, rule_decision
+from kept.deployment.rollback import RollBack, roll_back
+from kept.deployment.rollout import Decision, Rollout
+from kept.deployment.rule import StepStatistics
+from kept.governance.records import approvals_of
+from kept.loop.decision import Kind
+from kept.loop.records import decisions_about
+from kept.loop.rollouts import step_statistics
+from kept.loop.turn import Cause, Turn
+from kept.monitoring.stream import Stream
+from kept.monitoring.subject import Subject, subject_of
+from kept.registry.records import version_by_id
+
+
+def begin(turn: Turn, rollout: Rollout) -> list[str]:
+    """Gives a waiting candidate its first traffic once enough people have approved it."""
+    with turn.workspace.database.reading() as connection:
+        said = {one.actor for one in approvals_of(connection, rollout.candidate) if one.kind == "approval"}
+    if len(said) < rollout.rule.approvals:
+        return []
+    request = Advance(endpoint=rollout.endpoint, rollout=rollout.id, step=rollout.step, event_time=turn.now)
+    try:
+        advance(turn.workspace, turn.actor, request)
+    except Conflict:
+        return []
+    return [f"The rollout begins: {len(said)} of {rollout.rule.approvals} people have approved it."]
+
+
+def move(turn: Turn, rollout: Rollout) -> list[str]:
+    """Does with a canary what its rule says of its statistics so far."""
+    if turn.now is None or rollout.champion is None:
+        return []
+    champion = subject_of(turn.workspace, turn.status.endpoint, rollout.champion)
+    candidate = subject_of(turn.workspace, turn.status.endpoint, rollout.candidate)
+    stream = Stream(turn.workspace, turn.endpoint)
+    statistics = step_statistics(turn.workspace, stream, rollout, champion, candidate, turn.now)
+    said = rule_decision(rollout, statistics)
+    if said.action == "go_on":
+        return []
+    try:
+        with turn.workspace.database.writing() as connection:
+            _act(turn.inside(turn.workspace.inside(connection)), rollout, candidate, said, statistics)
+    except (Conflict, CheckFailed):
+        # Somebody else moved it between our look and now.
+        return []
+    return [said.reason]
+
+
+def _act(
+    turn: Turn, rollout: Rollout, candidate: Subject, said: Decision, statistics: tuple[StepStatistics, ...]
+) -> None:
+    evidence = {"version": candidate.number, **msgspec.to_builtins(said.evidence)}
+    if said.action == "roll_back":
+        back = RollBack(endpoint=turn.endpoint, rollout=rollout.id, statistics=statistics, event_time=turn.now)
+        roll_back(turn.workspace, turn.actor, back)
+        title = f"version {candidate.number} was rolled back"
+        turn.alert("rolled_back", "critical", title, {"reason": said.reason, **evidence}, candidate.version_id)
+        turn.decide("roll_back", _cause(turn, rollout), said.reason, evidence)
+    else:
+        on = Advance(
+            endpoint=turn.endpoint,
+            rollout=rollout.id,
+            step=rollout.step,
+            statistics=statistics,
+            event_time=turn.now,
+        )
+        advance(turn.workspace, turn.actor, on)
+        kind: Kind = "promote" if said.action == "promote" else "advance"
+        turn.decide(kind, _cause(turn, rollout), said.reason, evidence)
+
+
+def _cause(turn: Turn, rollout: Rollout) -> Cause:
+    """What set off the training that made a rollout's candidate; a person, where the loop did not."""
+    with turn.workspace.database.reading() as connection:
+        version = version_by_id(connection, rollout.candidate)
+        about = decisions_about(connection, version.run_id) if version and version.run_id else []
+    return Cause(trigger=about[0].trigger if about else "person")

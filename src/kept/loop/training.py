@@ -1,0 +1,171 @@
+"""Training again when a trigger is raised, and what becomes of what it made."""
+
+from datetime import datetime
+
+from kept.core.clock import parse_time
+from kept.core.errors import Conflict
+from kept.deployment.endpoint import EndpointStatus, RouteRecord
+from kept.deployment.release import ReleaseVersion, release
+from kept.governance.workspace import Workspace
+from kept.loop.decision import Decision
+from kept.loop.decisions import TRAINING
+from kept.loop.records import decisions_about, decisions_of
+from kept.loop.triggers import Situation, choose
+from kept.loop.turn import Cause, Turn
+from kept.monitoring.records import alerts_of, results_of
+from kept.monitoring.watch import champion_since
+from kept.plan.policy import NewData
+from kept.registry.model import ModelVersion
+from kept.registry.records import version_of_run
+from kept.tracking.records import find_runs
+from kept.tracking.run import Run, RunStatus
+from kept.tracking.runs import get_run
+
+_MOST_ALERTS = 1_000
+_MOST_RESULTS = 10_000
+
+
+def last_training(workspace: Workspace, project: str, routes: list[RouteRecord]) -> datetime | None:
+    """The event time up to which the last training knew the world, whatever came of it.
+
+    Where that was not told, it is when the champion took over; None when that was not told either.
+    """
+    with workspace.database.reading() as connection:
+        runs = find_runs(connection, project=project, kind=TRAINING, limit=1)
+    until = runs[0].request.get("until") if runs else None
+    return parse_time(until, where="until") if until else champion_since(routes)
+
+
+def open_training(workspace: Workspace, project: str) -> Run | None:
+    """The training that is running or queued; there is at most one."""
+    with workspace.database.reading() as connection:
+        for status in (RunStatus.RUNNING, RunStatus.QUEUED):
+            for run in find_runs(connection, project=project, kind=TRAINING, status=status, limit=1):
+                return run
+    return None
+
+
+def unsettled(workspace: Workspace, project: str, since: datetime) -> Decision | None:
+    """The last decision to train, when it was not decided yet what becomes of its version.
+
+    Trainings from before the endpoint was there (`since`) are none of the loop's: its first version is released by a
+    person.
+    """
+    with workspace.database.reading() as connection:
+        for asked in decisions_of(connection, project, kinds=["retrain"], limit=1):
+            if asked.run_id is not None and asked.at >= since:
+                about = decisions_about(connection, asked.run_id)
+                return None if any(one.kind in {"release", "reject"} for one in about) else asked
+    return None
+
+
+def under_way(workspace: Workspace, project: str, status: EndpointStatus) -> bool:
+    """Whether a training runs or waits, or what it made is on its way to taking over."""
+    rolling = status.rollout is not None and status.rollout.running
+    return (
+        rolling
+        or open_training(workspace, project) is not None
+        or unsettled(workspace, project, status.endpoint.created_at) is not None
+    )
+
+
+def settle(turn: Turn) -> list[str]:
+    """Releases what the last training has made, or tells why not."""
+    asked = unsettled(turn.workspace, turn.plan.name, turn.status.endpoint.created_at)
+    run = get_run(turn.workspace, asked.run_id) if asked is not None and asked.run_id is not None else None
+    if asked is None or run is None or not run.status.ended:
+        return []
+    with turn.workspace.database.reading() as connection:
+        version = version_of_run(connection, turn.status.endpoint.model, run.id)
+    cause = Cause(trigger=asked.trigger, run_id=run.id)
+    if run.status is RunStatus.FINISHED and version is not None and version.status == "accepted":
+        return _release(turn, asked, cause, version)
+    return _reject(turn, cause, run, version)
+
+
+def consider(turn: Turn, now: datetime, last: datetime) -> list[str]:
+    """Trains again, or notes why not yet, when a trigger is raised.
+
+    Args:
+        turn: whose.
+        now: the endpoint's event time.
+        last: the event time of the last training.
+    """
+    policy = turn.plan.retraining
+    if not policy.on or open_training(turn.workspace, turn.plan.name) is not None:
+        return []
+    choice = choose(policy, _situation(turn, now, last))
+    if choice.action == "none":
+        return []
+    if choice.action == "hold":
+        with turn.workspace.database.reading() as connection:
+            before = decisions_of(connection, turn.plan.name, limit=1)
+        if before and before[0].kind == "hold" and before[0].reason == choice.reason:
+            return []
+    try:
+        turn.decide(choice.action, Cause(trigger=choice.trigger), choice.reason, choice.evidence)
+    except Conflict:
+        # Another worker was faster, or a person.
+        return []
+    return [f"{'Training again' if choice.action == 'retrain' else 'Not yet'}: {choice.reason}."]
+
+
+def _release(turn: Turn, asked: Decision, cause: Cause, version: ModelVersion) -> list[str]:
+    rollout = turn.status.rollout
+    under_way = rollout is not None and rollout.candidate == version.id
+    reason = f"Version {version.number} kept every objective. It was trained because: {asked.reason.rstrip('.')}."
+    evidence = {"version": version.number, "verdict": [one.sentence for one in version.verdict.objectives]}
+    with turn.workspace.database.writing() as connection:
+        joined = turn.inside(turn.workspace.inside(connection))
+        if version.id != turn.champion and not under_way:
+            request = ReleaseVersion(
+                endpoint=turn.endpoint,
+                model=version.model,
+                version=str(version.number),
+                reason=reason,
+                event_time=turn.now,
+                replace=True,
+            )
+            release(joined.workspace, turn.actor, request)
+        joined.decide("release", cause, reason, evidence)
+    return [reason]
+
+
+def _reject(turn: Turn, cause: Cause, run: Run, version: ModelVersion | None) -> list[str]:
+    """Keeps the champion and tells why; nobody needs to be told that a person cancelled."""
+    with turn.workspace.database.writing() as connection:
+        joined = turn.inside(turn.workspace.inside(connection))
+        if run.status is RunStatus.FINISHED and version is not None:
+            reason = f"Version {version.number} is rejected. {' '.join(version.verdict.reasons)}"
+            evidence = {"version": version.number, "failed": list(version.verdict.failed), "run": run.id}
+            joined.decide("reject", cause, reason, evidence)
+            joined.alert(
+                "rejected", "warning", "the new version is rejected", {"reason": reason, **evidence}, version.id
+            )
+        elif run.status is RunStatus.CANCELLED:
+            reason = f"The training was {run.error or 'cancelled'}."
+            joined.decide("reject", cause, reason, {"run": run.id})
+        else:
+            reason = f"The training failed: {run.error or 'it registered no version'}"
+            evidence = {"run": run.id, "error": run.error}
+            joined.decide("reject", cause, reason, evidence)
+            joined.alert("failed", "critical", "the training failed", {"reason": reason, **evidence}, turn.champion)
+    return [reason]
+
+
+def _situation(turn: Turn, now: datetime, last: datetime) -> Situation:
+    """What triggers look at: alarms on the version that serves, since the last training."""
+    labelled = 0
+    with turn.workspace.database.reading() as connection:
+        alerts = alerts_of(connection, endpoint=turn.endpoint, since=last, limit=_MOST_ALERTS)
+        if any(isinstance(one, NewData) for one in turn.plan.retraining.on):
+            results = results_of(
+                connection, turn.endpoint, monitor="performance", metric="coverage", since=last, limit=_MOST_RESULTS
+            )
+            labelled = round(sum((one.value or 0.0) * one.rows for one in results))
+    return Situation(
+        now=now,
+        last_training=last,
+        alerts=tuple(one for one in alerts if one.version_id == turn.champion),
+        labelled_rows=labelled,
+    )

@@ -1,0 +1,44 @@
+"""What a project declares that concerns its monitors and the loop, from its record: the project's code is not run here."""
+
+from datetime import timedelta
+
+import msgspec
+
+from kept.plan.objective import Objective
+from kept.plan.policy import Release, Retrain
+from kept.plan.records import ProjectRecord
+
+
+class MonitoringPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """What is watched, against what, and what follows."""
+
+    name: str
+    window: timedelta
+    drift_budget: timedelta
+    """At most one false alarm in such a time."""
+    objectives: tuple[Objective, ...]
+    label_delay: timedelta
+    """How long labels take; zero where they carry their own time."""
+    retraining: Retrain
+    releasing: Release
+
+
+class _Monitor(msgspec.Struct, frozen=True, kw_only=True):
+    window: timedelta
+    false_alarm_every: timedelta
+
+
+def monitoring_plan(record: ProjectRecord) -> MonitoringPlan:
+    """The part of a project's declarations that is needed after its training."""
+    plan = record.plan
+    monitor = msgspec.convert(plan["monitor"], _Monitor)
+    dataset = plan.get("dataset") or {}
+    return MonitoringPlan(
+        name=record.name,
+        window=monitor.window,
+        drift_budget=monitor.false_alarm_every,
+        objectives=msgspec.convert(plan["objectives"], tuple[Objective, ...]),
+        label_delay=msgspec.convert(dataset.get("label_delay", timedelta(0)), timedelta),
+        retraining=msgspec.convert(plan["retrain"], Retrain),
+        releasing=msgspec.convert(plan["release"], Release),
+    )
