@@ -1,5 +1,7 @@
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -24,10 +26,10 @@ def test_every_version_can_be_read(tables: DeltaTables) -> None:
         tables.append("data/x", frame(2, 3)),
         tables.replace("data/x", frame(9)),
     ]
-    assert versions == [0, 1, 2]
+    assert versions == [1, 2, 3]
     assert [tables.read("data/x", v).collect()["number"].sort().to_list() for v in versions] == [[1], [1, 2, 3], [9]]
     assert tables.read("data/x").collect()["number"].to_list() == [9]
-    assert tables.version("data/x") == 2
+    assert tables.version("data/x") == 3
     assert tables.version("data/y") is None
 
 
@@ -76,7 +78,7 @@ def test_compaction_changes_no_row(tables: DeltaTables) -> None:
         tables.append("t", frame(number))
     tables.compact("t")
     assert tables.read("t").collect()["number"].sort().to_list() == list(range(5))
-    assert tables.read("t", 2).collect().height == 3
+    assert tables.read("t", 3).collect().height == 3
 
 
 @pytest.mark.parametrize("name", ["", "/etc", "a/../b", "a//b", "a\0b", "."])
@@ -91,3 +93,28 @@ def test_what_is_not_there_is_not_found(tables: DeltaTables) -> None:
     tables.append("t", frame(1))
     with pytest.raises(NotFound, match="no version 7"):
         tables.read("t", 7)
+
+
+def at_once(*actions: Callable[[], int]) -> list[int]:
+    with ThreadPoolExecutor(len(actions)) as pool:
+        return [future.result() for future in [pool.submit(action) for action in actions]]
+
+
+def test_writers_at_the_same_time_are_told_their_own_versions(tables: DeltaTables) -> None:
+    versions = at_once(*(partial(tables.append, "t", frame(number)) for number in range(4)))
+    assert len(set(versions)) == 4
+    for number, version in enumerate(versions):
+        assert number in tables.read("t", version).collect()["number"]
+    assert sorted(tables.read("t").collect()["number"]) == [0, 1, 2, 3]
+
+
+def test_what_replaces_a_table_stands_alone_in_its_version(tables: DeltaTables) -> None:
+    *_, version = at_once(
+        *(partial(tables.append, "t", frame(number)) for number in range(3)), partial(tables.replace, "t", frame(9))
+    )
+    assert tables.read("t", version).collect()["number"].to_list() == [9]
+
+
+def test_a_write_repeated_at_the_same_time_is_made_once(tables: DeltaTables) -> None:
+    at_once(*[partial(tables.append, "t", frame(1), once=("w", 1))] * 4)
+    assert tables.read("t").collect()["number"].to_list() == [1]

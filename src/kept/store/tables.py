@@ -1,14 +1,15 @@
 """The seam to tables: versioned, append-mostly data frames, and their keeper in Delta Lake."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal, Protocol
 
 import arro3.core as arrow
 import polars as pl
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
-from deltalake.exceptions import CommitFailedError, TableNotFoundError
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
-from kept.core.errors import Invalid, NotFound
+from kept.core.errors import Invalid, NotFound, Unavailable
 
 _ATTEMPTS = 10
 # Some readers of Delta cannot read string views, which polars hands out.
@@ -63,12 +64,13 @@ class DeltaTables:
     def append(self, name: str, frame: pl.DataFrame, *, once: tuple[str, int] | None = None) -> int:
         """Adds rows and gives the version that holds them."""
         for attempt in range(_ATTEMPTS):
+            table = self._made(name, frame)
             if once is not None:
-                last = self.last(name, once[0])
+                last = table.transaction_version(once[0])
                 if last is not None and last >= once[1]:
-                    return self._table(name).version()
+                    return table.version()
             try:
-                return self._write(name, frame, "append", once)
+                return _write(table, frame, "append", once)
             except CommitFailedError:
                 # Another writer committed first. With `once` that may have been our own earlier try: look again.
                 if attempt == _ATTEMPTS - 1:
@@ -77,7 +79,15 @@ class DeltaTables:
 
     def replace(self, name: str, frame: pl.DataFrame) -> int:
         """Makes these rows the whole table and gives the version."""
-        return self._write(name, frame, "overwrite", None)
+        for _ in range(_ATTEMPTS):
+            table = self._made(name, frame)
+            before = table.version()
+            with suppress(CommitFailedError):
+                # Rows that somebody appended between our look and our commit would stay in the table beside ours.
+                if (version := _write(table, frame, "overwrite", None)) == before + 1:
+                    return version
+        fix = "Let one process replace a table while no other writes to it"
+        raise Unavailable(f"other writers came between {_ATTEMPTS} times", where=f"table {name}", fix=fix)
 
     def read(self, name: str, version: int | None = None) -> pl.LazyFrame:
         """The rows of a version."""
@@ -99,20 +109,14 @@ class DeltaTables:
         """Rewrites many small files as few large ones."""
         self._table(name).optimize.compact()
 
-    def _write(
-        self, name: str, frame: pl.DataFrame, mode: Literal["append", "overwrite"], once: tuple[str, int] | None
-    ) -> int:
-        path = self._path(name)
-        write_deltalake(
-            str(path),
-            _portable(frame),
-            mode=mode,
-            schema_mode="merge" if mode == "append" else "overwrite",
-            commit_properties=CommitProperties(
-                app_transactions=[Transaction(app_id=once[0], version=once[1])] if once else None
-            ),
-        )
-        return self._table(name).version()
+    def _made(self, name: str, frame: pl.DataFrame) -> DeltaTable:
+        """The table as it stands; made empty first when there is none, so that every write has a snapshot to stand on."""
+        path = str(self._path(name))
+        if not DeltaTable.is_deltatable(path):
+            # Another writer may be making it at this moment; its table is as good.
+            with suppress(CommitFailedError, DeltaError):
+                DeltaTable.create(path, _portable(frame.clear()).schema, mode="ignore")
+        return DeltaTable(path)
 
     def _table(self, name: str, version: int | None = None) -> DeltaTable:
         try:
@@ -129,6 +133,17 @@ class DeltaTables:
         if not all(part and part.strip(".") and "\\" not in part and "\0" not in part for part in parts):
             raise Invalid(f"{name!r} is not the name of a table", where="tables", fix="Write it like data/flights")
         return self._root.joinpath(*parts)
+
+
+def _write(
+    table: DeltaTable, frame: pl.DataFrame, mode: Literal["append", "overwrite"], once: tuple[str, int] | None
+) -> int:
+    """Commits on top of the snapshot that the table is, and gives the version of this very commit."""
+    transactions = [Transaction(app_id=once[0], version=once[1])] if once else None
+    schema_mode: Literal["merge", "overwrite"] = "merge" if mode == "append" else "overwrite"
+    properties = CommitProperties(app_transactions=transactions)
+    write_deltalake(table, _portable(frame), mode=mode, schema_mode=schema_mode, commit_properties=properties)
+    return table.version()
 
 
 def _portable(frame: pl.DataFrame) -> arrow.Table:
