@@ -232,14 +232,18 @@ def test_a_torn_end_is_set_aside(tmp_path: Path) -> None:
 
 
 def test_many_small_appends_are_compacted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kept.serving.shipping._APPENDS_BETWEEN_COMPACTIONS", 5)
+    monkeypatch.setattr("kept.serving.shipping._FEW_FILES", 4)
     spool = Spool(tmp_path / "spool")
     shipper = shipper_of(tmp_path)
-    for turn in range(12):
+    for turn in range(30):
         spool.write([(note(), answered((1.0, "x"), start=turn))])
         shipper.ship()
-    assert sorted(predictions(tmp_path)["id"]) == sorted(f"late-{turn}" for turn in range(12))
-    assert DeltaTables(tmp_path / "tables").last("predictions/late", f"spool/{spool.folder.name}/late") is not None
+    tables = DeltaTables(tmp_path / "tables")
+    assert sorted(predictions(tmp_path)["id"]) == sorted(f"late-{turn}" for turn in range(30))
+    assert tables.last("predictions/late", f"spool/{spool.folder.name}/late") is not None
+    # Each append makes a version; each compaction one more.
+    compactions = (tables.version("predictions/late") or 0) + 1 - 30
+    assert 2 <= compactions <= 30 // 4
     spool.close()
 
 

@@ -9,6 +9,7 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,11 @@ from kept.serving.log import is_live
 from kept.store.tables import Tables
 
 _MOST_ROWS = 100_000
-_APPENDS_BETWEEN_COMPACTIONS = 64
+# A compaction writes most of the table anew and the old files stay for readers of older versions. So it waits until a
+# quarter of the table is new, or until there are so many files that reading suffers.
+_FEW_FILES = 64
+_MANY_FILES = 1000
+_NEW_SHARE = 0.25
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _logger = logging.getLogger("kept.shipping")
@@ -62,7 +67,7 @@ class Shipper:
         self._tables = tables
         self._clock = clock
         self._read: dict[str, _Reading] = {}
-        self._appends: dict[str, int] = {}
+        self._loose: dict[str, _Loose] = {}
 
     def ship(self) -> Shipped:
         """Ships all that is in the spools now and removes segments that are shipped whole; nothing when another shipper is at it."""
@@ -115,7 +120,9 @@ class Shipper:
 
     def _write(self, table: str, rows: pl.DataFrame, once: tuple[str, int]) -> None:
         self._tables.append(table, rows, once=once)
-        self._appends[table] = self._appends.get(table, 0) + 1
+        loose = self._loose.setdefault(table, _Loose())
+        loose.files += 1
+        loose.rows += rows.height
 
     def _columns(self, table: str) -> dict[str, Any]:
         try:
@@ -124,10 +131,23 @@ class Shipper:
             return {}
 
     def _compact(self) -> None:
-        for table, appends in self._appends.items():
-            if appends >= _APPENDS_BETWEEN_COMPACTIONS:
+        for table, loose in list(self._loose.items()):
+            if loose.files < _FEW_FILES or loose.files < loose.asked_at * 2:
+                continue
+            loose.asked_at = loose.files
+            rows = self._tables.read(table).select(pl.len()).collect().item()
+            if loose.files >= _MANY_FILES or loose.rows >= rows * _NEW_SHARE:
                 self._tables.compact(table)
-                self._appends[table] = 0
+                self._loose[table] = _Loose()
+
+
+@dataclass
+class _Loose:
+    """Small files and their rows since a table's last compaction, and how many there were when it was last considered."""
+
+    files: int = 0
+    rows: int = 0
+    asked_at: int = 0
 
 
 class _Batch:
