@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from kept.core.clock import format_time
+from kept.core.durations import format_duration
 from kept.data import labels as ledger
 from kept.deployment.endpoint import Endpoint
 from kept.governance.actor import Actor
@@ -23,6 +24,7 @@ from kept.monitoring.performance import MONITOR, Measured, failed_objectives, me
 from kept.monitoring.plan import MonitoringPlan
 from kept.monitoring.records import drop_results, find_state, save_results, save_state
 from kept.monitoring.result import MonitorState
+from kept.monitoring.span import covers, measure_span
 from kept.monitoring.stream import Stream, features_of, scores_of
 from kept.monitoring.subject import Subject, subject_of
 from kept.monitoring.window import Window, budget_in_windows, window_of
@@ -167,7 +169,9 @@ class LabelledWatch:
                 alerts.append(self._alert(window, "decay", decay.TITLE, evidence))
                 alarmed = True
         counted = streaks(watch.streaks, failed_objectives(self._project.objectives, measured))
-        broken, standing = news(watch.standing, self._broken(window, counted, measured))
+        over = self._trigger.over
+        found = self._broken(window, counted, measured) if over is None else self._broken_over(window, over)
+        broken, standing = news(watch.standing, found)
         alerts += broken
         self._watch = msgspec.structs.replace(
             watch,
@@ -182,7 +186,7 @@ class LabelledWatch:
         return alerts, detected
 
     def _broken(self, window: Window, counted: dict[str, int], measured: list[Measured]) -> dict[str, RaiseAlert]:
-        needed = next((one.windows for one in self._project.retraining.on if isinstance(one, Broken)), Broken().windows)
+        needed = self._trigger.windows
         found = {}
         for name, times in counted.items():
             if times >= needed:
@@ -194,6 +198,26 @@ class LabelledWatch:
                 }
                 found[title] = self._alert(window, "objective", title, evidence)
         return found
+
+    def _broken_over(self, window: Window, over: timedelta) -> dict[str, RaiseAlert]:
+        """Objectives that fail over the stretch that ends with the window, once most of it has labels of the champion."""
+        span = Window(start=window.end - over, end=window.end)
+        rows = self._joined(span).filter(pl.col("version_id") == self._champion.version_id)
+        if rows.is_empty() or not covers(span, rows["event_time"]):
+            return {}
+        outcomes = outcomes_of(rows, self._champion)
+        measured = measure_span(self._project.objectives, outcomes)
+        found = {}
+        for name, fails in failed_objectives(self._project.objectives, measured).items():
+            if fails:
+                title = f"{name} does not hold over {format_duration(over)}"
+                evidence = {"over": format_duration(over), "measured": [one for one in measured if one.holds is False]}
+                found[title] = self._alert(window, "objective", title, evidence)
+        return found
+
+    @property
+    def _trigger(self) -> Broken:
+        return next((one for one in self._project.retraining.on if isinstance(one, Broken)), Broken())
 
     def _alert(self, window: Window, kind: Any, title: str, evidence: dict[str, Any]) -> RaiseAlert:
         span = {"start": format_time(window.start), "end": format_time(window.end)}

@@ -21,10 +21,12 @@ class Decay(msgspec.Struct, frozen=True, kw_only=True, tag="decay"):
 
 
 class Broken(msgspec.Struct, frozen=True, kw_only=True, tag="broken"):
-    """An objective does not hold on the labelled predictions of a window."""
+    """An objective does not hold on labelled predictions."""
 
     windows: int = 3
-    """Windows in a row that must fail."""
+    """Windows in a row that must fail, where `over` is not given."""
+    over: timedelta | None = None
+    """Length of event time that ends with each window, over which objectives are measured as a whole."""
 
 
 class Every(msgspec.Struct, frozen=True, kw_only=True, tag="schedule"):
@@ -87,11 +89,11 @@ def decay(*, tolerance: float = 0.0) -> Decay:
     return Decay(tolerance=tolerance)
 
 
-def broken(*, windows: int = 3) -> Broken:
-    """Train when an objective fails in so many windows in a row."""
+def broken(*, windows: int = 3, over: str | timedelta | None = None) -> Broken:
+    """Train when an objective fails in so many windows in a row; or over the last `7d`, say, taken together."""
     if windows < 1:
         raise Invalid(f"{windows} is not a number of windows", where="broken", fix="Write broken(windows=3)")
-    return Broken(windows=windows)
+    return Broken(windows=windows, over=None if over is None else duration(over, where="broken(over)"))
 
 
 def every(interval: str | timedelta) -> Every:
