@@ -21,6 +21,7 @@ from kept.monitoring.quality import Expected
 from kept.monitoring.window import Window
 
 MONITOR = "drift"
+COLUMNS = "columns"
 TITLE = "the inputs or the predictions have drifted"
 
 _RANKED = 10
@@ -93,14 +94,20 @@ def expectations(reference: Reference) -> list[Expected]:
     return found
 
 
-def measured(finding: DriftFinding) -> list[Measured]:
-    """The detector's value against its budget, and each column's evidence and distances."""
-    rows = finding.rows
-    found = [Measured(metric="drift", value=finding.value, high=finding.budget, rows=rows, holds=not finding.alarm)]
+def measured(finding: DriftFinding) -> Measured:
+    """The detector's value against its budget."""
+    return Measured(
+        metric="drift", value=finding.value, high=finding.budget, rows=finding.rows, holds=not finding.alarm
+    )
+
+
+def measured_columns(finding: DriftFinding) -> list[Measured]:
+    """Each column's evidence, effect and distances from the reference."""
+    found = []
     for column in finding.columns:
         numbers = {"evidence": column.evidence, "effect": column.effect, **msgspec.structs.asdict(column.distance)}
         found += [
-            Measured(metric=metric, slice=column.name, value=value, rows=rows)
+            Measured(metric=metric, slice=column.name, value=value, rows=finding.rows)
             for metric, value in numbers.items()
             if value is not None
         ]

@@ -12,7 +12,7 @@ from kept.deployment.endpoint import Endpoint
 from kept.governance.actor import Actor
 from kept.governance.workspace import Workspace
 from kept.measures.arrays import decode, encode
-from kept.measures.drift.detector import DriftState
+from kept.measures.drift.detector import DriftFinding, DriftState
 from kept.measures.drift.reference import Reference
 from kept.monitoring import drift, estimate
 from kept.monitoring.alerts import RaiseAlert, raise_alert
@@ -100,8 +100,10 @@ class TrafficWatch:
             for breach in breaches
         ]
         state = self._state
-        watch, measured, alarm = self._drift(window, predictions, state.drift)
-        results += self._of_champion(window, drift.MONITOR, measured)
+        watch, finding, alarm = self._drift(window, predictions, state.drift)
+        if finding is not None:
+            results += self._of_champion(window, drift.MONITOR, [drift.measured(finding)])
+            results += self._of_champion(window, drift.COLUMNS, drift.measured_columns(finding))
         results += self._of_champion(window, estimate.MONITOR, self._estimates(predictions, memory))
         alerts, standing = news(state.standing, found)
         if alarm is not None:
@@ -155,21 +157,21 @@ class TrafficWatch:
 
     def _drift(
         self, window: Window, predictions: pl.DataFrame, watch: DriftWatch | None
-    ) -> tuple[DriftWatch | None, list[Measured], RaiseAlert | None]:
+    ) -> tuple[DriftWatch | None, DriftFinding | None, RaiseAlert | None]:
         reference = self._reference
         if reference is None or (self._champion_since is not None and window.start < self._champion_since):
-            return watch, [], None
+            return watch, None, None
         watch = self._continued(watch, reference)
         rows = self._comparable(predictions, reference)
         if rows.is_empty():
-            return watch, [], None
+            return watch, None, None
         detector, finding = drift.judge(watch.detector, reference, drift.count(reference, features_of(rows)))
         alarm = None
         if finding.alarm and not watch.alarmed:
             evidence = drift.evidence_of(finding, self._project.drift_budget, window)
             alarm = self._alert(window, "drift", "warning", drift.TITLE, evidence)
         watch = msgspec.structs.replace(watch, detector=detector, alarmed=watch.alarmed or finding.alarm)
-        return watch, drift.measured(finding), alarm
+        return watch, finding, alarm
 
     def _continued(self, watch: DriftWatch | None, reference: Reference) -> DriftWatch:
         """The detector as it stood; a new one for a new champion, and where a training has acted on its alarm."""

@@ -360,6 +360,7 @@ window_results = Table(
     Column("rows", BigInteger, nullable=False),
     Column("holds", Boolean, nullable=True),
 )
+Index("window_results_monitor", window_results.c.endpoint, window_results.c.monitor, window_results.c.start)
 
 alerts = Table(
     "alerts",

@@ -1,0 +1,137 @@
+"""Looking at what monitors have found: results by window, and how each monitor stands."""
+
+from datetime import datetime
+
+import msgspec
+
+from kept.core.errors import Invalid
+from kept.governance.actor import Actor, Permission
+from kept.governance.operation import Audit, operation
+from kept.governance.workspace import Workspace
+from kept.measures.arrays import decode
+from kept.monitoring.labelled import STATE as LABELLED
+from kept.monitoring.labelled import LabelledState
+from kept.monitoring.records import results_of, states_of
+from kept.monitoring.result import WindowResult
+from kept.monitoring.traffic import STATE as TRAFFIC
+from kept.monitoring.traffic import TrafficState
+from kept.monitoring.watch import STREAM
+
+_MOST_LISTED = 50_000
+
+
+class ShowWindows(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which results: of one endpoint, the newest `limit` that fit everything given."""
+
+    endpoint: str
+    monitor: str | None = None
+    """drift, columns, quality, service, performance, decay, estimate."""
+    metric: str | None = None
+    slice: str | None = None
+    """`column=value`, a column, or empty for all rows; None for any."""
+    version_id: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    limit: int = 1_000
+
+
+class ShowMonitors(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The monitors of one endpoint."""
+
+    endpoint: str
+
+
+class DetectorState(msgspec.Struct, frozen=True, kw_only=True):
+    """How a detector stands. It alarms when its value reaches the budget."""
+
+    version_id: str
+    value: float | None
+    """At its last window; None before the first."""
+    budget: float
+    seen: int
+    """Windows (drift) or labels (decay) since it was started."""
+    alarmed: bool
+    promise: str
+
+
+class MonitorStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """How the monitors of an endpoint stand. Times are event times."""
+
+    endpoint: str
+    watermark: datetime | None
+    """The newest event time of a shipped prediction."""
+    traffic_until: datetime | None
+    labelled_until: datetime | None
+    drift: DetectorState | None
+    decay: DetectorState | None
+    standing: tuple[str, ...]
+    """Conditions that last: rules and objectives that the last windows broke."""
+
+
+@operation("monitoring.windows", needs=Permission.VIEW, on="endpoint", audit=Audit.READ)
+def show_windows(workspace: Workspace, actor: Actor, request: ShowWindows) -> list[WindowResult]:
+    """Results by window, oldest first."""
+    del actor
+    if not 0 < request.limit <= _MOST_LISTED:
+        fix = f"Ask for 1 to {_MOST_LISTED}"
+        raise Invalid(f"a list of {request.limit} cannot be given", where="monitoring", fix=fix)
+    with workspace.database.reading() as connection:
+        return results_of(
+            connection,
+            request.endpoint,
+            monitor=request.monitor,
+            metric=request.metric,
+            slice_name=request.slice,
+            version_id=request.version_id,
+            since=request.since,
+            until=request.until,
+            limit=request.limit,
+        )
+
+
+@operation("monitoring.status", needs=Permission.VIEW, on="endpoint", audit=Audit.READ)
+def show_monitors(workspace: Workspace, actor: Actor, request: ShowMonitors) -> MonitorStatus:
+    """How far the monitors of an endpoint have come, and how their detectors stand."""
+    del actor
+    with workspace.database.reading() as connection:
+        states = {one.monitor: one for one in states_of(connection, request.endpoint)}
+        drift_values = results_of(connection, request.endpoint, monitor="drift", limit=1)
+    traffic = decode(states[TRAFFIC].state, TrafficState) if TRAFFIC in states else None
+    labelled = decode(states[LABELLED].state, LabelledState) if LABELLED in states else None
+    return MonitorStatus(
+        endpoint=request.endpoint,
+        watermark=states[STREAM].watermark if STREAM in states else None,
+        traffic_until=states[TRAFFIC].watermark if TRAFFIC in states else None,
+        labelled_until=states[LABELLED].watermark if LABELLED in states else None,
+        drift=_drift(traffic, drift_values[-1].value if drift_values else None),
+        decay=_decay(labelled),
+        standing=(traffic.standing if traffic else ()) + (labelled.champion.standing if labelled else ()),
+    )
+
+
+def _drift(state: TrafficState | None, value: float | None) -> DetectorState | None:
+    if state is None or state.drift is None:
+        return None
+    watch = state.drift
+    return DetectorState(
+        version_id=watch.version_id,
+        value=value if watch.detector.windows else None,
+        budget=watch.detector.budget,
+        seen=watch.detector.windows,
+        alarmed=watch.alarmed,
+        promise=f"at most one false alarm in {watch.detector.budget:g} windows",
+    )
+
+
+def _decay(state: LabelledState | None) -> DetectorState | None:
+    if state is None or state.champion.detector is None:
+        return None
+    watch, detector = state.champion, state.champion.detector
+    return DetectorState(
+        version_id=watch.version_id,
+        value=detector.value if detector.labels else None,
+        budget=detector.budget,
+        seen=detector.labels,
+        alarmed=watch.alarmed,
+        promise=f"at most one false alarm in {detector.budget:,.0f} labels",
+    )
