@@ -16,7 +16,7 @@ from kept.tracking.run import Run, RunStatus
 from kept.tracking.runs import get_run
 
 LENGTH = 6
-KILLS = 4
+KILLS = 3
 STEPS = (
     """
     import json, os, time

@@ -149,7 +149,8 @@ def test_a_step_runs_elsewhere_with_its_parameters(kit: Kit) -> None:
 def test_what_it_prints_and_how_far_it_is_comes_through(kit: Kit) -> None:
     value = kit.value("told")
     assert value == ["run-1", "flights", "told", 1, 7, "worker", "workspace", True]
-    assert kit.progress[0] == Progress(done=1, total=5, text="row 0")
+    assert kit.progress[0] == Progress()
+    assert kit.progress[1] == Progress(done=1, total=5, text="row 0")
     assert kit.progress[-1] == Progress(done=5, total=5, text="row 4")
     assert kit.log("told") == "a line\nfrom a child process\nan error\n"
 

@@ -1,3 +1,4 @@
+import json
 import threading
 import time
 
@@ -73,7 +74,7 @@ def test_a_chain_runs_and_is_recorded(bench: Bench, me: Actor) -> None:
     snapshot = load_snapshot(bench.workspace.blobs, run.code)
     assert [file.path for file in snapshot.files] == ["helpers.py", "project.py"]
     assert load_environment(bench.workspace.blobs, run.environment).packages["dbos"]
-    assert list((bench.workspace.root / "runs" / run.id).iterdir()) == []
+    assert not (bench.workspace.root / "runs" / run.id).exists()
 
 
 def test_only_what_changed_is_run_again(bench: Bench) -> None:
@@ -137,6 +138,7 @@ def test_a_failed_step_fails_the_run_and_names_itself(bench: Bench, me: Actor) -
         assert _statuses(steps) == {"first": "finished", "gate": "failed", "after": "skipped"}
         assert steps["gate"].attempt == 1
         assert isinstance(failure_of(bench.workspace, run.id), CheckFailed)
+        assert not (bench.workspace.root / "runs" / run.id).exists()
         log = show_log(bench.workspace, me, ShowLog(run=run.id, step="gate"))
         assert log.startswith("looking\nTraceback")
         with pytest.raises(Conflict):
@@ -146,7 +148,7 @@ def test_a_failed_step_fails_the_run_and_names_itself(bench: Bench, me: Actor) -
         assert bench.run(runner)[0].status is RunStatus.FINISHED
 
 
-def test_what_may_pass_is_tried_again(bench: Bench) -> None:
+def test_what_may_pass_is_tried_again(bench: Bench, me: Actor) -> None:
     bench.write(
         """
         import os, signal, time
@@ -171,6 +173,9 @@ def test_what_may_pass_is_tried_again(bench: Bench) -> None:
         assert run.status is RunStatus.FINISHED
         assert steps["shaky"].attempt == 4
         assert steps["shaky"].message == "tried again: it took longer than 1.5 s"
+        log = show_log(bench.workspace, me, ShowLog(run=run.id, step="shaky"))
+        assert "ValueError: not now" in log
+        assert "--- attempt 4 ---" in log
         bench.write(
             "import os\n\ndef leaves() -> int:\n    os._exit(1)\n\nSTEPS = [{'name': 'leaves', 'retries': 1}]\n"
         )
@@ -292,6 +297,18 @@ def test_code_that_changed_while_the_worker_was_down_is_run_again(bench: Bench) 
     codec = Codec(bench.workspace.blobs, bench.folder)
     assert codec.load(output_of(bench.workspace, run.id, "after"), int, where="test") == 2
     assert bench.steps(run)["before"].attempt == 2
+
+
+def test_an_output_that_was_deleted_is_made_again(bench: Bench) -> None:
+    bench.write(CHAIN)
+    bench.write(HELPERS, "helpers.py")
+    with bench.runner() as runner:
+        _, steps = bench.run(runner, count=4)
+        manifest = bench.workspace.blobs.get(steps["rows"].output or "")
+        content = json.loads(manifest)["content"].removeprefix("sha256:")
+        (bench.workspace.root / "blobs" / "sha256" / content[:2] / content[2:]).unlink()
+        _, steps = bench.run(runner, count=4)
+    assert _statuses(steps) == {"rows": "finished", "some": "cached", "total": "cached"}
 
 
 def test_a_lost_ledger_costs_nothing(bench: Bench) -> None:

@@ -10,7 +10,7 @@ import json
 import sys
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -200,6 +200,21 @@ class Codec:
             file.parent.mkdir(parents=True, exist_ok=True)
             self._blobs.fetch(digest, file)
         return target
+
+
+def is_whole(blobs: Blobs, digest: str) -> bool:
+    """Whether an output and every blob that it names are there."""
+    return blobs.has(digest) and all(map(blobs.has, _named(json.loads(blobs.get(digest)))))
+
+
+def _named(node: dict[str, Any]) -> Iterator[str]:
+    """Digests of the blobs that a node names, at any depth."""
+    if "content" in node:
+        yield node["content"]
+    yield from node.get("files", {}).values()
+    items = node.get("items", [])
+    for inner in items.values() if isinstance(items, dict) else items:
+        yield from _named(inner)
 
 
 def _plain(node: dict[str, Any], kind: Any, where: str) -> Any:

@@ -24,7 +24,7 @@ class Executor(Protocol):
 
         Args:
             job: one try of a step.
-            report: called with what the step says of its progress.
+            report: called with an empty `Progress` when the job has its place and begins, then with what the step says.
             cancelled: when it is set, before or meanwhile, the job ends within half a second.
         """
         ...
@@ -41,7 +41,7 @@ class ProcessExecutor:
     """
 
     def __init__(self, at_once: int, *, idle_seconds: float = _IDLE_SECONDS) -> None:
-        self._places = self._free = at_once
+        self._places = self._free = max(1, at_once)
         self._idle_seconds = idle_seconds
         self._idle: list[Slot] = []
         self._changed = threading.Condition()
@@ -60,6 +60,7 @@ class ProcessExecutor:
             return Failure(cause=Cause.CANCELLED, what="it was cancelled")
         slot = None
         try:
+            report(Progress())
             slot = self._slot()
             return slot.run(job, report, lambda: cancelled.is_set() or self._closing.is_set())
         finally:

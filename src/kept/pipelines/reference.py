@@ -78,7 +78,7 @@ def load_module(reference: Reference) -> ModuleType:
 def forget_sources() -> None:
     """Drops every loaded module that may be edited, so that it is read afresh when it is imported again."""
     for name, module in list(sys.modules.items()):
-        file = _file_of(module)
+        file = getattr(module, "__file__", None)
         if file and not is_installed(file) and name != "__main__" and name.partition(".")[0] != "kept":
             del sys.modules[name]
 
@@ -86,7 +86,7 @@ def forget_sources() -> None:
 @cache
 def is_installed(file: str) -> bool:
     """Whether a file belongs to the interpreter or to an installed distribution, so that a version names its content."""
-    path = Path(file)
+    path = Path(file).resolve()
     if {"site-packages", "dist-packages"} & set(path.parts):
         return True
     return any(path.is_relative_to(place) for place in _interpreter())

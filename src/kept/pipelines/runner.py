@@ -14,7 +14,7 @@ import msgspec
 from kept.core.errors import Conflict, KeptError
 from kept.governance.actor import Actor
 from kept.governance.workspace import Workspace
-from kept.pipelines.catalog import failure_of
+from kept.pipelines.catalog import failure_of, log_file
 from kept.pipelines.engine import Engine, Entry, Interrupted, Ledger
 from kept.pipelines.executor import Executor, ProcessExecutor
 from kept.pipelines.graph import Graph, Node
@@ -256,6 +256,7 @@ class Runner:
             opener=self._opener,
             executor=self._executor,
             cancelled=state.cancelled,
+            stopping=self._stopping,
             fresh=graph.fresh,
         )
         return stage, graph
@@ -263,6 +264,8 @@ class Runner:
     def _conclude(self, run_id: str) -> None:
         with self._workspace.database.reading() as connection:
             steps = steps_of(connection, run_id)
+        with contextlib.suppress(OSError):  # what a killed worker left there may be looked at
+            log_file(self._workspace.root, run_id, "").parent.rmdir()
         failed = next((step for step in steps if step.status is StepStatus.FAILED), None)
         with contextlib.suppress(Conflict):  # it was cancelled meanwhile: that stands
             if failed is not None:

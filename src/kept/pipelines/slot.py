@@ -64,6 +64,9 @@ class Slot:
         Path(job.log).parent.mkdir(parents=True, exist_ok=True)
         try:
             outcome = self._watch(job, report, unwanted)
+        except BaseException:
+            self.kill()
+            raise
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
         if not _healthy(outcome):

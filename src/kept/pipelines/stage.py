@@ -11,16 +11,20 @@ from kept.core.errors import KeptError
 from kept.governance.actor import Actor
 from kept.governance.workspace import Workspace
 from kept.pipelines.catalog import log_file
+from kept.pipelines.codec import is_whole
 from kept.pipelines.executor import Executor
 from kept.pipelines.fingerprint import cache_key
 from kept.pipelines.graph import Node
-from kept.pipelines.job import Cause, Failure, Job, Outcome, Output, Progress
+from kept.pipelines.job import Cause, Failure, Job, Output, Progress
 from kept.pipelines.records import cache_output, cached_output, put_steps, step_named
 from kept.pipelines.run_step import RunStep, StepStatus
 from kept.tracking.run import Run
 
 UNCHANGED = "not run again: code, inputs and parameters are unchanged"
 _SECONDS_BETWEEN = 0.5
+_FIRST_PAUSE_SECONDS = 0.25
+_LONGEST_PAUSE_SECONDS = 15.0
+_LOOK_SECONDS = 0.1
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,6 +46,8 @@ class Stage:
     opener: str
     executor: Executor
     cancelled: threading.Event
+    stopping: threading.Event
+    """Set when the worker stops: what is under way goes on another time."""
     fresh: bool
 
     def key(self, node: Node, outputs: Mapping[str, str]) -> str:
@@ -51,7 +57,7 @@ class Stage:
     def perform(self, node: Node, key: str, outputs: Mapping[str, str]) -> Result:
         """Does the step and records how it goes. Done again after a crash, it goes on where it was."""
         row = self._row(node)
-        if row.cache_key == key and row.has_output and row.output is not None and self.workspace.blobs.has(row.output):
+        if row.cache_key == key and row.has_output and row.output and is_whole(self.workspace.blobs, row.output):
             # It was finished and recorded, and the worker died before the engine had noted it.
             return Result(step=row.step, key=key, output=row.output)
         if node.step.cache and not self.fresh and (output := self._cached(key)) is not None:
@@ -82,45 +88,30 @@ class Stage:
         self._put(self._row(node), status=StepStatus.SKIPPED, ended_at=self.workspace.clock.now(), message=reason)
 
     def _try(self, row: RunStep, node: Node, key: str, outputs: Mapping[str, str]) -> Result:
-        for left in range(node.step.retries, -1, -1):
-            row = self._begin(row, key)
-            outcome, row = self._once(row, node, outputs)
+        clean = RunStep(run_id=row.run_id, step=row.step, position=row.position, attempt=row.attempt, cache_key=key)
+        for number in range(node.step.retries + 1):
+            telling = _Telling(self, clean)
+            outcome = self.executor.run(self._job(clean, node, outputs), telling.report, self.cancelled)
             if isinstance(outcome, Output):
-                self._finish(row, node, key, outputs, outcome.digest)
+                self._finish(telling.row, node, key, outputs, outcome.digest)
                 return Result(step=row.step, key=key, output=outcome.digest)
-            if not left or not outcome.may_pass:
-                self._end(row, outcome)
+            if number == node.step.retries or not outcome.may_pass:
+                self._end(telling.row, outcome)
                 return Result(step=row.step, key=key)
-            row = self._put(row, message=f"tried again: {outcome.what}", failure=outcome)
+            clean = msgspec.structs.replace(
+                clean, attempt=telling.row.attempt, message=f"tried again: {outcome.what}", failure=outcome
+            )
+            self._put(telling.row, status=StepStatus.WAITING, message=clean.message, failure=outcome)
+            self._pause(min(_FIRST_PAUSE_SECONDS * 2**number, _LONGEST_PAUSE_SECONDS))
         raise AssertionError("unreachable")
 
-    def _begin(self, row: RunStep, key: str) -> RunStep:
-        return self._put(
-            RunStep(run_id=row.run_id, step=row.step, position=row.position),
-            status=StepStatus.RUNNING,
-            attempt=row.attempt + 1,
-            started_at=self.workspace.clock.now(),
-            cache_key=key,
-            message=row.message if row.failure else None,
-        )
-
-    def _end(self, row: RunStep, failure: Failure) -> None:
-        if failure.cause is not Cause.CANCELLED:
-            status, message = StepStatus.FAILED, str(failure.raised())
-        elif self.cancelled.is_set():
-            status, message = StepStatus.SKIPPED, "the run was cancelled"
-        else:
-            status, message = StepStatus.WAITING, "the worker was stopped: it runs again when a worker starts"
-        now = self.workspace.clock.now()
-        self._put(row, status=status, ended_at=now, log=self._log(row), message=message, failure=failure)
-
-    def _once(self, row: RunStep, node: Node, outputs: Mapping[str, str]) -> tuple[Outcome, RunStep]:
+    def _job(self, row: RunStep, node: Node, outputs: Mapping[str, str]) -> Job:
         log = log_file(self.workspace.root, self.run.id, row.step)
-        job = Job(
+        return Job(
             run_id=self.run.id,
             project=self.run.project,
             step=row.step,
-            attempt=row.attempt,
+            attempt=row.attempt + 1,
             seed=self.run.seed,
             function=node.reference,
             outputs=dict(outputs),
@@ -133,21 +124,47 @@ class Stage:
             scratch=str(log.with_suffix(".scratch")),
             timeout=node.step.timeout.total_seconds() if node.step.timeout else None,
         )
-        telling = _Telling(self, row)
-        return self.executor.run(job, telling.report, self.cancelled), telling.row
 
     def _finish(self, row: RunStep, node: Node, key: str, outputs: Mapping[str, str], output: str) -> None:
         now = self.workspace.clock.now()
         row = msgspec.structs.replace(
             row, status=StepStatus.FINISHED, ended_at=now, output=output, log=self._log(row), failure=None
         )
-        # Code that was edited while the step ran may be in the output or not: such an output is used once only.
-        settled = node.step.cache and self.key(node, outputs) == key
+        settled = node.step.cache and self._is_unchanged(node, outputs, key)
         with self.workspace.database.writing() as connection:
             put_steps(connection, [row])
             if settled:
                 cache_output(connection, key, output, run_id=self.run.id, at=now)
         log_file(self.workspace.root, self.run.id, row.step).unlink(missing_ok=True)
+
+    def _end(self, row: RunStep, failure: Failure) -> None:
+        now = self.workspace.clock.now()
+        if failure.cause is Cause.CANCELLED and not self.cancelled.is_set():
+            message = "the worker was stopped: it runs again when a worker starts"
+            self._put(row, status=StepStatus.WAITING, message=message)
+            return
+        cancelled = failure.cause is Cause.CANCELLED
+        self._put(
+            row,
+            status=StepStatus.SKIPPED if cancelled else StepStatus.FAILED,
+            ended_at=now,
+            log=self._log(row),
+            message="the run was cancelled" if cancelled else str(failure.raised()),
+            failure=failure,
+        )
+        log_file(self.workspace.root, self.run.id, row.step).unlink(missing_ok=True)
+
+    def _pause(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and not self.cancelled.wait(_LOOK_SECONDS) and not self.stopping.is_set():
+            pass
+
+    def _is_unchanged(self, node: Node, outputs: Mapping[str, str], key: str) -> bool:
+        """Whether the code is still what it was: what was edited meanwhile may be in the output or not."""
+        try:
+            return self.key(node, outputs) == key
+        except KeptError:
+            return False
 
     def _log(self, row: RunStep) -> str | None:
         file = log_file(self.workspace.root, self.run.id, row.step)
@@ -156,7 +173,7 @@ class Stage:
     def _cached(self, key: str) -> str | None:
         with self.workspace.database.reading() as connection:
             output = cached_output(connection, key)
-        return output if output is not None and self.workspace.blobs.has(output) else None
+        return output if output is not None and is_whole(self.workspace.blobs, output) else None
 
     def _row(self, node: Node) -> RunStep:
         with self.workspace.database.reading() as connection:
@@ -171,7 +188,7 @@ class Stage:
 
 
 class _Telling:
-    """Writes a step's progress down, not more often than people can read."""
+    """Writes down that a try begins and how far it comes, not more often than people can read."""
 
     def __init__(self, stage: Stage, row: RunStep) -> None:
         self._stage = stage
@@ -179,11 +196,20 @@ class _Telling:
         self.row = row
 
     def report(self, progress: Progress) -> None:
-        self.row = msgspec.structs.replace(
-            self.row, done=progress.done, total=progress.total, message=progress.text or self.row.message
-        )
         now = time.monotonic()
-        if now - self._last >= _SECONDS_BETWEEN:
+        begins = self.row.status is not StepStatus.RUNNING
+        if begins:
+            self.row = msgspec.structs.replace(
+                self.row,
+                status=StepStatus.RUNNING,
+                attempt=self.row.attempt + 1,
+                started_at=self._stage.workspace.clock.now(),
+            )
+        else:
+            self.row = msgspec.structs.replace(
+                self.row, done=progress.done, total=progress.total, message=progress.text or self.row.message
+            )
+        if begins or now - self._last >= _SECONDS_BETWEEN:
             self._last = now
             with self._stage.workspace.database.writing() as connection:
                 put_steps(connection, [self.row])

@@ -30,6 +30,8 @@ def perform(message: bytes, report: Callable[[Progress], None]) -> Outcome:
     """Does the job in a message. Whatever the step raises becomes a failure; its traceback goes to the log."""
     job = msgspec.json.decode(message, type=Job)
     with _printing_to(job.log), _undone():
+        if job.attempt > 1:
+            print(f"--- attempt {job.attempt} ---", flush=True)  # noqa: T201 - standard output is the step's log
         try:
             return Output(digest=_call(job, report), memory_bytes=_memory())
         except KeptError as error:
