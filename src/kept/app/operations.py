@@ -9,7 +9,10 @@ from kept.deployment import catalog as deployment
 from kept.deployment import release, rollback
 from kept.governance import journal
 from kept.governance.operation import Operation, operations_in
-from kept.loop import decisions
+from kept.loop import decisions, trace
+from kept.loop import status as loop_status
+from kept.monitoring import alerts
+from kept.monitoring import catalog as monitoring
 from kept.pipelines import catalog as pipelines
 from kept.plan import catalog as plan
 from kept.registry import catalog as registry
@@ -18,6 +21,7 @@ from kept.tracking import runs
 
 OPERATIONS: dict[str, Operation[Any, Any]] = operations_in(
     [
+        alerts,
         consent,
         data,
         decisions,
@@ -25,6 +29,8 @@ OPERATIONS: dict[str, Operation[Any, Any]] = operations_in(
         ingestion,
         journal,
         labels,
+        loop_status,
+        monitoring,
         pipelines,
         plan,
         processes,
@@ -32,5 +38,6 @@ OPERATIONS: dict[str, Operation[Any, Any]] = operations_in(
         release,
         rollback,
         runs,
+        trace,
     ]
 )

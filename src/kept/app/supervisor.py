@@ -68,11 +68,11 @@ class Supervisor:
         while not self._stopping.is_set():
             self.look()
 
-    def look(self) -> None:
-        """Restarts what has ended, once, and waits a moment."""
+    def look(self, *, wait: float = 0.1) -> None:
+        """Restarts what has ended, once, and waits a moment (in seconds)."""
         for child in self._children:
             self._mind(child)
-        self._stopping.wait(0.1)
+        self._stopping.wait(wait)
 
     def stop(self) -> None:
         """Asks every process to finish what is in flight and end; ends those that do not within 20 seconds."""
@@ -126,7 +126,8 @@ def stop_with_parent() -> None:
         return
 
     def wait() -> None:
-        while sys.stdin.buffer.read(1):
+        # Not through sys.stdin: its lock would be held when the interpreter ends.
+        while os.read(0, 1):
             pass
         os.kill(os.getpid(), signal.SIGTERM)
 

@@ -16,6 +16,7 @@ from kept.data import labels
 from kept.governance.actor import automation
 from kept.governance.workspace import Workspace
 from kept.loop.cycle import tick
+from kept.monitoring.notify import deliver
 from kept.pipelines.runner import Runner
 from kept.serving.shipping import Shipper
 
@@ -46,6 +47,7 @@ class Worker:
                 self._try("labels", lambda: labels.ship_all(self._workspace))
                 self._try("shipping", self._shipper.ship)
                 self._try("loop", lambda: tick(self._workspace, self._actor))
+                self._try("notices", lambda: deliver(self._workspace))
                 if time.monotonic() >= beat_at:
                     self._try("heartbeat", lambda: heartbeat.beat(runs=self._runner.active() if self._runner else []))
                     beat_at = time.monotonic() + BEAT_SECONDS

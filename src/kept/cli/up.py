@@ -5,7 +5,6 @@ import threading
 from pathlib import Path
 from types import FrameType
 
-import httpx
 import typer
 
 from kept.app.connection import Embedded
@@ -13,14 +12,11 @@ from kept.app.supervisor import Supervisor
 from kept.cli.options import Host, Port, ProjectFile, Workspace, settings_for
 from kept.cli.reach import connect
 from kept.cli.show import console
-from kept.core.errors import Unavailable
+from kept.cli.starting import start_all, wait_until_ready
 from kept.plan.catalog import ensure_registered
 from kept.plan.loading import load_project
-from kept.settings.settings import Settings
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-
-_PATIENCE_SECONDS = 60
 
 
 @app.command()
@@ -55,32 +51,3 @@ def main(workspace: Workspace = None, project: ProjectFile = None, host: Host = 
         supervisor.watch()
     finally:
         supervisor.stop()
-
-
-def start_all(supervisor: Supervisor, settings: Settings) -> None:
-    """Starts web, work and serve for a workspace."""
-    where = ["--workspace", settings.workspace, "--host", settings.host, "--port", str(settings.port)]
-    for kind in ("serve", "web", "work"):
-        supervisor.start(kind, [kind, *where])
-
-
-def wait_until_ready(settings: Settings, supervisor: Supervisor) -> None:
-    """Waits until pages and predictions answer; restarts what ends meanwhile."""
-    waiting = [
-        f"http://{settings.host}:{settings.port}/api/v1/health/ready",
-        f"http://{settings.host}:{settings.port + 1}/v2/health/live",
-    ]
-    for _ in range(_PATIENCE_SECONDS * 10):
-        waiting = [url for url in waiting if not _answers(url)]
-        if not waiting or supervisor.stopping:
-            return
-        supervisor.look()
-    fix = f"See the logs in {settings.workspace}/logs"
-    raise Unavailable(f"{', '.join(waiting)} did not answer in {_PATIENCE_SECONDS} seconds", fix=fix)
-
-
-def _answers(url: str) -> bool:
-    try:
-        return httpx.get(url, timeout=1).is_success
-    except httpx.HTTPError:
-        return False
