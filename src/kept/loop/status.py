@@ -57,7 +57,7 @@ class EndpointState(msgspec.Struct, frozen=True, kw_only=True):
     windows: tuple[WindowResult, ...]
     """The last windows' values over all rows: drift and decay against their budgets, the metrics of objectives."""
     alerts: tuple[Alert, ...]
-    """The newest ones on what serves now, newest first."""
+    """The newest ones, newest first."""
     decisions: tuple[Decision, ...]
     """The newest ones, newest first."""
     run: Run | None
@@ -88,11 +88,9 @@ def show_loop(workspace: Workspace, actor: Actor, request: ShowLoop) -> LoopStat
 def _state_of(workspace: Workspace, connection: Connection, endpoint: Endpoint) -> EndpointState:
     status = status_of(connection, endpoint)
     progress = read_progress(workspace, endpoint.name)
-    champion = status.route.route.champion.version_id if status.route else None
     running = open_training(workspace, endpoint.project)
     last = find_runs(connection, project=endpoint.project, kind=TRAINING, limit=1)
     run = running or (last[0] if last else None)
-    alerts = alerts_of(connection, endpoint=endpoint.name, limit=5 * _SHOWN)
     training = running is not None or unsettled(workspace, endpoint.project, endpoint.created_at) is not None
     return EndpointState(
         endpoint=endpoint.name,
@@ -104,7 +102,7 @@ def _state_of(workspace: Workspace, connection: Connection, endpoint: Endpoint) 
         arms=status.route.arms if status.route else (),
         rollout=status.rollout,
         windows=tuple(_windows(connection, endpoint.name)),
-        alerts=tuple(one for one in alerts if one.version_id in {None, champion})[:_SHOWN],
+        alerts=tuple(alerts_of(connection, endpoint=endpoint.name, limit=_SHOWN)),
         decisions=tuple(decisions_of(connection, endpoint.project, limit=_SHOWN)),
         run=run,
         steps=tuple(steps_of(connection, run.id)) if run else (),

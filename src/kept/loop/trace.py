@@ -14,7 +14,7 @@ from kept.data.catalog import the_version
 from kept.data.label import LabelRow
 from kept.data.labels import ShowLabels, show_labels
 from kept.data.version import DatasetVersion
-from kept.deployment.records import all_endpoints, rollouts_of, routes_of
+from kept.deployment.records import all_endpoints, rollouts_of
 from kept.deployment.rollout import Rollout
 from kept.governance.actor import Actor, Permission
 from kept.governance.approvals import Approval
@@ -136,13 +136,12 @@ def _data(workspace: Workspace, version: ModelVersion) -> list[DatasetVersion]:
 
 
 def _audit(connection: Connection, endpoint: str, version: ModelVersion, rollouts: list[Rollout]) -> list[AuditEntry]:
-    """Entries on the endpoint made when this version's route was set, and those on the model that name the version."""
-    moments = {one.at for one in routes_of(connection, endpoint) if one.rollout_id in {each.id for each in rollouts}}
-    moments |= {step.at for one in rollouts for step in one.evidence}
+    """Entries on the endpoint that began or moved this version's rollouts, and those on the model that name it."""
     found = [
         entry
         for entry in entries(connection, subject=endpoint)
-        if entry.action.startswith("deployment.") and _is_near(entry.at, moments)
+        if (entry.action == "deployment.release" and (_began(entry, rollouts) or _names(entry, version)))
+        or entry.details.get("request", {}).get("rollout") in {one.id for one in rollouts}
     ]
     found += [
         entry
@@ -152,9 +151,9 @@ def _audit(connection: Connection, endpoint: str, version: ModelVersion, rollout
     return sorted({entry.sequence: entry for entry in found}.values(), key=lambda entry: entry.sequence)
 
 
-def _is_near(moment: datetime, moments: set[datetime]) -> bool:
-    """Whether an operation that ended at a moment is what set something: both are one transaction."""
-    return any(timedelta(0) <= moment - one < timedelta(seconds=2) for one in moments)
+def _began(entry: AuditEntry, rollouts: list[Rollout]) -> bool:
+    """Whether a release by alias or `latest` is what made a rollout: both are one transaction."""
+    return any(timedelta(0) <= entry.at - one.created_at < timedelta(seconds=1) for one in rollouts)
 
 
 def _names(entry: AuditEntry, version: ModelVersion) -> bool:

@@ -17,7 +17,8 @@ SIGNATURE_HEADER = "Kept-Signature"
 
 _FIRST_WAIT = timedelta(seconds=1)
 _LONGEST_WAIT = timedelta(hours=1)
-_TIMEOUT_SECONDS = 5.0
+# A receiver that hangs holds its sender up for so long, once for each growing wait.
+_TIMEOUT_SECONDS = 2.0
 
 
 def deliver(workspace: Workspace, *, limit: int = 20) -> int:

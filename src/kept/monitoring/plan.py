@@ -24,21 +24,21 @@ class MonitoringPlan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Monitor(msgspec.Struct, frozen=True, kw_only=True):
-    window: timedelta
-    false_alarm_every: timedelta
+    window: timedelta = timedelta(days=1)
+    false_alarm_every: timedelta = timedelta(days=90)
 
 
 def monitoring_plan(record: ProjectRecord) -> MonitoringPlan:
     """The part of a project's declarations that is needed after its training."""
     plan = record.plan
-    monitor = msgspec.convert(plan["monitor"], _Monitor)
+    monitor = msgspec.convert(plan.get("monitor", {}), _Monitor)
     dataset = plan.get("dataset") or {}
     return MonitoringPlan(
         name=record.name,
         window=monitor.window,
         drift_budget=monitor.false_alarm_every,
-        objectives=msgspec.convert(plan["objectives"], tuple[Objective, ...]),
+        objectives=msgspec.convert(plan.get("objectives", ()), tuple[Objective, ...]),
         label_delay=msgspec.convert(dataset.get("label_delay", timedelta(0)), timedelta),
-        retraining=msgspec.convert(plan["retrain"], Retrain),
-        releasing=msgspec.convert(plan["release"], Release),
+        retraining=msgspec.convert(plan.get("retrain", {}), Retrain),
+        releasing=msgspec.convert(plan.get("release", {}), Release),
     )

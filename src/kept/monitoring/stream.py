@@ -132,5 +132,7 @@ def features_of(predictions: pl.DataFrame) -> pl.DataFrame:
 def scores_of(predictions: pl.DataFrame, task: Task) -> Floats:
     """The scores as the model gave them: `(n,)`, or `(n, k)` for more than two classes."""
     if task == "multiclass":
+        if predictions.is_empty():
+            return np.zeros((0, 1))
         return np.array(predictions["scores"].to_list(), dtype=np.float64).reshape(predictions.height, -1)
     return predictions["score"].to_numpy().astype(np.float64)

@@ -1,0 +1,69 @@
+from datetime import UTC, datetime, timedelta
+
+import polars as pl
+
+from kept.evaluation.loss import LossReference
+from kept.governance.workspace import Workspace
+from kept.measures.sequential import Arm
+from kept.monitoring.labelled import outcomes_of
+from kept.monitoring.outcomes import loss_between_0_and_1
+from kept.monitoring.stream import Stream, features_of, scores_of
+from kept.monitoring.subject import Subject
+
+NOON = datetime(2013, 4, 1, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+
+
+def subject(task: str, classes: tuple[str, ...]) -> Subject:
+    return Subject(
+        version_id="v1",
+        number=1,
+        task=task,  # type: ignore[arg-type]
+        classes=classes,
+        reference=None,
+        loss=LossReference(mean=0.1, error=0.01, scale=10.0),
+    )
+
+
+def test_features_come_back_by_their_names_and_in_one_column() -> None:
+    logged = pl.DataFrame(
+        {
+            "id": ["a", "b"],
+            "score": [0.1, 0.2],
+            "feature_age": [1.5, None],
+            "feature_age__text": [None, "2.5"],
+            "feature_a__b": [1, 2],
+        }
+    )
+    found = features_of(logged)
+    assert found.columns == ["age", "a__b", "score"]
+    assert found["age"].to_list() == [1.5, 2.5]
+    assert features_of(logged.head(0)).height == 0
+    assert features_of(pl.DataFrame({"score": [0.3], "feature_score": [7]}))["score"].to_list() == [7]
+
+
+def test_many_classes_and_numbers() -> None:
+    rows = pl.DataFrame(
+        {"scores": [[0.2, 0.3, 0.5], [0.1, 0.8, 0.1]], "score": [None, None], "label": ["c", "unheard of"]}
+    )
+    outcomes = outcomes_of(rows, subject("multiclass", ("a", "b", "c")))
+    assert outcomes.labels.tolist() == [2.0]
+    assert Arm.of(loss_between_0_and_1("multiclass", outcomes, None)).outcomes == 1
+    assert scores_of(rows.head(0), "multiclass").shape == (0, 1)
+    assert outcomes_of(rows.head(0), subject("multiclass", ("a", "b", "c"))).rows == 0
+    numbers = pl.DataFrame({"score": [3.0, 4.0], "label": ["5", None]})
+    assert loss_between_0_and_1("regression", outcomes_of(numbers, subject("regression", ())), 10.0).tolist() == [0.2]
+
+
+def test_failures_are_ours_and_of_the_time_of_the_predictions(workspace: Workspace) -> None:
+    assert Stream(workspace, "flights").rows() is None
+    predictions = pl.DataFrame({"id": ["a", "b"], "received_at": [NOON, NOON + HOUR], "event_time": [NOON, NOON]})
+    moments = [NOON - HOUR, NOON, NOON, NOON + 2 * HOUR]
+    errors = pl.DataFrame({"received_at": moments, "version_id": ["v1"] * 4, "status": [500, 500, 422, 503]})
+    workspace.tables.append("predictions/flights", predictions)
+    workspace.tables.append("prediction_errors/flights", errors)
+    stream = Stream(workspace, "flights")
+    assert stream.failures(predictions).height == 1
+    assert stream.failures(predictions.head(0)).height == 0
+    assert stream.span(None) == (NOON, NOON)
+    assert stream.span(NOON) is None
