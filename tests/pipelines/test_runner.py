@@ -353,6 +353,8 @@ def test_one_worker_at_a_time(bench: Bench) -> None:
     worker.kill()
     worker.wait()
     with bench.runner() as third:
+        with pytest.raises(Conflict, match="this process runs"):
+            bench.runner().start()
         assert bench.run(third, seconds=0)[0].status is RunStatus.FINISHED
 
 

@@ -11,8 +11,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import IO, Any, Literal, Protocol
 
-from dbos import DBOS, DBOSConfig, SetWorkflowID
-from dbos._serialization import DBOSPortableJSONSerializer
+from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetWorkflowID
 
 from kept.core.errors import Conflict
 from kept.store.sqlite import sqlite_engine
@@ -23,6 +22,8 @@ _WORKFLOW = "kept.run"
 _VERSION = "1"
 _MOST_RECOVERIES = 50
 _ENDED = {"SUCCESS", "ERROR", "CANCELLED"}
+# DBOS keeps one instance in a process and would hand it to a second engine, database and all.
+_only = threading.Lock()
 _GIVEN_UP = "MAX_RECOVERY_ATTEMPTS_EXCEEDED"
 
 
@@ -65,17 +66,24 @@ class Engine:
         self._database: Any = None
         self._workflow: Any = None
 
-    def start(self) -> None:
-        """Starts; runs that were under way go on. `Conflict` when another process does this for the workspace."""
+    def claim(self) -> None:
+        """Makes this process the engine of the workspace. `Conflict` when another one is, or this one is another's."""
+        if not _only.acquire(blocking=False):
+            what = "this process runs the pipelines of a workspace already"
+            raise Conflict(what, where=str(self._path.parent), fix="Stop that runner first")
         lock = self._path.with_suffix(".lock").open("wb")
         try:
             # The kernel lets go of it when the process ends, however it ends.
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             lock.close()
+            _only.release()
             what = "another worker runs the pipelines of this workspace"
             raise Conflict(what, where=str(self._path.parent), fix="Let it do the work, or stop it") from error
         self._lock = lock
+
+    def start(self) -> None:
+        """Starts, after `claim`; runs that were under way go on."""
         # DBOS takes the event loop of the thread it is launched in for its own: it gets a thread without one.
         failed: list[BaseException] = []
         thread = threading.Thread(target=self._launch, args=(failed,), name="pipelines-launch")
@@ -106,13 +114,15 @@ class Engine:
 
     def stop(self) -> None:
         """Stops. Runs that are under way go on at the next start."""
+        if self._lock is None:
+            return
         DBOS.destroy(destroy_registry=True)
         if self._database is not None:
             self._database.dispose()
             self._database = None
-        if self._lock is not None:
-            self._lock.close()
-            self._lock = None
+        self._lock.close()
+        self._lock = None
+        _only.release()
 
     def _launch(self, failed: list[BaseException]) -> None:
         try:

@@ -74,7 +74,9 @@ class Runner:
 
     def start(self) -> None:
         """Starts, and goes on with the runs that were under way. `Conflict` when another worker does already."""
+        self._engine.claim()
         if isinstance(self._executor, ProcessExecutor):
+            # It starts beside the engine, so that the first step need not wait for either.
             self._executor.warm()
         try:
             self._engine.start()

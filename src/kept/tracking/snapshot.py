@@ -150,7 +150,7 @@ def _foreign(folder: Path) -> bool:
 def _git(folder: Path, *arguments: str) -> str | None:
     """What git says, or None when there is no git, no repository, or nothing to say."""
     try:
-        found = subprocess.run(  # noqa: S603 - fixed arguments
+        found = subprocess.run(
             ["git", "-c", "core.fsmonitor=false", "-C", str(folder), *arguments],  # noqa: S607 - git is where the user has it
             capture_output=True,
             timeout=_GIT_SECONDS,
