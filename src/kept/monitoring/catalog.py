@@ -65,7 +65,7 @@ class MonitorStatus(msgspec.Struct, frozen=True, kw_only=True):
     drift: DetectorState | None
     decay: DetectorState | None
     standing: tuple[str, ...]
-    """Conditions that last: rules and objectives that the last windows broke."""
+    """Rules and objectives that the last windows broke."""
 
 
 @operation("monitoring.windows", needs=Permission.VIEW, on="endpoint", audit=Audit.READ)
@@ -98,6 +98,7 @@ def show_monitors(workspace: Workspace, actor: Actor, request: ShowMonitors) -> 
         drift_values = results_of(connection, request.endpoint, monitor="drift", limit=1)
     traffic = decode(states[TRAFFIC].state, TrafficState) if TRAFFIC in states else None
     labelled = decode(states[LABELLED].state, LabelledState) if LABELLED in states else None
+    standing = (traffic.standing if traffic else {}) | (labelled.champion.standing if labelled else {})
     return MonitorStatus(
         endpoint=request.endpoint,
         watermark=states[STREAM].watermark if STREAM in states else None,
@@ -105,7 +106,7 @@ def show_monitors(workspace: Workspace, actor: Actor, request: ShowMonitors) -> 
         labelled_until=states[LABELLED].watermark if LABELLED in states else None,
         drift=_drift(traffic, drift_values[-1].value if drift_values else None),
         decay=_decay(labelled),
-        standing=(traffic.standing if traffic else ()) + (labelled.champion.standing if labelled else ()),
+        standing=tuple(name for name, away in standing.items() if not away),
     )
 
 

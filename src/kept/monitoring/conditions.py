@@ -1,14 +1,17 @@
 """Conditions that last: each is said once when it begins, and again only after it has been away."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from kept.monitoring.alerts import RaiseAlert
 
+# A condition that is away for fewer windows than this comes and goes: that is one condition, told once.
+AWAY = 7
 
-def news(standing: Iterable[str], found: Mapping[str, RaiseAlert]) -> tuple[list[RaiseAlert], tuple[str, ...]]:
-    """The alerts of conditions that are new, and the names of those that stand now."""
-    known = set(standing)
-    return [alert for name, alert in found.items() if name not in known], tuple(found)
+
+def news(standing: Mapping[str, int], found: Mapping[str, RaiseAlert]) -> tuple[list[RaiseAlert], dict[str, int]]:
+    """The alerts of conditions that are new, and all that stand now with the windows for which they have been away."""
+    away = {name: windows + 1 for name, windows in standing.items() if name not in found and windows + 1 < AWAY}
+    return [alert for name, alert in found.items() if name not in standing], {**dict.fromkeys(found, 0), **away}
 
 
 def streaks(before: Mapping[str, int], failed: Mapping[str, bool]) -> dict[str, int]:

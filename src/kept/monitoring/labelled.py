@@ -49,7 +49,8 @@ class VersionWatch(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     labels: tuple[int, ...] = ()
     """How many labels the last windows had."""
     streaks: dict[str, int] = {}
-    standing: tuple[str, ...] = ()
+    standing: dict[str, int] = {}
+    """Conditions that last, and for how many windows each has been away."""
     memory: Memory
     unfed: tuple[datetime, ...] = ()
     """Windows that had no label when they were judged."""
@@ -238,7 +239,7 @@ class LabelledWatch:
             return VersionWatch(version_id=self._champion.version_id, acted_at=acted_at, memory=Memory.empty())
         if acted_at is not None and (watch.acted_at is None or watch.acted_at < acted_at):
             return msgspec.structs.replace(
-                watch, acted_at=acted_at, detector=None, alarmed=False, streaks={}, standing=()
+                watch, acted_at=acted_at, detector=None, alarmed=False, streaks={}, standing={}
             )
         return watch
 

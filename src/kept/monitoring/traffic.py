@@ -51,7 +51,8 @@ class TrafficState(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 
     usual: dict[int, tuple[int, ...]] = {}
     """Rows of the last windows, by the second of the day at which they begin."""
-    standing: tuple[str, ...] = ()
+    standing: dict[str, int] = {}
+    """Conditions that last, and for how many windows each has been away."""
     drift: DriftWatch | None = None
 
 
