@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from kept.evaluation.loss import LossReference
+from kept.evaluation.loss import LossReference, reference_loss
 from kept.measures.arrays import decode, encode
 from kept.measures.betting import LabelDetector
 from kept.monitoring.decay import begin, feed
@@ -92,6 +92,41 @@ def test_the_budget_is_a_sentence_and_a_number_of_labels() -> None:
     evidence = found.evidence(timedelta(days=90))
     assert evidence["budget"] == "at most one false alarm in 90d, which is 18,000 labels at the rate they come"
     assert evidence["level"] == pytest.approx(0.118)
+
+
+def bad_days(days: int, seed: int) -> list[np.ndarray]:
+    """Days of the same long-run error, some of them much worse than others."""
+    random = np.random.default_rng(seed)
+    rates = random.beta(2, 18, days)
+    return [(random.uniform(size=200) < rate).astype(np.float64) for rate in rates]
+
+
+def reference_of(days: list[np.ndarray]) -> LossReference:
+    labels = np.concatenate(days)
+    numbers = np.repeat(np.arange(len(days)), [day.size for day in days])
+    return reference_loss("binary", labels, np.zeros(labels.size), numbers)
+
+
+def test_bad_days_are_not_decay() -> None:
+    alarms = {True: 0, False: 0}
+    for seed in range(20):
+        known = reference_of(bad_days(30, seed))
+        assert known.design_effect > 5
+        for together in alarms:
+            reference = known if together else LossReference(mean=known.mean, error=known.error)
+            detector, alarmed = begin(reference, 0.0, labels_per_window=200, windows=90), False
+            for losses in bad_days(90, seed + 100):
+                detector, found = feed(detector, reference, losses)
+                alarmed |= found.finding.alarm
+            alarms[together] += alarmed
+    # Taken as single labels they alarm nearly always; taken by the day they keep the promise.
+    assert alarms[False] >= 15
+    assert alarms[True] <= 4
+
+
+def test_independent_rows_keep_their_full_weight() -> None:
+    known = reference_of(windows(0.1, 30, seed=5))
+    assert known.design_effect < 2
 
 
 def test_a_restarted_detector_goes_on_exactly() -> None:

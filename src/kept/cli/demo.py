@@ -42,9 +42,9 @@ from kept.tracking.run import RunStatus
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
-TRAINED_UNTIL = datetime(2013, 3, 1, 5, tzinfo=UTC)
-REPLAYED_UNTIL = datetime(2013, 7, 1, 5, tzinfo=UTC)
-JUDGED_FROM = datetime(2013, 4, 1, 4, tzinfo=UTC)
+TRAINED_UNTIL = datetime(2013, 3, 1, tzinfo=UTC)
+REPLAYED_UNTIL = datetime(2013, 7, 1, tzinfo=UTC)
+JUDGED_FROM = datetime(2013, 4, 1, tzinfo=UTC)
 
 
 class DemoResult(msgspec.Struct, frozen=True, kw_only=True):

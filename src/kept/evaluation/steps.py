@@ -1,10 +1,12 @@
 """The steps of the standard pipeline that judge: evaluate the bundle, hold it against what was promised."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from kept.core.errors import KeptError
 from kept.evaluation.comparison import Comparison, compare
@@ -86,7 +88,7 @@ def evaluate(
             seed=seed,
         ),
         champion=rival,
-        loss=reference_loss(task, labels, scores),
+        loss=reference_loss(task, labels, scores, _windows(test, columns.event_time, project.window)),
         notes=tuple(notes),
     )
     found = {name: one.estimate for name, one in report.metrics.items() if one.estimate is not None}
@@ -104,6 +106,12 @@ def judge(context: StepContext, source: str, evaluate: Evaluated) -> Verdict:
     for check in verdict.checks:
         context.log(("holds  " if check.passed else "FAILS  ") + check.sentence)
     return verdict
+
+
+def _windows(rows: pl.DataFrame, event_time: str | None, length: timedelta) -> NDArray[np.int64] | None:
+    if event_time is None:
+        return None
+    return rows.get_column(event_time).dt.epoch("us").to_numpy() // round(length.total_seconds() * 1_000_000)
 
 
 def score_bundle(context: StepContext, bundle: str, rows: pl.DataFrame) -> Floats:

@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from kept.core.durations import format_duration
 from kept.evaluation.loss import LossReference
@@ -16,6 +17,9 @@ TITLE = "the loss on labelled predictions has risen"
 
 # Standard errors of the reference by which the level stands above its mean, so that a lucky test set is no alarm.
 _REFERENCE_ERRORS = 2.0
+# From this design effect on, a window's labels count as one observation, their mean: the detector's promise needs
+# observations whose mean, given all before, is not above the level, and labels of one bad day are not.
+_TOGETHER = 2.0
 
 
 class DecayFinding(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,7 +27,8 @@ class DecayFinding(msgspec.Struct, frozen=True, kw_only=True):
 
     finding: LabelFinding
     level: float
-    reference: float
+    reference: LossReference
+    mean_loss: float
 
     def measured(self, rows: int) -> Measured:
         """The detector's value against its budget, as a number of the window."""
@@ -32,16 +37,24 @@ class DecayFinding(msgspec.Struct, frozen=True, kw_only=True):
 
     def evidence(self, budget: timedelta) -> dict[str, Any]:
         """The numbers, and the budget as a sentence."""
+        unit = "windows" if by_window(self.reference) else "labels"
         return {
             "budget": f"at most one false alarm in {format_duration(budget)}, "
-            f"which is {self.finding.budget:,.0f} labels at the rate they come",
+            f"which is {self.finding.budget:,.0f} {unit} at the rate they come",
             "detector": self.finding.value,
             "alarms_at": self.finding.budget,
-            "labels": self.finding.labels,
-            "mean_loss_of_window": self.finding.mean_loss,
+            "observations": self.finding.labels,
+            "observed": unit,
+            "mean_loss_of_window": self.mean_loss,
             "level": self.level,
-            "mean_loss_of_reference": self.reference,
+            "mean_loss_of_reference": self.reference.mean,
+            "design_effect": self.reference.design_effect,
         }
+
+
+def by_window(reference: LossReference) -> bool:
+    """Whether labels of a window hang together, so that a window is one observation."""
+    return reference.design_effect >= _TOGETHER
 
 
 def level_above(reference: LossReference, tolerance: float) -> float:
@@ -50,11 +63,13 @@ def level_above(reference: LossReference, tolerance: float) -> float:
 
 
 def begin(reference: LossReference, tolerance: float, labels_per_window: float, windows: float) -> LabelDetector:
-    """A detector whose budget is the number of labels that come in so many windows."""
-    return start_label_detector(level_above(reference, tolerance), max(labels_per_window * windows, 1.0))
+    """A detector whose budget is so many windows, or the number of labels that come in them."""
+    observations = windows if by_window(reference) else labels_per_window * windows
+    return start_label_detector(level_above(reference, tolerance), max(observations, 1.0))
 
 
 def feed(detector: LabelDetector, reference: LossReference, losses: Array) -> tuple[LabelDetector, DecayFinding]:
     """The detector after a window's losses, in the order of their event times."""
-    after, finding = watch_losses(detector, losses)
-    return after, DecayFinding(finding=finding, level=detector.level, reference=reference.mean)
+    mean = float(losses.mean())
+    after, finding = watch_losses(detector, np.array([mean]) if by_window(reference) else losses)
+    return after, DecayFinding(finding=finding, level=detector.level, reference=reference, mean_loss=mean)
