@@ -1,3 +1,4 @@
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -118,3 +119,19 @@ def test_what_replaces_a_table_stands_alone_in_its_version(tables: DeltaTables) 
 def test_a_write_repeated_at_the_same_time_is_made_once(tables: DeltaTables) -> None:
     at_once(*[partial(tables.append, "t", frame(1), once=("w", 1))] * 4)
     assert tables.read("t").collect()["number"].to_list() == [1]
+
+
+def test_what_is_given_back_is_on_the_disk(
+    tables: DeltaTables, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed: list[str] = []
+    really = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        flushed.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+        really(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    version = tables.append("log", frame(1))
+    data = next((tmp_path / "tables" / "log").glob("*.parquet"))
+    assert {str(data), str(data.parent), str(data.parent / "_delta_log" / f"{version:020}.json")} <= set(flushed)

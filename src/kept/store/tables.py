@@ -1,8 +1,11 @@
 """The seam to tables: versioned, append-mostly data frames, and their keeper in Delta Lake."""
 
+import json
+import os
 from contextlib import suppress
 from pathlib import Path
 from typing import Literal, Protocol
+from urllib.parse import unquote
 
 import arro3.core as arrow
 import polars as pl
@@ -70,7 +73,7 @@ class DeltaTables:
                 if last is not None and last >= once[1]:
                     return table.version()
             try:
-                return _write(table, frame, "append", once)
+                return self._flushed(name, _write(table, frame, "append", once))
             except CommitFailedError:
                 # Another writer committed first. With `once` that may have been our own earlier try: look again.
                 if attempt == _ATTEMPTS - 1:
@@ -85,7 +88,7 @@ class DeltaTables:
             with suppress(CommitFailedError):
                 # Rows that somebody appended between our look and our commit would stay in the table beside ours.
                 if (version := _write(table, frame, "overwrite", None)) == before + 1:
-                    return version
+                    return self._flushed(name, version)
         fix = "Let one process replace a table while no other writes to it"
         raise Unavailable(f"other writers came between {_ATTEMPTS} times", where=f"table {name}", fix=fix)
 
@@ -108,6 +111,21 @@ class DeltaTables:
     def compact(self, name: str) -> None:
         """Rewrites many small files as few large ones."""
         self._table(name).optimize.compact()
+
+    def _flushed(self, name: str, version: int) -> int:
+        """The version, once its files are on the disk: Delta leaves them with the kernel, which a power cut forgets."""
+        root = self._path(name)
+        log = root / "_delta_log" / f"{version:020}.json"
+        actions = (json.loads(line) for line in log.read_bytes().splitlines())
+        added = [root / unquote(action["add"]["path"]) for action in actions if "add" in action]
+        folders = {path.parent for path in (*added, log)} | {root}
+        for path in (*added, log, *sorted(folders)):
+            descriptor = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        return version
 
     def _made(self, name: str, frame: pl.DataFrame) -> DeltaTable:
         """The table as it stands; made empty first when there is none, so that every write has a snapshot to stand on."""
