@@ -23,7 +23,10 @@ lint: $(VENV)/.dev  ## Lint and format
 	$(BIN)/ruff format --check src tests examples
 
 types: $(VENV)/.dev  ## Types
-	$(BIN)/mypy src tests
+	$(BIN)/mypy src examples/flights
+	@# Each folder of tests on its own: they share the name conftest.
+	$(BIN)/mypy tests/conftest.py
+	@for folder in tests/*/; do $(BIN)/mypy $$folder || exit 1; done
 
 contracts: $(VENV)/.dev  ## Which part may import which
 	$(BIN)/lint-imports --no-cache
