@@ -1,5 +1,7 @@
 """Who may ask: this machine, or whoever has the token; and only pages of this server's own."""
 
+import base64
+import binascii
 import hmac
 from typing import Any
 from urllib.parse import urlsplit
@@ -33,9 +35,10 @@ class Gate:
     def __call__(self, connection: Call, _: BaseRouteHandler) -> None:
         """Passes, or raises 401 or 403."""
         if self._token:
-            given = connection.headers.get("authorization", "").removeprefix("Bearer ").encode()
-            if not hmac.compare_digest(given, self._token):
-                raise NotAuthorizedException("The token is missing or wrong. Send Authorization: Bearer TOKEN")
+            if not hmac.compare_digest(_token_in(connection.headers.get("authorization", "")), self._token):
+                raise NotAuthorizedException(
+                    "The token is missing or wrong. Send Authorization: Bearer TOKEN", headers=_challenge(connection)
+                )
         elif _host(connection.headers.get("host", "")) not in self._hosts:
             # Another name that leads here is how a foreign page reaches a loopback server.
             raise PermissionDeniedException("This server is not known under that name")
@@ -44,6 +47,23 @@ class Gate:
         cross = connection.headers.get("sec-fetch-site") in {"cross-site", "same-site"}
         if connection.scope["method"] not in _SAFE and (foreign or cross):  # type: ignore[typeddict-item]
             raise PermissionDeniedException("A page of another site may not ask for this")
+
+
+def _token_in(header: str) -> bytes:
+    """The token, as programs send it (`Bearer`), or as the password that a browser asks a person for (`Basic`)."""
+    scheme, _, value = header.partition(" ")
+    if scheme.lower() == "basic":
+        try:
+            return base64.b64decode(value, validate=True).partition(b":")[2]
+        except binascii.Error:
+            return b""
+    return value.strip().encode() if scheme.lower() == "bearer" else b""
+
+
+def _challenge(connection: Call) -> dict[str, str]:
+    """What makes a browser ask for the token; programs are not asked."""
+    reads_pages = "text/html" in connection.headers.get("accept", "")
+    return {"WWW-Authenticate": 'Basic realm="Kept", charset="UTF-8"' if reads_pages else "Bearer"}
 
 
 def _host(header: str) -> str:

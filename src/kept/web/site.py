@@ -7,8 +7,10 @@ import prometheus_client
 import uvicorn
 from litestar import Litestar, MediaType, Response, get
 from litestar.config.compression import CompressionConfig
+from litestar.datastructures import MutableScopeHeaders
 from litestar.exceptions import HTTPException
 from litestar.handlers import HTTPRouteHandler
+from litestar.types import Message, Scope
 
 from kept import __version__
 from kept.app.operations import OPERATIONS
@@ -16,13 +18,16 @@ from kept.core.errors import KeptError
 from kept.governance.actor import Actor
 from kept.governance.workspace import Workspace
 from kept.web.api import describe, handler, routes
+from kept.web.assets import PREFIX, asset_route
 from kept.web.guards import Gate, check_exposure
-from kept.web.pages import page_routes
-from kept.web.problems import answer_http_error, answer_kept_error
+from kept.web.pages.routes import page_routes
+from kept.web.problems import answer_fault, answer_http_error, answer_kept_error
 
 LARGEST_BODY = 64 * 1024 * 1024
 _HEADERS = {
-    "Content-Security-Policy": "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'",
+    # Plotly sets styles on what it draws; scripts come from our own files alone.
+    "Content-Security-Policy": "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
@@ -32,15 +37,19 @@ def make_site(workspace: Workspace, actor: Actor) -> Litestar:
     """The application; whoever comes through the gate acts as `actor`."""
     labels = handler(OPERATIONS["labels.record"], "/api/v1/labels", workspace, actor)
     gate = Gate(workspace.settings)
-    guarded = [*routes(OPERATIONS, workspace, actor), labels, *page_routes(workspace, actor), _openapi(), _metrics()]
+    pages = [*page_routes(workspace, actor), asset_route()]
+    guarded = [*routes(OPERATIONS, workspace, actor), labels, *pages, _openapi(), _metrics()]
     for route in guarded:
         route.guards = [*(route.guards or []), gate]
     return Litestar(
         route_handlers=[*guarded, *_health(workspace)],
-        exception_handlers={KeptError: answer_kept_error, HTTPException: answer_http_error},
-        compression_config=CompressionConfig(backend="gzip", minimum_size=4096),
+        exception_handlers={KeptError: answer_kept_error, HTTPException: answer_http_error, Exception: answer_fault},
+        # Static files are compressed once, not at every answer.
+        compression_config=CompressionConfig(
+            backend="gzip", minimum_size=4096, gzip_compress_level=5, exclude=[f"^{PREFIX}/"]
+        ),
         request_max_body_size=LARGEST_BODY,
-        response_headers=_HEADERS,
+        before_send=[_protect],
         openapi_config=None,
         logging_config=None,
     )
@@ -58,6 +67,12 @@ def serve_site(workspace: Workspace, actor: Actor) -> None:
         access_log=False,
         timeout_graceful_shutdown=10,
     )
+
+
+async def _protect(message: Message, _: Scope) -> None:
+    """Headers that keep a page to itself, on every answer, errors too."""
+    if message["type"] == "http.response.start":
+        MutableScopeHeaders.from_message(message).update(_HEADERS)
 
 
 def _health(workspace: Workspace) -> list[HTTPRouteHandler]:

@@ -1,0 +1,76 @@
+"""Runs and their steps."""
+
+from datetime import UTC, datetime
+
+from litestar import Response, get
+from litestar.handlers import HTTPRouteHandler
+
+from kept.app.connection import Connection
+from kept.core.errors import NotFound
+from kept.pipelines.catalog import ListSteps, ShowLog, list_steps, show_log
+from kept.pipelines.run_step import RunStep, StepStatus
+from kept.registry.catalog import ListVersions, list_versions
+from kept.registry.model import ModelSummary
+from kept.tracking.run import RunStatus
+from kept.tracking.runs import ListRuns, ShowRun, list_runs, show_run
+from kept.web.rendering import render
+
+_LISTED = 100
+_MOST_VERSIONS = 500
+_MOST_TRIALS = 60
+
+
+def routes(connection: Connection) -> list[HTTPRouteHandler]:
+    """`/runs` and `/runs/ID`."""
+
+    @get("/runs", include_in_schema=False, sync_to_thread=True)
+    def runs(project: str = "", kind: str = "training", status: str = "") -> Response[bytes]:
+        wanted = RunStatus(status) if status in set(RunStatus) else None
+        request = ListRuns(project=project or None, kind=kind or None, status=wanted, limit=_LISTED)
+        return render(
+            "runs.html",
+            section="Runs",
+            now=datetime.now(UTC),
+            found=connection.call(list_runs, request),
+            project=project,
+            kind=kind,
+            status=status,
+            statuses=[one.value for one in RunStatus],
+        )
+
+    @get("/runs/{run:str}", include_in_schema=False, sync_to_thread=True)
+    def run_page(run: str, step: str = "") -> Response[bytes]:
+        found = connection.call(show_run, ShowRun(run=run))
+        steps = connection.call(list_steps, ListSteps(run=run))
+        chosen = _chosen(steps, step)
+        return render(
+            "run.html",
+            section="Runs",
+            now=datetime.now(UTC),
+            found=found,
+            run=found.run,
+            steps=steps,
+            chosen=chosen,
+            log=connection.call(show_log, ShowLog(run=run, step=chosen.step)) if chosen else "",
+            made=_made(connection, found.run.project, run),
+            trials=[connection.call(show_run, ShowRun(run=one.id)) for one in found.children[:_MOST_TRIALS]],
+        )
+
+    return [runs, run_page]
+
+
+def _chosen(steps: list[RunStep], name: str) -> RunStep | None:
+    """The step whose log is shown: the one asked for, else the one that failed or runs."""
+    if name:
+        found = next((one for one in steps if one.step == name), None)
+        if found is None:
+            raise NotFound(f"the run has no step {name!r}", where="runs")
+        return found
+    telling = (StepStatus.FAILED, StepStatus.RUNNING)
+    return next((one for status in telling for one in steps if one.status is status), None)
+
+
+def _made(connection: Connection, project: str, run: str) -> ModelSummary | None:
+    """The version that the run registered, among the newest of its project."""
+    found = connection.call(list_versions, ListVersions(project=project, limit=_MOST_VERSIONS))
+    return next((one for one in found if one.run_id == run), None)

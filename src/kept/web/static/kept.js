@@ -1,0 +1,33 @@
+// Keeps what is marked data-live="seconds" fresh: the page is asked for again and the marked parts are put in place.
+"use strict";
+(() => {
+  const parts = () => [...document.querySelectorAll("[data-live][id]")];
+  if (parts().length === 0) return;
+  const pause = 1000 * Math.min(...parts().map((part) => Number(part.dataset.live) || 5));
+  let waiting = pause;
+
+  async function refresh() {
+    if (!document.hidden) {
+      try {
+        const answer = await fetch(location.href, { headers: { Accept: "text/html" }, cache: "no-store" });
+        if (!answer.ok) throw new Error(String(answer.status));
+        const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+        for (const part of parts()) put(part, fresh.getElementById(part.id));
+        document.dispatchEvent(new CustomEvent("kept:fresh"));
+        waiting = pause;
+      } catch {
+        // The server is away: ask less often until it is back.
+        waiting = Math.min(2 * waiting, 30000);
+      }
+    }
+    setTimeout(refresh, waiting);
+  }
+
+  function put(part, fresh) {
+    if (!fresh || fresh.innerHTML === part.innerHTML || part.contains(document.activeElement)) return;
+    part.replaceChildren(...fresh.childNodes);
+    part.hidden = fresh.hidden;
+  }
+
+  setTimeout(refresh, waiting);
+})();
