@@ -4,11 +4,12 @@ from pathlib import Path
 
 import msgspec
 
+from kept.core.digests import digest_json
 from kept.core.durations import format_duration
 from kept.evaluation.steps import evaluate, judge
 from kept.pipelines.graph import Graph
 from kept.pipelines.step import Step
-from kept.plan.project import Project
+from kept.plan.project import Project, describe
 from kept.registry.steps import champion, register
 from kept.tracking.run import Run
 from kept.training.fitting import baseline, fit, package, tune
@@ -29,21 +30,27 @@ class TrainingRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 def standard_steps(project: Project) -> list[Step]:
     """The steps in their usual order. What the world outside or the registry holds is looked at anew each time."""
+    plan = describe(project)
+
+    def declared(*parts: str) -> str:
+        # Steps read declarations from the project itself, where no name in their code leads to.
+        return digest_json({part: plan[part] for part in parts})
+
     views = tuple(view.function for view in project.views.values())
     model = (project.the_model.function,)
     return [
         Step("ingest", ingest, cache=False, uses=(project.the_dataset.function, *views)),
-        Step("join", join),
-        Step("columns", columns),
-        Step("split", split),
-        Step("tune", tune, uses=model),
+        Step("join", join, version=declared("dataset", "features")),
+        Step("columns", columns, version=declared("dataset", "features", "models")),
+        Step("split", split, version=declared("split")),
+        Step("tune", tune, uses=model, version=declared("models")),
         Step("fit", fit, uses=model),
         Step("baseline", baseline),
         Step("package", package),
-        Step("reference", reference),
+        Step("reference", reference, version=declared("monitor")),
         Step("champion", champion, cache=False),
-        Step("evaluate", evaluate),
-        Step("judge", judge),
+        Step("evaluate", evaluate, version=declared("objectives", "monitor")),
+        Step("judge", judge, version=declared("objectives")),
         Step("register", register, cache=False),
     ]
 
