@@ -1,3 +1,4 @@
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import msgspec
@@ -17,6 +18,7 @@ from kept.store.schema import audit, audit_counts
 class Sign(msgspec.Struct, frozen=True, kw_only=True):
     subject: str
     fail: bool = False
+    fault: str = ""
     reason: str = "because"
 
 
@@ -28,6 +30,8 @@ def _sign(workspace: Workspace, actor: Actor, request: Sign) -> int:
         insert_approval(connection, approval)
     if request.fail:
         raise Conflict("it is signed", fix="Sign another")
+    if request.fault:
+        raise RuntimeError(f"password=hunter2 {request.fault}")
     return 7
 
 
@@ -43,7 +47,7 @@ def test_what_is_done_and_the_entry_that_tells_of_it_are_one(workspace: Workspac
     assert sign(workspace, me, Sign(subject="v1")) == 7
     assert log(workspace, me) == [("test.sign", "v1", "done", "ada")]
     entry = list_audit(workspace, me, ListAudit())[0]
-    assert entry.details == {"request": {"subject": "v1", "fail": False, "reason": "because"}}
+    assert entry.details == {"request": {"subject": "v1", "fail": False, "fault": "", "reason": "because"}}
 
 
 def test_what_fails_leaves_its_entry_and_nothing_else(workspace: Workspace, me: Actor) -> None:
@@ -52,6 +56,53 @@ def test_what_fails_leaves_its_entry_and_nothing_else(workspace: Workspace, me: 
     assert log(workspace, me) == [("test.sign", "v1", "failed", "ada")]
     with workspace.database.reading() as connection:
         assert approvals_of(connection, "v1") == []
+
+
+def test_a_fault_of_ours_leaves_its_entry_too_but_not_what_it_says(workspace: Workspace, me: Actor) -> None:
+    with pytest.raises(RuntimeError):
+        sign(workspace, me, Sign(subject="v1", fault="oops"))
+    assert log(workspace, me) == [("test.sign", "v1", "failed", "ada")]
+    assert list_audit(workspace, me, ListAudit())[0].details["error"] == "RuntimeError"
+    with workspace.database.reading() as connection:
+        assert approvals_of(connection, "v1") == []
+
+
+def test_writers_at_once_make_one_chain(workspace: Workspace, me: Actor) -> None:
+    def work(writer: int) -> None:
+        for number in range(10):
+            sign(workspace, me, Sign(subject=f"{writer}-{number}"))
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(work, range(4)))
+    assert verify_audit(workspace, me, VerifyAudit()).entries == 40
+
+
+def test_what_json_cannot_carry_does_not_break_the_chain(workspace: Workspace, me: Actor) -> None:
+    class Weigh(msgspec.Struct, frozen=True, kw_only=True):
+        weight: float
+
+    def weigh(workspace: Workspace, actor: Actor, request: Weigh) -> float:
+        """Weighs."""
+        return request.weight
+
+    weigh.__annotations__["request"] = Weigh
+    operation("test.weigh", needs=Permission.RELEASE)(weigh)(workspace, me, Weigh(weight=float("nan")))
+    operation("test.weigh", needs=Permission.RELEASE)(weigh)(workspace, me, Weigh(weight=-0.0))
+    assert verify_audit(workspace, me, VerifyAudit()).entries == 2
+
+
+def test_the_newest_entries_of_a_subject_are_listed(workspace: Workspace, me: Actor) -> None:
+    for number in range(4):
+        sign(workspace, me, Sign(subject="v1", reason=str(number)))
+        sign(workspace, me, Sign(subject="v2"))
+    found = list_audit(workspace, me, ListAudit(subject="v1", action="test.sign", limit=2))
+    assert [entry.details["request"]["reason"] for entry in found] == ["3", "2"]
+
+
+@pytest.mark.parametrize("limit", [-1, 0, 1_001, 2**70])
+def test_lists_have_a_cap(workspace: Workspace, me: Actor, limit: int) -> None:
+    with pytest.raises(Invalid, match="Ask for 1 to 1000"):
+        list_audit(workspace, me, ListAudit(limit=limit))
 
 
 def test_a_refusal_is_recorded(workspace: Workspace, me: Actor) -> None:

@@ -4,6 +4,7 @@ import msgspec
 import polars as pl
 
 from kept.core.errors import Invalid, NotFound
+from kept.core.listing import list_limit
 from kept.data.contract import TableContract
 from kept.data.difference import Difference, difference
 from kept.data.ingestion import TableSpec, ingest, record_ingest
@@ -90,8 +91,9 @@ class Schema(msgspec.Struct, frozen=True, kw_only=True):
 def list_data(workspace: Workspace, actor: Actor, request: ListData) -> list[DatasetVersion]:
     """Versions of datasets, newest first."""
     del actor
+    limit = list_limit(request.limit, where="data")
     with workspace.database.reading() as connection:
-        return versions(connection, request.project, request.dataset, request.limit)
+        return versions(connection, request.project, request.dataset, limit)
 
 
 @operation("data.show", needs=Permission.VIEW, audit=Audit.READ)
@@ -151,10 +153,11 @@ def set_schema(workspace: Workspace, actor: Actor, request: SetSchema) -> Schema
 def show_quarantine(workspace: Workspace, actor: Actor, request: ShowQuarantine) -> list[BadRow]:
     """Rows that were set aside, each with its reason."""
     del actor
+    limit = list_limit(request.limit, where="quarantine")
     ingest_id = None
     if request.number is not None:
         ingest_id = the_version(workspace, request.project, request.dataset, request.number).id
-    return set_aside(workspace.tables, request.project, request.dataset, ingest_id, request.limit)
+    return set_aside(workspace.tables, request.project, request.dataset, ingest_id, limit)
 
 
 def the_version(workspace: Workspace, project: str, dataset: str, number: int | None = None) -> DatasetVersion:

@@ -6,7 +6,8 @@ import msgspec
 from sqlalchemy import Connection
 
 from kept.core.clock import as_utc
-from kept.core.errors import Invalid, NotFound
+from kept.core.errors import NotFound
+from kept.core.listing import list_limit
 from kept.deployment.endpoint import Endpoint, EndpointHistory, EndpointStatus, route_at, route_for_events
 from kept.deployment.records import (
     all_endpoints,
@@ -24,8 +25,6 @@ from kept.governance.actor import Actor, Permission
 from kept.governance.operation import Audit, operation
 from kept.governance.records import approvers_of
 from kept.governance.workspace import Workspace
-
-_MOST_LISTED = 1_000
 
 
 class ShowRoutes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -78,7 +77,7 @@ def show_status(workspace: Workspace, actor: Actor, request: ShowStatus) -> list
 def show_history(workspace: Workspace, actor: Actor, request: ShowHistory) -> EndpointHistory:
     """Which version served at a moment, by processing time and by event time, and why; and the routes before and since."""
     del actor
-    limit = _checked_limit(request.limit)
+    limit = list_limit(request.limit, where="deployment")
     with workspace.database.reading() as connection:
         the_endpoint(connection, request.endpoint)
         routes = routes_of(connection, request.endpoint)
@@ -98,7 +97,7 @@ def list_rollouts(workspace: Workspace, actor: Actor, request: ListRollouts) -> 
     del actor
     with workspace.database.reading() as connection:
         the_endpoint(connection, request.endpoint)
-        return rollouts_of(connection, request.endpoint, limit=_checked_limit(request.limit))
+        return rollouts_of(connection, request.endpoint, limit=list_limit(request.limit, where="deployment"))
 
 
 def the_endpoint(connection: Connection, name: str) -> Endpoint:
@@ -129,9 +128,3 @@ def _approvals_missing(connection: Connection, rollout: Rollout) -> int:
     if rollout.state != "waiting":
         return 0
     return max(rollout.rule.approvals - len(approvers_of(connection, rollout.candidate)), 0)
-
-
-def _checked_limit(limit: int) -> int:
-    if not 0 < limit <= _MOST_LISTED:
-        raise Invalid(f"a list of {limit} cannot be given", where="deployment", fix=f"Ask for 1 to {_MOST_LISTED}")
-    return limit

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from kept.core.listing import list_limit
 from kept.governance.actor import Actor, Permission
 from kept.governance.audit import AuditEntry, ChainLink, check_link
 from kept.governance.operation import Audit, operation
@@ -10,7 +11,7 @@ from kept.governance.workspace import Workspace
 
 
 class ListAudit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which entries: the newest `limit` of them, or those about one subject."""
+    """The newest entries, of one subject or of one action where these are given."""
 
     subject: str | None = None
     action: str | None = None
@@ -32,11 +33,9 @@ class Verified(msgspec.Struct, frozen=True, kw_only=True):
 def list_audit(workspace: Workspace, actor: Actor, request: ListAudit) -> list[AuditEntry]:
     """Entries of the audit chain, newest first."""
     del actor
+    limit = list_limit(request.limit, where="audit")
     with workspace.database.reading() as connection:
-        if request.subject is None and request.action is None:
-            return newest_entries(connection, request.limit)
-        found = list(entries(connection, action=request.action, subject=request.subject))
-    return found[::-1][: request.limit]
+        return newest_entries(connection, limit, action=request.action, subject=request.subject)
 
 
 @operation("audit.verify", needs=Permission.VIEW, audit=Audit.READ)

@@ -81,17 +81,19 @@ class Operation(Generic[Request, Answer]):
         except Forbidden as error:
             self._record_failure(workspace, actor, request, "refused", error)
             raise
-        except KeptError as error:
+        except Exception as error:
             if self.audit is Audit.EACH:
                 self._record_failure(workspace, actor, request, "failed", error)
             raise
         return answer
 
     def _record_failure(
-        self, workspace: Workspace, actor: Actor, request: Request, outcome: str, error: KeptError
+        self, workspace: Workspace, actor: Actor, request: Request, outcome: str, error: Exception
     ) -> None:
+        # What a fault of ours says of itself may hold anything, secrets too: its name is enough.
+        said = str(error) if isinstance(error, KeptError) else type(error).__name__
         with workspace.database.writing() as connection:
-            append_entry(connection, self._entry(workspace, actor, request, outcome, {"error": str(error)}))
+            append_entry(connection, self._entry(workspace, actor, request, outcome, {"error": said}))
 
     def _entry(
         self, workspace: Workspace, actor: Actor, request: Request, outcome: str, more: dict[str, Any]

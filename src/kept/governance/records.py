@@ -29,27 +29,23 @@ def chain_head(connection: Connection) -> ChainLink:
     return ChainLink(sequence=row.sequence, digest=row.digest) if row else ChainLink(sequence=0, digest=GENESIS)
 
 
-def entries(
-    connection: Connection,
-    *,
-    after: int = 0,
-    action: str | None = None,
-    subject: str | None = None,
-    limit: int | None = None,
-) -> Iterator[AuditEntry]:
-    """Entries in order, from the one after `after` on."""
-    query = select(audit).where(audit.c.sequence > after).order_by(audit.c.sequence)
-    if action is not None:
-        query = query.where(audit.c.action == action)
+def entries(connection: Connection, *, subject: str | None = None) -> Iterator[AuditEntry]:
+    """All entries, or those of a subject, in order."""
+    query = select(audit).order_by(audit.c.sequence)
     if subject is not None:
         query = query.where(audit.c.subject == subject)
-    for row in connection.execute(query.limit(limit)).mappings():
+    for row in connection.execute(query).mappings():
         yield from_row(row, AuditEntry)
 
 
-def newest_entries(connection: Connection, limit: int) -> list[AuditEntry]:
-    """The last entries, newest first."""
+def newest_entries(
+    connection: Connection, limit: int, *, action: str | None = None, subject: str | None = None
+) -> list[AuditEntry]:
+    """The last entries that fit what is given, newest first."""
     query = select(audit).order_by(audit.c.sequence.desc()).limit(limit)
+    for column, wanted in ((audit.c.action, action), (audit.c.subject, subject)):
+        if wanted is not None:
+            query = query.where(column == wanted)
     return [from_row(row, AuditEntry) for row in connection.execute(query).mappings()]
 
 

@@ -9,6 +9,7 @@ from kept.core.clock import format_time
 from kept.core.durations import duration
 from kept.core.errors import Conflict, Invalid
 from kept.core.ids import new_id
+from kept.core.listing import list_limit
 from kept.governance.actor import Actor, Permission
 from kept.governance.operation import Audit, operation
 from kept.governance.workspace import Workspace
@@ -84,7 +85,7 @@ def list_decisions(workspace: Workspace, actor: Actor, request: ListDecisions) -
     """A project's decisions, newest first."""
     del actor
     with workspace.database.reading() as connection:
-        return decisions_of(connection, request.project, limit=request.limit)
+        return decisions_of(connection, request.project, limit=list_limit(request.limit, where="decisions"))
 
 
 def take(

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from kept.core.ids import new_id
+from kept.core.listing import list_limit
 from kept.governance.actor import Actor, Permission
 from kept.governance.operation import Audit, operation
 from kept.governance.workspace import Workspace
@@ -72,5 +73,5 @@ def list_alerts(workspace: Workspace, actor: Actor, request: ListAlerts) -> list
             project=request.project,
             kind=request.kind,
             since=request.since,
-            limit=request.limit,
+            limit=list_limit(request.limit, where="alerts"),
         )

@@ -4,7 +4,7 @@ from datetime import datetime
 
 import msgspec
 
-from kept.core.errors import Invalid
+from kept.core.listing import list_limit
 from kept.governance.actor import Actor, Permission
 from kept.governance.operation import Audit, operation
 from kept.governance.workspace import Workspace
@@ -17,7 +17,7 @@ from kept.monitoring.traffic import STATE as TRAFFIC
 from kept.monitoring.traffic import TrafficState
 from kept.monitoring.watch import STREAM
 
-_MOST_LISTED = 50_000
+_MOST_WINDOWS = 50_000
 
 
 class ShowWindows(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -72,9 +72,7 @@ class MonitorStatus(msgspec.Struct, frozen=True, kw_only=True):
 def show_windows(workspace: Workspace, actor: Actor, request: ShowWindows) -> list[WindowResult]:
     """Results by window, oldest first."""
     del actor
-    if not 0 < request.limit <= _MOST_LISTED:
-        fix = f"Ask for 1 to {_MOST_LISTED}"
-        raise Invalid(f"a list of {request.limit} cannot be given", where="monitoring", fix=fix)
+    limit = list_limit(request.limit, where="monitoring", most=_MOST_WINDOWS)
     with workspace.database.reading() as connection:
         return results_of(
             connection,
@@ -85,7 +83,7 @@ def show_windows(workspace: Workspace, actor: Actor, request: ShowWindows) -> li
             version_id=request.version_id,
             since=request.since,
             until=request.until,
-            limit=request.limit,
+            limit=limit,
         )
 
 

@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 
 from kept.core.errors import Conflict, Invalid, NotFound
 from kept.core.ids import new_id
+from kept.core.listing import MOST_LISTED, list_limit
 from kept.evaluation.gate import Verdict
 from kept.governance.actor import Actor, Permission
 from kept.governance.operation import Audit, operation
@@ -32,7 +33,6 @@ from kept.registry.search import parse_bounds
 LATEST = "latest"
 _NAME = re.compile(r"^[a-z][a-z0-9_.-]{0,99}$")
 _MODEL = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,199}$")
-_MOST_LISTED = 1_000
 _MOST_SEARCHED = 10_000
 
 
@@ -129,7 +129,9 @@ def list_versions(workspace: Workspace, actor: Actor, request: ListVersions) -> 
     """Versions, newest first."""
     del actor
     with workspace.database.reading() as connection:
-        found = versions(connection, model=request.model, project=request.project, limit=_checked_limit(request.limit))
+        found = versions(
+            connection, model=request.model, project=request.project, limit=list_limit(request.limit, where="registry")
+        )
         return _summaries(connection, found)
 
 
@@ -147,8 +149,8 @@ def show_version(workspace: Workspace, actor: Actor, request: ShowVersion) -> Mo
 def search_versions(workspace: Workspace, actor: Actor, request: SearchVersions) -> list[ModelSummary]:
     """Versions that match everything that is asked, newest first, among the newest 10,000."""
     del actor
-    bounds, limit = parse_bounds(request.bounds), _checked_limit(request.limit)
-    size = _MOST_LISTED if bounds else limit
+    bounds, limit = parse_bounds(request.bounds), list_limit(request.limit, where="registry")
+    size = MOST_LISTED if bounds else limit
     found: list[ModelVersion] = []
     with workspace.database.reading() as connection:
         for offset in range(0, _MOST_SEARCHED, size):
@@ -218,12 +220,6 @@ def _check_registration(workspace: Workspace, request: RegisterVersion) -> None:
     if not workspace.blobs.has(request.bundle):
         fix = "Store the bundle first"
         raise NotFound(f"the bundle {request.bundle} is not kept here", where=request.model, fix=fix)
-
-
-def _checked_limit(limit: int) -> int:
-    if not 0 < limit <= _MOST_LISTED:
-        raise Invalid(f"a list of {limit} cannot be given", where="registry", fix=f"Ask for 1 to {_MOST_LISTED}")
-    return limit
 
 
 def _summaries(connection: Connection, found: list[ModelVersion]) -> list[ModelSummary]:

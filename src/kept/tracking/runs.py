@@ -8,6 +8,7 @@ import msgspec
 
 from kept.core.errors import Conflict, Invalid, NotFound
 from kept.core.ids import new_id
+from kept.core.listing import list_limit
 from kept.governance.actor import Actor, Permission
 from kept.governance.operation import Audit, operation
 from kept.governance.workspace import Workspace
@@ -61,6 +62,7 @@ class CancelRun(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 def list_runs(workspace: Workspace, actor: Actor, request: ListRuns) -> list[Run]:
     """Runs, newest first."""
     del actor
+    limit = list_limit(request.limit, where="runs")
     with workspace.database.reading() as connection:
         return find_runs(
             connection,
@@ -68,7 +70,7 @@ def list_runs(workspace: Workspace, actor: Actor, request: ListRuns) -> list[Run
             kind=request.kind,
             status=request.status,
             parent=request.parent,
-            limit=request.limit,
+            limit=limit,
         )
 
 
