@@ -103,7 +103,7 @@ def test_a_successor_goes_by_steps_to_all_traffic(workspace: Workspace, me: Acto
     rollout = the_rollout(found)
     assert (rollout.state, rollout.share) == ("promoted", 1.0)
     assert [(one.share, one.evidence is None) for one in rollout.evidence] == [(0.1, True), (0.5, False), (1.0, False)]
-    assert rollout.reason.startswith("The candidate answered 500 requests in 2h")
+    assert rollout.reason.startswith("500 requests answered in 2h")
     entries = list_audit(workspace, me, ListAudit(action="deployment.advance"))
     assert [len(one.details["request"]["statistics"]) for one in entries] == [2, 1]
     verify_audit(workspace, me, VerifyAudit())
@@ -160,7 +160,7 @@ def test_a_canary_that_fails_goes_back_with_its_evidence(workspace: Workspace, m
     assert aliases(workspace, me) == {1: ("champion",)}
     ended = the_rollout(found)
     assert ended.state == "rolled_back"
-    assert ended.reason.startswith("The candidate is worse. By 400 labelled answers")
+    assert ended.reason.startswith("Its loss is higher than the champion's (+0.2000")
     assert ended.evidence[-1].evidence is not None
     assert ended.evidence[-1].evidence.quality == "worse"
     with pytest.raises(Conflict, match="moved on"):

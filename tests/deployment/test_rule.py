@@ -33,8 +33,8 @@ def test_a_step_with_time_and_traffic_goes_on_and_says_that_quality_is_open() ->
     assert decision.action == "advance"
     assert decision.evidence.quality == "not judged"
     assert decision.reason == (
-        "The candidate answered 500 requests in 2h at 1 times the champion's latency, 0 failed (at most 1.00% may). "
-        "Its quality is not judged yet: there are 0 labelled answers of the candidate, and 100 an arm are needed."
+        "500 requests answered in 2h: 0 failed, median latency 1 times the champion's. "
+        "Quality not judged: 0 labels of the candidate, 100 an arm are needed."
     )
 
 
@@ -74,6 +74,11 @@ def test_latency_rolls_back() -> None:
     assert decide(RULE, (step(arm(rows=20, p50=4.0)),)).action == "go_on"
 
 
+def test_latencies_that_nobody_notices_do_not_roll_back() -> None:
+    assert decide(RULE, (step(arm(p50=0.5), arm(rows=5_000, p50=0.1)),)).action == "advance"
+    assert decide(RULE, (step(arm(p50=1.5), arm(rows=5_000, p50=0.1)),)).action == "roll_back"
+
+
 def test_the_latency_objective_counts_only_where_the_champion_keeps_it() -> None:
     rule = msgspec.structs.replace(RULE, latency_p99_ms=20.0)
     slow = arm(slow=60)
@@ -84,9 +89,18 @@ def test_the_latency_objective_counts_only_where_the_champion_keeps_it() -> None
 def test_a_worse_loss_rolls_back_and_a_better_one_is_said() -> None:
     worse = decide(RULE, (step(arm(loss=0.3, n=500), arm(rows=5_000, loss=0.1, n=5_000)),))
     assert worse.action == "roll_back"
-    assert worse.reason.startswith("The candidate is worse. By 500 labelled answers")
+    assert worse.reason.startswith("Its loss is higher than the champion's (+0.2000, 95%")
     better = decide(RULE, (step(arm(loss=0.1, n=500), arm(rows=5_000, loss=0.3, n=5_000)),))
     assert (better.action, better.evidence.quality) == ("advance", "better")
+    assert "Its loss is lower than the champion's (-0.2000, 95%" in better.reason
+
+
+def test_labels_that_say_nothing_yet_are_called_so() -> None:
+    both = Outcomes.of(np.tile([0.0, 1.0], 60))
+    candidate, champion = ArmStatistics(rows=500, losses=both), ArmStatistics(rows=5_000, losses=both)
+    decision = decide(RULE, (step(candidate, champion),))
+    assert (decision.action, decision.evidence.quality) == ("advance", "undecided")
+    assert "No worse loss is shown by the labels so far (+0.0000" in decision.reason
 
 
 def test_traffic_that_shifts_between_steps_is_not_mistaken_for_quality() -> None:
@@ -139,7 +153,8 @@ def test_it_never_goes_on_to_more_traffic_against_the_rule(
         assert elapsed >= rule.step
         assert candidate.error_rate <= rule.max_error_rate
         assert decision.evidence.quality != "worse"
-        assert decision.evidence.latency_ratio is None or decision.evidence.latency_ratio <= rule.max_latency_ratio
+        ratio, medians = decision.evidence.latency_ratio, (candidate.latency_p50_ms or 0, champion.latency_p50_ms or 0)
+        assert ratio is None or ratio <= rule.max_latency_ratio or medians[0] - medians[1] < 1
     if candidate.rows >= 100 and candidate.error_rate > 0.2:
         assert decision.action == "roll_back"
     if elapsed >= rule.timeout:

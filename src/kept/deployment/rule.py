@@ -15,6 +15,8 @@ from kept.measures.sequential import Arm as Outcomes
 LEAST_LATENCIES = 100
 _SLOW_SHARE = 0.01
 _SMALLEST_EFFECT = 0.01
+# A median latency that is longer by less than this is nobody's trouble, whatever its ratio: small models answer in 0.1 ms.
+_NOTICEABLE_MS = 1.0
 
 
 class ArmStatistics(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,8 +59,9 @@ def decide(rule: Rule, steps: tuple[StepStatistics, ...]) -> Decision:
         rule: what the rollout is held to.
         steps: one entry for each step so far; the last is the present one.
 
-    In this order: rolled back when failures are above their limit (sequential test on counts), when the median latency
-    is more than `max_latency_ratio` times the champion's or the latency objective fails while the champion keeps it, and
+    In this order: rolled back when failures are above their limit (sequential test on counts), when the median latency is
+    more than `max_latency_ratio` times the champion's and 1 ms above it, or the latency objective fails while the champion
+    keeps it, and
     when the loss is worse (asymptotic confidence sequence on the difference of mean losses, steps weighted by
     their information, upper end below 0). Otherwise it goes a step on when the step's time and rows are reached and the
     failures seen are within the limit; when neither has happened by the timeout, it is rolled back. Quality does not
@@ -148,12 +151,8 @@ def _wrong(rule: Rule, steps: tuple[StepStatistics, ...], evidence: Evidence) ->
     if evidence.error_evidence >= 1 / rule.alpha:
         errors, rows = _total(steps, "errors"), _total(steps, "rows")
         return f"{errors:,} of {rows:,} requests to the candidate failed; at most {rule.max_error_rate:.2%} may."
-    if evidence.latency_ratio is not None and evidence.latency_ratio > rule.max_latency_ratio:
-        return (
-            f"The candidate's median latency is {evidence.latency_ratio:.1f} times the champion's "
-            f"({steps[-1].candidate.latency_p50_ms:.3g} ms against {steps[-1].champion.latency_p50_ms:.3g} ms); "
-            f"at most {rule.max_latency_ratio:g} times is allowed."
-        )
+    if (reason := _too_slow(rule, steps[-1], evidence)) is not None:
+        return reason
     if rule.latency_p99_ms is not None and steps[-1].champion.slow_rate <= _SLOW_SHARE:
         slow, rows = _total(steps, "slow"), _total(steps, "rows")
         if rate_evidence(slow, rows, _SLOW_SHARE) >= 1 / rule.alpha:
@@ -161,7 +160,19 @@ def _wrong(rule: Rule, steps: tuple[StepStatistics, ...], evidence: Evidence) ->
                 f"{slow:,} of {rows:,} answers of the candidate took more than {rule.latency_p99_ms:g} ms, "
                 f"which at most 1% may; the champion keeps that."
             )
-    return f"The candidate is worse. {_quality(rule, evidence)}" if evidence.quality == "worse" else None
+    return _quality(rule, evidence) if evidence.quality == "worse" else None
+
+
+def _too_slow(rule: Rule, now: StepStatistics, evidence: Evidence) -> str | None:
+    champion, candidate = now.champion.latency_p50_ms, now.candidate.latency_p50_ms
+    if evidence.latency_ratio is None or champion is None or candidate is None:
+        return None
+    if evidence.latency_ratio <= rule.max_latency_ratio or candidate - champion < _NOTICEABLE_MS:
+        return None
+    return (
+        f"The candidate's median latency is {evidence.latency_ratio:.1f} times the champion's "
+        f"({candidate:.3g} ms against {champion:.3g} ms); at most {rule.max_latency_ratio:g} times is allowed."
+    )
 
 
 def _total(steps: tuple[StepStatistics, ...], name: Literal["rows", "errors", "slow"]) -> int:
@@ -182,25 +193,25 @@ def _missing(rule: Rule, now: StepStatistics) -> str:
 
 
 def _well(rule: Rule, evidence: Evidence) -> str:
-    latency = "" if evidence.latency_ratio is None else f" at {evidence.latency_ratio:.2g} times the champion's latency"
-    return (
-        f"The candidate answered {evidence.rows:,} requests in {format_duration(evidence.elapsed)}{latency}, "
-        f"{evidence.errors:,} failed (at most {rule.max_error_rate:.2%} may)."
+    latency = (
+        "" if evidence.latency_ratio is None else f", median latency {evidence.latency_ratio:.2g} times the champion's"
     )
+    failed = f"{evidence.errors:,} failed" + (f" (at most {rule.max_error_rate:.2%} may)" if evidence.errors else "")
+    return f"{evidence.rows:,} requests answered in {format_duration(evidence.elapsed)}: {failed}{latency}."
 
 
 def _quality(rule: Rule, evidence: Evidence) -> str:
-    outcomes = f"{evidence.candidate_outcomes:,} labelled answers of the candidate"
+    """What the labels say of the candidate, as a sentence that is true whatever was done on it."""
+    labels = f"{evidence.candidate_outcomes:,} labels"
     if evidence.low is None or evidence.high is None or evidence.improvement is None:
-        return f"Its quality is not judged yet: there are {outcomes}, and {LEAST_OUTCOMES} an arm are needed."
+        return f"Quality not judged: {labels} of the candidate, {LEAST_OUTCOMES} an arm are needed."
+    higher, low, high = (0.0 - one for one in (evidence.improvement, evidence.high, evidence.low))
+    numbers = f"{higher:+.4f}, {1 - rule.alpha:.0%} confidence sequence {low:+.4f} to {high:+.4f}, {labels}"
     said = {
-        "better": "its loss is lower than the champion's",
-        "not worse": f"its loss is higher than the champion's by less than {rule.margin:g}, if at all",
-        "worse": "its loss is higher than the champion's",
-        "undecided": "its loss cannot be told from the champion's yet",
-        "not judged": "its quality is not judged",
+        "better": "Its loss is lower than the champion's",
+        "not worse": f"Its loss is not higher than the champion's by {rule.margin:g} or more",
+        "worse": "Its loss is higher than the champion's",
+        "undecided": "No worse loss is shown by the labels so far",
+        "not judged": "Quality not judged",
     }[evidence.quality]
-    return (
-        f"By {outcomes}, {said}: an improvement of {evidence.improvement:.4f} "
-        f"({1 - rule.alpha:.0%} confidence sequence {evidence.low:.4f} to {evidence.high:.4f})."
-    )
+    return f"{said} ({numbers})."

@@ -72,7 +72,7 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
     max_error_rate: float = 0.01
     """Share of failed requests of the candidate above which it is rolled back."""
     max_latency_ratio: float = 3.0
-    """Median latency of the candidate over the champion's above which it is rolled back."""
+    """Median latency of the candidate over the champion's above which it is rolled back, if it is 1 ms longer at least."""
     margin: float = 0.02
     """Worsening of the mean loss (in [0, 1]) that would not matter."""
     alpha: float = 0.05
