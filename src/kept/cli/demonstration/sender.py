@@ -13,6 +13,8 @@ from kept.settings.settings import Settings
 
 _TRIES = 3
 _PAUSE_SECONDS = 0.2
+# A server closes connections that nobody uses; one that has rested so long is opened anew.
+_REST_SECONDS = 20.0
 
 
 class Answers(msgspec.Struct, frozen=True):
@@ -37,6 +39,7 @@ class Sender:
         self._endpoint = endpoint
         self._predictions = http.client.HTTPConnection(self._host, self._port + 1, timeout=30)
         self._api = http.client.HTTPConnection(self._host, self._port, timeout=60)
+        self._used: dict[http.client.HTTPConnection, float] = {}
         self._decoder = msgspec.json.Decoder(Answers)
         self.answered: dict[str, float] = {}
         self.versions: dict[int, int] = {}
@@ -89,6 +92,10 @@ class Sender:
         raise KeptError(f"labels were not taken: {said}", where="replay", fix="See the logs of the demo's workspace")
 
     def _post(self, connection: http.client.HTTPConnection, path: str, body: bytes) -> tuple[int, bytes]:
+        now = time.monotonic()
+        if now - self._used.get(connection, now) > _REST_SECONDS:
+            connection.close()
+        self._used[connection] = now
         headers = {"Content-Type": "application/json"}
         if self._token:
             headers["Authorization"] = f"Bearer {self._token}"
