@@ -22,6 +22,11 @@ def test_a_time_without_zone_is_refused_with_what_to_write() -> None:
         as_utc(datetime(2013, 4, 1, 12), where="requests[3]")
 
 
+def test_a_time_that_utc_does_not_have_is_refused() -> None:
+    with pytest.raises(Invalid, match="out of range"):
+        parse_time("0001-01-01T00:00:00+14:00", where="x")
+
+
 def test_zones_become_utc() -> None:
     local = datetime(2013, 4, 1, 8, tzinfo=timezone(timedelta(hours=-4)))
     assert as_utc(local, where="x") == datetime(2013, 4, 1, 12, tzinfo=UTC)
@@ -38,7 +43,7 @@ def test_durations_come_back_as_written(number: int, unit: str) -> None:
     assert duration(format_duration(length)) == length
 
 
-@pytest.mark.parametrize("text", ["", "5", "5y", "-1d", "h", "1 day"])
+@pytest.mark.parametrize("text", ["", "5", "5y", "-1d", "h", "1 day", "9" * 12 + "w", "٣d"])
 def test_a_wrong_duration_says_how_to_write_one(text: str) -> None:
     with pytest.raises(Invalid, match="Write it like 30m, 2h, 7d or 4w"):
         duration(text)

@@ -30,7 +30,11 @@ def as_utc(moment: datetime, *, where: str) -> datetime:
             where=where,
             fix="Give it one, for example 2013-04-01T12:00:00Z",
         )
-    return moment.astimezone(UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        fix = "Write a time between the years 1 and 9999 in UTC"
+        raise Invalid(f"the time {moment.isoformat()} is out of range", where=where, fix=fix) from error
 
 
 def parse_time(text: str, *, where: str) -> datetime:

@@ -6,17 +6,23 @@ from datetime import timedelta
 from kept.core.errors import Invalid
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-_FORM = re.compile(r"^(\d+(?:\.\d+)?)\s*([smhdw])$")
+_FORM = re.compile(r"^(\d+(?:\.\d+)?)\s*([smhdw])$", re.ASCII)
 
 
 def duration(text: str | timedelta, *, where: str = "duration") -> timedelta:
     """A length of time from text such as `2h` or `7d`; a timedelta is passed through."""
+    fix = "Write it like 30m, 2h, 7d or 4w"
     if isinstance(text, timedelta):
+        if text < timedelta(0):
+            raise Invalid(f"{text} is below zero", where=where, fix=fix)
         return text
     found = _FORM.match(text.strip())
     if found is None:
-        raise Invalid(f"{text!r} is not a length of time", where=where, fix="Write it like 30m, 2h, 7d or 4w")
-    return timedelta(**{_UNITS[found[2]]: float(found[1])})
+        raise Invalid(f"{text!r} is not a length of time", where=where, fix=fix)
+    try:
+        return timedelta(**{_UNITS[found[2]]: float(found[1])})
+    except OverflowError as error:
+        raise Invalid(f"{text!r} is too long", where=where, fix=fix) from error
 
 
 def format_duration(length: timedelta) -> str:

@@ -36,7 +36,7 @@ class Project:
 
     def __init__(self, name: str, *, question: str, owner: str, objectives: Iterable[Objective]) -> None:
         where = f"Project({name!r})"
-        if not _NAME.match(name):
+        if not _NAME.fullmatch(name):
             fix = "Use lower-case letters, digits, - and _, for example flight-delays"
             raise Invalid("the name cannot be used", where=where, fix=fix)
         if not question.strip():
@@ -86,6 +86,15 @@ class Project:
                 raise Invalid(f"the project has a dataset already ({self.data.name})", where=where, fix=fix)
             if not 0 <= max_bad_share < 1:
                 raise Invalid(f"max_bad_share={max_bad_share!r} is not a share", where=where, fix="Write 0.01 for 1%")
+            if mode not in ("append", "replace"):
+                raise Invalid(f"{mode!r} is not a mode", where=where, fix='Write mode="append" or mode="replace"')
+            if mode == "append" and not _names(key):
+                fix = 'Declare key=..., or mode="replace"'
+                raise Invalid("without a key, rows that come again cannot be told from new ones", where=where, fix=fix)
+            told = {label, label_time} & {*_names(features or ()), *_names(key), event_time}
+            if told - {None}:
+                fix = "Take it out of features, key and event_time"
+                raise Invalid(f"{told.pop()!r} tells the label", where=where, fix=fix)
             self.data = DatasetSpec(
                 name=_named(function, where),
                 function=function,
@@ -159,10 +168,8 @@ class Project:
                 fix = f"Give a default: {without[0]}=..."
                 raise Invalid(f"{without[0]!r} has no default", where=where, fix=fix)
             for objective in self.objectives:
-                tasks = metric_named(objective.metric).tasks
-                if tasks and task not in tasks:
-                    fix = f"It is for {', '.join(sorted(tasks))}; choose a metric for {task}"
-                    raise Invalid(f"objective {objective.name!r} does not fit the task {task}", where=where, fix=fix)
+                _fits_task(objective.metric, f"objective {objective.name!r}", task, where)
+            _check_tuning(trials, tune_metric, task, where)
             name = _named(function, where)
             self.models[name] = ModelSpec(
                 name=name,
@@ -286,13 +293,31 @@ def _checked(objective: Any, where: str) -> Objective:
     return objective
 
 
+def _check_tuning(trials: int, tune_metric: str | None, task: Task, where: str) -> None:
+    if trials < 1:
+        raise Invalid(f"{trials} is not a number of trials", where=where, fix="Write trials=20")
+    if tune_metric is None:
+        return
+    _fits_task(tune_metric, f"tune_metric {tune_metric!r}", task, where)
+    if metric_named(tune_metric).operational:
+        fix = "Choose one that is measured on rows, such as log_loss"
+        raise Invalid(f"tune_metric {tune_metric!r} is measured on the running service", where=where, fix=fix)
+
+
+def _fits_task(name: str, what: str, task: Task, where: str) -> None:
+    tasks = metric_named(name).tasks
+    if task not in tasks:
+        fix = f"It is for {', '.join(sorted(tasks))}; choose a metric for {task}"
+        raise Invalid(f"{what} does not fit the task {task}", where=where, fix=fix)
+
+
 def _expect(value: object, kind: Any, what: str, where: str, fix: str) -> None:
     if not isinstance(value, kind):
         raise Invalid(what, where=where, fix=fix)
 
 
 def _named(function: Callable[..., Any], where: str) -> str:
-    if not _NAME.match(function.__name__):
+    if not _NAME.fullmatch(function.__name__):
         raise Invalid("the function's name cannot be used", where=where, fix="Use lower-case letters, digits and _")
     return function.__name__
 

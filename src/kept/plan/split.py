@@ -41,28 +41,36 @@ class StratifiedSplit(msgspec.Struct, frozen=True, kw_only=True, tag="stratified
 Split = TimeSplit | RandomSplit | GroupSplit | StratifiedSplit
 
 
-def by_time(*, test: str | float = 0.2, validation: str | float = 0.1) -> TimeSplit:
+def by_time(*, test: str | timedelta | float = 0.2, validation: str | timedelta | float = 0.1) -> TimeSplit:
     """The newest rows for the test; lengths like `10d`, or shares of the rows like 0.2."""
     return TimeSplit(test=_part(test, "test"), validation=_part(validation, "validation"))
 
 
 def at_random(*, test: float = 0.2, validation: float = 0.1) -> RandomSplit:
     """Rows at random."""
-    return RandomSplit(test=_share(test, "test"), validation=_share(validation, "validation"))
+    return RandomSplit(**_shares(test, validation))
 
 
 def by_group(column: str, *, test: float = 0.2, validation: float = 0.1) -> GroupSplit:
     """Whole groups: rows with one value of the column are all on one side."""
-    return GroupSplit(by=column, test=_share(test, "test"), validation=_share(validation, "validation"))
+    return GroupSplit(by=column, **_shares(test, validation))
 
 
 def stratified(*, test: float = 0.2, validation: float = 0.1) -> StratifiedSplit:
     """The same mix of classes on every side."""
-    return StratifiedSplit(test=_share(test, "test"), validation=_share(validation, "validation"))
+    return StratifiedSplit(**_shares(test, validation))
 
 
-def _part(value: str | float, where: str) -> timedelta | float:
-    return duration(value, where=where) if isinstance(value, str) else _share(value, where)
+def _part(value: str | timedelta | float, where: str) -> timedelta | float:
+    return duration(value, where=where) if isinstance(value, str | timedelta) else _share(value, where)
+
+
+def _shares(test: float, validation: float) -> dict[str, float]:
+    shares = {"test": _share(test, "test"), "validation": _share(validation, "validation")}
+    if test + validation >= 1:
+        what = f"test={test!r} and validation={validation!r} leave nothing to train on"
+        raise Invalid(what, where="split", fix="Write shares that add up to less than 1, for example 0.2 and 0.1")
+    return shares
 
 
 def _share(value: float, where: str) -> float:
