@@ -1,4 +1,6 @@
+import sys
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +36,13 @@ def test_a_project_says_what_it_promises() -> None:
     assert project.objectives[1].margin(15) == 5
 
 
+def rows() -> None:
+    """Gives rows."""
+
+
 WRONG: list[tuple[Callable[[], Any], str]] = [
     (lambda: flights(name="Flight Delays"), "for example flight-delays"),
+    (lambda: flights(name="flight-delays\n"), "for example flight-delays"),
     (lambda: flights(question=" "), "has no question"),
     (lambda: flights(owner=""), "has no owner"),
     (lambda: flights(objectives=[]), "Promise something"),
@@ -48,11 +55,24 @@ WRONG: list[tuple[Callable[[], Any], str]] = [
     (lambda: kept.choices("one"), "nothing to choose from"),
     (lambda: kept.by_time(test="soon"), "Write it like 30m, 2h, 7d or 4w"),
     (lambda: kept.by_time(test=1.5), "is not a share"),
+    (lambda: kept.at_random(test=0.6, validation=0.4), "leave nothing to train on"),
+    (lambda: kept.stratified(test=0.6, validation=0.6), "leave nothing to train on"),
+    (lambda: kept.by_group("who", test=0.5, validation=0.5), "leave nothing to train on"),
+    (lambda: kept.by_time(test=timedelta(days=-1)), "below zero"),
     (lambda: flights().split(0.2), "is not a split"),  # type: ignore[arg-type]
     (lambda: flights().retrain(on=["drift"]), "is not a trigger"),  # type: ignore[list-item]
     (lambda: flights().release(canary=[0.5, 0.1]), "rising shares that end in 1"),
     (lambda: flights().monitor(window="1d", false_alarm_every="1h"), "shorter than a window"),
     (lambda: flights().dataset(label="late", max_bad_share=2)(lambda: None), "cannot be used|is not a share"),
+    (lambda: flights().dataset(label="late", mode="append")(rows), "Declare key="),
+    (lambda: flights().dataset(label="late", mode="upsert")(rows), "is not a mode"),  # type: ignore[arg-type]
+    (lambda: flights().dataset(label="late", features=["wind", "late"])(rows), "'late' tells the label"),
+    (lambda: flights().dataset(label="late", label_time="at", features=["at"])(rows), "'at' tells the label"),
+    (lambda: flights().dataset(label="late", key="late")(rows), "'late' tells the label"),
+    (lambda: flights().dataset(label="late", label_delay=timedelta(hours=-1))(rows), "below zero"),
+    (lambda: flights().model(task="binary", trials=0)(rows), "is not a number of trials"),
+    (lambda: flights().model(task="binary", tune_metric="rmse")(rows), "'rmse' does not fit the task binary"),
+    (lambda: flights().model(task="binary", tune_metric="size_mb")(rows), "measured on the running service"),
     (lambda: flights().the_dataset, "Declare a function with @project.dataset"),
     (lambda: flights().the_model, "Declare a function with @project.model"),
 ]
@@ -104,9 +124,31 @@ def test_a_project_file_may_be_split_into_several(tmp_path: Path) -> None:
     assert load_project(tmp_path / "split_project.py").objectives[0].bound == 0.5
 
 
+def test_two_projects_with_the_same_names_of_files_keep_apart(tmp_path: Path) -> None:
+    for place, bound in (("one", 0.5), ("two", 0.75)):
+        (tmp_path / place).mkdir()
+        (tmp_path / place / "declared.py").write_text(f"bound = {bound}")
+        (tmp_path / place / "project.py").write_text(PROJECT)
+    for place, bound in (("one", 0.5), ("two", 0.75), ("one", 0.5)):
+        assert load_project(tmp_path / place / "project.py").objectives[0].bound == bound
+
+
+def test_a_project_file_never_takes_the_place_of_a_module_of_python(tmp_path: Path) -> None:
+    (tmp_path / "declared.py").write_text("bound = 0.5")
+    (tmp_path / "json.py").write_text(PROJECT)
+    before = sys.modules.get("json")
+    assert load_project(tmp_path / "json.py").name == "p"
+    assert sys.modules.get("json") is before
+
+
 @pytest.mark.parametrize(
     ("code", "says"),
-    [("import kept", "declares 0 projects"), ("1 / 0", "ZeroDivisionError"), ("def", "SyntaxError")],
+    [
+        ("import kept", "declares 0 projects"),
+        ("one = 1\n1 / 0", r"wrong_project.py, line 2: .*ZeroDivisionError"),
+        ("def", "SyntaxError"),
+        ("import sys; sys.exit(3)", "SystemExit: 3"),
+    ],
 )
 def test_a_wrong_project_file_is_explained(tmp_path: Path, code: str, says: str) -> None:
     path = tmp_path / "wrong_project.py"
