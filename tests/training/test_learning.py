@@ -101,6 +101,18 @@ def test_the_baseline_learns_and_the_estimator_beats_a_constant() -> None:
     assert measure("roc_auc", truth, predict_scores(estimator, test, encoder)) > 0.65
 
 
+def test_a_trial_whose_loss_is_not_defined_is_never_the_best() -> None:
+    losses = iter([float("nan"), 0.5, float("nan"), 0.4])
+
+    def loss(parameters: dict[str, Any], share: float) -> float:
+        return next(losses) if share == 1.0 else 1.0
+
+    found = tune({"x": kept.floats(0, 1)}, loss, trials=3, seed=1, ended=lambda _: None)
+    assert found.loss == 0.5
+    with pytest.raises(Invalid, match="more validation rows"):
+        tune({"x": kept.floats(0, 1)}, lambda *_, **__: float("nan"), trials=2, seed=1, ended=lambda _: None)
+
+
 def test_tuning_finds_the_minimum_prunes_the_weak_and_repeats_itself() -> None:
     def loss(parameters: dict[str, Any], share: float) -> float:
         return float((parameters["x"] - 0.3) ** 2 + (1 - share) * 0.01)

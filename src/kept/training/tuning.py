@@ -1,6 +1,7 @@
 """The search for hyperparameters: Optuna's TPE over the declared ranges, weak trials cut short."""
 
 from collections.abc import Callable
+from math import isnan
 from typing import Any, Protocol
 
 import msgspec
@@ -76,9 +77,10 @@ def tune(
         return losses[-1]
 
     study.optimize(run, n_trials=trials)
-    finished = [trial for trial in done if not trial.pruned]
+    finished = [trial for trial in done if not trial.pruned and not isnan(trial.loss)]
     if not finished:
-        raise Invalid("no trial was finished", where="tune", fix="Allow more trials")
+        fix = "Give more validation rows of each class, or allow more trials"
+        raise Invalid("no trial was finished with a loss that is a number", where="tune", fix=fix)
     best = min(finished, key=lambda trial: trial.loss)
     return Tuned(parameters=best.parameters, loss=best.loss, trials=tuple(done))
 
