@@ -118,24 +118,30 @@ def import_labels(workspace: Workspace, actor: Actor, request: ImportLabels) -> 
 def show_labels(workspace: Workspace, actor: Actor, request: ShowLabels) -> list[LabelRow]:
     """Labels as they were received, newest first."""
     del actor
-    rows = history(workspace, request.endpoint)
+    where = pl.lit(value=True)
     if request.prediction_id is not None:
-        rows = rows.filter(pl.col("prediction_id") == request.prediction_id)
+        where &= pl.col("prediction_id") == request.prediction_id
     if request.key is not None:
-        rows = rows.filter(pl.col("key") == request.key)
+        where &= pl.col("key") == request.key
+    rows = history(workspace, request.endpoint, where)
     newest = rows.sort("sequence", descending=True).head(request.limit).collect()
     return [LabelRow(endpoint=request.endpoint, **row) for row in newest.iter_rows(named=True)]
 
 
-def history(workspace: Workspace, endpoint: str) -> pl.LazyFrame:
-    """Every label of the endpoint that was ever received, in the columns of `LabelRow`, in no order."""
+def history(workspace: Workspace, endpoint: str, where: pl.Expr | None = None) -> pl.LazyFrame:
+    """Every label of the endpoint that was ever received, in the columns of `LabelRow`, in no order.
+
+    With `where` those for which it holds: the others are not read into memory, however many there are.
+    """
     _check_endpoint(endpoint)
     # The inbox first: what leaves it meanwhile is in the table by then, so nothing can be missed between the two.
     with workspace.database.reading() as connection:
         waiting = waiting_labels(connection, endpoint)
-    inbox = _frame(waiting).lazy()
+    wanted = pl.lit(value=True) if where is None else where
+    inbox = _frame(waiting).lazy().filter(wanted)
     try:
-        table = workspace.tables.read(_table(endpoint)).select(_SCHEMA.names())
+        # Filtered here: what is above the removal of doubles is not brought down to the files.
+        table = workspace.tables.read(_table(endpoint)).select(_SCHEMA.names()).filter(wanted)
     except NotFound:
         return inbox
     return pl.concat([table, inbox]).unique("sequence", keep="any")
@@ -172,13 +178,12 @@ def join(
     A prediction's label is one that names its id or its key; of the two the one received last. Both columns are null
     where there is none. `until` as in `current`.
     """
-    labels = _known(workspace, endpoint, until).collect().lazy()
     names = predictions.collect_schema().names()
+    targets = [(column, by) for column, by in ((id_column, "prediction_id"), (key_column, "key")) if column in names]
+    labels = _known(workspace, endpoint, until, _about(predictions, targets)).collect().lazy()
     result = predictions
     found: list[str] = []
-    for column, by in ((id_column, "prediction_id"), (key_column, "key")):
-        if column not in names:
-            continue
+    for column, by in targets:
         value = pl.struct("sequence", pl.col("value").alias("label"), pl.col("known_at").alias("label_known_at"))
         some = (
             labels.filter(pl.col(by).is_not_null())
@@ -200,8 +205,18 @@ def join(
     return result.select(*names, last.struct.field("label"), last.struct.field("label_known_at"))
 
 
-def _known(workspace: Workspace, endpoint: str, until: datetime | None) -> pl.LazyFrame:
-    rows = history(workspace, endpoint)
+def _about(predictions: pl.LazyFrame, targets: Sequence[tuple[str, str]]) -> pl.Expr:
+    """Whether a label is one of these predictions'; `targets` pairs their columns with those of labels."""
+    about = pl.lit(value=False)
+    if targets:
+        named = predictions.select(pl.col(column).cast(pl.String) for column, _ in targets).collect()
+        for column, by in targets:
+            about |= pl.col(by).is_in(named[column].drop_nulls().unique().implode())
+    return about
+
+
+def _known(workspace: Workspace, endpoint: str, until: datetime | None, where: pl.Expr | None = None) -> pl.LazyFrame:
+    rows = history(workspace, endpoint, where)
     if until is None:
         return rows
     return rows.filter(pl.col("known_at") <= pl.lit(until.astimezone(UTC), dtype=_MOMENT))
