@@ -1,4 +1,4 @@
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -189,3 +189,18 @@ def test_the_clock_of_one_sender_closes_no_windows(make_world: MakeWorld) -> Non
     world.days(2)
     with world.workspace.database.reading() as connection:
         assert connection.exec_driver_sql("SELECT count(DISTINCT start) FROM window_results").scalar() == 1
+
+
+def test_one_event_of_long_ago_does_not_hold_the_others_up(make_world: MakeWorld) -> None:
+    world = make_world(lambda project: project.monitor(window="1h"))
+    world.now, world.rows = APRIL - timedelta(days=365 * 40), 3
+    world.day()
+    world.now, world.rows = APRIL, 200
+    world.day()
+    for _ in range(5):
+        world.tick()
+    with world.workspace.database.reading() as connection:
+        found = connection.exec_driver_sql("SELECT count(DISTINCT start), max(start) FROM window_results").one()
+    assert found[0] < 60
+    last = (APRIL + timedelta(hours=22) - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+    assert found[1] == last

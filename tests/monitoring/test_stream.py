@@ -67,3 +67,19 @@ def test_failures_are_ours_and_of_the_time_of_the_predictions(workspace: Workspa
     assert stream.failures(predictions.head(0)).height == 0
     assert stream.span(None) == (NOON, NOON)
     assert stream.span(NOON) is None
+
+
+def test_failures_between_two_windows_are_counted_in_the_later_one(workspace: Workspace) -> None:
+    moments = [NOON, NOON + HOUR, NOON + 3 * HOUR]
+    predictions = pl.DataFrame({"id": ["a", "b", "c"], "received_at": moments, "event_time": moments})
+    between = [NOON + HOUR, NOON + 2 * HOUR, NOON + 4 * HOUR]
+    errors = pl.DataFrame({"received_at": between, "version_id": ["v1"] * 3, "status": [500] * 3})
+    workspace.tables.append("predictions/flights", predictions)
+    workspace.tables.append("prediction_errors/flights", errors)
+    stream = Stream(workspace, "flights")
+    assert stream.failures(predictions[:2]).height == 1
+    assert stream.failures(predictions[2:]).height == 0
+    assert stream.failures(predictions[2:], NOON + HOUR)["received_at"].to_list() == [NOON + 2 * HOUR]
+    assert stream.failing_since(stream.last_answer()) == (1, NOON + 4 * HOUR, NOON + 4 * HOUR)
+    assert stream.next_event(NOON + HOUR) == NOON + HOUR
+    assert stream.next_event(NOON + 4 * HOUR) is None

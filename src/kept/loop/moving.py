@@ -35,8 +35,8 @@ def move(turn: Turn, rollout: Rollout) -> list[str]:
     """Does with a canary what its rule says of its statistics so far."""
     if turn.now is None or rollout.champion is None:
         return []
-    champion = subject_of(turn.workspace, turn.status.endpoint, rollout.champion)
-    candidate = subject_of(turn.workspace, turn.status.endpoint, rollout.candidate)
+    champion = subject_of(turn.workspace, rollout.champion)
+    candidate = subject_of(turn.workspace, rollout.candidate)
     stream = Stream(turn.workspace, turn.endpoint)
     statistics = step_statistics(turn.workspace, stream, rollout, champion, candidate, turn.now)
     said = rule_decision(rollout, statistics)

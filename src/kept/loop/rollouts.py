@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import polars as pl
 
 from kept.data import labels as ledger
-from kept.deployment.rollout import Rollout, Rule
+from kept.deployment.rollout import Rollout, RolloutStep, Rule
 from kept.deployment.rule import ArmStatistics, StepStatistics
 from kept.governance.workspace import Workspace
 from kept.measures.sequential import Arm
@@ -40,7 +40,7 @@ def step_statistics(
             StepStatistics(
                 champion=_arm(rows, failed, champion, scale, rollout.rule),
                 candidate=_arm(rows, failed, candidate, scale, rollout.rule),
-                elapsed=_elapsed(rows, step.event_time, now),
+                elapsed=time_in_step(rows, step, now),
             )
         )
     return tuple(found)
@@ -65,8 +65,19 @@ def _arm(
     )
 
 
-def _elapsed(rows: pl.DataFrame, begin: datetime | None, now: datetime) -> timedelta:
-    """Event time since the step began; where that was not told, since its first request's."""
+def time_in_step(answers: pl.DataFrame, step: RolloutStep, now: datetime) -> timedelta:
+    """Event time since a step began.
+
+    Args:
+        answers: those of the step, by the time their requests came.
+        step: when it began.
+        now: the newest event time.
+
+    Where its event time was not told, requests are about the present, and it began at its processing time; but when even
+    the newest event lies before that, old events are being replayed, and it began with the first of them. The oldest
+    event is no measure: one straggler would let the step time out.
+    """
+    begin = step.event_time
     if begin is None:
-        begin = rows.select(pl.min("event_time")).item() if rows.height else now
+        begin = step.at if now >= step.at or answers.is_empty() else answers["event_time"][0]
     return max(now - begin, timedelta(0))

@@ -104,8 +104,7 @@ class LabelledWatch:
         if self.until is None:
             return
         fresh = (
-            ledger.history(self._workspace, self._endpoint.name)
-            .filter(pl.col("sequence") > self._sequence)
+            ledger.history(self._workspace, self._endpoint.name, pl.col("sequence") > self._sequence)
             .select("prediction_id", "key", "sequence")
             .collect()
         )
@@ -123,7 +122,7 @@ class LabelledWatch:
         for (version_id,), rows in predictions.group_by(["version_id"], maintain_order=True):
             subject = self._champion
             if version_id != subject.version_id:
-                subject = subject_of(self._workspace, self._endpoint, str(version_id))
+                subject = subject_of(self._workspace, str(version_id))
             outcomes = outcomes_of(rows, subject)
             measured[subject.version_id] = measure_window(subject.task, self._project.objectives, outcomes, rows.height)
             if subject is self._champion:

@@ -46,8 +46,10 @@ class Stream:
         self.endpoint = endpoint
         self._tables = workspace.tables
         self.now = workspace.clock.now()
-        self.version = workspace.tables.version(predictions_table(endpoint))
+        # Failures first: of what comes between the two looks, answers are seen and failures are not, so that no stretch
+        # of time seems to hold failures alone.
         self.errors_version = workspace.tables.version(errors_table(endpoint))
+        self.version = workspace.tables.version(predictions_table(endpoint))
 
     def rows(self) -> pl.LazyFrame | None:
         """All predictions, or None when none was shipped."""
@@ -89,8 +91,26 @@ class Stream:
         answered = (pl.col("received_at") >= received) & (pl.col("role") != "shadow")
         return rows.filter(answered).select(_ANSWERS.names()).collect().sort("received_at", "id")
 
-    def failures(self, predictions: pl.DataFrame) -> pl.DataFrame:
-        """Requests that failed by our fault between the first and the last of these predictions.
+    def next_event(self, since: datetime) -> datetime | None:
+        """The oldest event time at or after a moment, up to now."""
+        rows = self.rows()
+        if rows is None:
+            return None
+        found: datetime | None = (
+            rows.filter(pl.col("event_time").is_between(since, self.now)).select(pl.min("event_time")).collect().item()
+        )
+        return found
+
+    def last_answer(self) -> datetime | None:
+        """When the newest request that was answered came."""
+        rows = self.rows()
+        if rows is None:
+            return None
+        found: datetime | None = rows.select(pl.max("received_at")).collect().item()
+        return found
+
+    def failures(self, predictions: pl.DataFrame, after: datetime | None = None) -> pl.DataFrame:
+        """Requests that failed by our fault up to the last of these predictions: after a moment, or from the first on.
 
         A failed request has no event time, so it is placed by the time it came. What callers did wrong (below 500)
         says nothing of a model.
@@ -98,7 +118,9 @@ class Stream:
         if predictions.is_empty():
             return pl.DataFrame(schema=_FAILURES)
         first, last = predictions.select(first=pl.min("received_at"), last=pl.max("received_at")).row(0)
-        return self.failures_between(first, last)
+        if after is None:
+            return self.failures_between(first, last)
+        return self.failures_between(after, last).filter(pl.col("received_at") > after)
 
     def failures_between(self, first: datetime, last: datetime) -> pl.DataFrame:
         """Requests that came in this time, ends included, and failed by our fault: `received_at`, `version_id`, `status`."""
@@ -107,6 +129,17 @@ class Stream:
         rows = self._tables.read(errors_table(self.endpoint), self.errors_version)
         ours = (pl.col("status") >= _OURS) & pl.col("received_at").is_between(first, last)
         return rows.filter(ours).select(_FAILURES.names()).collect()
+
+    def failing_since(self, moment: datetime | None) -> tuple[int, datetime | None, datetime | None]:
+        """How many requests failed by our fault after a moment, and when the first and the last of them came."""
+        if self.errors_version is None:
+            return 0, None, None
+        rows = self._tables.read(errors_table(self.endpoint), self.errors_version).filter(pl.col("status") >= _OURS)
+        if moment is not None:
+            rows = rows.filter(pl.col("received_at") > moment)
+        came = pl.col("received_at")
+        count, first, last = rows.select(pl.len(), first=came.min(), last=came.max()).collect().row(0)
+        return count, first, last
 
 
 def features_of(predictions: pl.DataFrame) -> pl.DataFrame:

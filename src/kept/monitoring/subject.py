@@ -2,14 +2,14 @@
 
 import msgspec
 
-from kept.deployment.endpoint import Endpoint
+from kept.core.errors import Damaged
 from kept.evaluation.loss import LossReference
 from kept.governance.workspace import Workspace
 from kept.measures.drift.reference import Reference
 from kept.monitoring.drift import load_reference
 from kept.packaging.signature import Label
 from kept.plan.specs import Task
-from kept.registry.catalog import resolve
+from kept.registry.records import version_by_id
 
 
 class Subject(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,10 +25,12 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     """Its loss on the rows that it was judged on; None when it was registered without one."""
 
 
-def subject_of(workspace: Workspace, endpoint: Endpoint, version_id: str) -> Subject:
-    """A version as its monitors need it."""
+def subject_of(workspace: Workspace, version_id: str) -> Subject:
+    """A version as its monitors need it: of whatever model, since an endpoint may have served another one before."""
     with workspace.database.reading() as connection:
-        version = resolve(connection, endpoint.model, version_id)
+        version = version_by_id(connection, version_id)
+    if version is None:
+        raise Damaged(f"the model version {version_id} is gone", where="registry", fix="Restore it from a backup")
     report = version.card.report
     return Subject(
         version_id=version.id,

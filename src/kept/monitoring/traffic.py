@@ -54,6 +54,8 @@ class TrafficState(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     standing: dict[str, int] = {}
     """Conditions that last, and for how many windows each has been away."""
     drift: DriftWatch | None = None
+    failures_until: datetime | None = None
+    """When the last request came up to which failures were counted: each is counted once, in one window or the next."""
 
 
 class TrafficWatch:
@@ -91,8 +93,9 @@ class TrafficWatch:
         predictions = self._stream.window(window)
         if not predictions.is_empty():
             predictions = predictions.filter(pl.col("role") != "shadow")
-        results = self._service(window, predictions)
-        breaches = self._breaches(window, predictions)
+        failures = self._stream.failures(predictions, self._state.failures_until)
+        results = self._service(window, predictions, failures)
+        breaches = self._breaches(window, predictions, failures.height)
         found = {breach.message: self._alert_of(window, breach) for breach in breaches}
         results += [
             Measured(metric=breach.metric, slice=breach.column, value=None, rows=predictions.height, holds=False).of(
@@ -110,7 +113,10 @@ class TrafficWatch:
         if alarm is not None:
             alerts.append(alarm)
         self._state = TrafficState(
-            usual=_remember(state.usual, window, predictions.height), standing=standing, drift=watch
+            usual=_remember(state.usual, window, predictions.height),
+            standing=standing,
+            drift=watch,
+            failures_until=_latest(state.failures_until, predictions),
         )
         with self._workspace.database.writing() as connection:
             save_results(connection, results)
@@ -122,12 +128,11 @@ class TrafficWatch:
     def _reference(self) -> Reference | None:
         return drift_reference(self._workspace, self._champion)
 
-    def _service(self, window: Window, predictions: pl.DataFrame) -> list[WindowResult]:
+    def _service(self, window: Window, predictions: pl.DataFrame, failures: pl.DataFrame) -> list[WindowResult]:
         """How the service did, by version: rows, latency, failures."""
         found: list[WindowResult] = []
         if predictions.is_empty():
             return found
-        failures = self._stream.failures(predictions)
         bounds = {one.metric: one for one in self._project.objectives if one.by is None}
         for (version_id,), rows in predictions.group_by(["version_id"], maintain_order=True):
             errors = failures.filter(pl.col("version_id") == version_id).height
@@ -145,13 +150,13 @@ class TrafficWatch:
                 found.append(one.of(self._endpoint.name, str(version_id), window.start, SERVICE))
         return found
 
-    def _breaches(self, window: Window, predictions: pl.DataFrame) -> list[Breach]:
+    def _breaches(self, window: Window, predictions: pl.DataFrame, failures: int) -> list[Breach]:
         found = [check_volume(predictions.height, self._state.usual.get(_time_of_day(window), ()))]
         limit = next(
             (one.bound for one in self._project.objectives if one.metric == "error_rate" and one.by is None),
             self._project.releasing.max_error_rate,
         )
-        found.append(check_errors(predictions.height, self._stream.failures(predictions).height, limit))
+        found.append(check_errors(predictions.height, failures, limit))
         if self._reference is not None and not predictions.is_empty():
             found += check_columns(features_of(predictions), drift.expectations(self._reference))
         return [one for one in found if one is not None]
@@ -249,6 +254,14 @@ def _remember(usual: dict[int, tuple[int, ...]], window: Window, rows: int) -> d
     """The rows of the last seven windows of each time of day; at most a day's windows are told apart."""
     when = _time_of_day(window)
     return {**usual, when: (*usual.get(when, ()), rows)[-_DAYS_REMEMBERED:]}
+
+
+def _latest(before: datetime | None, predictions: pl.DataFrame) -> datetime | None:
+    """The later of a moment and the newest of these requests."""
+    if predictions.is_empty():
+        return before
+    last: datetime = predictions.select(pl.max("received_at")).item()
+    return last if before is None else max(before, last)
 
 
 def _milliseconds(microseconds: float | None) -> float | None:

@@ -1,6 +1,6 @@
 """Watching an endpoint: every window of event time is dealt with once, in order, and remembered in one transaction."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
 
 import msgspec
@@ -10,6 +10,7 @@ from kept.governance.actor import Actor
 from kept.governance.workspace import Workspace
 from kept.monitoring.labelled import STATE as LABELLED
 from kept.monitoring.labelled import LabelledWatch, looks_back
+from kept.monitoring.outage import watch_outage
 from kept.monitoring.plan import MonitoringPlan
 from kept.monitoring.records import find_state, save_state, states_of
 from kept.monitoring.result import MonitorState
@@ -17,7 +18,7 @@ from kept.monitoring.stream import Stream
 from kept.monitoring.subject import subject_of
 from kept.monitoring.traffic import STATE as TRAFFIC
 from kept.monitoring.traffic import TrafficWatch
-from kept.monitoring.window import closed_windows, maturity, window_of
+from kept.monitoring.window import Window, closed_windows, maturity, window_of
 
 STREAM = "stream"
 
@@ -75,6 +76,7 @@ def watch(
     """
     endpoint, route = status.endpoint, status.route
     stream = Stream(workspace, endpoint.name)
+    watch_outage(workspace, actor, project.name, stream, route.route.champion.version_id if route else None)
     seen = _look(workspace, stream)
     if seen is None or route is None:
         return Watched(watermark=None, traffic_until=None, labelled_until=None)
@@ -86,11 +88,11 @@ def watch(
         (known[monitor].watermark if monitor in known else None) or beginning for monitor in (TRAFFIC, LABELLED)
     )
     wait = maturity(project.label_delay, project.window)
-    closed = list(islice(closed_windows(traffic_from, watermark, project.window), _MOST_WINDOWS))
-    matured = list(islice(closed_windows(labelled_from, watermark - wait, project.window), _MOST_WINDOWS))
+    closed = _due(stream, traffic_from, watermark, project.window)
+    matured = _due(stream, labelled_from, watermark - wait, project.window)
     # Labels that come late can only belong to windows that were judged.
     if closed or matured or (LABELLED in known and looks_back(workspace, known[LABELLED])):
-        champion = subject_of(workspace, endpoint, route.route.champion.version_id)
+        champion = subject_of(workspace, route.route.champion.version_id)
         since = champion_since(routes)
         labelled = LabelledWatch(workspace, actor, project, endpoint, champion, stream, acted_at=acted_at)
         traffic = TrafficWatch(
@@ -131,6 +133,21 @@ def watermark_of(workspace: Workspace, endpoint: str) -> datetime | None:
     with workspace.database.reading() as connection:
         known = find_state(connection, endpoint, STREAM, "")
     return known.watermark if known else None
+
+
+def _due(stream: Stream, since: datetime, until: datetime, length: timedelta) -> list[Window]:
+    """The next windows to deal with. Of a long stretch without any event only the first one is.
+
+    One request that claims to be of 1970 must not make every day since then a window that is read, judged and stored.
+    """
+    first = list(islice(closed_windows(since, until, length), 1))
+    if first and until - since > _MOST_WINDOWS * length:
+        following = stream.next_event(first[0].end)
+        if following is not None and following - since > _MOST_WINDOWS * length:
+            return first + list(
+                islice(closed_windows(window_of(following, length).start, until, length), _MOST_WINDOWS)
+            )
+    return list(islice(closed_windows(since, until, length), _MOST_WINDOWS))
 
 
 def _look(workspace: Workspace, stream: Stream) -> tuple[datetime, datetime, bool] | None:

@@ -1,0 +1,55 @@
+from datetime import UTC, datetime, timedelta
+
+import polars as pl
+
+from kept.governance.actor import Actor
+from kept.governance.workspace import Workspace
+from kept.monitoring.alerts import ListAlerts, list_alerts
+from kept.monitoring.outage import TITLE, watch_outage
+from kept.monitoring.stream import Stream
+
+NOON = datetime(2026, 4, 1, 12, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+
+
+def fail(workspace: Workspace, *seconds: int, status: int = 500) -> None:
+    rows = {"received_at": [NOON + one * SECOND for one in seconds], "version_id": "v1", "status": status}
+    workspace.tables.append("prediction_errors/flights", pl.DataFrame(rows))
+
+
+def answer(workspace: Workspace, second: int) -> None:
+    moment = NOON + second * SECOND
+    rows = pl.DataFrame({"id": ["a"], "received_at": [moment], "event_time": [moment]})
+    workspace.tables.append("predictions/flights", rows)
+
+
+def look(workspace: Workspace, me: Actor) -> bool:
+    return watch_outage(workspace, me, "flights", Stream(workspace, "flights"), "v1") is not None
+
+
+def test_an_endpoint_that_never_answers_is_told_once(workspace: Workspace, me: Actor) -> None:
+    assert not look(workspace, me)
+    fail(workspace, 0, 1, 2, 3, 4)
+    assert not look(workspace, me)
+    fail(workspace, 40)
+    assert look(workspace, me)
+    assert not look(workspace, me)
+    fail(workspace, 50)
+    assert not look(workspace, me)
+    (alert,) = list_alerts(workspace, me, ListAlerts(endpoint="flights"))
+    assert (alert.title, alert.kind, alert.severity, alert.evidence["failed"]) == (TITLE, "errors", "critical", 6)
+
+
+def test_it_is_told_again_after_answers_have_come_between(workspace: Workspace, me: Actor) -> None:
+    fail(workspace, 0, 10, 20, 30, 40)
+    assert look(workspace, me)
+    answer(workspace, 50)
+    fail(workspace, 60, 61, 62, 63, 64)
+    assert not look(workspace, me)
+    fail(workspace, 100)
+    assert look(workspace, me)
+
+
+def test_what_callers_do_wrong_is_no_outage(workspace: Workspace, me: Actor) -> None:
+    fail(workspace, *range(0, 60, 5), status=400)
+    assert not look(workspace, me)
