@@ -51,7 +51,16 @@ def test_what_is_not_there_is_not_found(blobs: FolderBlobs, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    "digest", ["", "x", "sha256:../../etc/passwd", "sha256:" + "../" * 21 + "a", "md5:" + "0" * 64]
+    "digest",
+    [
+        "",
+        "x",
+        "sha256:../../etc/passwd",
+        "sha256:" + "../" * 21 + "a",
+        "md5:" + "0" * 64,
+        "sha256:" + "G" * 64,
+        "sha256:" + "²" * 64,
+    ],
 )
 def test_only_digests_name_blobs(blobs: FolderBlobs, digest: str) -> None:
     with pytest.raises(Invalid):
@@ -65,6 +74,24 @@ def test_a_full_disk_is_said_and_leaves_nothing_half(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
+    (tmp_path / "model").write_bytes(b"model")
     with pytest.raises(Unavailable, match="No space left on device"):
         blobs.put(b"model")
+    with pytest.raises(Unavailable, match="No space left on device"):
+        blobs.put_file(tmp_path / "model")
     assert not [path for path in (tmp_path / "blobs").rglob("*") if path.is_file()]
+
+
+def test_a_file_that_is_not_there_is_not_found(blobs: FolderBlobs, tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match="no such file"):
+        blobs.put_file(tmp_path / "model")
+
+
+def test_what_a_killed_writer_left_goes_away_and_what_is_being_written_stays(tmp_path: Path) -> None:
+    folder = tmp_path / "blobs"
+    digest = FolderBlobs(folder).put(b"model")
+    (folder / "new" / "old").write_bytes(b"mod")
+    (folder / "new" / "fresh").write_bytes(b"mod")
+    os.utime(folder / "new" / "old", (0, 0))
+    assert FolderBlobs(folder).get(digest) == b"model"
+    assert [path.name for path in (folder / "new").iterdir()] == ["fresh"]

@@ -1,14 +1,22 @@
 """The seam to blobs: bytes kept under the digest of their content, and their keeper in a folder."""
 
 import os
+import re
 import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Protocol
+from typing import IO, Protocol
 
 from kept.core.digests import digest_bytes, digest_file, verify
 from kept.core.errors import Damaged, Invalid, NotFound, Unavailable
 
-_DIGEST_LENGTH = len("sha256:") + 64
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_PIECE = 1 << 20
+# A writer that is alive changes its file all the time.
+_ABANDONED_SECONDS = 86_400
+_File = IO[bytes]
 
 
 class Blobs(Protocol):
@@ -36,46 +44,36 @@ class Blobs(Protocol):
 
 
 class FolderBlobs:
-    """Blobs as files: `sha256/ab/cdef...`, written to a temporary name, flushed, renamed."""
+    """Blobs as files: `sha256/ab/cdef...`, written in the folder `new`, flushed, renamed."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        (root / "sha256").mkdir(parents=True, exist_ok=True)
+        self._kept = root / "sha256"
+        self._new = root / "new"
+        for folder in (self._kept, self._new):
+            folder.mkdir(parents=True, exist_ok=True)
+        self._clear_abandoned()
 
     def put(self, data: bytes) -> str:
         """Keeps the bytes and gives their digest."""
         digest = digest_bytes(data)
-        target = self._path(digest)
-        if not target.exists():
-            target.parent.mkdir(exist_ok=True)
-            handle, name = tempfile.mkstemp(dir=target.parent, prefix=".new-")
-            try:
-                with os.fdopen(handle, "wb") as stream:
-                    stream.write(data)
-                    _flush(stream.fileno())
-                _settle(Path(name), target)
-            except OSError as error:
-                Path(name).unlink(missing_ok=True)
-                raise _refused(error, target) from error
+        if not self._path(digest).exists():
+            with self._written() as stream:
+                stream.write(data)
+                self._settle(stream, digest)
         return digest
 
     def put_file(self, path: Path) -> str:
         """Keeps a file's bytes and gives their digest."""
-        handle, name = tempfile.mkstemp(dir=self._root / "sha256", prefix=".new-")
-        temporary = Path(name)
-        try:
-            with os.fdopen(handle, "wb") as stream, path.open("rb") as source:
-                while piece := source.read(1 << 20):
-                    stream.write(piece)
-                _flush(stream.fileno())
+        if not path.is_file():
+            raise NotFound("there is no such file to keep", where=str(path))
+        with path.open("rb") as source, self._written() as stream:
+            while piece := source.read(_PIECE):
+                stream.write(piece)
+            stream.flush()
             # The digest is of the copy, so a source that changes meanwhile cannot be kept under a wrong name.
-            digest = digest_file(temporary)
-            target = self._path(digest)
-            target.parent.mkdir(exist_ok=True)
-            _settle(temporary, target)
-        except OSError as error:
-            temporary.unlink(missing_ok=True)
-            raise _refused(error, path) from error
+            digest = digest_file(Path(stream.name))
+            self._settle(stream, digest)
         return digest
 
     def get(self, digest: str) -> bytes:
@@ -92,7 +90,7 @@ class FolderBlobs:
         except FileNotFoundError as error:
             raise NotFound(f"there is no blob {digest}", where=str(self._root)) from error
         with source, to.open("wb") as target:
-            while piece := source.read(1 << 20):
+            while piece := source.read(_PIECE):
                 target.write(piece)
         if (found := digest_file(to)) != digest:
             to.unlink()
@@ -102,27 +100,50 @@ class FolderBlobs:
         """Whether the bytes are kept here."""
         return self._path(digest).exists()
 
+    @contextmanager
+    def _written(self) -> Iterator[_File]:
+        """A new file, which is gone at the end unless it was settled."""
+        try:
+            with tempfile.NamedTemporaryFile(dir=self._new, delete=False) as stream:
+                try:
+                    yield stream
+                finally:
+                    Path(stream.name).unlink(missing_ok=True)
+        except OSError as error:
+            what = f"could not be written ({error.strerror})"
+            raise Unavailable(what, where=str(self._root), fix="Free space, then try again") from error
+
+    def _settle(self, stream: _File, digest: str) -> None:
+        """Makes a written file the blob of this digest; it is on the disk when this ends."""
+        stream.flush()
+        os.fsync(stream.fileno())
+        target = self._path(digest)
+        if not target.parent.exists():
+            target.parent.mkdir(exist_ok=True)
+            _flush_folder(self._kept)
+        Path(stream.name).replace(target)
+        _flush_folder(target.parent)
+
+    def _clear_abandoned(self) -> None:
+        """Removes what processes that were killed had begun to write."""
+        oldest = time.time() - _ABANDONED_SECONDS
+        for path in self._new.iterdir():
+            with suppress(OSError):  # another process does the same
+                if path.stat().st_mtime < oldest:
+                    path.unlink()
+
     def _path(self, digest: str) -> Path:
-        if len(digest) != _DIGEST_LENGTH or not digest.startswith("sha256:") or not digest[7:].isalnum():
+        if not _DIGEST.fullmatch(digest):
             raise Invalid(f"{digest!r} is not a digest", where="blobs", fix="Write sha256: and 64 hexadecimal digits")
-        return self._root / "sha256" / digest[7:9] / digest[9:]
+        return self._kept / digest[7:9] / digest[9:]
 
 
-def _flush(descriptor: int) -> None:
-    os.fsync(descriptor)
-
-
-def _settle(temporary: Path, target: Path) -> None:
-    temporary.replace(target)
-    folder = os.open(target.parent, os.O_RDONLY)
+def _flush_folder(path: Path) -> None:
+    folder = os.open(path, os.O_RDONLY)
     try:
         os.fsync(folder)
     finally:
         os.close(folder)
-
-
-def _refused(error: OSError, path: Path) -> Unavailable:
-    return Unavailable(f"could not be written ({error.strerror})", where=str(path), fix="Free space, then try again")
 
 
 def _fits(blobs: FolderBlobs) -> Blobs:
