@@ -8,7 +8,7 @@ from sqlalchemy import select, text
 
 from kept.core.errors import Damaged
 from kept.plan.records import ProjectRecord, find_project, save_project
-from kept.store.schema import run_metrics
+from kept.store.schema import points
 from kept.store.sqlite import SqliteDatabase
 
 
@@ -59,8 +59,8 @@ def _add(path: Path, worker: int) -> None:
     database = SqliteDatabase(path)
     for step in range(50):
         with database.writing() as connection:
-            row = {"run_id": "r", "name": f"m{worker}", "step": step, "value": 1.0, "at": datetime.now(UTC)}
-            connection.execute(run_metrics.insert().values(**row))
+            row = {"series": worker, "step": step, "value": 1.0, "at": step, "nan": 0}
+            connection.execute(points.insert().values(**row))
     database.close()
 
 
@@ -73,7 +73,7 @@ def test_four_processes_write_at_once_and_nothing_is_lost(database: SqliteDataba
         worker.join(60)
     assert [worker.exitcode for worker in workers] == [0] * 4
     with database.reading() as connection:
-        assert len(connection.execute(select(run_metrics.c.step)).all()) == 200
+        assert len(connection.execute(select(points.c.step)).all()) == 200
 
 
 def test_every_commit_is_flushed(database: SqliteDatabase) -> None:

@@ -18,6 +18,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    SmallInteger,
     String,
     Table,
     Text,
@@ -189,46 +190,200 @@ label_files = Table(
 
 # --- tracking and pipelines ---------------------------------------------------------------------------------------
 
+experiments = Table(
+    "experiments",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(500), nullable=False, unique=True),
+    Column("artifact_location", Text, nullable=False),
+    Column("lifecycle", String(7), nullable=False),  # active, deleted
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+experiment_tags = Table(
+    "experiment_tags",
+    metadata,
+    Column("experiment", Integer, primary_key=True, autoincrement=False),
+    Column("name", _NAME, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
 runs = Table(
     "runs",
     metadata,
-    Column("id", _ID, primary_key=True),
-    Column("project", _NAME, nullable=False),
-    Column("kind", String(20), nullable=False),  # training, trial, ...
-    Column("name", _NAME, nullable=False),
+    Column("number", Integer, primary_key=True),  # what the tables of logged values call the run: it is short
+    Column("id", _ID, nullable=False, unique=True),
+    Column("experiment", Integer, nullable=False),
+    Column("project", _NAME, nullable=False),  # '' for a run that a client logs
+    Column("kind", String(20), nullable=False),  # training, trial, logged, ...
+    Column("name", Text, nullable=False),
     Column("parent", _ID, nullable=True),
     Column("status", String(12), nullable=False),  # queued, running, finished, failed, cancelled
     Column("reason", Text, nullable=False),  # why it was started
     Column("request", Json, nullable=False),  # what it was started with
-    Column("tags", Json, nullable=False),
     Column("code", _DIGEST, nullable=True),  # blob: the code snapshot
     Column("environment", _DIGEST, nullable=True),  # blob: interpreter, packages, machine
     Column("seed", BigInteger, nullable=False),
     Column("error", Text, nullable=True),
     Column("created_by", _NAME, nullable=False),
+    Column("user", Text, nullable=False),  # who the client says it runs for
+    Column("artifact_location", Text, nullable=False),
+    Column("lifecycle", String(7), nullable=False),  # active, deleted
     Column("created_at", Moment, nullable=False),
     Column("started_at", Moment, nullable=True),
     Column("ended_at", Moment, nullable=True),
+    Column("deleted_at", Moment, nullable=True),
+    sqlite_autoincrement=True,
 )
 Index("runs_project", runs.c.project, runs.c.kind, runs.c.created_at)
 Index("runs_parent", runs.c.parent)
 Index("runs_status", runs.c.status)
+Index("runs_begun", runs.c.experiment, runs.c.lifecycle, runs.c.started_at.desc(), runs.c.id)
 
+# Parameters and tags stand by experiment and name: a search reads the ones it asks for and no others.
 run_params = Table(
     "run_params",
     metadata,
-    Column("run_id", _ID, primary_key=True),
+    Column("experiment", Integer, primary_key=True, autoincrement=False),
+    Column("name", _NAME, primary_key=True),
+    Column("run", Integer, primary_key=True, autoincrement=False),
+    Column("value", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+Index("run_params_run", run_params.c.run)
+
+run_tags = Table(
+    "run_tags",
+    metadata,
+    Column("experiment", Integer, primary_key=True, autoincrement=False),
+    Column("name", _NAME, primary_key=True),
+    Column("run", Integer, primary_key=True, autoincrement=False),
+    Column("value", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+Index("run_tags_run", run_tags.c.run)
+
+# One row a metric of a run, with its latest point: of the largest step, then time, then value (not a number is 0 here).
+metrics = Table(
+    "metrics",
+    metadata,
+    Column("series", Integer, primary_key=True),  # what `points` calls it: it is short
+    Column("experiment", Integer, nullable=False),
+    Column("name", _NAME, nullable=False),
+    Column("run", Integer, nullable=False),
+    Column("nan", SmallInteger, nullable=False),  # 1: the value is not a number, which SQLite cannot hold
+    Column("value", Float, nullable=False),
+    Column("step", BigInteger, nullable=False),
+    Column("at", BigInteger, nullable=False),  # milliseconds since 1970, as clients count
+    UniqueConstraint("run", "name"),
+    sqlite_autoincrement=True,
+)
+Index("metrics_value", metrics.c.experiment, metrics.c.name, metrics.c.nan, metrics.c.value, metrics.c.run)
+
+# Every point, once, in the order of its history.
+points = Table(
+    "points",
+    metadata,
+    Column("series", Integer, primary_key=True, autoincrement=False),
+    Column("at", BigInteger, primary_key=True, autoincrement=False),
+    Column("step", BigInteger, primary_key=True, autoincrement=False),
+    Column("value", Float, primary_key=True, autoincrement=False),
+    Column("nan", SmallInteger, primary_key=True, autoincrement=False),
+    sqlite_with_rowid=False,
+)
+
+datasets = Table(
+    "datasets",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("experiment", Integer, nullable=False),
+    Column("name", String(500), nullable=False),
+    Column("digest", String(36), nullable=False),
+    Column("source_type", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("schema", Text, nullable=True),
+    Column("profile", Text, nullable=True),
+    UniqueConstraint("experiment", "name", "digest"),
+)
+
+run_datasets = Table(
+    "run_datasets",
+    metadata,
+    Column("run", Integer, primary_key=True, autoincrement=False),
+    Column("dataset", Integer, primary_key=True, autoincrement=False),
+    Column("tags", Json, nullable=False),
+    Column("context", Text, nullable=True),  # what for: the tag that clients give it, for the search
+)
+Index("run_datasets_dataset", run_datasets.c.dataset)
+
+run_models = Table(
+    "run_models",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("run", Integer, nullable=False),
+    Column("model", _ID, nullable=False),  # a logged model
+    Column("role", String(6), nullable=False),  # input, output
+    Column("step", BigInteger, nullable=False),
+)
+Index("run_models_run", run_models.c.run)
+
+logged_models = Table(
+    "logged_models",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("experiment", Integer, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("artifact_location", Text, nullable=False),
+    Column("run", _ID, nullable=True),  # the run that made it
+    Column("type", Text, nullable=False),
+    Column("status", String(7), nullable=False),  # pending, ready, failed
+    Column("status_message", Text, nullable=True),
+    Column("lifecycle", String(7), nullable=False),  # active, deleted
+    Column("created_by", _NAME, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+)
+Index("logged_models_experiment", logged_models.c.experiment, logged_models.c.created_at)
+
+logged_model_params = Table(
+    "logged_model_params",
+    metadata,
+    Column("model", _ID, primary_key=True),
     Column("name", _NAME, primary_key=True),
     Column("value", Text, nullable=False),
 )
 
-run_metrics = Table(
-    "run_metrics",
+logged_model_tags = Table(
+    "logged_model_tags",
     metadata,
-    Column("run_id", _ID, primary_key=True),
+    Column("model", _ID, primary_key=True),
     Column("name", _NAME, primary_key=True),
-    Column("step", BigInteger, primary_key=True),
-    Column("value", Float, nullable=True),  # NULL is NaN, which SQLite cannot hold
+    Column("value", Text, nullable=False),
+)
+
+logged_model_points = Table(
+    "logged_model_points",
+    metadata,
+    Column("model", _ID, primary_key=True),
+    Column("name", _NAME, primary_key=True),
+    Column("at", BigInteger, primary_key=True, autoincrement=False),
+    Column("step", BigInteger, primary_key=True, autoincrement=False),
+    Column("run", _ID, primary_key=True),
+    Column("nan", SmallInteger, nullable=False),
+    Column("value", Float, nullable=False),
+    Column("dataset_name", String(500), nullable=True),
+    Column("dataset_digest", String(36), nullable=True),
+)
+Index("logged_model_points_name", logged_model_points.c.name, logged_model_points.c.model)
+
+artifacts = Table(
+    "artifacts",
+    metadata,
+    Column("path", Text, primary_key=True),  # below the artifacts of the workspace
+    Column("size", BigInteger, nullable=False),
+    Column("digest", _DIGEST, nullable=False),
     Column("at", Moment, nullable=False),
 )
 

@@ -6,6 +6,9 @@ from typing import Any
 
 import msgspec
 
+from kept.tracking.experiment import Lifecycle
+from kept.tracking.points import DatasetInput, ModelOutput, Point
+
 
 class RunStatus(StrEnum):
     """Where a run is in its life."""
@@ -23,12 +26,14 @@ class RunStatus(StrEnum):
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
-    """One run. Its fields are the columns of the table `runs`."""
+    """One run. Its fields but the tags are columns of the table `runs`."""
 
     id: str
     project: str
+    """The Kept project whose pipeline made it; '' for a run that a client logs."""
     kind: str
-    """`training`, `trial`, ..."""
+    """`training`, `trial`, ...; `logged` for a run that a client logs."""
+    experiment: str = ""
     name: str
     parent: str | None = None
     """The run that this one is a part of, as a trial is of its tuning."""
@@ -45,9 +50,15 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     seed: int = 0
     error: str | None = None
     created_by: str
+    user: str = ""
+    """Who the client says it runs for."""
+    artifact_location: str = ""
+    """The address under which its files stand."""
+    lifecycle: Lifecycle = Lifecycle.ACTIVE
     created_at: datetime
     started_at: datetime | None = None
     ended_at: datetime | None = None
+    deleted_at: datetime | None = None
 
 
 class Metric(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,10 +71,28 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime
 
 
-class RunDetail(msgspec.Struct, frozen=True, kw_only=True):
-    """A run with its parameters, the last value of each metric, and the runs that are parts of it."""
+class RunData(msgspec.Struct, frozen=True, kw_only=True):
+    """A run with what was logged to it."""
 
     run: Run
     params: dict[str, str]
+    latest: list[Point]
+    """The latest point of each metric by name: of the largest step, then time, then value."""
+    datasets: list[DatasetInput] = []
+    model_inputs: list[str] = []
+    """Ids of logged models that it read."""
+    outputs: list[ModelOutput] = []
+
+
+class RunDetail(RunData, frozen=True, kw_only=True):
+    """A run with what was logged to it, the last value of each metric, and the runs that are parts of it."""
+
     metrics: dict[str, float | None]
     children: list[Run]
+
+
+class RunPage(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of a search, and the token of the next one, or None when this is the last."""
+
+    runs: list[RunData]
+    next_page: str | None = None

@@ -2,9 +2,11 @@
 
 import math
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
+from sqlalchemy import Connection
 
 from kept.core.errors import Conflict, Invalid, NotFound
 from kept.core.ids import new_id
@@ -12,17 +14,15 @@ from kept.core.listing import list_limit
 from kept.governance.actor import Actor, Permission
 from kept.governance.operation import Audit, operation
 from kept.governance.workspace import Workspace
-from kept.tracking.records import (
-    change_run,
-    find_runs,
-    insert_run,
-    last_metrics,
-    metric_history,
-    params_of,
-    put_metrics,
-    put_params,
-    run_by_id,
-)
+from kept.tracking import location
+from kept.tracking.experiment import Experiment, Lifecycle
+from kept.tracking.points import Point
+from kept.tracking.records.experiments import change_experiment, experiment_by_name, insert_experiment
+from kept.tracking.records.inputs import datasets_of, inputs_of, outputs_of
+from kept.tracking.records.keys import RunKey
+from kept.tracking.records.metrics import history, latest_of, replace_points
+from kept.tracking.records.runs import change_run, find_runs, insert_run, run_by_id, run_key
+from kept.tracking.records.values import params_of, put_params
 from kept.tracking.run import Metric, Run, RunDetail, RunStatus
 
 _OPEN = (RunStatus.QUEUED, RunStatus.RUNNING)
@@ -78,12 +78,20 @@ def list_runs(workspace: Workspace, actor: Actor, request: ListRuns) -> list[Run
 def show_run(workspace: Workspace, actor: Actor, request: ShowRun) -> RunDetail:
     """A run with its parameters, the last value of each metric, and the runs that are parts of it."""
     del actor
-    run = get_run(workspace, request.run)
     with workspace.database.reading() as connection:
+        run = run_by_id(connection, request.run)
+        if run is None:
+            raise _missing(request.run)
+        number = _key(connection, run.id).number
+        latest = latest_of(connection, [number]).get(number, [])
         return RunDetail(
             run=run,
-            params=params_of(connection, run.id),
-            metrics=last_metrics(connection, run.id),
+            params=params_of(connection, [number]).get(number, {}),
+            latest=latest,
+            datasets=datasets_of(connection, [number]).get(number, []),
+            model_inputs=inputs_of(connection, [number]).get(number, []),
+            outputs=outputs_of(connection, [number]).get(number, []),
+            metrics={point.name: None if math.isnan(point.value) else point.value for point in latest},
             children=find_runs(connection, parent=run.id, oldest_first=True),
         )
 
@@ -93,7 +101,17 @@ def show_metric(workspace: Workspace, actor: Actor, request: ShowMetric) -> list
     """Every value of a metric of a run, by step."""
     del actor
     with workspace.database.reading() as connection:
-        return metric_history(connection, request.run, request.metric)
+        found = history(connection, _key(connection, request.run).number, request.metric)
+    return [
+        Metric(
+            run_id=request.run,
+            name=point.name,
+            step=point.step,
+            value=None if math.isnan(point.value) else point.value,
+            at=datetime.fromtimestamp(point.at / 1000, UTC),
+        )
+        for point in sorted(found, key=lambda point: point.step)
+    ]
 
 
 @operation("runs.cancel", needs=Permission.CONTRIBUTE, on="run")
@@ -138,6 +156,12 @@ def create_run(
     with workspace.database.writing() as connection:
         if run_id is not None and (existing := run_by_id(connection, run_id)) is not None:
             return existing
+        experiment = _experiment_of(connection, project, run.created_at)
+        run = msgspec.structs.replace(
+            run,
+            experiment=experiment.id,
+            artifact_location=location.run_location(experiment.artifact_location, run.id),
+        )
         insert_run(connection, run)
     return run
 
@@ -147,7 +171,7 @@ def get_run(workspace: Workspace, run_id: str) -> Run:
     with workspace.database.reading() as connection:
         run = run_by_id(connection, run_id)
     if run is None:
-        raise NotFound(f"there is no run {run_id}", where="runs", fix="See `kept runs list`")
+        raise _missing(run_id)
     return run
 
 
@@ -199,15 +223,37 @@ def log_params(workspace: Workspace, run_id: str, values: Mapping[str, Any]) -> 
     if values:
         texts = {name: value if isinstance(value, str) else _json(name, value) for name, value in values.items()}
         with workspace.database.writing() as connection:
-            put_params(connection, run_id, texts)
+            put_params(connection, _key(connection, run_id), texts)
 
 
 def log_metrics(workspace: Workspace, run_id: str, values: Mapping[str, float], *, step: int = 0) -> None:
-    """Notes what a run measured, at a step of its own counting. NaN is allowed and kept as no value."""
+    """Notes what a run measured, at a step of its own counting; the last value of a name and step wins."""
     if values:
-        numbers = {name: _number(name, value) for name, value in values.items()}
+        at = int(workspace.clock.now().timestamp() * 1000)
+        points = [Point(name=name, value=_number(name, value), at=at, step=step) for name, value in values.items()]
         with workspace.database.writing() as connection:
-            put_metrics(connection, run_id, numbers, step=step, at=workspace.clock.now())
+            replace_points(connection, _key(connection, run_id), points)
+
+
+def _experiment_of(connection: Connection, project: str, now: datetime) -> Experiment:
+    """The experiment of the project's name; made when this is its first run, brought back when it was deleted."""
+    found = experiment_by_name(connection, project)
+    if found is None:
+        return insert_experiment(connection, name=project, location=location.EXPERIMENT, tags={}, at=now)
+    if found.lifecycle is not Lifecycle.ACTIVE:
+        change_experiment(connection, int(found.id), lifecycle=Lifecycle.ACTIVE.value, updated_at=now)
+    return found
+
+
+def _key(connection: Connection, run_id: str) -> RunKey:
+    found = run_key(connection, run_id)
+    if found is None:
+        raise _missing(run_id)
+    return found[0]
+
+
+def _missing(run_id: str) -> NotFound:
+    return NotFound(f"there is no run {run_id}", where="runs", fix="See `kept runs list`")
 
 
 def _end(workspace: Workspace, run_id: str, status: RunStatus, error: str | None) -> Run:
@@ -222,12 +268,11 @@ def _expect(run: Run, status: RunStatus) -> Run:
     return run
 
 
-def _number(name: str, value: float) -> float | None:
+def _number(name: str, value: float) -> float:
     try:
-        number = float(value)
+        return float(value)
     except (TypeError, ValueError) as error:
         raise Invalid(f"{value!r} is not a number", where=f"metric {name}", fix="Log one number") from error
-    return None if math.isnan(number) else number
 
 
 def _json(name: str, value: Any) -> str:

@@ -1,0 +1,20 @@
+"""Where the files of experiments, runs and logged models stand: addresses that clients fetch through the server."""
+
+ROOT = "mlflow-artifacts:/"
+EXPERIMENT = ROOT + "{experiment}"
+
+
+def run_location(experiment: str, run: str) -> str:
+    """Below the location of an experiment, that of a run."""
+    return _below(experiment, f"{run}/artifacts")
+
+
+def model_location(experiment: str, model: str) -> str:
+    """Below the location of an experiment, that of a logged model."""
+    return _below(experiment, f"models/{model}/artifacts")
+
+
+def _below(location: str, path: str) -> str:
+    # A query, as some object stores have in their addresses, stays at the end.
+    address, mark, query = location.partition("?")
+    return f"{address.rstrip('/')}/{path}{mark}{query}"
