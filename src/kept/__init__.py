@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from kept.data.reading import read_table as read_table
     from kept.plan.objective import Objective as Objective
     from kept.plan.objective import at_least as at_least
     from kept.plan.objective import at_most as at_most
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _FACE = {
+    "read_table": "kept.data.reading",
     "Objective": "kept.plan.objective",
     "at_least": "kept.plan.objective",
     "at_most": "kept.plan.objective",
@@ -62,6 +64,7 @@ __all__ = [
     "floats",
     "ints",
     "new_data",
+    "read_table",
     "stratified",
 ]
 

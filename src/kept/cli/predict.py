@@ -1,5 +1,7 @@
 """`kept predict`: rows of a file to a running endpoint."""
 
+import inspect
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,11 +13,17 @@ import typer
 from kept.cli.options import Host, Json, Port, ProjectFile, Workspace, settings_for
 from kept.cli.reach import model_name
 from kept.cli.show import print_json, table
-from kept.core.errors import Invalid, KeptError, NotFound, Unavailable
+from kept.core.errors import Invalid, KeptError, Unavailable
+from kept.data import frames
+from kept.data.reading import read_table
+from kept.plan.loading import load_project
+from kept.plan.project import Project
+from kept.settings.settings import Settings
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 _AT_ONCE = 500
+_SHOWN = 3
 
 
 @app.command()
@@ -37,7 +45,7 @@ def main(
     headers = {"Authorization": f"Bearer {settings.token}"} if settings.token else {}
     with httpx.Client(base_url=f"http://{settings.host}:{settings.port + 1}", headers=headers, timeout=30) as http:
         inputs = _inputs(http, name)
-        frame = read_rows(rows, inputs)
+        frame = read_rows(rows, inputs, _project(settings, name))
         frame = frame if limit is None else frame.head(limit)
         answers: list[dict[str, Any]] = []
         for start in range(0, frame.height, _AT_ONCE):
@@ -48,38 +56,41 @@ def main(
         return
     names = [one for one in answers[0] if one != "id"] if answers else []
     table(
-        f"Predictions of {name}", ["id", *names], [[one["id"], *(one[column] for column in names)] for one in answers]
+        f"Predictions of {name}",
+        ["id", *names],
+        [[one["id"], *(_shown(one[column]) for column in names)] for one in answers],
     )
 
 
-def read_rows(path: Path, inputs: dict[str, str]) -> pl.DataFrame:
-    """The rows of a file, with texts made to the types that the model takes; blanks and `?` are missing."""
-    try:
-        if path.suffix == ".parquet":
-            frame = pl.read_parquet(path)
-        elif path.suffix == ".json":
-            frame = pl.read_json(path)
-        elif path.suffix in {".ndjson", ".jsonl"}:
-            frame = pl.read_ndjson(path)
-        else:
-            frame = pl.read_csv(path, infer_schema=False).with_columns(pl.all().str.strip_chars())
-            frame = frame.with_columns(pl.all().replace(["", "?"], None))
-    except FileNotFoundError as error:
-        raise NotFound("there is no such file", where=str(path), fix="Name a CSV, Parquet or JSON file") from error
-    except pl.exceptions.PolarsError as error:
-        raise Invalid(str(error).splitlines()[0], where=str(path), fix="Give a CSV, Parquet or JSON file") from error
-    kinds = {"FP64": pl.Float64, "INT64": pl.Int64}
-    texts = [name for name, dtype in frame.schema.items() if dtype == pl.String and inputs.get(name) in kinds]
-    booleans = [name for name, dtype in frame.schema.items() if dtype == pl.String and inputs.get(name) == "BOOL"]
-    return frame.with_columns(
-        *(pl.col(name).cast(kinds[inputs[name]], strict=False) for name in texts),
-        *(
-            pl.col(name)
-            .str.to_lowercase()
-            .replace_strict({"true": True, "1": True, "false": False, "0": False}, default=None)
-            for name in booleans
-        ),
+def _shown(value: Any) -> Any:
+    """Of the probabilities of many classes those that count."""
+    if not isinstance(value, dict):
+        return value
+    likeliest = sorted(value.items(), key=lambda one: -one[1])[:_SHOWN]
+    return ", ".join(f"{name} {probability:.3f}" for name, probability in likeliest)
+
+
+def read_rows(path: Path, inputs: dict[str, str], project: Project | None = None) -> pl.DataFrame:
+    """The rows of a file, read as the training data is: through the project's dataset, where its function takes a `path`.
+
+    Elsewhere texts are made to the types that the model takes; blanks and marks like `?` are missing.
+    """
+    if project is not None and "path" in inspect.signature(project.the_dataset.function).parameters:
+        spec = project.the_dataset
+        return frames.call(partial(spec.function, path=path), None, where=f"dataset {spec.name}")
+    return read_table(
+        path,
+        numbers=[name for name, kind in inputs.items() if kind in {"FP64", "INT64"}],
+        texts=[name for name, kind in inputs.items() if kind == "BYTES"],
+        booleans=[name for name, kind in inputs.items() if kind == "BOOL"],
     )
+
+
+def _project(settings: Settings, name: str) -> Project | None:
+    """The project here, when it is the one whose endpoint is asked."""
+    source = Path(settings.project)
+    project = load_project(source) if source.is_file() else None
+    return project if project is not None and project.name == name else None
 
 
 def _inputs(http: httpx.Client, endpoint: str) -> dict[str, str]:

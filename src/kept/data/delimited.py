@@ -1,0 +1,107 @@
+"""Text files of rows and columns, read strictly: a row that is too short is an error, not a row of nulls."""
+
+import csv
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+
+import polars as pl
+
+from kept.core.errors import Invalid, NotFound
+
+_SEPARATORS = (",", ";", "\t", "|")
+_AT_ONCE = 50_000
+
+
+def read_delimited(path: Path, *, names: Sequence[str] = (), header: bool = True) -> pl.DataFrame:
+    """Every column as text, without blanks around the values; what is blank is null. Blank lines are left out.
+
+    The separator is the one of comma, semicolon, tab and bar that divides the first line most.
+
+    Args:
+        path: the file, in UTF-8.
+        names: the columns' names, when the file does not say them; a first line that says them is left out.
+        header: whether the first line names the columns, where `names` does not.
+
+    Raises:
+        NotFound: there is no such file.
+        Invalid: it is empty, or not UTF-8, or two columns have one name, or a row has too many or too few values.
+    """
+    separator = separator_of(path)
+    rows = _rows(path, separator)
+    _, first = next(rows, (0, []))
+    if not first:
+        raise Invalid("it is empty", where=str(path), fix="Check that it was written completely")
+    named = _names(path, first, names, header=header)
+    first_is_data = header_missing(first, names, header=header)
+    parts = [_frame([first], named)] if first_is_data else [_frame([], named)]
+    while batch := list(islice(rows, _AT_ONCE)):
+        for line, row in batch:
+            if len(row) != len(named):
+                what = f"it has {len(row)} values, the first line has {len(named)}"
+                fix = "Check that the file was written completely, and that texts with separators are quoted"
+                raise Invalid(what, where=f"{path}, line {line}", fix=fix)
+        parts.append(_frame([row for _, row in batch], named))
+    return pl.concat(parts)
+
+
+def separator_of(path: Path) -> str:
+    """What stands between the values of the first line; a comma where nothing does."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as stream:
+            line = next((line for line in stream if line.strip()), "")
+    except FileNotFoundError as error:
+        raise NotFound("there is no such file", where=str(path), fix="Name a CSV or Parquet file") from error
+    except IsADirectoryError as error:
+        raise Invalid("it is a folder", where=str(path), fix="Name a file in it") from error
+    except UnicodeDecodeError as error:
+        raise _not_text(path, error) from error
+    # Of equal counts the first wins.
+    return max(_SEPARATORS, key=lambda one: len(next(csv.reader([line], delimiter=one, skipinitialspace=True), [])))
+
+
+def header_missing(first: Sequence[str], names: Sequence[str], *, header: bool) -> bool:
+    """Whether the first line is a row already."""
+    if names:
+        return [value.strip() for value in first] != list(names)
+    return not header
+
+
+def _names(path: Path, first: Sequence[str], names: Sequence[str], *, header: bool) -> list[str]:
+    found = [value.strip() for value in first] if header and not names else list(names)
+    if not found:
+        found = [f"col_{place}" for place in range(1, len(first) + 1)]
+    if len(found) != len(first):
+        shown = ", ".join(value.strip() for value in first[:8])
+        what = f"{len(found)} names were given, the first line has {len(first)} values ({shown})"
+        raise Invalid(what, where=str(path), fix="Give one name for each column, or a file with a line of names")
+    found = [name or f"column_{place}" for place, name in enumerate(found, start=1)]
+    twice = next((name for place, name in enumerate(found) if name in found[:place]), None)
+    if twice is not None:
+        raise Invalid(f"two columns are called {twice!r}", where=str(path), fix="Give each its own name")
+    return found
+
+
+def _rows(path: Path, separator: str) -> Iterator[tuple[int, list[str]]]:
+    with path.open(newline="", encoding="utf-8-sig") as stream:
+        reader = csv.reader(stream, delimiter=separator, skipinitialspace=True, strict=True)
+        try:
+            for row in reader:
+                if row and (len(row) > 1 or row[0].strip()):
+                    yield reader.line_num, row
+        except UnicodeDecodeError as error:
+            raise _not_text(path, error) from error
+        except csv.Error as error:
+            fix = "Check that the file was written completely, and that quotes are closed"
+            raise Invalid(f"not readable ({error})", where=f"{path}, line {reader.line_num}", fix=fix) from error
+
+
+def _not_text(path: Path, error: UnicodeDecodeError) -> Invalid:
+    fix = f"Convert it: iconv -f WINDOWS-1252 -t UTF-8 {path.name} > new.csv"
+    return Invalid(f"it is not UTF-8 text ({error.reason})", where=str(path), fix=fix)
+
+
+def _frame(rows: list[list[str]], names: list[str]) -> pl.DataFrame:
+    columns = list(zip(*rows, strict=True)) if rows else [()] * len(names)
+    frame = pl.DataFrame([pl.Series(name, values, pl.String) for name, values in zip(names, columns, strict=True)])
+    return frame.with_columns(pl.all().str.strip_chars()).with_columns(pl.all().replace("", None))
