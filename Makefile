@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 DEMO_ARGS ?=
 
-.PHONY: help demo test check lint types contracts install install-dev requirements clean
+.PHONY: help demo test check screenshots lint types contracts install install-dev requirements clean
 
 help:  ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort
@@ -30,6 +30,9 @@ types: $(VENV)/.dev  ## Types
 
 contracts: $(VENV)/.dev  ## Which part may import which
 	$(BIN)/lint-imports --no-cache
+
+screenshots: $(VENV)/.demo  ## Take pictures of the main pages (needs Chromium; runs the demo first when it was not run)
+	$(BIN)/python tools/screenshots.py
 
 install: $(VENV)/.base  ## Install Kept alone
 install-dev: $(VENV)/.dev  ## Install Kept with what developing it needs

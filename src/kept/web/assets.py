@@ -9,6 +9,7 @@ from typing import Any
 
 from litestar import Request, Response, get
 from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath
 
 from kept.core.digests import digest_bytes
 from kept.core.errors import NotFound
@@ -49,7 +50,7 @@ def asset_route() -> HTTPRouteHandler:
     """The route of static files."""
 
     @get(f"{PREFIX}/{{stamp:str}}/{{name:str}}", include_in_schema=False, sync_to_thread=True)
-    def asset(request: Request[Any, Any, Any], stamp: str, name: str) -> Response[bytes]:
+    def asset(request: Request[Any, Any, Any], stamp: FromPath[str], name: FromPath[str]) -> Response[bytes]:
         found = load(name)
         fresh = found.digest.startswith(stamp)
         headers = {

@@ -2,6 +2,7 @@
 
 from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromQuery
 
 from kept.app.connection import Connection
 from kept.core.errors import Damaged
@@ -15,7 +16,9 @@ def routes(connection: Connection) -> list[HTTPRouteHandler]:
     """`/audit`; with `?verify=1` the whole chain is checked, too."""
 
     @get("/audit", include_in_schema=False, sync_to_thread=True)
-    def journal(subject: str = "", action: str = "", verify: bool = False) -> Response[bytes]:
+    def journal(
+        subject: FromQuery[str] = "", action: FromQuery[str] = "", verify: FromQuery[bool] = False
+    ) -> Response[bytes]:
         request = ListAudit(subject=subject or None, action=action or None, limit=_LISTED)
         verified: Verified | None = None
         damage: Damaged | None = None

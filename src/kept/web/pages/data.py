@@ -2,6 +2,7 @@
 
 from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath, FromQuery
 
 from kept.app.connection import Connection
 from kept.data.catalog import (
@@ -29,7 +30,9 @@ def routes(connection: Connection) -> list[HTTPRouteHandler]:
         return render("data.html", section="Data", found=newest(found))
 
     @get("/data/{project:str}/{dataset:path}", include_in_schema=False, sync_to_thread=True)
-    def dataset_page(project: str, dataset: str, number: int | None = None) -> Response[bytes]:
+    def dataset_page(
+        project: FromPath[str], dataset: FromPath[str], number: FromQuery[int | None] = None
+    ) -> Response[bytes]:
         name = str(dataset).strip("/")
         request = ShowData(project=project, dataset=name, number=number)
         one = connection.call(show_data, request)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import msgspec
 from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath
 
 from kept.app.connection import Connection
 from kept.app.processes import ListProcesses, list_processes
@@ -74,7 +75,7 @@ def routes(connection: Connection) -> list[HTTPRouteHandler]:
         )
 
     @get("/endpoints/{endpoint:str}", include_in_schema=False, sync_to_thread=True)
-    def endpoint_page(endpoint: str) -> Response[bytes]:
+    def endpoint_page(endpoint: FromPath[str]) -> Response[bytes]:
         facts = one_loop(connection, endpoint)
         return render(
             "endpoint.html",
@@ -91,7 +92,7 @@ def routes(connection: Connection) -> list[HTTPRouteHandler]:
         )
 
     @get("/endpoints/{endpoint:str}/timeline.json", include_in_schema=False, sync_to_thread=True)
-    def chart(endpoint: str) -> Response[bytes]:
+    def chart(endpoint: FromPath[str]) -> Response[bytes]:
         found = timeline(connection, one_loop(connection, endpoint))
         return Response(msgspec.json.encode(found), media_type="application/json")
 

@@ -5,6 +5,7 @@ from typing import Literal, cast
 
 from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath, FromQuery
 
 from kept.app.connection import Connection
 from kept.measures.calibration import ReliabilityCurve
@@ -40,7 +41,7 @@ def routes(connection: Connection) -> list[HTTPRouteHandler]:
     """`/models` and `/models/NAME/VERSION`."""
 
     @get("/models", include_in_schema=False, sync_to_thread=True)
-    def models(text: str = "", status: str = "", bounds: str = "") -> Response[bytes]:
+    def models(text: FromQuery[str] = "", status: FromQuery[str] = "", bounds: FromQuery[str] = "") -> Response[bytes]:
         wanted = cast("Literal['accepted', 'rejected']", status) if status in {"accepted", "rejected"} else None
         request = SearchVersions(text=text, status=wanted, bounds=bounds, limit=_LISTED)
         found = connection.call(search_versions, request)
@@ -51,11 +52,11 @@ def routes(connection: Connection) -> list[HTTPRouteHandler]:
         )
 
     @get("/models/{model:str}", include_in_schema=False, sync_to_thread=True)
-    def newest(model: str) -> Response[bytes]:
+    def newest(model: FromPath[str]) -> Response[bytes]:
         return _version(connection, model, "latest")
 
     @get("/models/{model:str}/{reference:str}", include_in_schema=False, sync_to_thread=True)
-    def version(model: str, reference: str) -> Response[bytes]:
+    def version(model: FromPath[str], reference: FromPath[str]) -> Response[bytes]:
         return _version(connection, model, reference)
 
     return [models, newest, version]

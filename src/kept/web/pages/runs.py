@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath, FromQuery
 
 from kept.app.connection import Connection
 from kept.core.errors import NotFound
@@ -24,7 +25,9 @@ def routes(connection: Connection) -> list[HTTPRouteHandler]:
     """`/runs` and `/runs/ID`."""
 
     @get("/runs", include_in_schema=False, sync_to_thread=True)
-    def runs(project: str = "", kind: str = "training", status: str = "") -> Response[bytes]:
+    def runs(
+        project: FromQuery[str] = "", kind: FromQuery[str] = "training", status: FromQuery[str] = ""
+    ) -> Response[bytes]:
         wanted = RunStatus(status) if status in set(RunStatus) else None
         request = ListRuns(project=project or None, kind=kind or None, status=wanted, limit=_LISTED)
         return render(
@@ -39,7 +42,7 @@ def routes(connection: Connection) -> list[HTTPRouteHandler]:
         )
 
     @get("/runs/{run:str}", include_in_schema=False, sync_to_thread=True)
-    def run_page(run: str, step: str = "") -> Response[bytes]:
+    def run_page(run: FromPath[str], step: FromQuery[str] = "") -> Response[bytes]:
         found = connection.call(show_run, ShowRun(run=run))
         steps = connection.call(list_steps, ListSteps(run=run))
         chosen = _chosen(steps, step)

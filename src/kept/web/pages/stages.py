@@ -139,10 +139,13 @@ def _train(facts: LoopFacts) -> Stage:
         )
     if run.status is RunStatus.CANCELLED:
         return Stage(name="train", what="cancelled", when=run.ended_at, detail=run.error or "", href=href)
-    what = f"took {span(run.started_at, run.ended_at)}" if run.ended_at else "not yet"
-    return Stage(
-        name="train", state="done" if run.ended_at else "idle", what=what, when=run.ended_at, detail=run.name, href=href
-    )
+    if run.ended_at is None and _running_stage(facts) == "judge":
+        ended = max((one.ended_at for one in facts.steps if one.ended_at), default=None)
+        return Stage(name="train", state="done", what="fitted", when=ended, href=href)
+    if run.ended_at is None:
+        return Stage(name="train", what="not yet", href=href)
+    what = f"took {span(run.started_at, run.ended_at)}"
+    return Stage(name="train", state="done", what=what, when=run.ended_at, detail=run.reason, href=href)
 
 
 def _judge(facts: LoopFacts) -> Stage:

@@ -1,0 +1,63 @@
+"""The pages in a real browser: the chart is drawn under the content security policy, and hostile text stays text."""
+
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import uvicorn
+from filled import NAME, Filled
+
+from kept.governance.actor import owner
+from kept.governance.workspace import Workspace
+from kept.web.site import make_site
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed on this machine")
+
+
+@pytest.fixture(scope="module")
+def address(full: tuple[Workspace, Filled]) -> Iterator[str]:
+    """A server that listens."""
+    listening = socket.socket()
+    listening.bind(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(make_site(full[0], owner("ada", "api")), log_level="error"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+    thread.start()
+    for _ in range(200):
+        if server.started:
+            break
+        time.sleep(0.05)
+    yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    server.should_exit = True
+    thread.join(10)
+    listening.close()
+
+
+def dom(url: str, folder: Path) -> tuple[str, str]:
+    """The document once its scripts have run, and what was written to the console."""
+    options = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
+    options += ["--disable-background-networking", "--disable-component-update", "--enable-logging=stderr"]
+    command = [str(CHROMIUM), *options, f"--user-data-dir={folder}", "--virtual-time-budget=4000", "--dump-dom", url]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    return done.stdout, "\n".join(line for line in done.stderr.splitlines() if "CONSOLE" in line)
+
+
+def test_the_first_page_draws_its_chart_and_runs_nothing_else(address: str, tmp_path: Path) -> None:
+    shown, console = dom(f"{address}/", tmp_path)
+    assert "main-svg" in shown, console
+    assert "<title>Loop · Kept</title>" in shown
+    assert "Content Security Policy" not in console
+    assert "Error" not in console
+
+
+@pytest.mark.parametrize("page", [f"/models/{NAME}/1", f"/endpoints/{NAME}"])
+def test_hostile_text_does_not_run(address: str, tmp_path: Path, page: str) -> None:
+    shown, console = dom(f"{address}{page}", tmp_path)
+    assert "<title>taken</title>" not in shown
+    assert "Content Security Policy" not in console
