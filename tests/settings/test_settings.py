@@ -12,7 +12,19 @@ def test_what_is_given_beats_the_environment_beats_the_file_beats_the_default(tm
     assert (found.port, found.host, found.workspace, found.token) == (3, "b", "w", "")
 
 
-@pytest.mark.parametrize(("text", "says"), [("port = 'x'", "port"), ("prot = 1", "prot"), ("port =", "not valid TOML")])
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("port = 'x'", "port"),
+        ("port = 70000", "port"),
+        ("prot = 1", "prot"),
+        ("port =", "not valid TOML"),
+        ("steps_at_once = 0", "steps_at_once"),
+        ("poll_seconds = 0", "poll_seconds"),
+        ("poll_seconds = nan", "poll_seconds"),
+        ("workspace = ''", "workspace"),
+    ],
+)
 def test_a_wrong_setting_is_named(tmp_path: Path, text: str, says: str) -> None:
     (tmp_path / "kept.toml").write_text(text)
     with pytest.raises(Invalid, match=says):

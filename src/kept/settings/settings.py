@@ -4,9 +4,10 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
 from kept.core.errors import Invalid
 
@@ -14,13 +15,13 @@ from kept.core.errors import Invalid
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Every setting. A variable `KEPT_PORT` sets `port`; so does `port = 8700` in `kept.toml`."""
 
-    workspace: str = ".kept"
+    workspace: Annotated[str, Meta(min_length=1)] = ".kept"
     """Folder that holds everything Kept stores."""
     project: str = "project.py"
     """File that declares the project."""
     host: str = "127.0.0.1"
     """Address the servers listen on. Beyond loopback a token is needed."""
-    port: int = 8700
+    port: Annotated[int, Meta(ge=1, le=65_534)] = 8700
     """Port of the API and the pages; predictions answer on the next one."""
     token: str = ""
     """Secret that every request must carry as `Authorization: Bearer`. Empty: only loopback is served."""
@@ -32,9 +33,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Address that every alert is posted to. Empty: none."""
     webhook_secret: str = ""
     """Key of the HMAC signature on alerts."""
-    steps_at_once: int = 2
+    steps_at_once: Annotated[int, Meta(ge=1, le=1_000)] = 2
     """Pipeline steps that may run at the same time."""
-    poll_seconds: float = 0.25
+    poll_seconds: Annotated[float, Meta(gt=0, le=3_600)] = 0.25
     """How often the worker and the prediction service look for news."""
 
 
