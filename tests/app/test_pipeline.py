@@ -66,7 +66,7 @@ def before(folder: Path) -> dict[str, str]:
     ("old", "new", "again"),
     [
         ("0.5)", "0.9)", {"evaluate", "judge"}),
-        ('label="y"', 'label="y", features=["a"]', {"join", "columns"}),
+        ('label="y"', 'label="y", features=["a"]', {"join", "columns", "evaluate"}),
         ('entity="who", ', 'entity="who", ttl="1h", ', {"join", "columns"}),
         ('"binary", ', '"binary", trials=20, ', {"columns", "tune"}),
         ("test=0.2", "test=0.3", {"split"}),

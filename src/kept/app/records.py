@@ -1,6 +1,6 @@
 """Rows of processes."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, delete, select
 from sqlalchemy.dialects.sqlite import insert
@@ -9,10 +9,13 @@ from kept.app.process import Process
 from kept.store.rows import from_row, to_row
 from kept.store.schema import processes
 
+_FORGOTTEN = timedelta(days=1)
+
 
 def save_process(connection: Connection, process: Process) -> None:
-    """Adds the process, or what it now says of itself."""
+    """Adds the process, or what it now says of itself. Those that were killed and silent for a day go from the list."""
     row = to_row(process)
+    connection.execute(delete(processes).where(processes.c.seen_at < process.seen_at - _FORGOTTEN))
     query = insert(processes).values(**row)
     connection.execute(query.on_conflict_do_update(index_elements=[processes.c.id], set_=row))
 

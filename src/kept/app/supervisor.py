@@ -1,6 +1,8 @@
 """Starting web, work and serve, keeping them up, and stopping them."""
 
+import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +17,7 @@ _SUPERVISED = "KEPT_SUPERVISED"
 _GRACE_SECONDS = 20.0
 _LONGEST_PAUSE_SECONDS = 5.0
 _STEADY_SECONDS = 30.0
+_LARGEST_LOG = 16 << 20
 
 
 @dataclass
@@ -72,6 +75,7 @@ class Supervisor:
         """Restarts what has ended, once, and waits a moment (in seconds)."""
         for child in self._children:
             self._mind(child)
+            self._trim(child)
         self._stopping.wait(wait)
 
     def stop(self) -> None:
@@ -87,6 +91,7 @@ class Supervisor:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+            _close(process)
         for child in self._children:
             if child.log is not None:
                 child.log.close()
@@ -100,10 +105,21 @@ class Supervisor:
             steady = time.monotonic() - child.started > _STEADY_SECONDS
             child.pause = 0.0 if steady else min(_LONGEST_PAUSE_SECONDS, child.pause * 2 or 0.25)
             child.not_before = time.monotonic() + (0.0 if child.restarts == 0 else child.pause)
+            _close(child.process)
             child.process = None
         if time.monotonic() >= child.not_before and not self._stopping.is_set():
             child.restarts += 1
             self._launch(child)
+
+    def _trim(self, child: Child) -> None:
+        """Keeps a log from filling the disk: what it holds goes to `NAME.log.1`, in the place of what was there."""
+        if child.log is None or child.log.closed or os.fstat(child.log.fileno()).st_size <= _LARGEST_LOG:
+            return
+        path = self._logs / f"{child.name}.log"
+        # Copied and emptied, not renamed: the process goes on writing to the file it was given, at its end.
+        with contextlib.suppress(OSError):
+            shutil.copyfile(path, path.with_suffix(".log.1"))
+        os.ftruncate(child.log.fileno(), 0)
 
     def _launch(self, child: Child) -> None:
         if child.log is None:
@@ -118,6 +134,12 @@ class Supervisor:
             start_new_session=True,
         )
         child.started = time.monotonic()
+
+
+def _close(process: subprocess.Popen[bytes]) -> None:
+    """Gives back the writing end of an ended process's standard input."""
+    if process.stdin is not None:
+        process.stdin.close()
 
 
 def stop_with_parent() -> None:

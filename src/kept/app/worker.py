@@ -4,10 +4,12 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from types import FrameType
 
 import structlog
 
+from kept.app.exclusive import Exclusive
 from kept.app.heartbeat import BEAT_SECONDS, Heartbeat
 from kept.app.projects import Projects
 from kept.app.running import make_runner
@@ -26,7 +28,7 @@ log = structlog.get_logger("kept.worker")
 
 
 class Worker:
-    """One worker of a workspace. A second one waits until the first is gone."""
+    """One worker of a workspace. A second one ships, too, and waits with the rest until the first is gone."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
@@ -36,6 +38,9 @@ class Worker:
         self._shipper = Shipper(workspace.root / "spool", workspace.tables, workspace.clock)
         self._runner: Runner | None = None
         self._pauses: dict[str, tuple[float, float]] = {}
+        self._failing: dict[str, str] = {}
+        # Two that watch would judge every window twice, and tell every alarm twice.
+        self._watching = Exclusive(workspace.root / "watching.lock")
 
     def run(self) -> None:
         """Works until `stop` is called. What fails is said in the log and tried again, with a growing pause."""
@@ -46,15 +51,16 @@ class Worker:
                 self._try("runner", self._run_pipelines)
                 self._try("labels", lambda: labels.ship_all(self._workspace))
                 self._try("shipping", self._shipper.ship)
-                self._try("loop", lambda: tick(self._workspace, self._actor))
-                self._try("notices", lambda: deliver(self._workspace))
+                self._try("loop", self._watch)
                 if time.monotonic() >= beat_at:
-                    self._try("heartbeat", lambda: heartbeat.beat(runs=self._runner.active() if self._runner else []))
+                    runs = self._runner.active() if self._runner else []
+                    self._try("heartbeat", partial(heartbeat.beat, runs=runs, failing=dict(self._failing)))
                     beat_at = time.monotonic() + BEAT_SECONDS
                 self._stopping.wait(self._workspace.settings.poll_seconds)
         finally:
             if self._runner is not None:
                 self._runner.stop()
+            self._watching.leave()
             self._try("heartbeat", heartbeat.end)
 
     def stop(self) -> None:
@@ -71,21 +77,39 @@ class Worker:
             self._runner = runner
         self._runner.tick()
 
+    def _watch(self) -> None:
+        if not self._watching.take():
+            raise _Waiting("another worker watches")
+        try:
+            tick(self._workspace, self._actor)
+        finally:
+            self._try("notices", lambda: deliver(self._workspace))
+
     def _try(self, name: str, action: Callable[[], object]) -> None:
         not_before, pause = self._pauses.get(name, (0.0, 0.0))
         if time.monotonic() < not_before:
             return
         try:
             action()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is told and tried again
             pause = min(_LONGEST_PAUSE_SECONDS, pause * 2 or _FIRST_PAUSE_SECONDS)
             self._pauses[name] = (time.monotonic() + pause, pause)
-            if isinstance(error, _Waiting):
-                log.info("waiting", job=name, reason=str(error))
-            else:
-                log.exception("failed", job=name)
+            self._tell(name, error)
         else:
             self._pauses.pop(name, None)
+            if self._failing.pop(name, None) is not None:
+                log.info("works again", job=name)
+
+    def _tell(self, name: str, error: Exception) -> None:
+        """Says in the log what failed: with all its lines the first time, in one when the same happens again."""
+        said = f"{type(error).__name__}: {error}"
+        if isinstance(error, _Waiting):
+            log.info("waiting", job=name, reason=str(error))
+        elif self._failing.get(name) == said:
+            log.warning("failed again", job=name, error=said)
+        else:
+            self._failing[name] = said
+            log.error("failed", job=name, exc_info=error)
 
 
 class _Waiting(Exception):

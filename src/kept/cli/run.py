@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -91,7 +91,9 @@ def _at_work(connection: Connection) -> Iterator[None]:
 
     def take() -> None:
         while not stopping.wait(connection.workspace.settings.poll_seconds):
-            runner.tick()
+            # A database that is locked or away for a moment: whoever follows the run would wait for ever.
+            with suppress(KeptError):
+                runner.tick()
 
     runner.tick()
     thread = threading.Thread(target=take, name="runner", daemon=True)

@@ -1,0 +1,72 @@
+"""Two workers of one workspace: one watches, the other waits."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from kept.app import worker
+from kept.app.processes import ListProcesses, list_processes
+from kept.app.worker import Worker
+from kept.core.errors import Unavailable
+from kept.governance.actor import Actor
+from kept.governance.workspace import Workspace
+
+
+@contextmanager
+def working(workspace: Workspace) -> Iterator[Worker]:
+    one = Worker(workspace)
+    thread = threading.Thread(target=one.run)
+    thread.start()
+    try:
+        yield one
+    finally:
+        one.stop()
+        thread.join()
+
+
+def until(condition: object, seconds: float = 20.0) -> bool:
+    assert callable(condition)
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_what_fails_is_told_by_its_sign_of_life_and_logged_in_full_once(
+    workspace: Workspace, me: Actor, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(_: Workspace, __: Actor) -> list[str]:
+        raise Unavailable("the disk is full", where="tables")
+
+    monkeypatch.setattr(worker, "tick", broken)
+    monkeypatch.setattr(worker, "_FIRST_PAUSE_SECONDS", 0.05)
+
+    def failing() -> list[dict[str, str]]:
+        return [one.details.get("failing", {}) for one in list_processes(workspace, me, ListProcesses())]
+
+    with working(workspace):
+        assert until(lambda: failing() == [{"loop": "Unavailable: tables: the disk is full"}])
+        time.sleep(0.5)
+        monkeypatch.setattr(worker, "tick", lambda _workspace, _actor: [])
+        assert until(lambda: failing() == [{}])
+    said = capsys.readouterr().out
+    assert said.count("Traceback") == 1
+    assert "failed again" in said
+    assert "works again" in said
+
+
+def test_one_of_two_workers_watches(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[str] = []
+    monkeypatch.setattr(worker, "tick", lambda _workspace, _actor: looks.append(threading.current_thread().name))
+    with working(workspace):
+        assert until(lambda: len(looks) > 0)
+        with working(workspace):
+            time.sleep(1.0)
+            assert len(set(looks)) == 1
+    with working(workspace):
+        assert until(lambda: len(set(looks)) == 2)
