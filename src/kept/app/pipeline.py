@@ -49,7 +49,7 @@ def standard_steps(project: Project) -> list[Step]:
         Step("package", package),
         Step("reference", reference, version=declared("monitor")),
         Step("champion", champion, cache=False),
-        Step("evaluate", evaluate, version=declared("objectives", "monitor")),
+        Step("evaluate", evaluate, version=declared("objectives", "monitor", "dataset")),
         Step("judge", judge, version=declared("objectives")),
         Step("register", register, cache=False),
     ]

@@ -15,6 +15,7 @@ from kept.evaluation.gate import judge as judge_report
 from kept.evaluation.loss import LossReference, reference_loss
 from kept.evaluation.report import EvaluationReport
 from kept.evaluation.report import evaluate as measure_all
+from kept.evaluation.unseen import learnt_rows, unseen
 from kept.measures.arrays import Floats
 from kept.packaging.bundle import fetch_bundle
 from kept.packaging.runtime import load_runtime
@@ -26,6 +27,8 @@ from kept.training.fitting import rows_of
 from kept.training.splits import TEST
 from kept.training.targets import encode_labels
 
+_FEWEST_UNSEEN = 100
+
 
 class Incumbent(msgspec.Struct, frozen=True, kw_only=True):
     """The version that is champion when the pipeline runs; empty when there is none."""
@@ -33,6 +36,8 @@ class Incumbent(msgspec.Struct, frozen=True, kw_only=True):
     version_id: str = ""
     number: int = 0
     bundle: str = ""
+    run_id: str = ""
+    """The run that made it."""
 
 
 class Evaluated(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,7 +60,10 @@ def evaluate(
     baseline: pl.DataFrame,
     champion: Incumbent,
 ) -> Evaluated:
-    """Scores the test rows with the bundle itself, and with the champion's and the baseline on the same rows."""
+    """Scores the test rows with the bundle itself, and with the champion's and the baseline on the same rows.
+
+    The champion is compared on the rows that it has not learnt from.
+    """
     project = load_project(Path(source))
     test = rows_of(join, split, TEST)
     labels = np.asarray(encode_labels(test.get_column(columns.label), columns.classes), dtype=np.float64)
@@ -69,9 +77,13 @@ def evaluate(
     report = measure_all(task, classes, scores, labels, test, objectives, operational, seed=seed)
     rival, notes = None, []
     if champion.bundle:
+        fair, said = _unseen_by(context, champion, test, project.the_dataset.key)
+        notes += said
         try:
-            theirs = score_bundle(context, champion.bundle, test)
-            rival = compare(task, classes, labels, scores, theirs, name="champion", objectives=objectives, seed=seed)
+            if fair.any():
+                theirs = score_bundle(context, champion.bundle, test.filter(fair))
+                ours = (labels[fair], scores[fair])
+                rival = compare(task, classes, *ours, theirs, name="champion", objectives=objectives, seed=seed)
         except KeptError as error:
             notes.append(f"The champion (version {champion.number}) could not be compared: {error}")
     simple = baseline.to_numpy()
@@ -106,6 +118,29 @@ def judge(context: StepContext, source: str, evaluate: Evaluated) -> Verdict:
     for check in verdict.checks:
         context.log(("holds  " if check.passed else "FAILS  ") + check.sentence)
     return verdict
+
+
+def _unseen_by(
+    context: StepContext, champion: Incumbent, test: pl.DataFrame, key: tuple[str, ...]
+) -> tuple[NDArray[np.bool_], list[str]]:
+    """The test rows on which the comparison is fair, and what is to be said of the others."""
+    learnt = learnt_rows(context, champion.run_id) if champion.run_id else None
+    if learnt is None:
+        note = (
+            f"It is not known which rows the champion (version {champion.number}) learnt from: it may know test rows."
+        )
+        return np.ones(test.height, dtype=np.bool_), [note]
+    fair = unseen(test, learnt, key).to_numpy()
+    count = int(fair.sum())
+    if count == test.height:
+        return fair, []
+    knows = (
+        f"The champion (version {champion.number}) learnt from {test.height - count:,} of the {test.height:,} test rows"
+    )
+    if count < _FEWEST_UNSEEN:
+        none = np.zeros(test.height, dtype=np.bool_)
+        return none, [f"{knows}; the other {count:,} are too few to compare the two."]
+    return fair, [f"{knows}; the two were compared on the other {count:,}."]
 
 
 def _windows(rows: pl.DataFrame, event_time: str | None, length: timedelta) -> NDArray[np.int64] | None:

@@ -26,7 +26,7 @@ def champion(context: StepContext) -> Incumbent:
         version = version_by_id(connection, alias.version_id) if alias else None
     if version is None:
         return Incumbent()
-    return Incumbent(version_id=version.id, number=version.number, bundle=version.bundle)
+    return Incumbent(version_id=version.id, number=version.number, bundle=version.bundle, run_id=version.run_id or "")
 
 
 def register(
