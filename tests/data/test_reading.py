@@ -33,6 +33,8 @@ def test_names_are_for_files_without_them_and_a_line_that_says_them_is_no_row(tm
     named = read_table(write(tmp_path, "n,word\n1,x\n2,y\n"), names=["n", "word"])
     assert bare.equals(named)
     assert bare.rows() == [(1, "x"), (2, "y")]
+    fewer = read_table(write(tmp_path, "word\nx\ny\n"), names=["n", "word"])
+    assert fewer.rows(named=True) == [{"word": "x"}, {"word": "y"}]
     with pytest.raises(Invalid, match="3 names were given, the first line has 2 values"):
         read_table(write(tmp_path, "1,x\n"), names=["a", "b", "c"])
 

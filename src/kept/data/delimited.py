@@ -20,7 +20,7 @@ def read_delimited(path: Path, *, names: Sequence[str] = (), header: bool = True
 
     Args:
         path: the file, in UTF-8.
-        names: the columns' names, when the file does not say them; a first line that says them is left out.
+        names: the columns' names, when the file does not say them; a first line that says them, or some of them, is left out.
         header: whether the first line names the columns, where `names` does not.
 
     Raises:
@@ -32,9 +32,11 @@ def read_delimited(path: Path, *, names: Sequence[str] = (), header: bool = True
     _, first = next(rows, (0, []))
     if not first:
         raise Invalid("it is empty", where=str(path), fix="Check that it was written completely")
-    named = _names(path, first, names, header=header)
-    first_is_data = header_missing(first, names, header=header)
-    parts = [_frame([first], named)] if first_is_data else [_frame([], named)]
+    said = [value.strip() for value in first]
+    # A line that holds nothing but these names is one of names, be it that some are left out.
+    header = set(said) <= set(names) if names else header
+    named = _names(path, said, [] if header else names, header=header)
+    parts = [_frame([] if header else [first], named)]
     while batch := list(islice(rows, _AT_ONCE)):
         for line, row in batch:
             if len(row) != len(named):
@@ -60,21 +62,14 @@ def separator_of(path: Path) -> str:
     return max(_SEPARATORS, key=lambda one: len(next(csv.reader([line], delimiter=one, skipinitialspace=True), [])))
 
 
-def header_missing(first: Sequence[str], names: Sequence[str], *, header: bool) -> bool:
-    """Whether the first line is a row already."""
-    if names:
-        return [value.strip() for value in first] != list(names)
-    return not header
-
-
 def _names(path: Path, first: Sequence[str], names: Sequence[str], *, header: bool) -> list[str]:
-    found = [value.strip() for value in first] if header and not names else list(names)
+    found = list(first) if header else list(names)
     if not found:
         found = [f"col_{place}" for place in range(1, len(first) + 1)]
     if len(found) != len(first):
-        shown = ", ".join(value.strip() for value in first[:8])
+        shown = ", ".join(first[:8]) + (", ..." if len(first) > 8 else "")
         what = f"{len(found)} names were given, the first line has {len(first)} values ({shown})"
-        raise Invalid(what, where=str(path), fix="Give one name for each column, or a file with a line of names")
+        raise Invalid(what, where=str(path), fix="Give one name for each column, or put a line with the names first")
     found = [name or f"column_{place}" for place, name in enumerate(found, start=1)]
     twice = next((name for place, name in enumerate(found) if name in found[:place]), None)
     if twice is not None:
