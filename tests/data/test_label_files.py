@@ -42,6 +42,11 @@ def test_a_csv_file(workspace: Workspace, bring: Import) -> None:
     assert bring(text) == Imported(rows=2, recorded=0)
 
 
+def test_what_only_looks_like_a_number_is_a_text(workspace: Workspace, bring: Import) -> None:
+    assert bring("key,label\na,1_000\nb,2.0\nc,inf\n") == Imported(rows=3, recorded=3)
+    assert in_force(workspace) == {"a": "1_000", "b": "2.0", "c": "inf"}
+
+
 def test_a_parquet_file(workspace: Workspace, bring: Import) -> None:
     frame = pl.DataFrame({"id": ["p1", "p2"], "late": [True, False], "landed": [datetime(2013, 1, 1, tzinfo=UTC)] * 2})
     assert bring(frame, value="late", prediction_id="id", known_at="landed").recorded == 2

@@ -77,7 +77,7 @@ def test_an_unknown_field_is_named() -> None:
         msgspec.json.decode(b'{"endpoint": "e", "labels": [{"lable": 1, "value": 2}]}', type=RecordLabels)
 
 
-@pytest.mark.parametrize("endpoint", ["", "a/b", "../labels", ".hidden"])
+@pytest.mark.parametrize("endpoint", ["", "a/b", "../labels", ".hidden", "flights\n"])
 def test_an_endpoint_that_is_no_name_is_refused(workspace: Workspace, me: Actor, endpoint: str) -> None:
     with pytest.raises(Invalid, match="is not the name of an endpoint"):
         record(workspace, me, LabelEntry(value=1, key="a"), endpoint=endpoint)
@@ -162,6 +162,8 @@ def test_a_file_is_recorded_once_and_goes_on_where_it_stopped(workspace: Workspa
     assert [send(0, 3), send(0, 3), send(1, 4)] == [3, 3, 5]
     with pytest.raises(Invalid, match=r"goes on at row 9, and 5 rows are recorded"):
         send(9, 1)
+    with pytest.raises(Invalid, match="below 0"):
+        send(-2, 1)
     assert labels.history(workspace, "flights").collect().height == 5
 
 

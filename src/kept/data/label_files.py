@@ -1,6 +1,7 @@
 """Labels from a file: read as a whole before any is recorded, and recorded once however often it is given."""
 
 import csv
+import math
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from itertools import islice
@@ -129,11 +130,11 @@ def _moment(value: Any, where: str) -> datetime | None:
 
 
 def _is_number(value: Any) -> bool:
+    """Whether it is a number as files write them; `inf` is a text, as it is no label as a number."""
     try:
-        float(value)
+        return math.isfinite(float(value)) and "_" not in str(value)
     except ValueError:
         return False
-    return True
 
 
 def _header(path: Path) -> list[str]:

@@ -13,6 +13,7 @@ import msgspec
 import polars as pl
 
 from kept.core.errors import Invalid, NotFound
+from kept.core.listing import list_limit
 from kept.data.label import LabelEntry, LabelFile, LabelRow, make_row
 from kept.data.records import (
     delete_labels,
@@ -94,6 +95,8 @@ def record_labels(workspace: Workspace, actor: Actor, request: RecordLabels) -> 
 @operation("labels.import", needs=Permission.CONTRIBUTE, on="endpoint", audit=Audit.COUNTED)
 def import_labels(workspace: Workspace, actor: Actor, request: ImportLabels) -> Recorded:
     """Records the next rows of a file and says how many of its rows are recorded; rows that are already, are passed over."""
+    if request.first < 0:
+        raise Invalid(f"first={request.first} is below 0", where=f"labels file {request.file}", fix="Begin at row 0")
     rows = _rows(workspace, actor, request.endpoint, request.labels, request.file, request.first)
     with workspace.database.writing() as connection:
         known = find_file(connection, request.endpoint, request.digest)
@@ -118,13 +121,14 @@ def import_labels(workspace: Workspace, actor: Actor, request: ImportLabels) -> 
 def show_labels(workspace: Workspace, actor: Actor, request: ShowLabels) -> list[LabelRow]:
     """Labels as they were received, newest first."""
     del actor
+    limit = list_limit(request.limit, where="labels")
     where = pl.lit(value=True)
     if request.prediction_id is not None:
         where &= pl.col("prediction_id") == request.prediction_id
     if request.key is not None:
         where &= pl.col("key") == request.key
     rows = history(workspace, request.endpoint, where)
-    newest = rows.sort("sequence", descending=True).head(request.limit).collect()
+    newest = rows.sort("sequence", descending=True).head(limit).collect()
     return [LabelRow(endpoint=request.endpoint, **row) for row in newest.iter_rows(named=True)]
 
 
@@ -268,7 +272,7 @@ def _rows(
 
 
 def _check_endpoint(endpoint: str) -> None:
-    if not _ENDPOINT.match(endpoint):
+    if not _ENDPOINT.fullmatch(endpoint):
         fix = "Use letters, digits, - and _, for example flight-delays"
         raise Invalid(f"{endpoint!r} is not the name of an endpoint", where="labels", fix=fix)
 
