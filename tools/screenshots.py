@@ -52,19 +52,18 @@ def main() -> int:
 
 def pages(address: str) -> Iterator[tuple[str, str, int, str]]:
     """Name, path, height and colour scheme of each picture, found by following the pages' own links."""
-    loop = httpx.get(address, timeout=30).text
+    loop = httpx.get(address, timeout=30).raise_for_status().text
     yield "loop", "/", 1120, DAY
     yield "loop-at-night", "/", 1120, NIGHT
     for name, pattern, height in (("model", r"/models/[^/\"]+/\d+", 1300), ("run", r"/runs/[0-9a-f-]{36}", 900)):
         if found := re.search(f'href="({pattern})"', loop):
             yield name, found[1], height, DAY
-    yield "models", "/models", 620, DAY
-    yield "data", "/data", 480, DAY
     yield "audit", "/audit?verify=true", 620, NIGHT
 
 
 def take(browser: str, url: str, picture: Path, height: int, scheme: str) -> None:
-    """One picture of one page."""
+    """One picture of one page; a page that fails is no picture."""
+    httpx.get(url, timeout=30).raise_for_status()
     with tempfile.TemporaryDirectory() as profile:
         command = [browser, *_OPTIONS, *_QUIET, f"--user-data-dir={profile}", f"--window-size=1280,{height}"]
         command += [f"--blink-settings=preferredColorScheme={scheme}", f"--screenshot={picture.resolve()}", url]

@@ -14,7 +14,7 @@ from kept.data.catalog import (
     show_quarantine,
     show_schema,
 )
-from kept.web.pages.facts import newest
+from kept.web.pages.facts import VIEWS, newest
 from kept.web.rendering import render
 
 _LISTED = 200
@@ -27,7 +27,8 @@ def routes(connection: Connection) -> list[HTTPRouteHandler]:
     @get("/data", include_in_schema=False, sync_to_thread=True)
     def datasets() -> Response[bytes]:
         found = connection.call(list_data, ListData(limit=_LISTED))
-        return render("data.html", section="Data", found=newest(found))
+        shown = sorted(newest(found), key=lambda one: (one.project, one.dataset.startswith(VIEWS), one.dataset))
+        return render("data.html", section="Data", found=shown)
 
     @get("/data/{project:str}/{dataset:path}", include_in_schema=False, sync_to_thread=True)
     def dataset_page(

@@ -19,8 +19,9 @@ from kept.web.rendering import metric
 
 _MOST_WINDOWS = 5_000
 _MOST_EVENTS = 500
-_MOST_METRICS = 2
-_DEFAULTS = ("roc_auc", "log_loss", "accuracy", "mae", "rmse")
+# What decay is judged by; then what else tells of a model without objectives.
+_LOSSES = ("log_loss", "rmse")
+_OTHERS = ("roc_auc", "accuracy", "mae")
 
 Lane = Literal["alarm", "retrain", "release", "promote", "roll back"]
 
@@ -95,8 +96,9 @@ def _performance(
     found = connection.call(show_windows, request)
     bounds = {one.metric: one for one in objectives if one.by is None}
     measured = {one.metric for one in found if one.value is not None}
-    names = [name for name in dict.fromkeys([*bounds, *_DEFAULTS]) if name in measured]
-    for name in names[:_MOST_METRICS]:
+    promised = [name for name in (*bounds, *_OTHERS) if name in measured]
+    losses = [name for name in _LOSSES if name in measured]
+    for name in dict.fromkeys([*promised[:1], *losses[:1]]):
         bound = bounds.get(name)
         points, others = _points([one for one in found if one.metric == name], versions)
         yield Series(
