@@ -1,12 +1,12 @@
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from filled import Filled, fill
-from litestar import Litestar
 from litestar.testing import TestClient
+from visiting import ADDRESS, Client, Open
 
 from kept.core.clock import SystemClock
 from kept.governance.actor import Actor, owner
@@ -16,11 +16,6 @@ from kept.store.blobs import FolderBlobs
 from kept.store.sqlite import SqliteDatabase
 from kept.store.tables import DeltaTables
 from kept.web.site import make_site
-
-ADDRESS = "http://127.0.0.1:8700"
-
-Client = TestClient[Litestar]
-Open = Callable[..., Client]
 
 
 @pytest.fixture

@@ -1,8 +1,8 @@
 import msgspec
 import pytest
 from filled import NAME, Filled
+from visiting import Client, Open
 
-from conftest import Client, Open
 from kept.app.connection import Problem, route
 from kept.app.operations import OPERATIONS
 from kept.governance.workspace import Workspace

@@ -1,8 +1,8 @@
 from base64 import b64encode
 
 import pytest
+from visiting import Open
 
-from conftest import Open
 from kept.core.errors import Invalid
 from kept.settings.settings import Settings
 from kept.web.guards import check_exposure

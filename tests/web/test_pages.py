@@ -5,8 +5,8 @@ from urllib.parse import urljoin, urlsplit
 import msgspec
 import pytest
 from filled import HOSTILE, NAME, Filled
+from visiting import ADDRESS, Client, Open
 
-from conftest import ADDRESS, Client, Open
 from kept.governance.workspace import Workspace
 from kept.web.pages.timeline import Timeline
 
