@@ -12,7 +12,8 @@ from typing import Any
 
 import uvicorn
 
-from kept.core.errors import Invalid, Unavailable
+from kept.core.errors import Invalid
+from kept.core.listening import listen
 from kept.deployment.routing import Arm, Route, RoutingTable
 from kept.packaging.bundle import read_bundle
 from kept.serving.app import Application
@@ -97,7 +98,7 @@ def _run(
     started: Callable[[str], None] | None = None,
 ) -> None:
     _check_host(settings)
-    listener = _listen(settings.host, port, share_port)
+    listener = listen(settings.host, port, share=share_port)
     counters = Counters()
     router = Router(keeper, counters, trusted)
     has_copy = router.load_kept()
@@ -160,22 +161,6 @@ class _Server(uvicorn.Server):
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
-
-
-def _listen(host: str, port: int, share: bool) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    if share:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    try:
-        listener.bind((host, port))
-    except OSError as error:
-        listener.close()
-        fix = "Stop what listens there, or choose another port"
-        raise Unavailable(f"cannot listen ({error.strerror})", where=f"{host}:{port}", fix=fix) from error
-    listener.setblocking(False)
-    return listener
 
 
 def _check_host(settings: Settings) -> None:

@@ -1,5 +1,6 @@
 """The web server: operations, health, metrics and pages on one port."""
 
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -15,6 +16,7 @@ from litestar.types import Message, Scope
 from kept import __version__
 from kept.app.operations import OPERATIONS
 from kept.core.errors import KeptError
+from kept.core.listening import listen
 from kept.governance.actor import Actor
 from kept.governance.workspace import Workspace
 from kept.web.api import describe, handler, routes
@@ -59,14 +61,11 @@ def serve_site(workspace: Workspace, actor: Actor) -> None:
     """Listens until SIGTERM or SIGINT, then finishes what is in flight."""
     settings = workspace.settings
     check_exposure(settings)
-    uvicorn.run(
-        make_site(workspace, actor),
-        host=settings.host,
-        port=settings.port,
-        log_level="warning",
-        access_log=False,
-        timeout_graceful_shutdown=10,
-    )
+    with listen(settings.host, settings.port) as listener, suppress(KeyboardInterrupt):
+        config = uvicorn.Config(
+            make_site(workspace, actor), log_level="warning", access_log=False, timeout_graceful_shutdown=10
+        )
+        uvicorn.Server(config).run([listener])
 
 
 async def _protect(message: Message, _: Scope) -> None:
