@@ -16,6 +16,8 @@ from kept.store.sqlite import SqliteDatabase
 from kept.store.tables import DeltaTables
 
 FORMAT = 1
+# What a prediction service that was started first, or a beginning that was cut short, leaves in the folder.
+_OURS = {"workspace.json", "workspace.new", "blobs", "logs", "serving", "spool"}
 
 
 class Marker(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,7 +74,7 @@ def _login() -> str:
 def _begin(root: Path, marker: Path) -> None:
     try:
         root.mkdir(parents=True, exist_ok=True)
-        if any(path for path in root.iterdir() if path.name != "workspace.json"):
+        if any(path.name not in _OURS for path in root.iterdir()):
             fix = "Name an empty or new folder with --workspace"
             raise Invalid("the folder holds something else", where=str(root), fix=fix)
         temporary = marker.with_suffix(".new")
