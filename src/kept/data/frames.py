@@ -31,7 +31,7 @@ def call(function: Callable[..., Any], until: datetime | None, *, where: str) ->
     try:
         given = function(**arguments)
         frame = to_frame(given, where=where)
-    except KeptError:
+    except (KeptError, MemoryError):
         raise
     except Exception as error:
         fix = "Mend the function; its own traceback stands above this message"

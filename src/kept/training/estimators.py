@@ -21,6 +21,8 @@ def make_estimator(spec: ModelSpec, parameters: dict[str, Any], encoder: TableEn
     """The project's estimator for these hyperparameters, with the seed and the categorical columns set."""
     try:
         estimator = spec.function(**parameters)
+    except MemoryError:
+        raise
     except Exception as error:
         where = f"model {spec.name}"
         raise Invalid(f"it raised {type(error).__name__}: {error}", where=where, fix="Mend the function") from error
