@@ -1,3 +1,4 @@
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,13 +9,36 @@ from sklearn.linear_model import LogisticRegression
 
 import kept
 from kept.core.errors import Invalid
+from kept.governance.actor import Actor
+from kept.governance.workspace import Workspace
 from kept.measures.metrics import measure
 from kept.packaging.frames import fit_encoder
+from kept.pipelines.context import StepContext
 from kept.plan.specs import ModelSpec, Task
+from kept.training import fitting
 from kept.training.baselines import baseline_scores
 from kept.training.estimators import fit_estimator, make_estimator, predict_scores
-from kept.training.targets import classes_of, encode_labels, learn_from
+from kept.training.facts import Columns
+from kept.training.targets import classes_of, encode_labels, learn_from, need_classes, rows_with_all_classes
 from kept.training.tuning import Trial, tune
+
+RARE = """
+import kept
+import polars as pl
+from sklearn.linear_model import LogisticRegression
+
+project = kept.Project("rare", question="Which?", owner="o", objectives=[kept.at_least("accuracy", 0.1)])
+
+
+@project.dataset(label="y")
+def rows() -> pl.DataFrame:
+    return pl.DataFrame()
+
+
+@project.model(task="multiclass", search={"C": kept.floats(0.1, 10.0)}, trials=2)
+def line(C: float = 1.0) -> LogisticRegression:
+    return LogisticRegression(C=C)
+"""
 
 
 def table(count: int = 400) -> pl.DataFrame:
@@ -61,6 +85,50 @@ def test_labels_that_do_not_fit_the_task_are_refused(labels: list[Any], task: Ta
 def test_a_label_that_training_did_not_know_is_named() -> None:
     with pytest.raises(Invalid, match="'maybe' is none of the classes"):
         encode_labels(pl.Series("label", ["yes", "maybe"]), ("no", "yes"))
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes", "rows"),
+    [
+        (["a", "b", "a", "a"], ("a", "b"), 3),
+        (["a", "a", "b"], ("a", "b"), 2),
+        ([True, False], (False, True), 2),
+        ([0.1, 0.2, 0.3], (), 1),
+    ],
+)
+def test_the_last_rows_that_hold_every_class(labels: list[Any], classes: tuple[Any, ...], rows: int) -> None:
+    assert rows_with_all_classes(pl.Series("label", labels), classes) == rows
+
+
+def test_a_class_that_nothing_can_be_learnt_of_is_named() -> None:
+    with pytest.raises(Invalid, match="the class 'c' does not occur among the rows to learn from"):
+        need_classes(pl.Series("label", ["a", "b"]), ("a", "b", "c"))
+    need_classes(pl.Series("label", ["a", "b"]), ("a", "b"))
+    need_classes(pl.Series("label", [0.5]), ())
+
+
+def test_trials_on_few_rows_learn_every_class(workspace: Workspace, me: Actor, tmp_path: Path) -> None:
+    source = tmp_path / "rare_project.py"
+    source.write_text(RARE)
+    random = np.random.default_rng(0)
+    rows = pl.DataFrame({"x": random.normal(size=200), "y": ["b", "c", "a"] * 20 + ["a", "c"] * 70})
+    split = pl.DataFrame({"part": ["train"] * 150 + ["validation"] * 40 + ["test"] * 10})
+    columns = Columns(
+        features=("x",), categorical=(), label="y", event_time="at", task="multiclass", classes=("a", "b", "c")
+    )
+    context = StepContext(
+        run_id="r",
+        project="rare",
+        step="tune",
+        attempt=1,
+        seed=0,
+        workspace=workspace,
+        actor=me,
+        scratch=tmp_path,
+        report=lambda _: None,
+    )
+    found = fitting.tune(context, str(source), rows, split, columns)
+    assert all(np.isfinite(trial.losses).all() for trial in found.trials)
 
 
 def spec(function: Any) -> ModelSpec:

@@ -24,7 +24,7 @@ from kept.training.baselines import baseline_scores
 from kept.training.estimators import fit_estimator, input_of, make_estimator, predict_scores
 from kept.training.facts import Columns, Packaged
 from kept.training.splits import TEST, TRAIN, VALIDATION
-from kept.training.targets import encode_labels, learn_from
+from kept.training.targets import encode_labels, learn_from, need_classes, rows_with_all_classes
 from kept.training.tuning import Trial, Tuned
 from kept.training.tuning import tune as search
 
@@ -41,14 +41,16 @@ def tune(context: StepContext, source: str, join: pl.DataFrame, split: pl.DataFr
     if columns.event_time is None:
         train = train.sample(fraction=1.0, shuffle=True, seed=context.seed)
     encoder = fit_encoder(train, columns.features)
+    need_classes(train.get_column(columns.label), columns.classes)
+    fewest = rows_with_all_classes(train.get_column(columns.label), columns.classes)
     truth = encode_labels(validation.get_column(columns.label), columns.classes)
     name = model.tune_metric or _LOSS[columns.task]
     sign = -1.0 if metric(name).better == "higher" else 1.0
     ended: list[Trial] = []
 
     def loss(parameters: dict[str, Any], share: float) -> float:
-        # The newest rows are the most like what comes.
-        rows = train.tail(max(1, round(train.height * share)))
+        # The newest rows are the most like what comes; without a class the scores would be of other classes.
+        rows = train.tail(max(fewest, round(train.height * share)))
         estimator = make_estimator(model, parameters, encoder, context.seed)
         labels = learn_from(rows.get_column(columns.label), columns.task)
         fit_estimator(estimator, rows, labels, encoder, where=f"model {model.name}")
@@ -68,6 +70,7 @@ def fit(
     """The estimator with the best parameters, fitted on training and validation rows, as a safe file."""
     project = load_project(Path(source))
     rows = rows_of(join, split, TRAIN, VALIDATION)
+    need_classes(rows.get_column(columns.label), columns.classes)
     encoder = fit_encoder(rows, columns.features)
     estimator = make_estimator(project.the_model, tune.parameters, encoder, context.seed)
     labels = learn_from(rows.get_column(columns.label), columns.task)

@@ -60,6 +60,23 @@ def encode_labels(labels: pl.Series, classes: tuple[Label, ...]) -> NDArray[np.f
     return cast("NDArray[np.int64]", places.to_numpy())
 
 
+def need_classes(labels: pl.Series, classes: tuple[Label, ...]) -> None:
+    """`Invalid` when a class does not occur, so that nothing could be learnt of it."""
+    missing = np.setdiff1d(np.arange(len(classes)), encode_labels(labels, classes))
+    if missing.size:
+        fix = "Give more rows of it, learn from a longer window, or write project.split(kept.stratified())"
+        what = f"the class {classes[missing[0]]!r} does not occur among the rows to learn from"
+        raise Invalid(what, where=f"label {labels.name!r}", fix=fix)
+
+
+def rows_with_all_classes(labels: pl.Series, classes: tuple[Label, ...]) -> int:
+    """How many of the last rows hold every class that occurs at least once; 1 where there are no classes."""
+    if not classes:
+        return 1
+    _, place_from_the_end = np.unique(encode_labels(labels, classes)[::-1], return_index=True)
+    return int(place_from_the_end.max()) + 1
+
+
 def _whole(labels: pl.Series) -> pl.Series:
     """Whole numbers that came as floats (a column with nulls does) are whole numbers again."""
     if labels.dtype.is_float() and (labels.drop_nulls() % 1 == 0).all():
