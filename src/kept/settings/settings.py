@@ -55,8 +55,10 @@ def load_settings(folder: Path, environment: Mapping[str, str] | None = None, **
 
 def _from_file(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text())
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
     except tomllib.TOMLDecodeError as error:
         raise Invalid(f"not valid TOML ({error})", where=str(path), fix="Mend the line it names") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise Invalid(f"it cannot be read ({error})", where=str(path), fix="Write it as text in UTF-8") from error
