@@ -6,7 +6,7 @@ import typer
 
 from kept.cli.options import Json, Model, ProjectFile, Reason, Workspace, settings_for
 from kept.cli.reach import connect, model_name
-from kept.cli.show import console, print_json
+from kept.cli.show import print_json, say
 from kept.registry.consent import Approve, approve
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -28,4 +28,4 @@ def main(
     if as_json:
         print_json(found)
     else:
-        console.print(f"{found.actor} approves version {version} of {request.model}.")
+        say(f"{found.actor} approves version {version} of {request.model}.")

@@ -6,7 +6,7 @@ import typer
 
 from kept.cli.options import Json, Workspace, settings_for
 from kept.cli.reach import connect
-from kept.cli.show import console, print_json, table
+from kept.cli.show import print_json, say, table
 from kept.governance.journal import ListAudit, VerifyAudit, list_audit, verify_audit
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
@@ -26,8 +26,8 @@ def list_(
     if as_json:
         print_json(found)
         return
-    rows = [(one.sequence, one.at, one.actor, one.action, one.subject, one.outcome) for one in found]
-    table("Audit", ["#", "at", "actor", "action", "subject", "outcome"], rows)
+    rows = [(one.sequence, one.at, one.actor, one.action, one.outcome, one.subject) for one in found]
+    table("Audit", ["#no", "at", "actor", "action", "outcome", "~subject"], rows)
 
 
 @app.command()
@@ -37,4 +37,4 @@ def verify(workspace: Workspace = None, as_json: Json = False) -> None:
     if as_json:
         print_json(found)
     else:
-        console.print(f"The chain is whole: {found.entries} entries, head {found.head}")
+        say(f"The chain is whole: {found.entries} entries, head {found.head}")

@@ -3,10 +3,11 @@
 from typing import Annotated
 
 import typer
+from rich.text import Text
 
 from kept.cli.options import Json, ProjectFile, Workspace, settings_for
 from kept.cli.reach import connect, model_name
-from kept.cli.show import console, print_json, table
+from kept.cli.show import console, print_json, say, table
 from kept.data.catalog import (
     DiffData,
     ListData,
@@ -38,20 +39,8 @@ def list_(
     if as_json:
         print_json(found)
         return
-    rows = [
-        (
-            one.dataset,
-            one.number,
-            one.mode,
-            one.rows,
-            one.rows_added,
-            one.rows_quarantined,
-            one.created_at,
-            one.created_by,
-        )
-        for one in found
-    ]
-    table("Data", ["dataset", "#version", "mode", "#rows", "#added", "#set aside", "made", "by"], rows)
+    rows = [(one.dataset, one.number, one.rows, one.rows_added, one.rows_quarantined, one.created_at) for one in found]
+    table("Data", ["~dataset", "#version", "#rows", "#added", "#set aside", "made"], rows)
 
 
 @app.command()
@@ -70,9 +59,7 @@ def show(
     if as_json:
         print_json(found)
         return
-    console.print(
-        f"[bold]{found.dataset} version {found.number}[/bold] of {found.project}: {found.source}", highlight=False
-    )
+    say((f"{found.dataset} version {found.number}", "bold"), f" of {found.project}: {found.source}")
     facts = [
         ("rows", found.rows),
         ("added", found.rows_added),
@@ -92,7 +79,7 @@ def show(
             show_quarantine, ShowQuarantine(project=found.project, dataset=dataset, number=found.number, limit=5)
         )
         for one in bad:
-            console.print(f"  {one.reason}: {one.row}", highlight=False, overflow="ellipsis", no_wrap=True)
+            console.print(Text(f"  {one.reason}: {one.row}"), overflow="ellipsis", no_wrap=True)
 
 
 @app.command()
@@ -112,7 +99,7 @@ def diff(
     if as_json:
         print_json(found)
         return
-    console.print(f"[bold]{found.dataset}[/bold]: version {found.before} to version {found.after}", highlight=False)
+    say((found.dataset, "bold"), f": version {found.before} to version {found.after}")
     facts = [
         ("rows before", found.rows_before),
         ("rows after", found.rows_after),

@@ -7,7 +7,7 @@ import typer
 from kept.cli.options import Json, Workspace, settings_for
 from kept.cli.reach import connect
 from kept.cli.routes import arms
-from kept.cli.show import console, print_json, table
+from kept.cli.show import lines, print_json, say, text
 from kept.core.clock import parse_time
 from kept.deployment.catalog import ShowHistory, show_history
 
@@ -31,7 +31,10 @@ def main(
         return
     if at is not None:
         for name, route in (("by the clock", found.by_processing_time), ("by event time", found.by_event_time)):
-            console.print(f"{name}: " + (f"{arms(route)}. {route.reason}" if route else "nothing"), highlight=False)
+            say((name, "bold"), f": {arms(route.arms)}. {route.reason}" if route else ": nothing")
         return
-    rows = [(one.revision, one.at, one.event_time, arms(one), one.set_by, one.reason) for one in found.routes]
-    table(f"What {endpoint} served", ["#", "since", "event time", "versions", "by", "why"], rows)
+    say((f"What {endpoint} served", "bold"), ", newest first")
+    for one in found.routes:
+        told = "" if one.event_time is None else f", at event time {text(one.event_time)}"
+        say((f"{one.revision:>4}  {text(one.at)}", "dim"), f"  {arms(one.arms)}")
+        lines([("    ", f"by {one.set_by}{told}: {one.reason}")])

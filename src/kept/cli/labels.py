@@ -7,7 +7,7 @@ import typer
 
 from kept.cli.options import Json, ProjectFile, Workspace, settings_for
 from kept.cli.reach import connect, model_name
-from kept.cli.show import console, print_json, table
+from kept.cli.show import print_json, say, table
 from kept.data.label_files import import_file
 from kept.data.labels import ShowLabels, import_labels, show_labels
 
@@ -43,7 +43,7 @@ def import_(
     if as_json:
         print_json(found)
     else:
-        console.print(f"{found.recorded} new labels of {found.rows} in {file.name}.")
+        say(f"{found.recorded} new labels of {found.rows} in {file.name}.")
 
 
 @app.command()

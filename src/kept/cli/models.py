@@ -21,6 +21,9 @@ from kept.registry.model import ModelSummary, Status
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
 
+# A line has room for two; `kept models show` tells all.
+_TELLING = ("roc_auc", "log_loss", "accuracy", "rmse", "mae")
+
 
 @app.command("list")
 def list_(
@@ -71,7 +74,8 @@ def _show(found: list[ModelSummary], as_json: bool) -> None:
     if as_json:
         print_json(found)
         return
-    measured = list(dict.fromkeys(name for one in found for name in one.metrics))[:4]
+    known = {name for one in found for name in one.metrics}
+    measured = [name for name in _TELLING if name in known][:2]
     rows = [
         (
             one.model,
@@ -79,7 +83,7 @@ def _show(found: list[ModelSummary], as_json: bool) -> None:
             one.status,
             ", ".join(one.aliases),
             *(one.metrics.get(name) for name in measured),
-            one.created_at,
+            one.created_at.date(),
         )
         for one in found
     ]

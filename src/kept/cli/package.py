@@ -7,7 +7,7 @@ import typer
 
 from kept.app.model_files import bundle_of
 from kept.cli.options import Json
-from kept.cli.show import console, print_json
+from kept.cli.show import print_json, say
 from kept.packaging.bundle import read_bundle
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -27,11 +27,7 @@ def main(
     if as_json:
         print_json({"folder": str(folder), "digest": bundle.digest, "manifest": manifest})
         return
-    console.print(
-        f"[bold]{folder}[/bold]: {manifest.runtime}, {manifest.size_mb:.2f} MB, {bundle.digest}", highlight=False
-    )
-    console.print(
-        f"one row takes {manifest.latency.p50_ms:.3f} ms (99%: {manifest.latency.p99_ms:.3f} ms)", highlight=False
-    )
+    say((str(folder), "bold"), f": {manifest.runtime}, {manifest.size_mb:.2f} MB, {bundle.digest}")
+    say(f"one row takes {manifest.latency.p50_ms:.3f} ms (99%: {manifest.latency.p99_ms:.3f} ms)")
     if manifest.not_exported:
-        console.print(f"not exported: {manifest.not_exported}", highlight=False)
+        say(f"not exported: {manifest.not_exported}")

@@ -1,16 +1,19 @@
 """How routes and endpoints are shown."""
 
-from kept.cli.show import console
-from kept.deployment.endpoint import EndpointStatus, RouteRecord
+from collections.abc import Iterable
+
+from kept.cli.show import lines, say
+from kept.deployment.endpoint import EndpointStatus
+from kept.deployment.routing import Arm
 
 
-def arms(route: RouteRecord) -> str:
+def arms(route: Iterable[Arm]) -> str:
     """The arms of a route in one line: `version 3 champion 75%, version 4 canary 25%`."""
-    return ", ".join(f"version {arm.number} {arm.role} {arm.weight:.0%}" for arm in route.arms)
+    return ", ".join(f"version {arm.number} {arm.role} {arm.weight:.0%}" for arm in route)
 
 
 def show_endpoint(status: EndpointStatus) -> None:
     """Where an endpoint stands, in a few lines."""
-    console.print(f"[bold]{status.endpoint.name}[/bold]: " + (arms(status.route) if status.route else "serves nothing"))
+    say((status.endpoint.name, "bold"), f": {arms(status.route.arms) if status.route else 'serves nothing'}")
     if status.rollout is not None:
-        console.print(f"  rollout {status.rollout.state}: {status.rollout.reason}", highlight=False)
+        lines([(f"rollout {status.rollout.state.replace('_', ' ')}", status.rollout.reason)])

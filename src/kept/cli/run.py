@@ -14,15 +14,16 @@ from kept.app.running import make_runner
 from kept.cli.following import follow
 from kept.cli.options import Json, ProjectFile, Reason, Workspace, settings_for
 from kept.cli.reach import connect
-from kept.cli.show import console, print_json
+from kept.cli.show import errors, lines, print_json, say
 from kept.core.clock import parse_time
 from kept.core.errors import CheckFailed, Conflict, KeptError
-from kept.loop.decisions import RetrainNow, retrain
+from kept.loop.decisions import TRAINING, RetrainNow, retrain, training_request
 from kept.plan.catalog import ensure_registered
 from kept.plan.loading import load_project
 from kept.registry.catalog import ShowVersion, show_version
 from kept.registry.model import ModelVersion
 from kept.tracking.run import Run, RunStatus
+from kept.tracking.runs import CancelRun, ListRuns, cancel_run, list_runs
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -46,13 +47,52 @@ def main(
         ensure_registered(connection.workspace, connection.actor, loaded, source)
     moment = None if until is None else parse_time(until, where="--until")
     request = RetrainNow(project=loaded.name, reason=reason, until=moment, window=window, fresh=fresh)
-    decision = connection.call(retrain, request)
-    with _at_work(connection):
-        run, steps = follow(connection, decision.run_id or "", quiet=as_json)
+    with _at_work(connection) as here:
+        run_id = _ask(connection, request, here=here)
+        try:
+            run, steps = follow(connection, run_id, quiet=as_json)
+        except KeyboardInterrupt:
+            # A worker goes on with it; nobody else would.
+            if here:
+                _cancel(connection, run_id, "stopped with Ctrl-C")
+            raise
     failed = next((step.failure for step in steps if step.failure is not None), None)
     if run.status is not RunStatus.FINISHED:
         raise failed.raised() if failed else KeptError(run.error or f"the run is {run.status.value}")
     _tell(connection, run, as_json)
+
+
+def _ask(connection: Connection, request: RetrainNow, *, here: bool) -> str:
+    """Queues the training and gives its run; or the run of the same request that a process left behind when it went.
+
+    Args:
+        connection: to whom.
+        request: what is asked for.
+        here: whether this process runs the pipelines, so that none is at work elsewhere.
+    """
+    try:
+        return connection.call(retrain, request).run_id or ""
+    except Conflict:
+        left = _left_behind(connection, request.project) if here else None
+        if left is None:
+            raise
+    if left.request == training_request(request.until, request.window, fresh=request.fresh):
+        errors.print(f"Going on with run {left.id}, which was cut short.", highlight=False)
+        return left.id
+    _cancel(connection, left.id, "cut short, and another training was asked for")
+    return connection.call(retrain, request).run_id or ""
+
+
+def _left_behind(connection: Connection, project: str) -> Run | None:
+    for status in (RunStatus.RUNNING, RunStatus.QUEUED):
+        for run in connection.call(list_runs, ListRuns(project=project, kind=TRAINING, status=status, limit=1)):
+            return run
+    return None
+
+
+def _cancel(connection: Connection, run_id: str, reason: str) -> None:
+    with suppress(Conflict):  # it has ended meanwhile
+        connection.call(cancel_run, CancelRun(run=run_id, reason=reason))
 
 
 def _tell(connection: Connection, run: Run, as_json: bool) -> None:
@@ -67,25 +107,24 @@ def _tell(connection: Connection, run: Run, as_json: bool) -> None:
 
 
 def _show(version: ModelVersion) -> None:
-    console.print(f"\n[bold]{version.model} version {version.number}[/bold] is {version.status}", highlight=False)
-    for one in version.verdict.objectives:
-        console.print(("  [green]✓[/green] " if one.passed else "  [red]✗[/red] ") + one.sentence, highlight=False)
-    for check in version.verdict.checks:
-        console.print(("  [green]✓[/green] " if check.passed else "  [red]✗[/red] ") + check.sentence, highlight=False)
+    say((f"\n{version.model} version {version.number}", "bold"), f" is {version.status}")
+    held = [(one.passed, one.sentence) for one in version.verdict.objectives]
+    held += [(one.passed, one.sentence) for one in version.verdict.checks]
+    lines([(("✓", "green") if passed else ("✗", "red"), sentence) for passed, sentence in held])
 
 
 @contextmanager
-def _at_work(connection: Connection) -> Iterator[None]:
-    """Runs the pipeline in this process, unless a worker does."""
+def _at_work(connection: Connection) -> Iterator[bool]:
+    """Runs the pipeline in this process, unless a worker does; gives whether it does."""
     if not isinstance(connection, Embedded):
-        yield
+        yield False
         return
     runner = make_runner(connection.workspace, Projects(connection.workspace))
     try:
         runner.start()
     except Conflict:
         # A worker of this workspace is up: it takes the run.
-        yield
+        yield False
         return
     stopping = threading.Event()
 
@@ -95,11 +134,10 @@ def _at_work(connection: Connection) -> Iterator[None]:
             with suppress(KeptError):
                 runner.tick()
 
-    runner.tick()
     thread = threading.Thread(target=take, name="runner", daemon=True)
     thread.start()
     try:
-        yield
+        yield True
     finally:
         stopping.set()
         thread.join()

@@ -4,13 +4,18 @@ from typing import Annotated
 
 import typer
 
+from kept.app.connection import Connection
 from kept.cli.options import Json, Workspace, settings_for
 from kept.cli.reach import connect
-from kept.cli.show import console, print_json, table
+from kept.cli.show import lines, print_json, say, short, table
+from kept.core.errors import Invalid
 from kept.tracking.run import Run
 from kept.tracking.runs import CancelRun, ListRuns, ShowRun, cancel_run, list_runs, show_run
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
+
+_SHORTEST, _WHOLE = 4, 36
+_MOST = 1_000
 
 
 @app.command("list")
@@ -25,28 +30,43 @@ def list_(
     if as_json:
         print_json(found)
         return
+    one_project = len({one.project for one in found}) < 2
     rows = [
-        (one.id, one.project, one.kind, one.status.value, _seconds(one), one.created_at, one.reason) for one in found
+        (
+            short(one.id),
+            *(() if one_project else (one.project,)),
+            one.status.value,
+            _seconds(one),
+            one.created_at,
+            one.reason,
+        )
+        for one in found
     ]
-    table("Runs", ["run", "project", "kind", "status", "#seconds", "queued", "why"], rows)
+    table(
+        f"Runs of {found[0].project}" if found and one_project else "Runs",
+        ["run", *(() if one_project else ("project",)), "status", "#seconds", "queued", "~why"],
+        rows,
+    )
 
 
 @app.command()
 def show(
-    run: Annotated[str, typer.Argument(help="The run's id.")], workspace: Workspace = None, as_json: Json = False
+    run: Annotated[str, typer.Argument(help="The run's id, or its end.")],
+    workspace: Workspace = None,
+    as_json: Json = False,
 ) -> None:
     """Show a run with its parameters, metrics and trials."""
-    found = connect(settings_for(workspace)).call(show_run, ShowRun(run=run))
+    connection = connect(settings_for(workspace))
+    found = connection.call(show_run, ShowRun(run=_full(connection, run)))
     if as_json:
         print_json(found)
         return
     one = found.run
-    console.print(f"[bold]{one.id}[/bold] {one.kind} of {one.project}: {one.status.value}", highlight=False)
-    console.print(
-        f"why: {one.reason or '-'}; seed {one.seed}; code {one.code}; environment {one.environment}", highlight=False
-    )
+    say((one.id, "bold"), f" {one.kind} of {one.project}: {one.status.value}")
+    facts = [("why", one.reason or "-"), ("seed", str(one.seed)), ("code", one.code), ("environment", one.environment)]
+    lines([(name, value or "-") for name, value in facts])
     if one.error:
-        console.print(f"error: {one.error}", highlight=False)
+        lines([(("error", "red"), one.error)])
     table("Parameters", ["name", "value"], found.params.items())
     table("Metrics", ["name", "#value"], found.metrics.items())
     if found.children:
@@ -56,17 +76,28 @@ def show(
 
 @app.command()
 def cancel(
-    run: Annotated[str, typer.Argument(help="The run's id.")],
+    run: Annotated[str, typer.Argument(help="The run's id, or its end.")],
     reason: Annotated[str, typer.Option("--reason", help="Why, for the record.")] = "",
     workspace: Workspace = None,
     as_json: Json = False,
 ) -> None:
     """Stop a run."""
-    found = connect(settings_for(workspace)).call(cancel_run, CancelRun(run=run, reason=reason))
+    connection = connect(settings_for(workspace))
+    found = connection.call(cancel_run, CancelRun(run=_full(connection, run), reason=reason))
     if as_json:
         print_json(found)
     else:
-        console.print(f"{found.id} is {found.status.value}.")
+        say(f"{found.id} is {found.status.value}.")
+
+
+def _full(connection: Connection, run: str) -> str:
+    """The id that ends like this; what is given where none or an id as a whole does."""
+    if len(run) < _SHORTEST or len(run) >= _WHOLE:
+        return run
+    found = [one.id for one in connection.call(list_runs, ListRuns(limit=_MOST)) if one.id.endswith(run)]
+    if len(found) > 1:
+        raise Invalid(f"{len(found)} runs end in {run}", where="runs", fix="Give more of the id: kept runs list --json")
+    return found[0] if found else run
 
 
 def _seconds(run: Run) -> float | None:

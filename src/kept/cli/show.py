@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 console = Console()
 errors = Console(stderr=True)
@@ -20,14 +21,45 @@ def print_json(answer: Any) -> None:
     sys.stdout.write(msgspec.json.format(msgspec.json.encode(answer), indent=2).decode() + "\n")
 
 
+def say(*parts: str | tuple[str, str]) -> None:
+    """A line: texts, and texts with a style. Nothing in them is taken for markup: they may be anybody's words."""
+    console.print(Text.assemble(*parts))
+
+
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """A table; a column whose name begins with # holds numbers and is set flush right."""
+    """A table. A column whose name begins with # holds numbers and is set flush right; one with ~ is cut where lines end."""
     shown = Table(title=title, title_justify="left", title_style="bold", box=None, header_style="dim", pad_edge=False)
-    for column in columns:
-        shown.add_column(column.removeprefix("#"), justify="right" if column.startswith("#") else "left")
-    for row in rows:
-        shown.add_row(*(text(value) for value in row))
+    cells = [[value if isinstance(value, Text) else Text(text(value)) for value in row] for row in rows]
+    cut = any(column.startswith("~") for column in columns)
+    for place, column in enumerate(columns):
+        name, mine = Text(column.lstrip("#~")), [row[place] for row in cells]
+        width = None
+        if column.startswith("~"):
+            for one in mine:
+                one.no_wrap, one.overflow = True, "ellipsis"
+        elif cut:
+            width = max(one.cell_len for one in (name, *mine))
+        shown.add_column(name, justify="right" if column.startswith("#") else "left", min_width=width)
+    for row in cells:
+        shown.add_row(*row)
     console.print(shown)
+
+
+def lines(rows: Iterable[Sequence[str | tuple[str, str]]]) -> None:
+    """Rows of short texts and, last, a sentence, which goes on below itself; texts may have a style."""
+    shown = Table.grid(padding=(0, 2, 0, 0))
+    for row in rows:
+        if not shown.columns:
+            for place in range(len(row) + 1):
+                shown.add_column(no_wrap=place < len(row), overflow="fold", width=0 if place == 0 else None)
+        shown.add_row("", *(Text(one) if isinstance(one, str) else Text(*one) for one in row))
+    if shown.columns:
+        console.print(shown)
+
+
+def short(identifier: str | None) -> str:
+    """The end of an id, by which people tell a few of them apart: all that are made in one minute begin alike."""
+    return identifier[-8:] if identifier else "-"
 
 
 def text(value: Any) -> str:
@@ -37,18 +69,22 @@ def text(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, datetime):
-        return value.strftime("%Y-%m-%d %H:%M")
+        return value.strftime("%Y-%m-%d %H:%MZ")
     if isinstance(value, float):
         return f"{value:.4g}"
     return str(value)
 
 
-def spark(values: Iterable[float | None]) -> str:
-    """Numbers as a line of bars, lowest to highest; a blank for nothing."""
+def spark(values: Iterable[float | None], *, low: float | None = None, high: float | None = None) -> str:
+    """Numbers as a line of bars, from `low` to `high` (their own by default); a blank for nothing."""
     known = list(values)
     numbers = [value for value in known if value is not None]
     if not numbers:
         return ""
-    low, high = min(numbers), max(numbers)
-    width = (high - low) or 1.0
-    return "".join(" " if value is None else _BARS[round((value - low) / width * (len(_BARS) - 1))] for value in known)
+    bottom = min(numbers) if low is None else low
+    width = ((max(numbers) if high is None else high) - bottom) or 1.0
+    return "".join(" " if value is None else _BARS[_step((value - bottom) / width)] for value in known)
+
+
+def _step(share: float) -> int:
+    return round(min(max(share, 0.0), 1.0) * (len(_BARS) - 1))

@@ -4,11 +4,13 @@ from typing import Annotated
 
 import typer
 
+from kept.app.process import Process
 from kept.app.processes import ListProcesses, list_processes
 from kept.cli.following import render
 from kept.cli.options import Json, Workspace, settings_for
 from kept.cli.reach import connect
-from kept.cli.show import console, print_json, spark, text
+from kept.cli.routes import arms
+from kept.cli.show import console, lines, print_json, say, spark, text
 from kept.loop.status import EndpointState, ShowLoop, show_loop
 from kept.monitoring.result import WindowResult
 from kept.tracking.run import RunStatus
@@ -16,6 +18,8 @@ from kept.tracking.run import RunStatus
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 _SHOWN = 5
+_BARS = 30
+_DETECTORS = ("decay", "drift")
 
 
 @app.command()
@@ -24,46 +28,71 @@ def main(
     workspace: Workspace = None,
     as_json: Json = False,
 ) -> None:
-    """See what serves, how far it was watched, what was found and decided."""
+    """See what serves, how far it was watched, what was found and decided. Times are UTC."""
     connection = connect(settings_for(workspace))
     found = connection.call(show_loop, ShowLoop(endpoint=endpoint))
     if as_json:
         print_json(found)
         return
-    up = connection.call(list_processes, ListProcesses())
-    names = ", ".join(f"{one.kind} ({one.address or one.pid})" for one in up) or "nothing; start it with kept up"
-    console.print(f"up: {names}", highlight=False)
+    _show_processes(connection.call(list_processes, ListProcesses()))
     if not found.endpoints:
-        console.print("No endpoint yet: kept run, then kept release.")
+        say("No endpoint yet: kept run, then kept release.")
     for one in found.endpoints:
         _show(one)
 
 
+def _show_processes(up: list[Process]) -> None:
+    names = ", ".join(f"{one.kind} ({one.address or one.pid})" for one in up)
+    say(f"up: {names or 'nothing; start it with kept up'}")
+    lines(
+        [
+            ((f"{job} fails", "red"), str(error))
+            for one in up
+            for job, error in dict(one.details.get("failing", {})).items()
+        ]
+    )
+
+
 def _show(state: EndpointState) -> None:
-    arms = ", ".join(f"version {arm.number} {arm.role} {arm.weight:.0%}" for arm in state.arms)
-    console.print(f"\n[bold]{state.endpoint}[/bold] serves {arms or 'nothing'}", highlight=False)
+    say(("\n" + state.endpoint, "bold"), f" serves {arms(state.arms) or 'nothing'}")
     times = (("event time", state.event_time), ("watched to", state.traffic_until), ("labels to", state.labelled_until))
-    console.print("  " + ", ".join(f"{name} {text(moment)}" for name, moment in times), highlight=False)
+    lines([(name, text(moment)) for name, moment in times])
     if state.rollout is not None:
-        console.print(f"  rollout {state.rollout.state}: {state.rollout.reason}", highlight=False)
-    for name, line in _lines(state.windows):
-        console.print(f"  {name:<28} {line}", highlight=False)
-    for alert in state.alerts[:_SHOWN]:
-        console.print(f"  [yellow]alarm[/yellow] {text(alert.event_time)} {alert.title}", highlight=False)
-    for decision in state.decisions[:_SHOWN]:
-        console.print(f"  [cyan]{decision.kind}[/cyan] {text(decision.event_time)} {decision.reason}", highlight=False)
+        lines([(f"rollout {state.rollout.state.replace('_', ' ')}", state.rollout.reason)])
+    champion = next((arm.version_id for arm in state.arms if arm.role == "champion"), None)
+    lines(measures([one for one in state.windows if one.version_id == champion]))
+    lines(
+        [(("alarm", "yellow"), text(alert.event_time or alert.at), alert.title) for alert in state.alerts[:_SHOWN]]
+        + [
+            ((decision.kind.replace("_", " "), "cyan"), text(decision.event_time or decision.at), decision.reason)
+            for decision in state.decisions[:_SHOWN]
+        ]
+    )
     if state.run is not None and state.run.status in {RunStatus.QUEUED, RunStatus.RUNNING}:
         console.print(render(state.run, list(state.steps)))
 
 
-def _lines(windows: tuple[WindowResult, ...]) -> list[tuple[str, str]]:
-    """The last windows of each metric as a line of bars, with its last value."""
+def measures(windows: list[WindowResult]) -> list[tuple[str, str, str]]:
+    """Each metric of one version with its last windows as bars, and its last value; detectors against their budget."""
     by_name: dict[str, list[WindowResult]] = {}
     for window in windows:
-        by_name.setdefault(f"{window.monitor} {window.metric}", []).append(window)
-    lines = []
-    for name, found in sorted(by_name.items()):
-        known = [one.value for one in found if one.value is not None]
-        if known:
-            lines.append((name, f"{spark(one.value for one in found)}  {text(known[-1])}"))
-    return lines
+        by_name.setdefault(window.metric, []).append(window)
+    shown = []
+    for name in sorted(by_name, key=lambda one: (one not in _DETECTORS, one)):
+        last = [one for one in by_name[name] if one.value is not None][-_BARS:]
+        if last:
+            shown.append((name, *(_detector(last) if name in _DETECTORS else _metric(last))))
+    return shown
+
+
+def _detector(windows: list[WindowResult]) -> tuple[str, str]:
+    """A detector's value means something up to the budget, at which it alarms; beyond it grows without measure."""
+    budget = windows[-1].high or 1.0
+    bars = spark([(one.value or 0.0) / (one.high or budget) for one in windows], low=0.0, high=1.0)
+    value = windows[-1].value or 0.0
+    return bars, f">= {budget:.4g}, alarm" if value >= budget else f"{value:.3g}, alarms at {budget:.4g}"
+
+
+def _metric(windows: list[WindowResult]) -> tuple[str, str]:
+    last = windows[-1]
+    return spark([one.value for one in windows]), text(last.value) + (", broken" if last.holds is False else "")

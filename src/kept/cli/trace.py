@@ -3,6 +3,7 @@
 from typing import Annotated
 
 import typer
+from rich.text import Text
 from rich.tree import Tree
 
 from kept.cli.options import Json, Workspace, settings_for
@@ -31,26 +32,40 @@ def main(
 
 def _tree(found: Trace) -> Tree:
     row = found.prediction
-    tree = Tree(f"[bold]prediction {row['id']}[/bold] of {found.endpoint} at {row['event_time']}")
-    tree.add(f"answered {row.get('prediction')} (score {text(row.get('score'))}), key {text(row.get('key'))}")
+    tree = Tree(Text.assemble((f"prediction {row['id']}", "bold"), f" of {found.endpoint} at {row['event_time']}"))
+    _add(tree, f"answered {row.get('prediction')} (score {text(row.get('score'))}), key {text(row.get('key'))}")
     for label in found.labels:
-        tree.add(f"turned out {label.value}, known at {text(label.known_at)}, by {label.actor}")
+        _add(tree, f"turned out {label.value}, known at {text(label.known_at)}, by {label.actor}")
     version = found.version
-    branch = tree.add(f"version {version.number} of {version.model}, {version.status}, bundle {version.bundle}")
+    branch = _add(
+        tree, f"version {version.number} of {version.model}, {version.status}, bundle {_short(version.bundle)}"
+    )
     if found.run is not None:
-        run = branch.add(f"run {found.run.id}: {found.run.reason}")
-        run.add(f"code {found.run.code}")
-        run.add(f"environment {found.run.environment}")
+        run = _add(branch, f"run {found.run.id}: {found.run.reason}")
+        _add(run, f"code {_short(found.run.code)}")
+        _add(run, f"environment {_short(found.run.environment)}")
         for one in found.data:
-            run.add(f"{one.dataset} version {one.number}: {one.rows} rows from {one.source}, {one.fingerprint}")
+            _add(
+                run, f"{one.dataset} version {one.number}: {one.rows} rows from {one.source}, {_short(one.fingerprint)}"
+            )
     for approval in found.approvals:
-        branch.add(f"{approval.kind} by {approval.actor}: {approval.reason or 'no reason given'}")
+        _add(branch, f"{approval.kind} by {approval.actor}: {approval.reason or 'no reason given'}")
     if not found.approvals:
-        branch.add("no approval was needed by the project's policy")
+        _add(branch, "no approval was needed by the project's policy")
     for rollout in found.rollouts:
-        steps = branch.add(f"rollout {rollout.state}: {rollout.reason}")
+        steps = _add(branch, f"rollout {rollout.state.replace('_', ' ')}")
         for step in rollout.evidence:
-            steps.add(f"{text(step.at)} by {step.by}: {step.reason}")
+            _add(steps, f"{text(step.at)} by {step.by}: {step.reason}")
     for entry in found.audit:
-        branch.add(f"audit {entry.sequence}: {entry.action} by {entry.actor}, {entry.outcome}")
+        _add(branch, f"audit {entry.sequence}: {entry.action} by {entry.actor}, {entry.outcome}")
     return tree
+
+
+def _add(branch: Tree, words: str) -> Tree:
+    """A branch that says this. Nothing in it is taken for markup."""
+    return branch.add(Text(words))
+
+
+def _short(digest: str | None) -> str:
+    """The beginning of a digest; `--json` has it whole."""
+    return digest[: len("sha256:") + 12] if digest else "-"

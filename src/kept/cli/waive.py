@@ -6,7 +6,7 @@ import typer
 
 from kept.cli.options import Json, Model, ProjectFile, Workspace, settings_for
 from kept.cli.reach import connect, model_name
-from kept.cli.show import console, print_json
+from kept.cli.show import print_json, say
 from kept.registry.consent import Waive, waive
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -28,4 +28,4 @@ def main(
     if as_json:
         print_json(found)
     else:
-        console.print(f"Version {version} of {request.model} may be released: {found.reason}")
+        say(f"Version {version} of {request.model} may be released: {found.reason}")

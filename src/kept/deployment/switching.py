@@ -51,9 +51,11 @@ def begin(change: Change, rollout: Rollout) -> Rollout:
     champion = champion_of(change.connection, rollout.endpoint)
     rollout = msgspec.structs.replace(rollout, champion=champion.version_id if champion else None)
     if champion is None:
-        return promote(change.because(f"{change.reason} It is the first version of this endpoint."), rollout)
+        return promote(
+            change.because(f"{change.reason.rstrip('.')}. It is the first version of this endpoint."), rollout
+        )
     if len(rollout.rule.canary) == 1:
-        return promote(change.because(f"{change.reason} The policy has no canary."), rollout)
+        return promote(change.because(f"{change.reason.rstrip('.')}. The policy has no canary."), rollout)
     return to_step(change, rollout, 0)
 
 

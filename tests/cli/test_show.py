@@ -1,0 +1,73 @@
+"""What people see: whole at 80 columns, and nobody's words taken for markup."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from rich.console import Console
+
+from kept.cli import show
+from kept.cli.show import lines, say, short, spark, table
+from kept.cli.status import measures
+from kept.core.ids import new_id
+from kept.monitoring.result import WindowResult
+
+APRIL = datetime(2013, 4, 1, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal of 80 columns. The console is asked for by name where it is used, so that it writes to the captured output."""
+    monkeypatch.setattr(show, "console", Console(width=80))
+
+
+def result(day: int, metric: str, value: float | None, high: float | None = None) -> WindowResult:
+    start = APRIL + timedelta(days=day)
+    return WindowResult(
+        endpoint="e", version_id="v", start=start, monitor="m", metric=metric, value=value, high=high, rows=10
+    )
+
+
+def test_words_from_outside_are_no_markup(capsys: pytest.CaptureFixture[str]) -> None:
+    words = "see [/tmp/x] and [red]this[/red] :smile:"
+    say(("why", "bold"), f": {words}")
+    lines([(("alarm", "yellow"), "now", words)])
+    table("Runs", ["run", "~why"], [("1", words)])
+    table("Data", ["[name]"], [(words,)])
+    assert capsys.readouterr().out.count(words) == 4
+
+
+def test_only_the_marked_column_is_cut(capsys: pytest.CaptureFixture[str]) -> None:
+    table("Runs", ["run", "project", "#seconds", "~why"], [("4bd91a80", "flight-delays", 93.34, "a long reason " * 9)])
+    said = capsys.readouterr().out
+    assert max(map(len, said.splitlines())) <= 80
+    assert "4bd91a80  flight-delays    93.34  a long reason" in said
+    assert "…" in said
+
+
+def test_a_sentence_goes_on_below_itself(capsys: pytest.CaptureFixture[str]) -> None:
+    lines([(("promote", "cyan"), "2013-05-05 23:55Z", "word " * 30)])
+    first, second, *_ = capsys.readouterr().out.splitlines()
+    assert first.index("word") == second.index("word")
+    assert len(first) <= 80
+
+
+def test_ids_made_at_once_are_told_apart() -> None:
+    ids = [new_id() for _ in range(50)]
+    assert len({short(one) for one in ids}) == 50
+
+
+def test_detectors_are_shown_up_to_their_budget() -> None:
+    windows = [result(day, "drift", 10.0**day, 90.0) for day in range(40)]
+    windows += [result(day, "roc_auc", 0.7) for day in range(40)]
+    windows += [result(day, "estimated", None) for day in range(3)]
+    (name, bars, said), (other, _, value) = measures(windows)
+    assert (name, said) == ("drift", ">= 90, alarm")
+    assert bars == "█" * 30
+    assert (other, value) == ("roc_auc", "0.7")
+    assert measures([result(0, "decay", 34.71, 90.0)])[0][1:] == ("▄", "34.7, alarms at 90")
+
+
+def test_bars_may_have_a_scale_of_their_own() -> None:
+    assert spark([0.0, 0.5, 2.0], low=0.0, high=1.0) == "▁▅█"
+    assert spark([1.0, None, 2.0]) == "▁ █"
+    assert spark([]) == ""
