@@ -118,6 +118,11 @@ def take(
     return decision
 
 
+def training_request(until: datetime | None, window: str | None, *, fresh: bool) -> dict[str, Any]:
+    """What a training run is started with, as its record keeps it."""
+    return {"until": None if until is None else format_time(until), "window": window, "fresh": fresh}
+
+
 def _queue_training(workspace: Workspace, actor: Actor, request: Decide, window: str | None, *, fresh: bool) -> str:
     """The id of the new run. Inside a transaction, so that two workers cannot both find nothing under way."""
     show_project(workspace, actor, ShowProject(project=request.project))
@@ -126,7 +131,6 @@ def _queue_training(workspace: Workspace, actor: Actor, request: Decide, window:
             for run in find_runs(connection, project=request.project, kind=TRAINING, status=status, limit=1):
                 fix = "Wait until it has ended, or cancel it"
                 raise Conflict(f"a training is {run.status} already ({run.id})", where=request.project, fix=fix)
-    until = None if request.event_time is None else format_time(request.event_time)
     run = create_run(
         workspace,
         project=request.project,
@@ -134,7 +138,7 @@ def _queue_training(workspace: Workspace, actor: Actor, request: Decide, window:
         name=f"{request.trigger} of {request.project}",
         created_by=actor.name,
         reason=request.reason,
-        request={"until": until, "window": window, "fresh": fresh},
+        request=training_request(request.event_time, window, fresh=fresh),
         tags={"trigger": request.trigger},
     )
     return run.id
