@@ -77,6 +77,8 @@ def _begin(root: Path, marker: Path) -> None:
         if any(path.name not in _OURS for path in root.iterdir()):
             fix = "Name an empty or new folder with --workspace"
             raise Invalid("the folder holds something else", where=str(root), fix=fix)
+        # What Kept stores is no part of anybody's source.
+        (root / ".gitignore").write_text("*\n")
         temporary = marker.with_suffix(".new")
         temporary.write_bytes(msgspec.json.encode(Marker(format=FORMAT)))
         temporary.replace(marker)
