@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 DEMO_ARGS ?=
 
-.PHONY: help demo test check screenshots lint types contracts install install-dev requirements clean
+.PHONY: help demo test check screenshots lint types contracts install install-dev requirements reference timeline clean
 
 help:  ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort
@@ -62,6 +62,13 @@ requirements:  ## Pin again (needs uv)
 	$(COMPILE) requirements/build.in -o requirements/build.txt
 	$(COMPILE) requirements/dev.in -o requirements/dev.txt
 	$(COMPILE) --no-deps requirements/examples.in -o requirements/examples.txt
+
+reference: $(VENV)/.demo  ## Write docs/reference from the code
+	$(BIN)/python tools/reference.py
+
+timeline: $(VENV)/.demo  ## Put the last demo (make demo DEMO_ARGS="--exit --json demo.json") into README.md
+	$(BIN)/python tools/draw_timeline.py .kept-demo docs/pictures/timeline.svg
+	$(BIN)/python tools/demo_table.py demo.json README.md
 
 clean:  ## Remove what was installed and cached
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -1,0 +1,46 @@
+import json
+import tomllib
+from pathlib import Path
+
+import polars as pl
+import pytest
+from pages import PAGES, ROOT, Block, blocks
+
+from kept.data.frames import call
+from kept.plan.loading import load_project
+from kept.plan.project import describe
+
+SHOWN = [block for page in PAGES for block in blocks(page)]
+
+
+@pytest.mark.parametrize("block", [one for one in SHOWN if one.language == "python"], ids=str)
+def test_python_compiles(block: Block) -> None:
+    if "*, " not in block.text:  # a signature, of the reference
+        compile(block.text, str(block), "exec")
+
+
+@pytest.mark.parametrize("block", [one for one in SHOWN if one.language in {"toml", "json"}], ids=str)
+def test_settings_and_answers_are_well_formed(block: Block) -> None:
+    if block.language == "json":
+        json.loads(block.text)
+    else:
+        tomllib.loads(block.text)
+
+
+def test_the_project_of_the_readme_is_one(tmp_path: Path) -> None:
+    block = next(one for one in blocks(ROOT / "README.md") if one.language == "python")
+    (tmp_path / "readme_project.py").write_text(block.text)
+    (tmp_path / "customers.csv").write_text(
+        "customer_id,asked_at,plan,calls,churned\n1041,2026-01-02T00:00:00Z,basic,3,yes\n1042,2026-01-03,plus,?,no\n"
+    )
+    project = load_project(tmp_path / "readme_project.py")
+    assert describe(project)["release"]["approvals"] == 1
+    frame = call(project.the_dataset.function, None, where="README")
+    assert frame.schema["customer_id"] == pl.String
+    assert frame.schema["asked_at"] == pl.Datetime("us", "UTC")
+    assert frame["calls"].to_list() == [3, None]
+
+
+def test_the_readme_shows_about_thirty_lines() -> None:
+    block = next(one for one in blocks(ROOT / "README.md") if one.language == "python")
+    assert len([line for line in block.text.splitlines() if line.strip()]) <= 35
