@@ -203,3 +203,14 @@ def test_what_does_not_belong_together_is_refused(reference: Reference) -> None:
         build_reference({"x": np.ones(3)}, {"x": "numeric"}, np.full(3, -1))
     with pytest.raises(Damaged):
         decode(encode(start(reference, 10)), Reference)
+
+
+def test_an_alarm_that_nobody_acts_on_grows_to_its_end_and_stays(reference: Reference) -> None:
+    state, random, values = start(reference, 100), np.random.default_rng(8), []
+    for _ in range(120):
+        window = count_window(reference, traffic(random, ROWS, shift=3.0))
+        state, finding = update(state, reference, window)
+        values.append(finding.value)
+    assert np.isfinite(values).all()
+    assert np.isfinite(state.values).all()
+    assert values[-1] > 1e200

@@ -120,6 +120,8 @@ def _grow(state: DriftState, reference: Reference, away: Floats, rows: Floats) -
     for place, expected in enumerate((recursive, fixed)):
         found = residuals(reference, away, rows, expected)
         gains = np.concatenate([np.outer(found.rise, SIZES), np.outer(found.fall, -SIZES)], axis=1)
-        values[:, place] = (1 + state.values[:, place]) * np.exp(gains - np.tile(SIZES**2 / 2, 2))
-    values = np.minimum(values, _LARGEST)
+        # An alarm that nobody acted on goes on growing: beyond the largest number it is as sure as it can be.
+        with np.errstate(over="ignore"):
+            grown = (1 + state.values[:, place]) * np.exp(gains - np.tile(SIZES**2 / 2, 2))
+        values[:, place] = np.minimum(grown, _LARGEST)
     return np.where((rows > 0)[:, None, None], values, state.values)
