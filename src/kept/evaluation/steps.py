@@ -21,7 +21,6 @@ from kept.packaging.bundle import fetch_bundle
 from kept.packaging.runtime import load_runtime
 from kept.pipelines.context import StepContext
 from kept.plan.loading import load_project
-from kept.tracking.runs import log_metrics
 from kept.training.facts import Columns, Packaged
 from kept.training.fitting import rows_of
 from kept.training.splits import TEST
@@ -104,7 +103,6 @@ def evaluate(
         notes=tuple(notes),
     )
     found = {name: one.estimate for name, one in report.metrics.items() if one.estimate is not None}
-    log_metrics(context.workspace, context.run_id, {f"test_{name}": value for name, value in found.items()})
     context.log(", ".join(f"{name} {value:.4g}" for name, value in found.items()))
     return evaluated
 

@@ -13,7 +13,7 @@ from kept.registry.card import DataSource, Lineage, write_card
 from kept.registry.catalog import RegisterVersion, register_version
 from kept.registry.model import CHAMPION
 from kept.registry.records import find_alias, version_by_id
-from kept.tracking.runs import get_run
+from kept.tracking.runs import get_run, log_metrics, log_params
 from kept.training.facts import Columns, Packaged, Pinned
 from kept.training.splits import TEST
 from kept.training.tuning import Tuned
@@ -42,6 +42,7 @@ def register(
     judge: Verdict,
 ) -> str:
     """Registers the bundle with its verdict and its card, accepted or rejected, and gives the version's id."""
+    _note(context, tune, package, evaluate)
     project = load_project(Path(source))
     spec = project.the_dataset
     run = get_run(context.workspace, context.run_id)
@@ -92,3 +93,13 @@ def register(
     )
     context.log(f"version {version.number} is {version.status}")
     return version.id
+
+
+def _note(context: StepContext, tune: Tuned, package: Packaged, evaluate: Evaluated) -> None:
+    """Notes what the run was done with and what it measured: here, as the steps before may not have been run again."""
+    log_params(context.workspace, context.run_id, tune.parameters)
+    measured = {
+        f"test_{name}": one.estimate for name, one in evaluate.report.metrics.items() if one.estimate is not None
+    }
+    operational = {name: getattr(package, name) for name in ("size_mb", "latency_p50_ms", "latency_p99_ms")}
+    log_metrics(context.workspace, context.run_id, measured | operational)

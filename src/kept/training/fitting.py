@@ -75,7 +75,6 @@ def fit(
     estimator = make_estimator(project.the_model, tune.parameters, encoder, context.seed)
     labels = learn_from(rows.get_column(columns.label), columns.task)
     fit_estimator(estimator, rows, labels, encoder, where=f"model {project.the_model.name}")
-    log_params(context.workspace, context.run_id, tune.parameters)
     return save_skops(estimator)
 
 
@@ -103,19 +102,15 @@ def package(context: StepContext, fit: bytes, join: pl.DataFrame, split: pl.Data
         f"{manifest.runtime} bundle, {manifest.size_mb:.2f} MB"
         + (manifest.not_exported and "; " + manifest.not_exported)
     )
-    measured = {
-        "size_mb": manifest.size_mb,
-        "latency_p50_ms": manifest.latency.p50_ms,
-        "latency_p99_ms": manifest.latency.p99_ms,
-    }
-    log_metrics(context.workspace, context.run_id, measured)
     return Packaged(
         bundle=digest,
         runtime=manifest.runtime,
         exported=manifest.runtime == "onnx",
         not_exported=manifest.not_exported,
+        size_mb=manifest.size_mb,
+        latency_p50_ms=manifest.latency.p50_ms,
+        latency_p99_ms=manifest.latency.p99_ms,
         parity={one.name: one.largest_difference for one in manifest.parity.groups},
-        **measured,
     )
 
 
