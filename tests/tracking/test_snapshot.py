@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from kept.core.digests import canonical_json
 from kept.core.errors import Invalid
 from kept.governance.workspace import Workspace
 from kept.tracking.environment import environment, keep_environment, load_environment
@@ -62,6 +63,25 @@ def test_with_git_uncommitted_and_untracked_changes_are_kept(project: Path) -> N
     assert snapshot.untracked == ["new.py"]
     assert set(_texts(snapshot)) == {".gitignore", "deep/helper.py", "new.py", "project.py"}
     assert _texts(snapshot)["project.py"] == "ONE = 'changed'\n"
+
+
+@pytest.mark.parametrize("git", [True, False])
+def test_files_of_secrets_are_left_out(project: Path, git: bool) -> None:
+    names = ("kept.toml", ".env", ".env.local", "deep/kept.toml")
+    for name in names[:2]:
+        (project / name).write_text("token = 'old'")
+    if git:
+        _git(project, "init")
+        _git(project, "add", ".")
+        _git(project, "commit", "-m", "first")
+    for name in names:
+        (project / name).write_text("token = 'hunter2'")
+    (project / "project.py").write_text("ONE = 2\n")
+    snapshot = take_snapshot(project)
+    assert b"hunter2" not in canonical_json(snapshot)
+    assert b"old" not in canonical_json(snapshot)
+    assert set(_texts(snapshot)) == {"project.py", "deep/helper.py"}
+    assert ("+ONE = 2" in snapshot.diff) == git
 
 
 def test_a_folder_within_a_repository_keeps_only_itself(project: Path) -> None:

@@ -16,6 +16,8 @@ _LARGEST_FILE = 1_000_000
 _LARGEST_WHOLE = 10_000_000
 _MOST_FILES = 5_000
 _GIT_SECONDS = 20
+# The same files as `_is_secret`, as git names them.
+_OTHERS = (":(exclude,glob)**/kept.toml", ":(exclude,glob)**/.env*")
 _NOT_CODE = {"__pycache__", "node_modules", "site-packages", "venv"}
 
 
@@ -40,7 +42,9 @@ class CodeSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     """What differs from the commit: of tracked files, as `git diff HEAD` writes it."""
     untracked: list[str]
     files: list[SnapshotFile]
-    """Every file of the folder that git tracks or would track; without git every file that is not hidden."""
+    """Every file of the folder that git tracks or would track; without git every file that is not hidden.
+
+    Never `kept.toml` and `.env`: they hold secrets."""
     complete: bool
     """False when files were too many or too large to keep all of them."""
 
@@ -51,14 +55,14 @@ def take_snapshot(folder: Path) -> CodeSnapshot:
         raise Invalid("there is no such folder", where=str(folder), fix="Give the folder of the project")
     listed = _git(folder, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
     if listed is None:
-        names, untracked = _walk(folder), []
+        names, untracked = [name for name in _walk(folder) if not _is_secret(name)], []
         commit = branch = diff = None
     else:
         names = _code(folder, listed)
         untracked = _code(folder, _git(folder, "ls-files", "-z", "--others", "--exclude-standard") or "")
         commit = (_git(folder, "rev-parse", "--verify", "-q", "HEAD") or "").strip() or None
         branch = (_git(folder, "symbolic-ref", "--short", "-q", "HEAD") or "").strip() or None
-        diff = _git(folder, "diff", "--no-ext-diff", "--no-color", "HEAD", "--", ".") if commit else None
+        diff = _git(folder, "diff", "--no-ext-diff", "--no-color", "HEAD", "--", ".", *_OTHERS) if commit else None
     files, complete = _read(folder, names)
     diff = diff or ""
     return CodeSnapshot(
@@ -136,10 +140,15 @@ def _walk(folder: Path) -> list[str]:
 
 
 def _code(folder: Path, listed: str) -> list[str]:
-    names = sorted(set(filter(None, listed.split("\0"))))
+    names = sorted({name for name in listed.split("\0") if name and not _is_secret(name)})
     parents = {parent for name in names for parent in PurePosixPath(name).parents}
     foreign = {parent for parent in parents if parent.name and _foreign(folder / parent)}
     return [name for name in names if foreign.isdisjoint(PurePosixPath(name).parents)]
+
+
+def _is_secret(name: str) -> bool:
+    """Whether a file is where people keep passwords and tokens: they are no code, and a blob is kept for ever."""
+    return PurePosixPath(name).name == "kept.toml" or PurePosixPath(name).name.startswith(".env")
 
 
 def _foreign(folder: Path) -> bool:
