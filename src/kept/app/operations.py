@@ -17,7 +17,7 @@ from kept.pipelines import catalog as pipelines
 from kept.plan import catalog as plan
 from kept.registry import catalog as registry
 from kept.registry import consent
-from kept.tracking import runs
+from kept.tracking import experiments, finding, logged_models, recording, runs
 
 OPERATIONS: dict[str, Operation[Any, Any]] = operations_in(
     [
@@ -26,14 +26,18 @@ OPERATIONS: dict[str, Operation[Any, Any]] = operations_in(
         data,
         decisions,
         deployment,
+        experiments,
+        finding,
         ingestion,
         journal,
         labels,
+        logged_models,
         loop_status,
         monitoring,
         pipelines,
         plan,
         processes,
+        recording,
         registry,
         release,
         rollback,

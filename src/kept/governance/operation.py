@@ -15,7 +15,7 @@ import msgspec
 from kept.core.errors import Forbidden, Invalid, KeptError
 from kept.governance.actor import Actor, Permission
 from kept.governance.audit import AuditEntry
-from kept.governance.records import append_entry, count_action
+from kept.governance.records import CountedAction, append_entry, count_actions
 from kept.governance.workspace import Workspace
 
 Request = TypeVar("Request", bound=msgspec.Struct)
@@ -45,7 +45,10 @@ class Operation(Generic[Request, Answer]):
         on: str | None,
         audit: Audit,
         remote: bool,
+        grouped: bool,
     ) -> None:
+        if grouped and audit is not Audit.COUNTED:
+            raise Invalid("only what is counted can be grouped", where=f"operation {name}", fix="Use Audit.COUNTED")
         hints = get_type_hints(function)
         self.function = function
         self.name = name
@@ -53,6 +56,7 @@ class Operation(Generic[Request, Answer]):
         self.on = on
         self.audit = audit
         self.remote = remote
+        self.grouped = grouped
         self.request_type: type[Request] = hints[list(inspect.signature(function).parameters)[2]]
         self.answer_type: Any = hints["return"]
         self.summary = inspect.getdoc(function) or ""
@@ -71,11 +75,16 @@ class Operation(Generic[Request, Answer]):
         if self.audit is Audit.READ:
             return self.function(workspace, actor, request)
         try:
+            if self.grouped:
+                return workspace.database.grouped(
+                    lambda connection: self.function(workspace.inside(connection), actor, request),
+                    count_actions,
+                    self._counted(workspace, actor, request),
+                )
             with workspace.database.writing() as connection:
                 answer = self.function(workspace.inside(connection), actor, request)
                 if self.audit is Audit.COUNTED:
-                    hour = workspace.clock.now().replace(minute=0, second=0, microsecond=0)
-                    count_action(connection, hour, actor.name, self.name, self._subject(request), 1)
+                    count_actions(connection, [self._counted(workspace, actor, request)])
                 else:
                     append_entry(connection, self._entry(workspace, actor, request, "done", {}))
         except Forbidden as error:
@@ -86,6 +95,10 @@ class Operation(Generic[Request, Answer]):
                 self._record_failure(workspace, actor, request, "failed", error)
             raise
         return answer
+
+    def _counted(self, workspace: Workspace, actor: Actor, request: Request) -> CountedAction:
+        hour = workspace.clock.now().replace(minute=0, second=0, microsecond=0)
+        return CountedAction(hour, actor.name, self.name, self._subject(request))
 
     def _record_failure(
         self, workspace: Workspace, actor: Actor, request: Request, outcome: str, error: Exception
@@ -116,7 +129,13 @@ class Operation(Generic[Request, Answer]):
 
 
 def operation(
-    name: str, *, needs: Permission, on: str | None = None, audit: Audit = Audit.EACH, remote: bool = True
+    name: str,
+    *,
+    needs: Permission,
+    on: str | None = None,
+    audit: Audit = Audit.EACH,
+    remote: bool = True,
+    grouped: bool = False,
 ) -> Callable[[Callable[[Workspace, Actor, Request], Answer]], Operation[Request, Answer]]:
     """Makes a function `(workspace, actor, request) -> answer` an operation.
 
@@ -126,10 +145,12 @@ def operation(
         on: the request's field that names what it is done to.
         audit: how it is recorded.
         remote: whether it can be called over HTTP; False for what takes a path of this machine.
+        grouped: whether it shares its transaction with other calls of the moment, for small and frequent writes that
+            are counted: what it did survives the death of the process when it answers, but not that of the machine.
     """
 
     def wrap(function: Callable[[Workspace, Actor, Request], Answer]) -> Operation[Request, Answer]:
-        return Operation(function, name=name, needs=needs, on=on, audit=audit, remote=remote)
+        return Operation(function, name=name, needs=needs, on=on, audit=audit, remote=remote, grouped=grouped)
 
     return wrap
 

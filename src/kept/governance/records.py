@@ -1,16 +1,38 @@
 """Rows of the audit chain, of counted actions and of approvals."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+from types import ModuleType
+from typing import Any, NamedTuple
 
 import msgspec
 from sqlalchemy import Connection, insert, select
-from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy.dialects import postgresql, sqlite
 
 from kept.governance.approvals import Approval
 from kept.governance.audit import GENESIS, AuditEntry, ChainLink
 from kept.store.rows import from_row, to_row
 from kept.store.schema import approvals, audit, audit_counts
+
+
+class CountedAction(NamedTuple):
+    """An action that is counted, not told of each time."""
+
+    hour: datetime
+    actor: str
+    action: str
+    subject: str
+
+
+def _adding(dialect: ModuleType) -> Any:
+    query = dialect.insert(audit_counts)
+    return query.on_conflict_do_update(
+        index_elements=list(audit_counts.primary_key), set_={"count": audit_counts.c.count + query.excluded.count}
+    )
+
+
+_COUNT = {"sqlite": _adding(sqlite), "postgresql": _adding(postgresql)}
 
 
 def append_entry(connection: Connection, entry: AuditEntry) -> AuditEntry:
@@ -49,13 +71,12 @@ def newest_entries(
     return [from_row(row, AuditEntry) for row in connection.execute(query).mappings()]
 
 
-def count_action(connection: Connection, hour: datetime, actor: str, action: str, subject: str, times: int) -> None:
+def count_actions(connection: Connection, done: Sequence[CountedAction]) -> None:
     """Adds to the number of times that an actor did a counted action in an hour."""
-    row = {"hour": hour, "actor": actor, "action": action, "subject": subject, "count": times}
-    query = upsert(audit_counts).values(**row)
-    keys = [audit_counts.c.hour, audit_counts.c.actor, audit_counts.c.action, audit_counts.c.subject]
-    total = audit_counts.c.count + query.excluded.count
-    connection.execute(query.on_conflict_do_update(index_elements=keys, set_={"count": total}))
+    # Sorted, so that two transactions take the same rows in the same order.
+    rows = [{**action._asdict(), "count": times} for action, times in sorted(Counter(done).items())]
+    if rows:
+        connection.execute(_COUNT[connection.dialect.name], rows)
 
 
 def insert_approval(connection: Connection, approval: Approval) -> None:

@@ -1,9 +1,11 @@
 """The seam to the database of records."""
 
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import Any, Protocol
 
 from sqlalchemy import Connection
+
+from kept.store.grouping import Answer, Closing, Work
 
 
 class Database(Protocol):
@@ -15,6 +17,14 @@ class Database(Protocol):
 
     def writing(self) -> AbstractContextManager[Connection]:
         """A transaction: committed and durable when the block ends, rolled back when it raises."""
+        ...
+
+    def grouped(self, work: Work[Answer], closing: Closing | None = None, note: Any = None) -> Answer:
+        """Does a small write in a transaction that it may share with others of the same moment, and gives its answer.
+
+        It is all or nothing. Once it is answered it survives the death of the process, but not that of the machine.
+        `closing` is called once for each transaction with the notes of all the work in it.
+        """
         ...
 
 
@@ -31,6 +41,13 @@ class Joined:
     def writing(self) -> AbstractContextManager[Connection]:
         """The transaction itself."""
         return _Borrowed(self._connection)
+
+    def grouped(self, work: Work[Answer], closing: Closing | None = None, note: Any = None) -> Answer:
+        """Does the work in the transaction."""
+        answer = work(self._connection)
+        if closing is not None:
+            closing(self._connection, [note])
+        return answer
 
 
 class _Borrowed:

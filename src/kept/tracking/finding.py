@@ -1,0 +1,97 @@
+"""What can be read of runs that clients log: searches and histories."""
+
+from kept.core.errors import Invalid, NotFound
+from kept.governance.actor import Actor, Permission
+from kept.governance.operation import Audit, operation
+from kept.governance.workspace import Workspace
+from kept.tracking.grammar import experiment_numbers, run_orders, run_terms
+from kept.tracking.paging import check_limit, offset_of, token_of
+from kept.tracking.points import DatasetSummary, PointPage, RunPoint
+from kept.tracking.records.inputs import dataset_summaries, datasets_of, inputs_of, outputs_of
+from kept.tracking.records.metrics import history, history_of_runs, latest_of, sampled
+from kept.tracking.records.runs import run_key, run_numbers, runs_from
+from kept.tracking.records.searching import search_run_rows
+from kept.tracking.records.values import params_of
+from kept.tracking.requests import LARGEST_PAGE, MetricHistory, MetricHistoryBulk, SearchDatasets, SearchRuns
+from kept.tracking.run import RunData, RunPage
+
+_MOST_POINTS = 1_000_000
+
+
+@operation("runs.search", needs=Permission.VIEW, audit=Audit.READ)
+def search_runs(workspace: Workspace, actor: Actor, request: SearchRuns) -> RunPage:
+    """Runs of experiments that fit, a page at a time; those begun last first unless ordered otherwise."""
+    del actor
+    check_limit(request.limit, LARGEST_PAGE)
+    offset = offset_of(request.page)
+    terms, orders = run_terms(request.filter), run_orders(request.order_by)
+    experiments = experiment_numbers(request.experiments)
+    with workspace.database.reading() as connection:
+        rows = search_run_rows(
+            connection, experiments, terms, orders, request.view.lifecycles, offset=offset, limit=request.limit + 1
+        )
+        more, rows = len(rows) > request.limit, rows[: request.limit]
+        numbers = [row["number"] for row in rows]
+        found = runs_from(connection, rows)
+        params, latest = params_of(connection, numbers), latest_of(connection, numbers)
+        datasets = datasets_of(connection, numbers)
+        inputs, outputs = inputs_of(connection, numbers), outputs_of(connection, numbers)
+    runs = [
+        RunData(
+            run=run,
+            params=params.get(number, {}),
+            latest=latest.get(number, []),
+            datasets=datasets.get(number, []),
+            model_inputs=inputs.get(number, []),
+            outputs=outputs.get(number, []),
+        )
+        for number, run in zip(numbers, found, strict=True)
+    ]
+    return RunPage(runs=runs, next_page=token_of(offset + request.limit) if more else None)
+
+
+@operation("runs.metric_history", needs=Permission.VIEW, on="run", audit=Audit.READ)
+def metric_history(workspace: Workspace, actor: Actor, request: MetricHistory) -> PointPage:
+    """The points of a metric of a run by time, step and value, a page at a time."""
+    del actor
+    offset = offset_of(request.page)
+    if request.limit is not None:
+        check_limit(request.limit, _MOST_POINTS)
+    with workspace.database.reading() as connection:
+        found = run_key(connection, request.run)
+        if found is None:
+            raise NotFound(f"Run with id={request.run} not found")
+        limit = None if request.limit is None else request.limit + 1
+        points = history(connection, found[0].number, request.name, offset=offset, limit=limit)
+    if request.limit is None or len(points) <= request.limit:
+        return PointPage(points=points)
+    return PointPage(points=points[: request.limit], next_page=token_of(offset + request.limit))
+
+
+@operation("runs.metric_history_bulk", needs=Permission.VIEW, audit=Audit.READ)
+def metric_history_bulk(workspace: Workspace, actor: Actor, request: MetricHistoryBulk) -> list[RunPoint]:
+    """The points of a metric of several runs, all of them up to a limit, or evenly chosen of each run."""
+    del actor
+    if (request.start_step is None) != (request.end_step is None):
+        raise Invalid("Both start_step and end_step must be specified together, or neither may be specified.")
+    check_limit(request.limit, _MOST_POINTS)
+    with workspace.database.reading() as connection:
+        numbers = run_numbers(connection, request.runs)
+        if request.sample is None:
+            return history_of_runs(connection, numbers.items(), request.name, request.limit)
+        if missing := [run for run in request.runs if run not in numbers]:
+            raise NotFound(f"Run with id={missing[0]} not found")
+        most = max(1, request.sample)
+        return [
+            RunPoint(run=run, point=point)
+            for run in request.runs
+            for point in sampled(connection, numbers[run], request.name, most, request.start_step, request.end_step)
+        ]
+
+
+@operation("runs.datasets", needs=Permission.VIEW, audit=Audit.READ)
+def search_datasets(workspace: Workspace, actor: Actor, request: SearchDatasets) -> list[DatasetSummary]:
+    """Datasets that runs of experiments read, each once for each thing it was read for."""
+    del actor
+    with workspace.database.reading() as connection:
+        return dataset_summaries(connection, experiment_numbers(request.experiments), request.limit)

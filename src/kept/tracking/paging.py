@@ -1,0 +1,40 @@
+"""Tokens of pages: where the next page begins, and of which question."""
+
+import base64
+import binascii
+
+import msgspec
+
+from kept.core.errors import Invalid
+
+_LARGEST_OFFSET = 2**62
+
+
+class _Token(msgspec.Struct):
+    offset: int
+
+
+def offset_of(page: str | None) -> int:
+    """Where the page begins; the first one has no token."""
+    if not page:
+        return 0
+    try:
+        offset = msgspec.json.decode(base64.b64decode(page, validate=True), type=_Token).offset
+    except (binascii.Error, ValueError) as error:
+        raise Invalid("Invalid page token, could not base64-decode", fix="Give the token as it was answered") from error
+    if not 0 < offset < _LARGEST_OFFSET:
+        raise Invalid(f"Invalid page token, parsed offset={offset}", fix="Give the token as it was answered")
+    return offset
+
+
+def token_of(offset: int) -> str:
+    """The token of the page that begins there."""
+    return base64.b64encode(msgspec.json.encode(_Token(offset=offset))).decode()
+
+
+def check_limit(limit: int, largest: int) -> None:
+    """Refuses pages without anything on them, and pages too large."""
+    if limit < 1:
+        raise Invalid(f"Invalid value {limit} for parameter 'max_results' supplied. It must be a positive integer")
+    if limit > largest:
+        raise Invalid(f"Invalid value {limit} for parameter 'max_results' supplied. It must be at most {largest}")
