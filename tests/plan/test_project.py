@@ -58,6 +58,7 @@ WRONG: list[tuple[Callable[[], Any], str]] = [
     (lambda: kept.at_random(test=0.6, validation=0.4), "leave nothing to train on"),
     (lambda: kept.stratified(test=0.6, validation=0.6), "leave nothing to train on"),
     (lambda: kept.by_group("who", test=0.5, validation=0.5), "leave nothing to train on"),
+    (lambda: kept.by_time(test=0.6, validation=0.4), "leave nothing to train on"),
     (lambda: kept.by_time(test=timedelta(days=-1)), "below zero"),
     (lambda: flights().split(0.2), "is not a split"),  # type: ignore[arg-type]
     (lambda: flights().retrain(on=["drift"]), "is not a trigger"),  # type: ignore[list-item]

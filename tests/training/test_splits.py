@@ -74,6 +74,14 @@ def test_stratified_works_for_numbers() -> None:
     assert means.max() - means.min() < 0.15  # type: ignore[operator]
 
 
+def test_by_time_shares_are_shares_of_all_rows() -> None:
+    at = [datetime(2013, 1, 1, tzinfo=UTC) + timedelta(hours=hour) for hour in range(1000)]
+    found = parts(pl.DataFrame({"at": at, "late": [True, False] * 500}), kept.by_time(test=0.2, validation=0.1))
+    counts = dict(found.value_counts().iter_rows())
+    assert counts["test"] == pytest.approx(200, abs=2)
+    assert counts["validation"] == pytest.approx(100, abs=2)
+
+
 def test_by_time_needs_a_time() -> None:
     with pytest.raises(Invalid, match="has no event time"):
         split_rows(rows(100), kept.by_time(), event_time=None, label="late", seed=0)

@@ -43,6 +43,8 @@ Split = TimeSplit | RandomSplit | GroupSplit | StratifiedSplit
 
 def by_time(*, test: str | timedelta | float = 0.2, validation: str | timedelta | float = 0.1) -> TimeSplit:
     """The newest rows for the test; lengths like `10d`, or shares of the rows like 0.2."""
+    if not isinstance(test, str | timedelta) and not isinstance(validation, str | timedelta):
+        return TimeSplit(**_shares(test, validation))
     return TimeSplit(test=_part(test, "test"), validation=_part(validation, "validation"))
 
 

@@ -50,7 +50,11 @@ def _by_time(frame: pl.DataFrame, rule: TimeSplit, event_time: str | None) -> ND
         return np.empty(0, dtype=object)
     test_from = _start(moments, rule.test)
     before = moments[moments < test_from]
-    validation_from = _start(before, rule.validation) if len(before) else test_from
+    # A share is one of all rows, whatever is left of them.
+    length = rule.validation
+    if not isinstance(length, timedelta):
+        length = min(1.0, length * len(moments) / max(len(before), 1))
+    validation_from = _start(before, length) if len(before) else test_from
     parts = np.full(len(moments), TRAIN, dtype=object)
     parts[moments >= validation_from] = VALIDATION
     parts[moments >= test_from] = TEST
