@@ -89,7 +89,7 @@ def test_waiting_never_takes_a_retraining_back(
     policy = Retrain(on=(drift(), decay()), cooldown=DAY * cooldown, debounce=DAY * debounce)
     alerts = tuple(alert(kind, at) for kind, at in raised)
     now, later = (choose(policy, situation(day + more, *alerts)) for more in (0, 3))
-    assert day >= cooldown or now.action != "retrain"
+    assert DAY * day >= DAY * cooldown or now.action != "retrain"
     if now.action == "retrain":
         assert later.action == "retrain"
 
