@@ -20,6 +20,7 @@ from kept.governance.workspace import Workspace
 from kept.loop.cycle import tick
 from kept.monitoring.notify import deliver
 from kept.pipelines.runner import Runner
+from kept.serving.cadence import Cadence
 from kept.serving.shipping import Shipper
 
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 1.0, 30.0
@@ -36,6 +37,7 @@ class Worker:
         self._stopping = threading.Event()
         self._projects = Projects(workspace)
         self._shipper = Shipper(workspace.root / "spool", workspace.tables, workspace.clock)
+        self._cadence = Cadence(workspace.root / "spool")
         self._runner: Runner | None = None
         self._pauses: dict[str, tuple[float, float]] = {}
         self._failing: dict[str, str] = {}
@@ -50,7 +52,7 @@ class Worker:
             while not self._stopping.is_set():
                 self._try("runner", self._run_pipelines)
                 self._try("labels", lambda: labels.ship_all(self._workspace))
-                self._try("shipping", self._shipper.ship)
+                self._try("shipping", self._ship)
                 self._try("loop", self._watch)
                 if time.monotonic() >= beat_at:
                     runs = self._runner.active() if self._runner else []
@@ -66,6 +68,11 @@ class Worker:
     def stop(self) -> None:
         """Asks it to end. Steps that run are ended, and run again when a worker starts."""
         self._stopping.set()
+
+    def _ship(self) -> None:
+        if self._cadence.due():
+            self._shipper.ship()
+            self._cadence.shipped()
 
     def _run_pipelines(self) -> None:
         if self._runner is None:

@@ -24,7 +24,8 @@ def main(
     """Approve a version for release. Each person counts once."""
     settings = settings_for(workspace, project)
     request = Approve(model=model_name(settings, model), version=version, reason=reason)
-    found = connect(settings).call(approve, request)
+    connection = connect(settings)
+    found = connection.call(approve, request)
     if as_json:
         print_json(found)
     else:

@@ -1,5 +1,6 @@
 """`kept data`: versions of data, what they hold, how they differ."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -8,13 +9,16 @@ from rich.text import Text
 from kept.cli.options import Json, ProjectFile, Workspace, settings_for
 from kept.cli.reach import connect, model_name
 from kept.cli.show import console, print_json, say, table
+from kept.core.errors import NotFound
 from kept.data.catalog import (
     DiffData,
     ListData,
+    SetSchema,
     ShowData,
     ShowQuarantine,
     diff_data,
     list_data,
+    set_schema,
     show_data,
     show_quarantine,
     show_schema,
@@ -135,3 +139,44 @@ def schema(
         print_json(found.contract)
     else:
         typer.echo(found.schema)
+
+
+@app.command()
+def quarantine(
+    dataset: Dataset,
+    number: Number = None,
+    limit: Annotated[int, typer.Option(help="At most so many.")] = 20,
+    of: Owner = None,
+    workspace: Workspace = None,
+    project: ProjectFile = None,
+    as_json: Json = False,
+) -> None:
+    """Show rows that were set aside, each with its reason; also of an ingestion that was stopped."""
+    settings = settings_for(workspace, project)
+    request = ShowQuarantine(project=model_name(settings, of), dataset=dataset, number=number, limit=limit)
+    found = connect(settings).call(show_quarantine, request)
+    if as_json:
+        print_json(found)
+    else:
+        table(f"Set aside of {dataset}", ["reason", "row"], [(one.reason, one.row) for one in found])
+
+
+@app.command("set-schema")
+def set_schema_(
+    dataset: Dataset,
+    file: Annotated[Path, typer.Argument(help="The schema, as ODCS YAML.")],
+    of: Owner = None,
+    workspace: Workspace = None,
+    project: ProjectFile = None,
+    as_json: Json = False,
+) -> None:
+    """Hold later versions to the schema of a file, as `kept data schema` prints it."""
+    settings = settings_for(workspace, project)
+    if not file.is_file():
+        raise NotFound("there is no such file", where=str(file), fix="Write one with: kept data schema DATASET > FILE")
+    request = SetSchema(project=model_name(settings, of), dataset=dataset, schema=file.read_text())
+    found = connect(settings).call(set_schema, request)
+    if as_json:
+        print_json(found.contract)
+    else:
+        console.print(f"Later versions of {dataset} are held to {file}.", highlight=False)

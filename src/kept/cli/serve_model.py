@@ -16,7 +16,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 @app.command()
 def main(
-    path: Annotated[Path, typer.Argument(help="A bundle's folder, or an .onnx or .skops file.")],
+    path: Annotated[Path, typer.Argument(help="A bundle's folder, or a .skops file.")],
     name: Annotated[str, typer.Option("--name", help="Name of the endpoint.")] = "model",
     port: Annotated[int, typer.Option("--port", help="Port that predictions answer on.")] = 8701,
     sample: Annotated[

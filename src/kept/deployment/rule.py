@@ -153,7 +153,9 @@ def _wrong(rule: Rule, steps: tuple[StepStatistics, ...], evidence: Evidence) ->
         return f"{errors:,} of {rows:,} requests to the candidate failed; at most {rule.max_error_rate:.2%} may."
     if (reason := _too_slow(rule, steps[-1], evidence)) is not None:
         return reason
-    if rule.latency_p99_ms is not None and steps[-1].champion.slow_rate <= _SLOW_SHARE:
+    champion = steps[-1].champion
+    keeps = champion.rows >= LEAST_LATENCIES and champion.slow_rate <= _SLOW_SHARE
+    if rule.latency_p99_ms is not None and keeps:
         slow, rows = _total(steps, "slow"), _total(steps, "rows")
         if rate_evidence(slow, rows, _SLOW_SHARE) >= 1 / rule.alpha:
             return (

@@ -12,6 +12,8 @@ from kept.evaluation.slices import Slice, SliceReport
 from kept.measures.metrics import metric
 from kept.plan.objective import Objective
 
+_ONLY_IN_PRODUCTION = "error_rate"
+
 
 class SliceJudgement(msgspec.Struct, frozen=True, kw_only=True):
     """An objective in one slice. `holds` is None where it is shown and not judged."""
@@ -82,9 +84,10 @@ def judge(
     Both are compared in the task's proper loss, on the same rows. A candidate is clearly worse when the paired interval
     of its improvement lies wholly below zero: only then does the check fail, so that few test rows
     do not reject a model by chance. The sentence says when the two cannot be told apart.
-    An objective whose metric was not measured fails: a promise that nobody checked is not kept.
+    An objective whose metric was not measured fails: a promise that nobody checked is not kept. The error rate is left
+    to the canary and to production: there are no requests yet that could fail.
     """
-    results = tuple(_judge_one(one, report) for one in objectives)
+    results = tuple(_judge_one(one, report) for one in objectives if one.metric != _ONLY_IN_PRODUCTION)
     checks = []
     if baseline is not None:
         checks.append(_check("not clearly worse than the baseline", baseline))

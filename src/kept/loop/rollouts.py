@@ -11,7 +11,7 @@ from kept.governance.workspace import Workspace
 from kept.measures.sequential import Arm
 from kept.monitoring.labelled import outcomes_of
 from kept.monitoring.outcomes import loss_between_0_and_1
-from kept.monitoring.stream import Stream
+from kept.monitoring.stream import Stream, latencies_of
 from kept.monitoring.subject import Subject
 
 
@@ -51,7 +51,7 @@ def _arm(
 ) -> ArmStatistics:
     own = rows.filter(pl.col("version_id") == subject.version_id)
     errors = failures.filter(pl.col("version_id") == subject.version_id).height
-    latencies = own["latency_us"] / 1000
+    latencies = latencies_of(own)
     slow = 0 if rule.latency_p99_ms is None else int((latencies > rule.latency_p99_ms).sum())
     outcomes = outcomes_of(own, subject)
     judged = outcomes.rows and (subject.task != "regression" or scale is not None)

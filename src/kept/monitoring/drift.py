@@ -22,7 +22,7 @@ from kept.monitoring.window import Window
 
 MONITOR = "drift"
 COLUMNS = "columns"
-TITLE = "the inputs or the predictions have drifted"
+TITLE = "the inputs have drifted"
 
 _RANKED = 10
 

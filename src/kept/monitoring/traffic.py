@@ -23,7 +23,7 @@ from kept.monitoring.plan import MonitoringPlan
 from kept.monitoring.quality import Breach, check_columns, check_errors, check_volume
 from kept.monitoring.records import find_state, save_results, save_state
 from kept.monitoring.result import MonitorState, WindowResult
-from kept.monitoring.stream import Stream, features_of, scores_of
+from kept.monitoring.stream import Stream, features_of, latencies_of, scores_of
 from kept.monitoring.subject import Subject, drift_reference
 from kept.monitoring.window import Window, budget_in_windows
 
@@ -136,11 +136,11 @@ class TrafficWatch:
         bounds = {one.metric: one for one in self._project.objectives if one.by is None}
         for (version_id,), rows in predictions.group_by(["version_id"], maintain_order=True):
             errors = failures.filter(pl.col("version_id") == version_id).height
-            latencies = rows["latency_us"]
+            latencies = latencies_of(rows)
             numbers = {
                 "rows": float(rows.height),
-                "latency_p50_ms": _milliseconds(latencies.quantile(0.5)),
-                "latency_p99_ms": _milliseconds(latencies.quantile(0.99)),
+                "latency_p50_ms": latencies.quantile(0.5),
+                "latency_p99_ms": latencies.quantile(0.99),
                 "error_rate": errors / (rows.height + errors),
             }
             for metric, value in numbers.items():
@@ -262,7 +262,3 @@ def _latest(before: datetime | None, predictions: pl.DataFrame) -> datetime | No
         return before
     last: datetime = predictions.select(pl.max("received_at")).item()
     return last if before is None else max(before, last)
-
-
-def _milliseconds(microseconds: float | None) -> float | None:
-    return None if microseconds is None else microseconds / 1000
