@@ -49,3 +49,4 @@ def house(mine: Path) -> Iterator[House]:
         yield found.up()
     finally:
         found.stop()
+        found.http.close()

@@ -19,11 +19,13 @@ from typing import Any, TypeVar
 import httpx
 import msgspec
 import polars as pl
+import pytest
 from trains import DAY, OPENING, START
 
 from kept.app.connection import Embedded
 from kept.app.processes import ListProcesses, list_processes
 from kept.app.workspace import embedded_actor, open_workspace
+from kept.cli.main import main
 from kept.core.errors import NotFound
 from kept.settings.settings import Settings
 
@@ -91,6 +93,15 @@ def run_kept(
     )
     assert code is None or done.returncode == code, (arguments, done.returncode, done.stdout, done.stderr)
     return done
+
+
+def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    """A command in this process, which spares the imports; its exit code."""
+    monkeypatch.setattr(sys, "argv", ["kept", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert isinstance(ended.value.code, int)
+    return ended.value.code
 
 
 def spawn(folder: Path, *arguments: str, log: str = "out.log", **more: str) -> subprocess.Popen[bytes]:

@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from living import ENDPOINT, moment
+from living import ENDPOINT, call, moment
 
-from kept.cli.main import COMMANDS, DONE, MISTAKE, OUR_FAULT, USAGE, main
+from kept.cli.main import COMMANDS, DONE, MISTAKE, OUR_FAULT, USAGE
 
 HEAVY = {
     "dbos",
@@ -60,15 +60,6 @@ def test_help_imports_nothing_heavy() -> None:
     help_page = "import sys\nsys.argv = ['kept', '--help']\nfrom kept.cli.main import main\n"
     found = imported_by(help_page + "try:\n    main()\nexcept SystemExit as ended:\n    assert ended.code == 0")
     assert not found & HEAVY
-
-
-def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
-    """A command in this process; its exit code."""
-    monkeypatch.setattr(sys, "argv", ["kept", *arguments])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    assert isinstance(ended.value.code, int)
-    return ended.value.code
 
 
 @pytest.mark.parametrize("command", COMMANDS)

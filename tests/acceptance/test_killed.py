@@ -16,7 +16,7 @@ from living import ENDPOINT, House, Load, children, is_up, load, until
 
 from kept.app.connection import Embedded
 from kept.data.catalog import ListData, list_data
-from kept.data.labels import ShowLabels, show_labels
+from kept.data.labels import history
 from kept.deployment.catalog import ShowStatus, show_status
 from kept.deployment.endpoint import EndpointStatus
 from kept.deployment.release import ReleaseVersion, release
@@ -155,9 +155,7 @@ def test_acknowledged_labels_are_all_there_though_the_web_server_is_killed(house
     stopping.set()
     for thread in threads:
         thread.join()
-    found = Counter(
-        one.key for one in house.connection.call(show_labels, ShowLabels(endpoint=ENDPOINT, limit=1_000_000)) if one.key
-    )
+    found = Counter(history(house.connection.workspace, ENDPOINT).select("key").collect().to_series().to_list())
     assert acknowledged
     assert doubtful
     assert {found[f"{name}-{part}"] for name in acknowledged for part in "abc"} == {1}
