@@ -19,11 +19,11 @@ test: $(VENV)/.dev  ## Install what tests need and run them all
 check: lint types contracts  ## Lint, types and import contracts
 
 lint: $(VENV)/.dev  ## Lint and format
-	$(BIN)/ruff check src tests examples
-	$(BIN)/ruff format --check src tests examples
+	$(BIN)/ruff check src tests examples tools benchmarks
+	$(BIN)/ruff format --check src tests examples tools benchmarks
 
 types: $(VENV)/.dev  ## Types
-	$(BIN)/mypy src examples/flights
+	$(BIN)/mypy src examples/flights tools benchmarks
 	@# Each folder of tests on its own: they share the name conftest.
 	$(BIN)/mypy tests/conftest.py
 	@for folder in tests/*/; do $(BIN)/mypy $$folder || exit 1; done

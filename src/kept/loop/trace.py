@@ -25,8 +25,8 @@ from kept.governance.workspace import Workspace
 from kept.loop.decision import Decision
 from kept.loop.records import decisions_about
 from kept.monitoring.stream import predictions_table
-from kept.registry.catalog import resolve
 from kept.registry.model import ModelVersion
+from kept.registry.records import version_by_id
 from kept.tracking.records import run_by_id
 from kept.tracking.run import Run
 
@@ -85,7 +85,10 @@ def trace_prediction(workspace: Workspace, actor: Actor, request: TracePredictio
     if row["key"] is not None:
         labels += show_labels(workspace, actor, ShowLabels(endpoint=endpoint.name, key=row["key"]))
     with workspace.database.reading() as connection:
-        version = resolve(connection, endpoint.model, row["version_id"])
+        # By its id alone: an endpoint may have served another model since.
+        version = version_by_id(connection, row["version_id"])
+        if version is None:
+            raise NotFound(f"there is no version {row['version_id']}", where=f"prediction {request.prediction}")
         run = run_by_id(connection, version.run_id) if version.run_id else None
         rollouts = [
             one for one in rollouts_of(connection, endpoint.name, limit=_MOST_ROLLOUTS) if one.candidate == version.id
