@@ -89,19 +89,15 @@ def _by_metric(
     having = and_(metrics.c.experiment.in_(experiment_ids), metrics.c.name == first.name)
     joined = select(runs).join(metrics, metrics.c.run == runs.c.number).where(having)
     number, no_number = _numbers(same)
-    streams: list[Select[Any]] = [
-        _whole(joined.where(metrics.c.nan == 0, *number), experiment_ids, rest, lifecycles).order_by(
-            direction, *_sorting(others)
-        )
-    ]
+    sorted_ = [direction, *_sorting(others)]
+    fitting = _whole(joined, experiment_ids, rest, lifecycles, number=metrics.c.run)
+    streams: list[Select[Any]] = [fitting.where(metrics.c.nan == 0, *number).order_by(*sorted_)]
     if no_number:
-        streams.append(
-            _whole(joined.where(metrics.c.nan == 1), experiment_ids, rest, lifecycles).order_by(*_sorting(others))
-        )
+        streams.append(fitting.where(metrics.c.nan == 1).order_by(*sorted_[1:]))
     if not same:
         without = runs.c.number + 0
         query = select(runs).where(without.not_in(select(metrics.c.run).where(having)))
-        streams.append(_whole(query, experiment_ids, rest, lifecycles).order_by(*_sorting(others)))
+        streams.append(_whole(query, experiment_ids, rest, lifecycles).order_by(*sorted_[1:]))
     found: list[RowMapping] = []
     for position, query in enumerate(streams):
         rows = connection.execute(query.offset(offset).limit(limit - len(found))).mappings().all()
@@ -123,21 +119,26 @@ def _numbers(terms: Sequence[Term]) -> tuple[list[ColumnElement[bool]], bool]:
 
 
 def _whole(
-    query: Select[Any], experiment_ids: Sequence[int], terms: Sequence[Term], lifecycles: Sequence[Lifecycle]
+    query: Select[Any],
+    experiment_ids: Sequence[int],
+    terms: Sequence[Term],
+    lifecycles: Sequence[Lifecycle],
+    *,
+    number: SQLColumnExpression[int] = runs.c.number,
 ) -> Select[Any]:
+    # The sum keeps the database from looking each run of a set up: it walks in the order asked for and tests.
+    tested = number + 0
     query = query.where(
         runs.c.experiment.in_(experiment_ids), runs.c.lifecycle.in_([lifecycle.value for lifecycle in lifecycles])
     )
-    return query.where(*(_condition(term, experiment_ids) for term in terms))
+    return query.where(*(_condition(term, experiment_ids, tested) for term in terms))
 
 
-def _condition(term: Term, experiment_ids: Sequence[int]) -> ColumnElement[bool]:
+def _condition(term: Term, experiment_ids: Sequence[int], number: ColumnElement[int]) -> ColumnElement[bool]:
     if term.kind is Kind.ATTRIBUTE:
         if term.name in _RUN_TIMES:
             return timed(_RUN_TIMES[term.name], term)
         return compared(_RUN_TEXTS[term.name], term.comparator, term.value)
-    # The sum keeps the database from looking each run of the set up: it walks in the order asked for and tests.
-    number: ColumnElement[int] = runs.c.number + 0
     if term.kind is Kind.DATASET:
         column = run_datasets.c.context if term.name == "context" else datasets.c[term.name]
         read = select(run_datasets.c.run).join(datasets, datasets.c.id == run_datasets.c.dataset)
