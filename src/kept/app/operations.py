@@ -17,11 +17,12 @@ from kept.pipelines import catalog as pipelines
 from kept.plan import catalog as plan
 from kept.registry import catalog as registry
 from kept.registry import consent
-from kept.tracking import experiments, finding, logged_models, recording, runs
+from kept.tracking import artifacts, experiments, finding, logged_models, recording, runs
 
 OPERATIONS: dict[str, Operation[Any, Any]] = operations_in(
     [
         alerts,
+        artifacts,
         consent,
         data,
         decisions,

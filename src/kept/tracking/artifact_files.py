@@ -1,0 +1,190 @@
+"""Files below one folder, named by clients: no name leads out of it, and none is seen before it is whole."""
+
+import errno
+import hashlib
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path, PurePosixPath
+from types import TracebackType
+from typing import Self
+
+import msgspec
+
+from kept.core.errors import Conflict, Invalid, NotFound, Unavailable
+from kept.core.ids import new_id
+
+_ABANDONED_SECONDS = 7 * 24 * 3600
+_LONGEST = 4_096
+_LONGEST_PART = 255
+
+
+class FileEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """A file or a folder of files."""
+
+    path: str
+    """Below the artifacts of the workspace, with `/`."""
+    folder: bool
+    size: int | None
+    """Bytes; None of a folder."""
+
+
+class ArtifactFiles:
+    """The files of runs and logged models of one workspace, below `root`."""
+
+    def __init__(self, root: Path) -> None:
+        self._files = root / "files"
+        self._new = root / "new"
+
+    def begin(self, path: str) -> "Upload":
+        """A file that is about to be written. Use it in a `with` block: what is not kept is gone at its end."""
+        target = self._place(path)
+        if target.is_dir():
+            raise Conflict("it is a folder", where=path, fix="Choose another name for the file")
+        with _told(path):
+            if not self._new.exists():
+                self._new.mkdir(parents=True, exist_ok=True)
+                self._files.mkdir(exist_ok=True)
+        return Upload(self._files, target, self._new / new_id())
+
+    def locate(self, path: str) -> Path:
+        """Where a file is; `NotFound` when there is none."""
+        target = self._place(path)
+        if not target.is_file():
+            raise NotFound(f"No such artifact: '{path}'")
+        return target
+
+    def list(self, path: str) -> list[FileEntry]:
+        """What is directly in a folder, by name; nothing when there is no such folder."""
+        folder = self._place(path) if path else self._files
+        if not folder.is_dir():
+            return []
+        with _told(path), os.scandir(folder) as found:
+            entries = [
+                FileEntry(
+                    path=f"{path}/{entry.name}" if path else entry.name,
+                    folder=entry.is_dir(follow_symlinks=False),
+                    size=entry.stat(follow_symlinks=False).st_size if entry.is_file(follow_symlinks=False) else None,
+                )
+                for entry in found
+                if not entry.is_symlink()
+            ]
+        return sorted(entries, key=lambda entry: entry.path)
+
+    def delete(self, path: str) -> None:
+        """Removes a file, or a folder with all that is in it; `NotFound` when there is neither."""
+        target = self._place(path)
+        with _told(path):
+            if target.is_dir():
+                shutil.rmtree(target)
+            elif target.exists():
+                target.unlink()
+            else:
+                raise NotFound(f"No such artifact: '{path}'")
+
+    def clear_abandoned(self) -> None:
+        """Removes what clients that went away had begun to write."""
+        oldest = time.time() - _ABANDONED_SECONDS
+        for path in self._new.iterdir() if self._new.exists() else ():
+            with suppress(OSError):  # another process does the same
+                if path.stat().st_mtime < oldest:
+                    path.unlink()
+
+    def _place(self, path: str) -> Path:
+        target = self._files.joinpath(*checked(path).parts)
+        # A link on the way could lead anywhere: none is followed, whoever made it.
+        for step in (target, *target.parents):
+            if step == self._files:
+                break
+            if step.is_symlink():
+                raise Invalid("it leads through a link", where=path, fix="Give the path of the file itself")
+        return target
+
+
+class Upload:
+    """A file that is being written, in pieces; nobody sees it before `keep`."""
+
+    def __init__(self, root: Path, target: Path, temporary: Path) -> None:
+        self._root = root
+        self._target = target
+        self._temporary = temporary
+        self._hash = hashlib.sha256()
+        self.size = 0
+        self._stream = temporary.open("wb", buffering=0)
+
+    def write(self, piece: bytes | memoryview) -> None:
+        """Adds bytes at the end."""
+        with _told(self._target.name):
+            rest = memoryview(piece)
+            self._hash.update(rest)
+            self.size += len(rest)
+            while rest:
+                rest = rest[self._stream.write(rest) or 0 :]
+
+    def keep(self) -> str:
+        """Puts the file in its place, in the place of what was there, on the disk; gives its digest."""
+        with _told(self._target.name):
+            os.fsync(self._stream.fileno())
+            self._stream.close()
+            try:
+                made = [folder for folder in self._target.parents if folder != self._root and not folder.exists()]
+                self._target.parent.mkdir(parents=True, exist_ok=True)
+                self._temporary.replace(self._target)
+            except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
+                fix = "Choose another name for the file"
+                raise Conflict("a file stands where a folder is wanted, or a folder", where="path", fix=fix) from error
+            for folder in {self._target.parent, *(folder.parent for folder in made)}:
+                if folder.is_relative_to(self._root):
+                    _flush_folder(folder)
+        return f"sha256:{self._hash.hexdigest()}"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stream.close()
+        self._temporary.unlink(missing_ok=True)
+
+
+def checked(path: str) -> PurePosixPath:
+    """The path, when it names something below a folder; `Invalid` when it is empty, absolute or climbs."""
+    parts = path.split("/")
+    wrong = "\0" in path or any(part in {"", ".", ".."} for part in parts)
+    if wrong or len(path) > _LONGEST or any(_bytes(part) > _LONGEST_PART for part in parts):
+        fix = "Write names joined by single slashes, without `.` and `..`, of at most 255 bytes each"
+        raise Invalid(f"Invalid path: {path[:_LONGEST]!r}", fix=fix)
+    return PurePosixPath(*parts)
+
+
+def _bytes(part: str) -> int:
+    try:
+        return len(part.encode())
+    except UnicodeEncodeError:
+        return _LONGEST_PART + 1
+
+
+@contextmanager
+def _told(where: str) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise NotFound(f"No such artifact: '{where}'") from error
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise Invalid(f"Invalid path: {where!r}", fix="Choose a shorter name") from error
+        what = f"could not be read or written ({error.strerror})"
+        raise Unavailable(
+            what, where=where, fix="Free space or check who may use the folder, then try again"
+        ) from error
+
+
+def _flush_folder(path: Path) -> None:
+    folder = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
