@@ -71,7 +71,6 @@ def test_a_file_that_is_not_ended_is_never_seen(workspace: Workspace, me: Actor)
         "..",
         ".",
         "x" * 300,
-        "\ud800",
         "a/" * 3000,
     ],
 )
