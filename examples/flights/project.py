@@ -85,4 +85,4 @@ def boosted_trees(learning_rate: float = 0.06) -> HistGradientBoostingClassifier
 project.split(kept.by_time(test="10d", validation="10d"))
 # Learns from all flights so far: storms are rare, and old ones still teach.
 project.retrain(on=[kept.broken(over="7d")], cooldown="21d")
-project.release(canary=[0.25, 1.0], step="12h")
+project.release(canary=[0.25, 1.0], step="12h", step_rows=150)

@@ -51,7 +51,7 @@ class DemoResult(msgspec.Struct, frozen=True, kw_only=True):
     """What the demo showed."""
 
     months: list[Month]
-    gain: Gain
+    gain: Gain | None
     requests: int
     failed_requests: int
     alarms: int

@@ -102,11 +102,11 @@ def month_table(months: list[Month], title: str = "") -> Table:
     return table
 
 
-def gain_sentence(gain: Gain) -> str:
+def gain_sentence(gain: Gain | None) -> str:
     """The gain as people read it."""
-    if gain.log_loss is None or gain.low is None or gain.high is None:
-        return "The gain in log loss cannot be told."
+    if gain is None:
+        return "The replay ended before April: there is nothing to compare yet."
     return (
         f"From April on the kept model's log loss is {gain.log_loss:.4f} lower on the same {gain.rows:,} requests "
-        f"(95% interval {gain.low:.4f} to {gain.high:.4f})."
+        f"(95% interval {gain.low:.4f} to {gain.high:.4f}, by resampling days)."
     )
