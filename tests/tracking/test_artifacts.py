@@ -15,6 +15,7 @@ from kept.tracking.artifacts import (
     begin_artifact,
     delete_artifact,
     end_artifact,
+    files_of,
     list_artifacts,
     open_artifact,
     show_artifact,
@@ -48,6 +49,25 @@ def test_a_file_is_written_in_pieces_listed_and_deleted(workspace: Workspace, me
             open_artifact(workspace, me, gone)
     with pytest.raises(NotFound):
         delete_artifact(workspace, me, DeleteArtifact(path="1/r/artifacts/m"))
+
+
+def test_a_file_is_joined_of_its_parts(workspace: Workspace, me: Actor) -> None:
+    files = files_of(workspace)
+    key = files.begin_parts("1/large")
+    for number, piece in ((2, b"def"), (1, b"x"), (1, b"abc")):
+        with files.begin_part(key, number) as part:
+            part.write(piece)
+            assert part.keep() == digest_bytes(piece)
+    with files.join_parts("1/large", key, [1, 2]) as upload:
+        assert end_artifact(workspace, me, "1/large", upload).digest == digest_bytes(b"abcdef")
+    with pytest.raises(NotFound):
+        files.join_parts("1/large", key, [1, 3])
+    files.drop_parts(key)
+    for wrong in (key, "..", "../files"):
+        with pytest.raises(NotFound, match="there is no upload"):
+            files.begin_part(wrong, 1)
+    assert open_artifact(workspace, me, "1/large").read_bytes() == b"abcdef"
+    assert not list((workspace.root / "artifacts" / "new").iterdir())
 
 
 def test_a_file_that_is_not_ended_is_never_seen(workspace: Workspace, me: Actor) -> None:

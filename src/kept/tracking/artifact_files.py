@@ -3,9 +3,10 @@
 import errno
 import hashlib
 import os
+import re
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from types import TracebackType
@@ -18,6 +19,8 @@ from kept.core.ids import new_id
 
 _ABANDONED_SECONDS = 7 * 24 * 3600
 _LONGEST = 4_096
+_PIECE = 1 << 20
+_KEY = re.compile(r"[0-9a-f-]{36}")
 _LONGEST_PART = 255
 
 
@@ -48,6 +51,38 @@ class ArtifactFiles:
                 self._new.mkdir(parents=True, exist_ok=True)
                 self._files.mkdir(exist_ok=True)
         return Upload(self._files, target, self._new / new_id())
+
+    def begin_parts(self, path: str) -> str:
+        """Opens an upload in parts of a file; the key under which its parts are kept until they are joined."""
+        self.begin(path).abandon()
+        key = new_id()
+        with _told(path):
+            (self._new / key).mkdir()
+        return key
+
+    def begin_part(self, key: str, number: int) -> "Upload":
+        """A part that is about to be written; in the place of an earlier one of the same number."""
+        folder = self._parts(key)
+        return Upload(folder, folder / str(number), self._new / new_id())
+
+    def join_parts(self, path: str, key: str, numbers: Sequence[int]) -> "Upload":
+        """The file of these parts in their order, written but not kept yet; then `drop_parts`."""
+        folder = self._parts(key)
+        upload = self.begin(path)
+        try:
+            with _told(path):
+                for number in numbers:
+                    with (folder / str(number)).open("rb") as part:
+                        while piece := part.read(_PIECE):
+                            upload.write(piece)
+        except BaseException:
+            upload.abandon()
+            raise
+        return upload
+
+    def drop_parts(self, key: str) -> None:
+        """Ends an upload in parts and removes what was written of it."""
+        shutil.rmtree(self._parts(key))
 
     def locate(self, path: str) -> Path:
         """Where a file is; `NotFound` when there is none."""
@@ -90,7 +125,13 @@ class ArtifactFiles:
         for path in self._new.iterdir() if self._new.exists() else ():
             with suppress(OSError):  # another process does the same
                 if path.stat().st_mtime < oldest:
-                    path.unlink()
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+    def _parts(self, key: str) -> Path:
+        folder = self._new / key
+        if not _KEY.fullmatch(key) or not folder.is_dir():
+            raise NotFound(f"there is no upload {key[:_LONGEST_PART]!r}", fix="Begin it, or begin it anew")
+        return folder
 
     def _place(self, path: str) -> Path:
         target = self._files.joinpath(*checked(path).parts)
@@ -140,14 +181,18 @@ class Upload:
                     _flush_folder(folder)
         return f"sha256:{self._hash.hexdigest()}"
 
+    def abandon(self) -> None:
+        """Removes what was written, unless it was kept."""
+        self._stream.close()
+        self._temporary.unlink(missing_ok=True)
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stream.close()
-        self._temporary.unlink(missing_ok=True)
+        self.abandon()
 
 
 def checked(path: str) -> PurePosixPath:

@@ -20,7 +20,7 @@ _LONGEST_ID = 18
 _PART = r"(?:`[^`]*`|\"[^\"]*\"|[\w$]+)"
 _TOKEN = re.compile(
     r"\s*(?:(?P<text>'(?:''|[^'])*')"
-    r"|(?P<operator><=|>=|!=|<>|=|<|>)"
+    r"|(?P<operator><=|>=|!=|<>|==|=|<|>)"
     r"|(?P<number>-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?![\w.`]))"
     rf"|(?P<word>{_PART}(?:\.{_PART})*)"
     r"|(?P<mark>[(),;])"
@@ -192,6 +192,8 @@ def _order(text: str, grammar: Grammar) -> Order:
     if direction not in {"asc", "desc"}:
         raise Invalid(f"Invalid ordering key in order_by clause '{text}'.")
     kind, name = _name(words[0], grammar)
+    if "," in name and not set('`"') & set(text):
+        raise fault
     return Order(kind=kind, name=name, ascending=direction == "asc")
 
 
@@ -235,11 +237,14 @@ def _check(term: Term, grammar: Grammar) -> None:
     elif term.comparator in _PRESENCE:
         return
     elif numeric and (isinstance(term.value, bool) or not isinstance(term.value, int | float)):
-        what = "metric" if term.kind is Kind.METRIC else f"numeric attribute: {term.name}"
-        raise Invalid(f"Expected numeric value type for {what}. Found {term.value}")
+        raise Invalid(f"Expected numeric value type for {_what(term)}. Found {term.value}")
     elif not numeric and not isinstance(term.value, str):
         what = "attributes." if term.kind is Kind.ATTRIBUTE else f"{term.kind} (e.g. 'my-value')."
         raise Invalid(f"Expected a quoted string value for {what} Got value {term.value}")
+
+
+def _what(term: Term) -> str:
+    return "metric" if term.kind is Kind.METRIC else f"numeric attribute: {term.name}"
 
 
 def _check_comparator(term: Term, grammar: Grammar, *, numeric: bool) -> None:
@@ -253,6 +258,8 @@ def _check_comparator(term: Term, grammar: Grammar, *, numeric: bool) -> None:
         valid += _PRESENCE
     if term.kind is Kind.DATASET or (term.kind is Kind.ATTRIBUTE and not numeric):
         valid += _LISTED
+    if numeric and isinstance(term.value, str):
+        raise Invalid(f"Expected numeric value type for {_what(term)}. Found {term.value!r}")
     if term.comparator not in valid:
         raise Invalid(f"Invalid comparator '{term.comparator}' not one of '{set(valid)}'")
     if term.comparator in _LISTED and term.kind is Kind.ATTRIBUTE and term.name not in grammar.lists:
@@ -285,6 +292,9 @@ class _Reader:
                 f"Search filter contained multiple expression {self._text!r}. Provide AND-ed expression list."
             )
         while self._at < len(self._tokens):
+            if self._tokens[self._at].keyword == "AND":
+                self._at += 1
+                continue
             terms.append(self._term())
             if self._at < len(self._tokens) and self._next().keyword != "AND":
                 raise self._fault(self._at - 1)
@@ -312,7 +322,7 @@ class _Reader:
     def _comparator(self, start: int) -> str:
         token = self._next()
         if token.sort == "operator":
-            return "!=" if token.text == "<>" else token.text
+            return token.text
         word = token.keyword
         if word in {"LIKE", "ILIKE", "IN"}:
             return word

@@ -29,7 +29,7 @@ from kept.tracking.requests import (
 _NOT_IN_NAMES = ("/", ":", ".", "%", '"', "'")
 
 
-@operation("logged_models.create", needs=Permission.CONTRIBUTE, on="experiment", audit=Audit.COUNTED)
+@operation("logged_models.create", needs=Permission.CONTRIBUTE, on="experiment", audit=Audit.COUNTED, grouped=True)
 def create_logged_model(workspace: Workspace, actor: Actor, request: CreateLoggedModel) -> LoggedModel:
     """Makes a logged model whose files are about to be put down."""
     _check_name(request.name)
@@ -64,7 +64,7 @@ def show_logged_model(workspace: Workspace, actor: Actor, request: ShowLoggedMod
     return found
 
 
-@operation("logged_models.finalize", needs=Permission.CONTRIBUTE, on="model", audit=Audit.COUNTED)
+@operation("logged_models.finalize", needs=Permission.CONTRIBUTE, on="model", audit=Audit.COUNTED, grouped=True)
 def finalize_logged_model(workspace: Workspace, actor: Actor, request: FinalizeLoggedModel) -> LoggedModel:
     """Says that the files of a logged model are there, or could not be put down."""
     del actor
@@ -93,7 +93,7 @@ def search_logged_models(workspace: Workspace, actor: Actor, request: SearchLogg
     return LoggedModelPage(models=found, next_page=token_of(offset + request.limit) if more else None)
 
 
-@operation("logged_models.set_tags", needs=Permission.CONTRIBUTE, on="model", audit=Audit.COUNTED)
+@operation("logged_models.set_tags", needs=Permission.CONTRIBUTE, on="model", audit=Audit.COUNTED, grouped=True)
 def set_logged_model_tags(workspace: Workspace, actor: Actor, request: SetLoggedModelTags) -> LoggedModel:
     """Sets tags of a logged model."""
     del actor
@@ -114,7 +114,7 @@ def delete_logged_model_tag(workspace: Workspace, actor: Actor, request: DeleteL
     return _get(workspace, request.model)
 
 
-@operation("logged_models.log_params", needs=Permission.CONTRIBUTE, on="model", audit=Audit.COUNTED)
+@operation("logged_models.log_params", needs=Permission.CONTRIBUTE, on="model", audit=Audit.COUNTED, grouped=True)
 def log_logged_model_params(workspace: Workspace, actor: Actor, request: LogLoggedModelParams) -> LoggedModel:
     """Notes parameters of a logged model."""
     del actor
