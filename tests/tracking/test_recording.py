@@ -3,6 +3,7 @@ import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -146,6 +147,23 @@ def test_every_value_is_kept_exactly(workspace: Workspace, me: Actor, logged: Ma
     log_run(workspace, me, LogRun(run=run.id, metrics=points))
     found = metric_history(workspace, me, MetricHistory(run=run.id, name="m")).points
     assert [_same(point.value) for point in found] == [_same(value) for value in values]
+
+
+@given(value=st.floats())
+def test_every_value_travels_as_json(value: float) -> None:
+    point = Point(name="m", value=value, at=1)
+    back = msgspec.json.decode(msgspec.json.encode(point), type=Point)
+    assert _same(back.value) == _same(value)
+    assert msgspec.json.encode(back) == msgspec.json.encode(point)
+
+
+@pytest.mark.parametrize(("text", "value"), [('"Infinity"', math.inf), ('"-Infinity"', -math.inf), ("3", 3.0)])
+def test_a_value_comes_by_its_name(text: str, value: float) -> None:
+    point = msgspec.json.decode(f'{{"name":"m","at":1,"value":{text}}}', type=Point)
+    assert point.value == value
+    assert isinstance(point.value, float)
+    with pytest.raises(msgspec.ValidationError, match="'high' is not a number"):
+        msgspec.json.decode('{"name":"m","at":1,"value":"high"}', type=Point)
 
 
 def _same(value: float) -> object:

@@ -89,6 +89,15 @@ def test_params_and_metrics_are_shown_with_the_last_value(workspace: Workspace, 
     assert [point.value for point in history] == [0.5, 0.6, None]
 
 
+def test_a_step_that_is_measured_again_is_replaced(workspace: Workspace, me: Actor) -> None:
+    run = _run(workspace)
+    for value, step in ((0.9, 1), (0.7, 2), (0.1, 1), (0.5, 2)):
+        log_metrics(workspace, run.id, {"auc": value}, step=step)
+    assert show_run(workspace, me, ShowRun(run=run.id)).metrics == {"auc": 0.5}
+    history = show_metric(workspace, me, ShowMetric(run=run.id, metric="auc"))
+    assert [(point.step, point.value) for point in history] == [(1, 0.1), (2, 0.5)]
+
+
 def test_what_can_not_be_logged_is_refused_by_name(workspace: Workspace) -> None:
     run = _run(workspace)
     with pytest.raises(Invalid, match="metric auc"):
