@@ -8,6 +8,7 @@ from kept.tracking.experiments import (
     create_experiment,
     delete_experiment,
     delete_experiment_tag,
+    ensure_default_experiment,
     find_experiment,
     restore_experiment,
     search_experiments,
@@ -49,6 +50,14 @@ def test_ids_are_given_out_in_order_and_names_are_unique(workspace: Workspace, m
     for missing in ("3", "x", "", "-1", "9" * 40):
         with pytest.raises(NotFound, match="No Experiment with id="):
             show_experiment(workspace, me, ShowExperiment(experiment=missing))
+
+
+def test_the_default_experiment_is_number_0(workspace: Workspace, me: Actor) -> None:
+    for _ in range(2):
+        ensure_default_experiment(workspace)
+    assert show_experiment(workspace, me, ShowExperiment(experiment="0")).name == "Default"
+    assert create_experiment(workspace, me, CreateExperiment(name="x")).id == "1"
+    assert _names(workspace, me, order_by=["experiment_id"]) == ["Default", "x"]
 
 
 def test_its_runs_go_and_come_back_with_it(workspace: Workspace, me: Actor, experiment: str) -> None:

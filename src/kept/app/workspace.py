@@ -14,6 +14,7 @@ from kept.settings.settings import Settings, load_settings
 from kept.store.blobs import FolderBlobs
 from kept.store.sqlite import SqliteDatabase
 from kept.store.tables import DeltaTables
+from kept.tracking.experiments import ensure_default_experiment
 
 FORMAT = 1
 # What a prediction service that was started first, or a beginning that was cut short, leaves in the folder.
@@ -44,7 +45,7 @@ def open_workspace(settings: Settings, *, create: bool = True) -> Workspace:
     _check(marker)
     database = SqliteDatabase(root / "kept.db")
     database.create()
-    return Workspace(
+    workspace = Workspace(
         root=root,
         database=database,
         blobs=FolderBlobs(root / "blobs"),
@@ -52,6 +53,8 @@ def open_workspace(settings: Settings, *, create: bool = True) -> Workspace:
         clock=SystemClock(),
         settings=settings,
     )
+    ensure_default_experiment(workspace)
+    return workspace
 
 
 def open_root(root: str) -> Workspace:

@@ -112,6 +112,7 @@ def list_artifacts(workspace: Workspace, actor: Actor, request: ListArtifacts) -
 def delete_artifact(workspace: Workspace, actor: Actor, request: DeleteArtifact) -> None:
     """Removes a file, or a folder with all that is in it. It can not be brought back."""
     del actor
+    checked(request.path)
     with workspace.database.writing() as connection:
         forget_artifacts(connection, request.path)
         files_of(workspace).delete(request.path)

@@ -27,6 +27,7 @@ from kept.tracking.requests import (
 )
 
 _LONGEST_LOCATION = 2_048
+_DEFAULT = ("0", "Default")
 
 
 @operation("experiments.create", needs=Permission.CONTRIBUTE, on="name")
@@ -133,6 +134,27 @@ def delete_experiment_tag(workspace: Workspace, actor: Actor, request: DeleteExp
         found = active_experiment(connection, request.experiment)
         if not records.delete_experiment_tag(connection, int(found.id), request.name):
             raise NotFound(f"No tag with name: {request.name} in experiment with id {found.id}")
+
+
+def ensure_default_experiment(workspace: Workspace) -> None:
+    """Makes experiment 0, to which clients log when they name none; an experiment that has its name keeps it."""
+    with workspace.database.reading() as connection:
+        if records.experiment_by_id(connection, _DEFAULT[0]) is not None:
+            return
+    with workspace.database.writing() as connection:
+        known = (
+            records.experiment_by_id(connection, _DEFAULT[0]),
+            records.experiment_by_name(connection, _DEFAULT[1]),
+        )
+        if known == (None, None):
+            records.insert_experiment(
+                connection,
+                name=_DEFAULT[1],
+                location=location.EXPERIMENT,
+                tags={},
+                at=workspace.clock.now(),
+                number=int(_DEFAULT[0]),
+            )
 
 
 def get_experiment(connection: Connection, experiment: str) -> Experiment:

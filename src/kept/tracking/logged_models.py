@@ -10,7 +10,7 @@ from kept.tracking.experiment import Lifecycle
 from kept.tracking.experiments import active_experiment
 from kept.tracking.grammar import experiment_numbers, model_orders, model_terms
 from kept.tracking.logged_model import LoggedModel, LoggedModelPage
-from kept.tracking.names import random_name
+from kept.tracking.naming import random_name
 from kept.tracking.paging import check_limit, offset_of, token_of
 from kept.tracking.records import models as records
 from kept.tracking.records.model_searching import search_model_rows

@@ -1,11 +1,10 @@
-"""Which names and values can be logged, and the names that runs get by themselves.
+"""Which names and values can be logged.
 
 The rules and their sentences are those that clients of experiment tracking know: a name could stand for a file.
 """
 
 import posixpath
 import re
-import secrets
 from functools import lru_cache
 
 import msgspec
@@ -28,137 +27,6 @@ RUN_NAME_TAG = "mlflow.runName"
 """The tag in which clients hold the name of a run; it is always the name."""
 PARENT_TAG = "mlflow.parentRunId"
 """The tag in which clients hold the run that this one is a part of."""
-
-_FIRST = [
-    "able",
-    "amber",
-    "bold",
-    "brisk",
-    "calm",
-    "candid",
-    "clever",
-    "crisp",
-    "dapper",
-    "deft",
-    "eager",
-    "fair",
-    "fleet",
-    "fond",
-    "frank",
-    "gentle",
-    "glad",
-    "grand",
-    "hardy",
-    "honest",
-    "jolly",
-    "keen",
-    "kind",
-    "lively",
-    "lucid",
-    "mellow",
-    "merry",
-    "mild",
-    "neat",
-    "nimble",
-    "noble",
-    "patient",
-    "placid",
-    "plucky",
-    "proud",
-    "quiet",
-    "rapid",
-    "serene",
-    "sharp",
-    "sincere",
-    "sleek",
-    "smooth",
-    "spry",
-    "stately",
-    "steady",
-    "sunny",
-    "tidy",
-    "tranquil",
-    "trusty",
-    "upbeat",
-    "vivid",
-    "warm",
-    "wise",
-    "witty",
-]
-_SECOND = [
-    "auk",
-    "badger",
-    "bee",
-    "bison",
-    "carp",
-    "colt",
-    "crane",
-    "crow",
-    "deer",
-    "dove",
-    "duck",
-    "eagle",
-    "eel",
-    "elk",
-    "falcon",
-    "finch",
-    "fox",
-    "frog",
-    "gnat",
-    "goat",
-    "goose",
-    "gull",
-    "hare",
-    "hawk",
-    "heron",
-    "hound",
-    "ibis",
-    "jay",
-    "kite",
-    "koala",
-    "lark",
-    "lion",
-    "lynx",
-    "mole",
-    "moose",
-    "moth",
-    "mouse",
-    "newt",
-    "otter",
-    "owl",
-    "panda",
-    "perch",
-    "pike",
-    "quail",
-    "ram",
-    "raven",
-    "robin",
-    "seal",
-    "shark",
-    "shrew",
-    "skink",
-    "slug",
-    "snail",
-    "sparrow",
-    "squid",
-    "stag",
-    "stork",
-    "swan",
-    "tern",
-    "toad",
-    "trout",
-    "vole",
-    "wasp",
-    "whale",
-    "wolf",
-    "wren",
-    "yak",
-]
-
-
-def random_name() -> str:
-    """A name for a run or a logged model that was given none, as `keen-otter-417`."""
-    return f"{secrets.choice(_FIRST)}-{secrets.choice(_SECOND)}-{secrets.randbelow(1_000)}"
 
 
 def check_name(name: str, path: str) -> None:

@@ -20,8 +20,8 @@ from kept.tracking.names import (
     check_param,
     check_run_id,
     check_tag,
-    random_name,
 )
+from kept.tracking.naming import random_name
 from kept.tracking.points import Point
 from kept.tracking.records.inputs import put_dataset, put_model_inputs, put_model_outputs
 from kept.tracking.records.keys import RunKey

@@ -18,10 +18,18 @@ _NUMBER_DIGITS = 18
 
 
 def insert_experiment(
-    connection: Connection, *, name: str, location: str, tags: Mapping[str, str], at: datetime
+    connection: Connection,
+    *,
+    name: str,
+    location: str,
+    tags: Mapping[str, str],
+    at: datetime,
+    number: int | None = None,
 ) -> Experiment:
-    """Adds an experiment, whose id is the next; `{experiment}` in its location becomes the id."""
-    values = {"name": name, "lifecycle": Lifecycle.ACTIVE.value, "created_at": at, "updated_at": at}
+    """Adds an experiment, whose id is the next unless told; `{experiment}` in its location becomes the id."""
+    values: dict[str, Any] = {"name": name, "lifecycle": Lifecycle.ACTIVE.value, "created_at": at, "updated_at": at}
+    if number is not None:
+        values["id"] = number
     query = insert(experiments).values(artifact_location="", **values).returning(experiments.c.id)
     number = connection.execute(query).scalar_one()
     settled = location.replace("{experiment}", str(number))
