@@ -128,7 +128,7 @@ def test_what_is_given_back_is_on_the_disk(
     really = os.fsync
 
     def fsync(descriptor: int) -> None:
-        flushed.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+        flushed.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
         really(descriptor)
 
     monkeypatch.setattr(os, "fsync", fsync)
