@@ -37,6 +37,7 @@ def _sign(workspace: Workspace, actor: Actor, request: Sign) -> int:
 
 sign = operation("test.sign", needs=Permission.RELEASE, on="subject")(_sign)
 count = operation("test.count", needs=Permission.VIEW, on="subject", audit=Audit.COUNTED)(_sign)
+note = operation("test.note", needs=Permission.VIEW, on="subject", audit=Audit.COUNTED, grouped=True)(_sign)
 
 
 def log(workspace: Workspace, me: Actor) -> list[Any]:
@@ -110,6 +111,22 @@ def test_a_refusal_is_recorded(workspace: Workspace, me: Actor) -> None:
     with pytest.raises(Forbidden, match="eve may not do test.sign"):
         sign(workspace, nobody, Sign(subject="v1"))
     assert log(workspace, me) == [("test.sign", "v1", "refused", "eve")]
+
+
+def test_grouped_actions_are_counted_when_they_are_done(workspace: Workspace, me: Actor) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(lambda number: note(workspace, me, Sign(subject=f"v{number % 2}")), range(12))) == [7] * 12
+    with pytest.raises(Conflict):
+        note(workspace, me, Sign(subject="v2", fail=True))
+    with pytest.raises(Forbidden):
+        note(workspace, Actor(name="eve", origin="api", permissions=frozenset()), Sign(subject="v2"))
+    assert log(workspace, me) == [("test.note", "v2", "refused", "eve")]
+    with workspace.database.reading() as connection:
+        counts = connection.execute(audit_counts.select()).mappings()
+        assert {row["subject"]: row["count"] for row in counts} == {"v0": 6, "v1": 6}
+        assert approvals_of(connection, "v2") == []
+    with pytest.raises(Invalid, match="only what is counted can be grouped"):
+        operation("test.wrong", needs=Permission.VIEW, on="subject", grouped=True)(_sign)
 
 
 def test_counted_actions_are_counted_and_leave_no_entry(workspace: Workspace, me: Actor) -> None:
