@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from kept.governance.journal import VerifyAudit, verify_audit
 from kept.loop.cycle import tick
 from kept.plan.policy import drift
-from kept.store.database import Database
+from kept.store.database import Answer, Closing, Database, Work
 
 from conftest import MakeWorld, World  # isort: skip
 
@@ -38,6 +38,9 @@ class Dying:
                 raise Killed
         if self._left == 0:
             raise Killed
+
+    def grouped(self, work: Work[Answer], closing: Closing | None = None, note: Any = None) -> Answer:
+        return self._database.grouped(work, closing, note)
 
 
 def facts(world: World) -> Any:
