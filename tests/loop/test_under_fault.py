@@ -11,7 +11,8 @@ from sqlalchemy import Connection
 from kept.governance.journal import VerifyAudit, verify_audit
 from kept.loop.cycle import tick
 from kept.plan.policy import drift
-from kept.store.database import Answer, Closing, Database, Work
+from kept.store.database import Database
+from kept.store.grouping import Answer, Closing, Work
 
 from conftest import MakeWorld, World  # isort: skip
 
