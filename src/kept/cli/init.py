@@ -93,7 +93,9 @@ def _say(draft: Draft, path: Path) -> None:
         console.print(note, highlight=False, markup=False)
     console.print(f"\nWritten: [bold]{path}[/bold]. Next:", highlight=False)
     console.print(f"  cd {path.parent} && kept run && kept release && kept up", highlight=False, markup=False)
-    rows = shlex.quote(os.path.relpath(draft.data.resolve(), path.parent.resolve()))
+    beside = os.path.relpath(draft.data.resolve(), path.parent.resolve())
+    # A path that leads far up and down again is harder to read than the whole one.
+    rows = shlex.quote(str(draft.data.resolve()) if beside.startswith("../../") else beside)
     console.print(f"  kept predict --rows {rows}   (beside it, in another terminal)", highlight=False, markup=False)
 
 
