@@ -19,6 +19,8 @@ from kept.core.errors import KeptError
 from kept.core.listening import listen
 from kept.governance.actor import Actor
 from kept.governance.workspace import Workspace
+from kept.mlflow_api.routes import PATHS as MLFLOW_PATHS
+from kept.mlflow_api.routes import mlflow_routes
 from kept.web.api import describe, handler, routes
 from kept.web.assets import PREFIX, asset_route
 from kept.web.guards import Gate, check_exposure
@@ -40,15 +42,22 @@ def make_site(workspace: Workspace, actor: Actor) -> Litestar:
     labels = handler(OPERATIONS["labels.record"], "/api/v1/labels", workspace, actor)
     gate = Gate(workspace.settings)
     pages = [*page_routes(workspace, actor), asset_route()]
-    guarded = [*routes(OPERATIONS, workspace, actor), labels, *pages, _openapi(), _metrics()]
+    guarded = [
+        *routes(OPERATIONS, workspace, actor),
+        labels,
+        *pages,
+        *mlflow_routes(workspace, actor),
+        _openapi(),
+        _metrics(),
+    ]
     for route in guarded:
         route.guards = [*(route.guards or []), gate]
     return Litestar(
         route_handlers=[*guarded, *_health(workspace)],
         exception_handlers={KeptError: answer_kept_error, HTTPException: answer_http_error, Exception: answer_fault},
-        # Static files are compressed once, not at every answer.
+        # Static files are compressed once, not at every answer; clients of MLflow gain nothing by it.
         compression_config=CompressionConfig(
-            backend="gzip", minimum_size=4096, gzip_compress_level=5, exclude=[f"^{PREFIX}/"]
+            backend="gzip", minimum_size=4096, gzip_compress_level=5, exclude=[f"^{PREFIX}/", MLFLOW_PATHS]
         ),
         request_max_body_size=LARGEST_BODY,
         before_send=[_protect],

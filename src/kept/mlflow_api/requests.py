@@ -1,0 +1,307 @@
+"""What clients send, field by field. A field without a default must be there and must not be empty."""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Struct
+
+from kept.mlflow_api.errors import missing
+
+Filled = Annotated[str, Meta(min_length=1)]
+Long = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+Integer = Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)]
+
+
+class Pair(Struct):
+    """A tag or a parameter within a list."""
+
+    key: Filled
+    value: str | None = None
+
+
+class Nothing(Struct):
+    """A request without fields."""
+
+
+class OfRun(Struct):
+    """A request that names a run, by its field's newer or older name."""
+
+    run_id: str | None = None
+    run_uuid: str | None = None
+
+    @property
+    def run(self) -> str:
+        """The run's id."""
+        run = self.run_id or self.run_uuid
+        if not run:
+            raise missing("run_id")
+        return run
+
+
+class CreateExperiment(Struct):
+    """`experiments/create`."""
+
+    name: Filled
+    artifact_location: str | None = None
+    tags: list[Pair] | None = None
+
+
+class OfExperiment(Struct):
+    """A request that names an experiment."""
+
+    experiment_id: Filled
+
+
+class GetExperimentByName(Struct):
+    """`experiments/get-by-name`."""
+
+    experiment_name: Filled
+
+
+class UpdateExperiment(Struct):
+    """`experiments/update`."""
+
+    experiment_id: Filled
+    new_name: Filled
+
+
+class SetExperimentTag(Struct):
+    """`experiments/set-experiment-tag` and `delete-experiment-tag`."""
+
+    experiment_id: Filled
+    key: Filled
+    value: str | None = None
+
+
+class SearchExperiments(Struct):
+    """`experiments/search`."""
+
+    view_type: str | int | None = None
+    max_results: Long | None = None
+    order_by: list[str] | None = None
+    filter: str | None = None
+    page_token: str | None = None
+
+
+class SearchDatasets(Struct):
+    """`experiments/search-datasets`."""
+
+    experiment_ids: list[str] | None = None
+
+
+class CreateRun(Struct):
+    """`runs/create`."""
+
+    experiment_id: str | None = None
+    start_time: Long | None = None
+    run_name: str | None = None
+    user_id: str | None = None
+    tags: list[Pair] | None = None
+
+
+class UpdateRun(OfRun):
+    """`runs/update`."""
+
+    end_time: Long | None = None
+    status: str | int | None = None
+    run_name: str | None = None
+
+
+class LogMetric(OfRun, kw_only=True):
+    """`runs/log-metric`."""
+
+    key: Filled
+    value: float
+    timestamp: Long
+    step: Long | None = None
+    model_id: str | None = None
+    dataset_name: str | None = None
+    dataset_digest: str | None = None
+
+
+class LogPair(OfRun, kw_only=True):
+    """`runs/log-parameter`, `set-tag` and `delete-tag`."""
+
+    key: Filled
+    value: str | None = None
+
+
+class MetricOfBatch(Struct):
+    """A point within a batch."""
+
+    key: Filled
+    value: float
+    timestamp: Long
+    step: Long | None = None
+    model_id: str | None = None
+    dataset_name: str | None = None
+    dataset_digest: str | None = None
+
+
+class LogBatch(OfRun):
+    """`runs/log-batch`."""
+
+    metrics: list[MetricOfBatch] | None = None
+    params: list[Pair] | None = None
+    tags: list[Pair] | None = None
+
+
+class LogModel(OfRun, kw_only=True):
+    """`runs/log-model`, as older clients send it."""
+
+    model_json: Filled
+
+
+class DatasetSent(Struct):
+    """A dataset."""
+
+    name: str | None = None
+    digest: str | None = None
+    source_type: str | None = None
+    source: str | None = None
+    schema: str | None = None
+    profile: str | None = None
+
+
+class DatasetInputSent(Struct):
+    """A dataset that was read, and what for."""
+
+    tags: list[Pair] | None = None
+    dataset: DatasetSent = msgspec.field(default_factory=DatasetSent)
+
+
+class ModelSent(Struct):
+    """A logged model that a run read or made."""
+
+    model_id: str | None = None
+    step: Long | None = None
+
+
+class LogInputs(OfRun):
+    """`runs/log-inputs`."""
+
+    datasets: list[DatasetInputSent] | None = None
+    models: list[ModelSent] | None = None
+
+
+class LogOutputs(OfRun, kw_only=True):
+    """`runs/outputs`."""
+
+    models: list[ModelSent]
+
+
+class SearchRuns(Struct):
+    """`runs/search`."""
+
+    experiment_ids: list[str] | None = None
+    filter: str | None = None
+    max_results: Annotated[int, Meta(le=50_000)] | None = None
+    order_by: list[str] | None = None
+    run_view_type: str | int | None = None
+    page_token: str | None = None
+
+
+class GetMetricHistory(OfRun, kw_only=True):
+    """`metrics/get-history`."""
+
+    metric_key: Filled
+    page_token: str | None = None
+    max_results: Integer | None = None
+
+
+class GetMetricHistoryBulk(Struct):
+    """`metrics/get-history-bulk`."""
+
+    run_id: list[str] | None = None
+    metric_key: str | None = None
+    max_results: Integer | None = None
+
+
+class GetMetricHistoryBulkInterval(Struct):
+    """`metrics/get-history-bulk-interval`."""
+
+    run_ids: list[str]
+    metric_key: Filled
+    start_step: Integer | None = None
+    end_step: Integer | None = None
+    max_results: Integer | None = None
+
+
+class ListArtifacts(OfRun):
+    """`artifacts/list`."""
+
+    path: str | None = None
+
+
+class CreateLoggedModel(Struct):
+    """`logged-models`."""
+
+    experiment_id: Filled
+    name: str | None = None
+    model_type: str | None = None
+    source_run_id: str | None = None
+    params: list[Pair] | None = None
+    tags: list[Pair] | None = None
+
+
+class GetLoggedModel(Struct):
+    """`logged-models/<model_id>`."""
+
+    model_id: Filled
+    allow_deleted: bool | None = None
+
+
+class FinalizeLoggedModel(Struct):
+    """`logged-models/<model_id>`, at the end of its making."""
+
+    model_id: Filled
+    status: str | int
+
+
+class LoggedModelPairs(Struct):
+    """`logged-models/<model_id>/tags` and `params`."""
+
+    model_id: Filled
+    tags: list[Pair] | None = None
+    params: list[Pair] | None = None
+
+
+class DeleteLoggedModelTag(Struct):
+    """`logged-models/<model_id>/tags/<tag_key>`."""
+
+    model_id: Filled
+    tag_key: Filled
+
+
+class DatasetWanted(Struct):
+    """Only points measured on this dataset."""
+
+    dataset_name: str | None = None
+    dataset_digest: str | None = None
+
+
+class OrderWanted(Struct):
+    """One key to sort by."""
+
+    field_name: str | None = None
+    ascending: bool | None = None
+    dataset_name: str | None = None
+    dataset_digest: str | None = None
+
+
+class SearchLoggedModels(Struct):
+    """`logged-models/search`."""
+
+    experiment_ids: list[str]
+    filter: str | None = None
+    datasets: list[DatasetWanted] | None = None
+    max_results: Integer | None = None
+    order_by: list[OrderWanted] | None = None
+    page_token: str | None = None
+
+
+class ListLoggedModelArtifacts(Struct):
+    """`logged-models/<model_id>/artifacts/directories`."""
+
+    model_id: Filled
+    artifact_directory_path: str | None = None

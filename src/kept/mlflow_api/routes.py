@@ -1,0 +1,111 @@
+"""The routes of MLflow's REST API: under `/api` as clients ask, and under `/ajax-api` as its pages do."""
+
+from typing import Any
+
+import anyio.to_thread
+from litestar import HttpMethod, Request, Response, get, route
+from litestar.handlers import HTTPRouteHandler
+from litestar.response import Stream
+
+from kept.governance.actor import Actor
+from kept.governance.workspace import Workspace
+from kept.mlflow_api import artifacts
+from kept.mlflow_api.call import Call
+from kept.mlflow_api.endpoints import Endpoints, check_content
+from kept.mlflow_api.errors import HANDLERS, NOT_IMPLEMENTED, Refused
+
+PATHS = r"^/(ajax-)?api/\d\.0/?mlflow"
+"""Everything below these paths is spoken in MLflow's words."""
+SPOKEN = "3.17.2"
+"""The version of MLflow whose API this is."""
+_PREFIXES = ("/api", "/ajax-api")
+_VERBS = [HttpMethod.GET, HttpMethod.POST, HttpMethod.PATCH, HttpMethod.PUT, HttpMethod.DELETE]
+_SERVER = {
+    "store_type": "SqlStore",
+    "workspaces_enabled": False,
+    "trace_archival_enabled": False,
+    "multipart_uploads_enabled": False,
+    "multipart_downloads_enabled": False,
+    "presigned_upload_run_id_supported": False,
+    "presigned_upload_model_id_supported": False,
+    "features_enabled": {"gateway": False},
+}
+_Request = Request[Any, Any, Any]
+
+
+def mlflow_routes(workspace: Workspace, actor: Actor) -> list[HTTPRouteHandler]:
+    """All routes of this door; whoever comes through acts as `actor`."""
+    call = Call(workspace, actor)
+    return [_server(), _version(), _table(call), *_proxy(call)]
+
+
+def _table(call: Call) -> HTTPRouteHandler:
+    endpoints = Endpoints()
+    paths = [f"{prefix}/{version}/mlflow/{{path:path}}" for prefix in _PREFIXES for version in ("2.0", "3.0")]
+    # A client asks for this one without the slash.
+    paths += [f"{prefix}/2.0mlflow/{{path:path}}" for prefix in _PREFIXES]
+
+    @route(paths, http_method=_VERBS, status_code=200, include_in_schema=False, exception_handlers=HANDLERS)
+    async def mlflow(request: _Request, path: str) -> Response[bytes]:
+        check_content(request.method, request.headers.get("content-type"))
+        body = await request.body()
+        query: bytes = request.scope["query_string"]
+        answer = await anyio.to_thread.run_sync(endpoints.answer, call, request.method, path.strip("/"), query, body)
+        return Response(answer, media_type="application/json")
+
+    return mlflow
+
+
+def _proxy(call: Call) -> list[HTTPRouteHandler]:
+    roots = [f"{prefix}/2.0/mlflow-artifacts" for prefix in _PREFIXES]
+    files = [f"{root}/artifacts/{{path:path}}" for root in roots]
+    common: dict[str, Any] = {"include_in_schema": False, "exception_handlers": HANDLERS, "status_code": 200}
+
+    @get([f"{root}/artifacts" for root in roots], **common)
+    async def list_files(request: _Request) -> Any:
+        return await anyio.to_thread.run_sync(artifacts.list_folder, call, str(request.query_params.get("path", "")))
+
+    @get(files, **common)
+    async def download(path: str) -> Stream:
+        return await artifacts.download(call, path.removeprefix("/"))
+
+    @route(files, http_method=HttpMethod.PUT, request_max_body_size=None, **common)
+    async def upload(request: _Request, path: str) -> dict[str, str]:
+        await artifacts.upload(call, path.removeprefix("/"), request)
+        return {}
+
+    @route(files, http_method=HttpMethod.DELETE, **common)
+    async def delete(path: str) -> dict[str, str]:
+        await anyio.to_thread.run_sync(artifacts.delete, call, path.removeprefix("/"))
+        return {}
+
+    @route([f"{root}/mpu/{{path:path}}" for root in roots], http_method=HttpMethod.POST, **common)
+    async def parts(path: str) -> None:
+        del path
+        what = "Multipart upload is not supported for the current artifact repository"
+        raise Refused(NOT_IMPLEMENTED, what)
+
+    @get([f"{root}/presigned/{{path:path}}" for root in roots], **common)
+    async def presigned(path: str) -> None:
+        del path
+        raise Refused(NOT_IMPLEMENTED, "Multipart download is not supported for the current artifact repository")
+
+    return [list_files, download, upload, delete, parts, presigned]
+
+
+def _server() -> HTTPRouteHandler:
+    paths = [f"{prefix}/3.0/mlflow/server-info" for prefix in _PREFIXES]
+
+    @get(paths, include_in_schema=False, exception_handlers=HANDLERS)
+    async def server_info() -> dict[str, Any]:
+        return _SERVER
+
+    return server_info
+
+
+def _version() -> HTTPRouteHandler:
+    @get("/version", include_in_schema=False, media_type="text/plain", exception_handlers=HANDLERS)
+    async def version() -> str:
+        return SPOKEN
+
+    return version
