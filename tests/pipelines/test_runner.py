@@ -1,4 +1,6 @@
+import io
 import json
+import logging
 import threading
 import time
 
@@ -369,4 +371,12 @@ def test_many_runs_at_once_all_end(bench: Bench) -> None:
         for thread in threads:
             thread.join()
         assert {runner.wait(run.id, 30).status for run in runs} == {RunStatus.FINISHED}
+        assert runner.active() == []
+
+
+def test_a_closed_stream_of_an_earlier_launch_stops_nothing(bench: Bench) -> None:
+    closed = io.StringIO()
+    closed.close()
+    logging.getLogger("dbos").addHandler(logging.StreamHandler(closed))
+    with bench.runner() as runner:
         assert runner.active() == []

@@ -125,6 +125,7 @@ class _Waiting(Exception):
 
 def work(workspace: Workspace) -> None:
     """Works until SIGTERM or SIGINT."""
+    _log_plainly()
     worker = Worker(workspace)
 
     def stop(_: int, __: FrameType | None) -> None:
@@ -133,3 +134,14 @@ def work(workspace: Workspace) -> None:
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     worker.run()
+
+
+def _log_plainly() -> None:
+    """Lines for a file: no colours, and tracebacks without the values of variables, which may be secrets."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
+        ]
+    )

@@ -127,6 +127,8 @@ class Engine:
     def _launch(self, failed: list[BaseException]) -> None:
         try:
             self._database = sqlite_engine(self._path)
+            # It hands on the handlers of an earlier launch in this process, whose stream may be closed by now.
+            logging.getLogger("dbos").handlers.clear()
             DBOS(config=self._config())
             # A filter, since DBOS sets the level itself: what it warns of is our daily business.
             logging.getLogger("dbos").setLevel(logging.CRITICAL)
