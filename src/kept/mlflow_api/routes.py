@@ -5,6 +5,7 @@ from typing import Any
 import anyio.to_thread
 from litestar import HttpMethod, Request, Response, get, route
 from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath
 from litestar.response import Stream
 
 from kept.governance.actor import Actor
@@ -46,7 +47,7 @@ def _table(call: Call) -> HTTPRouteHandler:
     paths += [f"{prefix}/2.0mlflow/{{path:path}}" for prefix in _PREFIXES]
 
     @route(paths, http_method=_VERBS, status_code=200, include_in_schema=False, exception_handlers=HANDLERS)
-    async def mlflow(request: _Request, path: str) -> Response[bytes]:
+    async def mlflow(request: _Request, path: FromPath[str]) -> Response[bytes]:
         check_content(request.method, request.headers.get("content-type"))
         body = await request.body()
         query: bytes = request.scope["query_string"]
@@ -66,27 +67,27 @@ def _proxy(call: Call) -> list[HTTPRouteHandler]:
         return await anyio.to_thread.run_sync(artifacts.list_folder, call, str(request.query_params.get("path", "")))
 
     @get(files, **common)
-    async def download(path: str) -> Stream:
+    async def download(path: FromPath[str]) -> Stream:
         return await artifacts.download(call, path.removeprefix("/"))
 
     @route(files, http_method=HttpMethod.PUT, request_max_body_size=None, **common)
-    async def upload(request: _Request, path: str) -> dict[str, str]:
+    async def upload(request: _Request, path: FromPath[str]) -> dict[str, str]:
         await artifacts.upload(call, path.removeprefix("/"), request)
         return {}
 
     @route(files, http_method=HttpMethod.DELETE, **common)
-    async def delete(path: str) -> dict[str, str]:
+    async def delete(path: FromPath[str]) -> dict[str, str]:
         await anyio.to_thread.run_sync(artifacts.delete, call, path.removeprefix("/"))
         return {}
 
     @route([f"{root}/mpu/{{path:path}}" for root in roots], http_method=HttpMethod.POST, **common)
-    async def parts(path: str) -> None:
+    async def parts(path: FromPath[str]) -> None:
         del path
         what = "Multipart upload is not supported for the current artifact repository"
         raise Refused(NOT_IMPLEMENTED, what)
 
     @get([f"{root}/presigned/{{path:path}}" for root in roots], **common)
-    async def presigned(path: str) -> None:
+    async def presigned(path: FromPath[str]) -> None:
         del path
         raise Refused(NOT_IMPLEMENTED, "Multipart download is not supported for the current artifact repository")
 
