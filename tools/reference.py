@@ -239,7 +239,7 @@ MEANINGS = {
     "latency_p50_ms": "Milliseconds for one row, median",
     "latency_p99_ms": "Milliseconds for one row that 99% of requests stay below",
     "size_mb": "Megabytes (10^6 bytes) of the bundle's files",
-    "error_rate": "Share of requests that failed; the gate cannot measure it: use `project.release(max_error_rate=...)`",
+    "error_rate": "Share of requests that failed, in production; before a release there are none that could",
 }
 
 
