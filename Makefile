@@ -13,7 +13,7 @@ help:  ## Show what can be made
 demo: $(VENV)/.demo  ## Install Kept and watch a real model being kept (DEMO_ARGS="--exit --json demo.json")
 	$(BIN)/kept demo $(DEMO_ARGS)
 
-test: $(VENV)/.dev  ## Install what tests need and run them all
+test: $(VENV)/.dev $(VENV)-mlflow/.ready  ## Install what tests need and run them all
 	$(BIN)/python -m pytest -n 2 --dist loadfile -q
 
 check: lint types contracts  ## Lint, types and import contracts
@@ -54,6 +54,12 @@ $(VENV)/.dev: requirements/dev.txt $(VENV)/.demo
 	$(PIP) install --require-hashes -r requirements/dev.txt
 	@touch $@
 
+# The client of MLflow that tests run as it is published stands apart: Kept itself never imports it.
+$(VENV)-mlflow/.ready: requirements/mlflow.txt
+	@$(PYTHON) -m venv $(VENV)-mlflow \
+	  && $(VENV)-mlflow/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r $< \
+	  && touch $@ || echo "The environment of the MLflow client could not be made: its tests are skipped."
+
 COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	--no-emit-index-url --no-emit-find-links
 
@@ -61,6 +67,7 @@ requirements:  ## Pin again (needs uv)
 	$(COMPILE) requirements/base.in -o requirements/base.txt
 	$(COMPILE) requirements/build.in -o requirements/build.txt
 	$(COMPILE) requirements/dev.in -o requirements/dev.txt
+	$(COMPILE) requirements/mlflow.in -o requirements/mlflow.txt
 	$(COMPILE) --no-deps requirements/examples.in -o requirements/examples.txt
 
 reference: $(VENV)/.demo  ## Write docs/reference from the code
@@ -71,4 +78,4 @@ timeline: $(VENV)/.demo  ## Put the last demo (make demo DEMO_ARGS="--exit --jso
 	$(BIN)/python tools/demo_table.py demo.json README.md
 
 clean:  ## Remove what was installed and cached
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) $(VENV)-mlflow .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
