@@ -14,6 +14,7 @@ from kept.governance.workspace import Workspace
 from kept.monitoring.alerts import ListAlerts, RaiseAlert, list_alerts, raise_alert
 from kept.monitoring.notify import SIGNATURE_HEADER, deliver, sign
 from kept.monitoring.records import notices_of
+from kept.testing.manual_clock import ManualClock
 
 NOON = datetime(2013, 4, 1, 12, tzinfo=UTC)
 DRIFT = RaiseAlert(
@@ -64,17 +65,7 @@ def receiver() -> Iterator[Receiver]:
     one.stop()
 
 
-class HandClock:
-    """A clock that is set by hand."""
-
-    def __init__(self) -> None:
-        self.time = NOON
-
-    def now(self) -> datetime:
-        return self.time
-
-
-def with_webhook(workspace: Workspace, url: str, clock: HandClock) -> Workspace:
+def with_webhook(workspace: Workspace, url: str, clock: ManualClock) -> Workspace:
     settings = msgspec.structs.replace(workspace.settings, webhook_url=url, webhook_secret="s3cret")
     return replace(workspace, settings=settings, clock=clock)
 
@@ -90,7 +81,7 @@ def test_an_alert_is_listed_and_in_the_audit_chain(workspace: Workspace, me: Act
 
 
 def test_the_notice_is_signed_and_names_its_alert(workspace: Workspace, me: Actor, receiver: Receiver) -> None:
-    there = with_webhook(workspace, receiver.url, HandClock())
+    there = with_webhook(workspace, receiver.url, ManualClock(NOON))
     alert = raise_alert(there, me, DRIFT)
     assert deliver(there) == 1
     assert deliver(there) == 0
@@ -104,7 +95,7 @@ def test_the_notice_is_signed_and_names_its_alert(workspace: Workspace, me: Acto
 
 
 def test_nothing_is_lost_while_the_receiver_is_down(workspace: Workspace, me: Actor, receiver: Receiver) -> None:
-    clock = HandClock()
+    clock = ManualClock(NOON)
     there = with_webhook(workspace, "http://127.0.0.1:9/none", clock)
     alerts = [raise_alert(there, me, DRIFT) for _ in range(3)]
     waits = []
@@ -112,19 +103,19 @@ def test_nothing_is_lost_while_the_receiver_is_down(workspace: Workspace, me: Ac
         assert deliver(there) == 0
         with there.database.reading() as connection:
             waits.append([notice.attempts for alert in alerts for notice in notices_of(connection, alert.id)])
-        clock.time += timedelta(hours=1)
+        clock.advance(timedelta(hours=1))
     assert sum(waits[-1]) == 15
     back = with_webhook(workspace, receiver.url, clock)
     receiver.status = 503
     assert deliver(back) == 0
     receiver.status = 200
-    clock.time += timedelta(hours=1)
+    clock.advance(timedelta(hours=1))
     assert deliver(back) == 3
     assert {msgspec.json.decode(body)["id"] for _, body in receiver.got} == {alert.id for alert in alerts}
 
 
 def test_a_notice_waits_longer_after_each_failure(workspace: Workspace, me: Actor) -> None:
-    clock = HandClock()
+    clock = ManualClock(NOON)
     there = with_webhook(workspace, "http://127.0.0.1:9/none", clock)
     alert = raise_alert(there, me, DRIFT)
     waits = []
@@ -134,8 +125,8 @@ def test_a_notice_waits_longer_after_each_failure(workspace: Workspace, me: Acto
             (notice,) = notices_of(connection, alert.id)
         assert notice.next_at is not None
         assert notice.error is not None
-        waits.append(notice.next_at - clock.time)
-        clock.time = notice.next_at
+        waits.append(notice.next_at - clock.now())
+        clock.set(notice.next_at)
     assert waits[:3] == [timedelta(seconds=1), timedelta(seconds=2), timedelta(seconds=4)]
     assert waits[-1] == timedelta(hours=1)
 

@@ -2,8 +2,7 @@ import os
 import subprocess
 import sys
 import textwrap
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -83,10 +82,3 @@ def bench(workspace: Workspace, tmp_path: Path) -> Iterator[Bench]:
     made = Bench(workspace, folder)
     yield made
     made.close()
-
-
-def until(condition: Callable[[], bool], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.02)

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from conftest import Bench, until
+from conftest import Bench
 from kept.pipelines import engine
 from kept.pipelines.catalog import output_of
 from kept.pipelines.codec import Codec
 from kept.pipelines.run_step import StepStatus
+from kept.testing.jobs import until
 from kept.tracking.run import Run, RunStatus
 from kept.tracking.runs import get_run
 

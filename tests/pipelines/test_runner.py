@@ -7,13 +7,14 @@ import time
 import polars as pl
 import pytest
 
-from conftest import Bench, until
+from conftest import Bench
 from kept.core.errors import CheckFailed, Conflict, NotFound
 from kept.governance.actor import Actor
 from kept.pipelines.catalog import ShowLog, failure_of, output_of, show_log
 from kept.pipelines.codec import Codec
 from kept.pipelines.run_step import RunStep, StepStatus
 from kept.pipelines.stage import UNCHANGED
+from kept.testing.jobs import until
 from kept.tracking.environment import load_environment
 from kept.tracking.run import RunStatus
 from kept.tracking.runs import CancelRun, cancel_run, get_run

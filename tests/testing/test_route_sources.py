@@ -1,0 +1,50 @@
+from datetime import UTC, datetime
+from pathlib import Path
+
+from kept.app.predictions import DatabaseRoutes
+from kept.deployment.endpoint import RouteRecord
+from kept.deployment.records import append_route
+from kept.deployment.routing import Route, RoutingTable
+from kept.serving.local import FixedRoutes
+from kept.store.sqlite import SqliteDatabase
+from kept.testing.routes import ChangingRouteSourceKit, RouteSourceKit
+
+
+class TestFixedRoutes(RouteSourceKit):
+    def open(self, folder: Path, routes: tuple[Route, ...]) -> FixedRoutes:
+        return FixedRoutes(RoutingTable(revision=7, routes=routes), {})
+
+
+class TestDatabaseRoutes(ChangingRouteSourceKit):
+    def open(self, folder: Path, routes: tuple[Route, ...]) -> DatabaseRoutes:
+        database = SqliteDatabase(folder / "kept.db")
+        database.create()
+        database.close()
+        self.change(folder, routes)
+        return DatabaseRoutes(folder / "kept.db")
+
+    def change(self, folder: Path, routes: tuple[Route, ...]) -> None:
+        database = SqliteDatabase(folder / "kept.db")
+        with database.writing() as connection:
+            for route in routes:
+                append_route(connection, _record(route))
+        database.close()
+
+    def hide(self, folder: Path) -> None:
+        (folder / "kept.db").rename(folder / "away.db")
+
+    def show(self, folder: Path) -> None:
+        (folder / "away.db").rename(folder / "kept.db")
+
+
+def _record(route: Route) -> RouteRecord:
+    return RouteRecord(
+        revision=0,
+        endpoint=route.endpoint,
+        arms=route.arms,
+        reason="test",
+        rollout_id=None,
+        set_by="ada",
+        at=datetime.now(UTC),
+        event_time=None,
+    )
