@@ -3,7 +3,6 @@
 import sys
 from pathlib import Path
 
-from kept.app.pipeline import training_graph
 from kept.core.errors import NotFound
 from kept.governance.workspace import Workspace
 from kept.pipelines.graph import Graph
@@ -22,6 +21,9 @@ class Projects:
 
     def graph(self, run: Run) -> Graph:
         """The graph of a training run."""
+        # scikit-learn and Optuna come with it: only a run needs them.
+        from kept.app.pipeline import training_graph  # noqa: PLC0415
+
         project, source = self.load(run.project)
         return training_graph(project, source, run)
 

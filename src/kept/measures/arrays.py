@@ -31,6 +31,16 @@ def decode(data: bytes, kind: type[S]) -> S:
         raise Damaged(f"the bytes are not a {kind.__name__}: {error}", where=kind.__name__) from error
 
 
+def mid_ranks(values: Array) -> Floats:
+    """Ranks from 1 on; equal values share the mean of theirs. No value may be NaN.
+
+    As `scipy.stats.rankdata`, whose import takes half a second in every process.
+    """
+    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    last = np.cumsum(counts)
+    return np.asarray((last - (counts - 1) / 2.0)[place])
+
+
 def _encode_array(value: Any) -> Any:
     if not isinstance(value, np.ndarray):
         raise NotImplementedError(type(value))

@@ -2,9 +2,8 @@
 
 import msgspec
 import numpy as np
-from scipy.stats import rankdata
 
-from kept.measures.arrays import Array, Floats
+from kept.measures.arrays import Array, Floats, mid_ranks
 
 BINS = 15
 
@@ -52,7 +51,7 @@ def _claims(labels: Array, scores: Floats) -> tuple[Floats, Floats]:
 def _binned(happened: Floats, claimed: Floats, bins: int) -> tuple[Floats, Floats, Floats]:
     if not claimed.size:
         return np.zeros(0), np.zeros(0), np.zeros(0)
-    position = (rankdata(claimed) - 0.5) / claimed.size
+    position = (mid_ranks(claimed) - 0.5) / claimed.size
     bin_of = np.minimum((position * bins).astype(np.intp), bins - 1)
     rows = np.bincount(bin_of, minlength=bins).astype(np.float64)
     filled = rows > 0

@@ -7,9 +7,8 @@ characteristic curves"; by mid-ranks as in Sun and Xu 2014, "Fast implementation
 import math
 
 from scipy.special import ndtri
-from scipy.stats import rankdata
 
-from kept.measures.arrays import Array, Floats
+from kept.measures.arrays import Array, Floats, mid_ranks
 from kept.measures.intervals import Interval
 
 
@@ -57,9 +56,9 @@ def _placements(labels: Array, scores: Floats) -> tuple[Floats, Floats] | None:
     above, below = scores[positive], scores[~positive]
     if above.size < 2 or below.size < 2:
         return None
-    ranks = rankdata(scores)
-    by_positive = (ranks[positive] - rankdata(above)) / below.size
-    by_negative = 1.0 - (ranks[~positive] - rankdata(below)) / above.size
+    ranks = mid_ranks(scores)
+    by_positive = (ranks[positive] - mid_ranks(above)) / below.size
+    by_negative = 1.0 - (ranks[~positive] - mid_ranks(below)) / above.size
     return by_positive, by_negative
 
 

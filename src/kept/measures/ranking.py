@@ -1,9 +1,8 @@
 """How well scores order rows: area under the ROC curve, average precision."""
 
 import numpy as np
-from scipy.stats import rankdata
 
-from kept.measures.arrays import Array, Floats
+from kept.measures.arrays import Array, Floats, mid_ranks
 
 
 def roc_auc(labels: Array, scores: Floats) -> float:
@@ -23,7 +22,7 @@ def _binary_auc(positive: Array, scores: Floats) -> float:
     if positives == 0 or negatives == 0:
         return float("nan")
     # Half ranks are exact in floating point, so the order of the rows cannot change the sum.
-    rank_sum = float(rankdata(scores)[positive].sum())
+    rank_sum = float(mid_ranks(scores)[positive].sum())
     return (rank_sum - positives * (positives + 1) / 2) / (positives * negatives)
 
 
