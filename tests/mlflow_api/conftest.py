@@ -3,12 +3,13 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from asking import ADDRESS, Ask
 from litestar import Litestar
 from litestar.testing import TestClient
 
@@ -16,9 +17,6 @@ from kept.governance.actor import Actor
 from kept.governance.workspace import Workspace
 from kept.tracking.experiments import ensure_default_experiment
 from kept.web.site import make_site
-
-ADDRESS = "http://127.0.0.1:8700"
-Ask = Callable[..., Any]
 
 
 @pytest.fixture

@@ -3,10 +3,10 @@
 import hashlib
 
 import pytest
+from asking import Ask
 from litestar import Litestar
 from litestar.testing import TestClient
 
-from conftest import Ask
 from kept.governance.actor import Actor
 from kept.governance.workspace import Workspace
 from kept.tracking.artifacts import ShowArtifact, show_artifact

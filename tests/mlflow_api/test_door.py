@@ -1,10 +1,10 @@
 """Who may come through the door, and what stands behind it no more than elsewhere."""
 
 import pytest
+from asking import ADDRESS, Ask
 from litestar import Litestar
 from litestar.testing import TestClient
 
-from conftest import ADDRESS, Ask
 from kept.governance.actor import Actor, Permission
 from kept.governance.journal import ListAudit, list_audit
 from kept.governance.workspace import Workspace

@@ -3,8 +3,7 @@
 from typing import Any
 
 import pytest
-
-from conftest import Ask
+from asking import Ask
 
 MISSING = "See the API docs for more information about request parameters."
 

@@ -3,8 +3,7 @@
 from typing import Any
 
 import pytest
-
-from conftest import Ask
+from asking import Ask
 
 BAD = (400, "INVALID_PARAMETER_VALUE")
 ABSENT = (404, "RESOURCE_DOES_NOT_EXIST")

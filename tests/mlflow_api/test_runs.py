@@ -4,10 +4,9 @@ import json
 from typing import Any
 
 import pytest
+from asking import Ask
 from litestar import Litestar
 from litestar.testing import TestClient
-
-from conftest import Ask
 
 BAD = (400, "INVALID_PARAMETER_VALUE")
 ABSENT = (404, "RESOURCE_DOES_NOT_EXIST")
