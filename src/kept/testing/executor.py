@@ -117,6 +117,8 @@ class ExecutorKit(ABC):
         running = [pid for file in files[:2] for pid in pids(file)]
         threads[2].start()
         time.sleep(0.3)
+        # Each says at once that it has a place.
+        assert jobs.progress == [Progress()] * 2
         events[2].set()
         threads[2].join(2)
         assert isinstance(outcomes[2], Failure)

@@ -4,6 +4,7 @@ import textwrap
 import threading
 import time
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,7 @@ class Jobs:
     def __init__(self, executor: Executor, folder: Path) -> None:
         self.executor = executor
         self.progress: list[Progress] = []
+        self._tries = count(1)
         self._workspace = open_workspace(Settings(workspace=str(folder / "workspace")))
         self._runs = self._workspace.root / "runs"
         self._project = folder / "project"
@@ -103,7 +105,7 @@ class Jobs:
             root=str(self._workspace.root),
             actor=automation("worker"),
             log=str(self._runs / f"{step}.log"),
-            scratch=str(self._runs / f"{step}.scratch"),
+            scratch=str(self._runs / f"{step}-{next(self._tries)}.scratch"),
             timeout=timeout,
         )
 
