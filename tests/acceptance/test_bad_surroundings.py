@@ -22,7 +22,7 @@ from kept.tracking.runs import ListRuns, list_runs
 TRAIN = ("run", "--until", moment(14).isoformat(), "--window", "14d")
 
 
-@pytest.mark.parametrize(("command", "offset"), [("web", 0), ("serve", 1), ("up", 0), ("up", 1)])
+@pytest.mark.parametrize(("command", "offset"), [("web", 0), ("serve", 1), ("up", 0), ("up", 1), ("demo", 1)])
 def test_a_port_that_is_taken_is_named(command: str, offset: int, mine: Path) -> None:
     port = free_ports()
     with socket.socket() as other:

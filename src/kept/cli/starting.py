@@ -4,9 +4,16 @@ import httpx
 
 from kept.app.supervisor import Supervisor
 from kept.core.errors import Unavailable
+from kept.core.listening import listen
 from kept.settings.settings import Settings
 
 _PATIENCE_SECONDS = 60
+
+
+def need_ports(settings: Settings) -> None:
+    """Refuses to start where another program has the port of the pages or of the predictions."""
+    for port in (settings.port, settings.port + 1):
+        listen(settings.host, port).close()
 
 
 def start_all(supervisor: Supervisor, settings: Settings) -> None:

@@ -12,8 +12,7 @@ from kept.app.supervisor import Supervisor
 from kept.cli.options import Host, Port, ProjectFile, Workspace, settings_for
 from kept.cli.reach import connect
 from kept.cli.show import console
-from kept.cli.starting import start_all, wait_until_ready
-from kept.core.listening import listen
+from kept.cli.starting import need_ports, start_all, wait_until_ready
 from kept.plan.catalog import ensure_registered
 from kept.plan.loading import load_project
 
@@ -24,8 +23,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 def main(workspace: Workspace = None, project: ProjectFile = None, host: Host = None, port: Port = None) -> None:
     """Start everything, keep it up, and stop it on Ctrl-C. Started again, it goes on where it was."""
     settings = settings_for(workspace, project, host, port)
-    for one in (settings.port, settings.port + 1):
-        listen(settings.host, one).close()
+    need_ports(settings)
     connection = connect(settings, create=True)
     source = Path(settings.project)
     if isinstance(connection, Embedded) and source.is_file():
