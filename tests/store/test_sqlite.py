@@ -1,5 +1,6 @@
 """What is so of SQLite only; what every database does is in its conformance kit."""
 
+import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -39,3 +40,13 @@ def test_a_group_inside_a_transaction_is_part_of_it(database: SqliteDatabase) ->
         raise KeyError
     with database.reading() as connection:
         assert places_of(connection, 1) == []
+
+
+def test_opening_again_waits_for_no_writer(database: SqliteDatabase, tmp_path: Path) -> None:
+    again = SqliteDatabase(tmp_path / "kept.db")
+    begun = time.monotonic()
+    with database.writing():
+        again.create()
+    again.close()
+    # A writer is waited for thirty seconds.
+    assert time.monotonic() - begun < 10

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, inspect
 from sqlalchemy.exc import DatabaseError, OperationalError
 
 from kept.core.errors import Damaged, Unavailable
@@ -34,7 +34,10 @@ class SqliteDatabase:
         self._turn = threading.Lock()
 
     def create(self) -> None:
-        """Makes the tables that are missing."""
+        """Makes the tables that are missing. Where none is, nothing is written: whoever only reads waits for no writer."""
+        with self.reading() as connection:
+            if set(metadata.tables) <= set(inspect(connection).get_table_names()):
+                return
         with self.writing() as connection:
             metadata.create_all(connection)
 
