@@ -4,8 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 DEMO_ARGS ?=
+BENCH_ARGS ?=
 
-.PHONY: help demo test check screenshots lint types contracts install install-dev requirements reference timeline clean
+.PHONY: help demo test check screenshots lint types contracts install install-dev requirements reference timeline bench-monitoring clean
 
 help:  ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort
@@ -60,6 +61,15 @@ $(VENV)-mlflow/.ready: requirements/mlflow.txt
 	  && $(VENV)-mlflow/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r $< \
 	  && touch $@ || echo "The environment of the MLflow client could not be made: its tests are skipped."
 
+# The tools that monitoring is measured beside stand apart too; without them they are left out, and that is said.
+$(VENV)-bench-monitoring/.ready: requirements/bench-monitoring.txt
+	@$(PYTHON) -m venv $(VENV)-bench-monitoring \
+	  && $(VENV)-bench-monitoring/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r $< \
+	  && touch $@ || echo "The environment of the peers could not be made: they are left out."
+
+bench-monitoring: $(VENV)/.base $(VENV)-bench-monitoring/.ready  ## Measure monitoring beside its peers (BENCH_ARGS="--full --json figures.json")
+	$(BIN)/python benchmarks/monitoring $(BENCH_ARGS)
+
 COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	--no-emit-index-url --no-emit-find-links
 
@@ -68,6 +78,7 @@ requirements:  ## Pin again (needs uv)
 	$(COMPILE) requirements/build.in -o requirements/build.txt
 	$(COMPILE) requirements/dev.in -o requirements/dev.txt
 	$(COMPILE) requirements/mlflow.in -o requirements/mlflow.txt
+	$(COMPILE) requirements/bench-monitoring.in -o requirements/bench-monitoring.txt
 	$(COMPILE) --no-deps requirements/examples.in -o requirements/examples.txt
 
 reference: $(VENV)/.demo  ## Write docs/reference from the code
@@ -78,4 +89,4 @@ timeline: $(VENV)/.demo  ## Put the last demo (make demo DEMO_ARGS="--exit --jso
 	$(BIN)/python tools/demo_table.py demo.json README.md
 
 clean:  ## Remove what was installed and cached
-	rm -rf $(VENV) $(VENV)-mlflow .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) $(VENV)-mlflow $(VENV)-bench-monitoring .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

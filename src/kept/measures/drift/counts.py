@@ -10,8 +10,9 @@ from kept.measures.drift.grid import Grid, Table, as_numbers, check_table
 
 # Large enough to hide numpy's calls, small enough that a block of a column stays in the cache.
 _BLOCK = 32_768
-# Products of two scores are below 2^14 in 32nds, so sums of 1,024 of them are exact in 32-bit floats.
-_EXACT = 1_024
+# Products of two scores are below 2^14 in 32nds, so sums of so few of them are exact in 32-bit floats; and products of
+# matrices this small are not split over threads, whose waiting for one another cost as much again as the counting.
+_EXACT = 128
 
 
 class WindowCounts(msgspec.Struct, frozen=True, kw_only=True, eq=False, tag="kept.drift-counts.1"):
