@@ -127,7 +127,7 @@ def measure(full: bool, data: Path, peers: Peers, peer_windows: int) -> list[Fig
 def main() -> None:
     """Measures, prints, and exits with 1 when a figure is missed."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--full", action="store_true", help="the full counts: 12,500 windows a kind (about 25 minutes)")
+    parser.add_argument("--full", action="store_true", help="the full counts: 12,500 windows a kind")
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     parser.add_argument("--peers", type=Path, default=Path(".venv-bench-monitoring/bin/python"), help="their Python")
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="the folder of elec.csv")
