@@ -1,4 +1,6 @@
 import os
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -8,20 +10,49 @@ from kept.governance.actor import Actor, owner
 from kept.governance.workspace import Workspace
 from kept.settings.settings import Settings
 from kept.store.blobs import FolderBlobs
+from kept.store.database import Database
+from kept.store.postgres import PostgresDatabase
 from kept.store.sqlite import SqliteDatabase
 from kept.store.tables import DeltaTables
+from postgres_server import Server, running_server
 
 # Threads that wait by spinning make small fits a hundred times slower where several test processes share the cores.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Once for each database, where that is asked for."""
+    marked = metafunc.definition.get_closest_marker("each_database") is not None
+    if marked and "database" in metafunc.fixturenames:
+        metafunc.parametrize("database", ["sqlite", "postgresql"], indirect=True)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """A PostgreSQL server of this session's own."""
+    with running_server() as server:
+        yield server
+
+
 @pytest.fixture
-def workspace(tmp_path: Path) -> Workspace:
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """The database of records of one test, empty: SQLite, unless its module is marked `each_database`."""
+    if getattr(request, "param", "sqlite") == "postgresql":
+        server: Server = request.getfixturevalue("postgres")
+        with server.fresh() as url, closing(PostgresDatabase(url)) as kept:
+            yield kept
+        return
+    made = SqliteDatabase(tmp_path / "workspace" / "kept.db")
+    (tmp_path / "workspace").mkdir()
+    made.create()
+    yield made
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, database: Database) -> Workspace:
     """A real workspace in a folder of its own."""
     root = tmp_path / "workspace"
-    root.mkdir()
-    database = SqliteDatabase(root / "kept.db")
-    database.create()
+    root.mkdir(exist_ok=True)
     return Workspace(
         root=root,
         database=database,

@@ -30,6 +30,8 @@ from kept.registry.catalog import ListVersions, ShowVersion, list_versions, show
 from kept.registry.consent import Approve, Waive, approve, waive
 from kept.registry.model import ModelVersion
 
+pytestmark = pytest.mark.each_database
+
 pytest_plugins = ["releasing"]
 
 Register = Callable[..., ModelVersion]

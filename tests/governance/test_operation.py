@@ -14,6 +14,8 @@ from kept.governance.records import approvals_of, insert_approval
 from kept.governance.workspace import Workspace
 from kept.store.schema import audit, audit_counts
 
+pytestmark = pytest.mark.each_database
+
 
 class Sign(msgspec.Struct, frozen=True, kw_only=True):
     subject: str

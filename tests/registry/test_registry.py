@@ -36,6 +36,8 @@ from kept.registry.markdown import render_markdown
 from kept.registry.model import ModelVersion
 from kept.registry.search import parse_bounds
 
+pytestmark = pytest.mark.each_database
+
 Prepare = Callable[..., RegisterVersion]
 
 

@@ -1,13 +1,20 @@
+from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+
+import pytest
 
 from kept.app.predictions import DatabaseRoutes
 from kept.deployment.endpoint import RouteRecord
 from kept.deployment.records import append_route
 from kept.deployment.routing import Route, RoutingTable
 from kept.serving.local import FixedRoutes
+from kept.settings.settings import Settings
+from kept.store.postgres import PostgresDatabase
 from kept.store.sqlite import SqliteDatabase
 from kept.testing.routes import ChangingRouteSourceKit, RouteSourceKit
+from postgres_server import Server
 
 
 class TestFixedRoutes(RouteSourceKit):
@@ -21,7 +28,7 @@ class TestDatabaseRoutes(ChangingRouteSourceKit):
         database.create()
         database.close()
         self.change(folder, routes)
-        return DatabaseRoutes(folder / "kept.db")
+        return DatabaseRoutes(Settings(), folder)
 
     def change(self, folder: Path, routes: tuple[Route, ...]) -> None:
         database = SqliteDatabase(folder / "kept.db")
@@ -35,6 +42,30 @@ class TestDatabaseRoutes(ChangingRouteSourceKit):
 
     def show(self, folder: Path) -> None:
         (folder / "away.db").rename(folder / "kept.db")
+
+
+class TestDatabaseRoutesInPostgres(ChangingRouteSourceKit):
+    @pytest.fixture(autouse=True)
+    def _database(self, postgres: Server) -> Iterator[None]:
+        with postgres.fresh() as self.url, closing(PostgresDatabase(self.url)) as self.database:
+            yield
+
+    def open(self, folder: Path, routes: tuple[Route, ...]) -> DatabaseRoutes:
+        self.change(folder, routes)
+        return DatabaseRoutes(Settings(database=self.url), folder)
+
+    def change(self, folder: Path, routes: tuple[Route, ...]) -> None:
+        with self.database.writing() as connection:
+            for route in routes:
+                append_route(connection, _record(route))
+
+    def hide(self, folder: Path) -> None:
+        with self.database.writing() as connection:
+            connection.exec_driver_sql("ALTER TABLE routes RENAME TO away")
+
+    def show(self, folder: Path) -> None:
+        with self.database.writing() as connection:
+            connection.exec_driver_sql("ALTER TABLE away RENAME TO routes")
 
 
 def _record(route: Route) -> RouteRecord:

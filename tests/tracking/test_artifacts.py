@@ -21,6 +21,8 @@ from kept.tracking.artifacts import (
     show_artifact,
 )
 
+pytestmark = pytest.mark.each_database
+
 
 def _put(workspace: Workspace, me: Actor, path: str, *pieces: bytes) -> Artifact:
     with begin_artifact(workspace, me, path) as upload:

@@ -33,6 +33,8 @@ from kept.tracking.requests import (
 )
 from kept.tracking.runs import create_run
 
+pytestmark = pytest.mark.each_database
+
 
 def _names(workspace: Workspace, me: Actor, filter_: str = "", **more: object) -> list[str]:
     request = SearchExperiments(filter=filter_, **more)  # type: ignore[arg-type]

@@ -26,6 +26,8 @@ from kept.tracking.requests import (
 )
 from kept.tracking.run import Run, RunStatus
 
+pytestmark = pytest.mark.each_database
+
 Make = Callable[..., Run]
 Search = Callable[..., list[str]]
 

@@ -35,6 +35,8 @@ from kept.tracking.requests import (
 )
 from kept.tracking.run import Run
 
+pytestmark = pytest.mark.each_database
+
 Make = Callable[..., Run]
 
 

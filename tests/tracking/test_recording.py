@@ -41,6 +41,8 @@ from kept.tracking.requests import (
 from kept.tracking.run import Run, RunDetail, RunStatus
 from kept.tracking.runs import ShowRun, show_run
 
+pytestmark = pytest.mark.each_database
+
 Make = Callable[..., Run]
 
 

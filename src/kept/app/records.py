@@ -3,21 +3,20 @@
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, delete, select
-from sqlalchemy.dialects.sqlite import insert
 
 from kept.app.process import Process
 from kept.store.rows import from_row, to_row
 from kept.store.schema import processes
+from kept.store.upsert import Upsert
 
+_SAVE = Upsert(processes, overwrite=["kind", "host", "pid", "address", "started_at", "seen_at", "details"])
 _FORGOTTEN = timedelta(days=1)
 
 
 def save_process(connection: Connection, process: Process) -> None:
     """Adds the process, or what it now says of itself. Those that were killed and silent for a day go from the list."""
-    row = to_row(process)
     connection.execute(delete(processes).where(processes.c.seen_at < process.seen_at - _FORGOTTEN))
-    query = insert(processes).values(**row)
-    connection.execute(query.on_conflict_do_update(index_elements=[processes.c.id], set_=row))
+    _SAVE.into(connection, [to_row(process)])
 
 
 def remove_process(connection: Connection, process_id: str) -> None:

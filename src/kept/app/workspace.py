@@ -1,4 +1,4 @@
-"""Opening a workspace: the one place that names concrete stores."""
+"""Opening a workspace with its concrete stores."""
 
 import getpass
 import os
@@ -6,13 +6,13 @@ from pathlib import Path
 
 import msgspec
 
+from kept.app.database import database_of
 from kept.core.clock import SystemClock
 from kept.core.errors import Invalid, NotFound, Unavailable
 from kept.governance.actor import Actor, owner
 from kept.governance.workspace import Workspace
 from kept.settings.settings import Settings, load_settings
 from kept.store.blobs import FolderBlobs
-from kept.store.sqlite import SqliteDatabase
 from kept.store.tables import DeltaTables
 from kept.tracking.experiments import ensure_default_experiment
 
@@ -33,7 +33,7 @@ def open_workspace(settings: Settings, *, create: bool = True) -> Workspace:
     Raises:
         NotFound: there is none, and it may not be made.
         Invalid: the folder is something else, or a workspace of a newer format.
-        Unavailable: the folder cannot be written.
+        Unavailable: the folder cannot be written, or the database is away.
     """
     root = Path(settings.workspace).expanduser().resolve()
     marker = root / "workspace.json"
@@ -43,7 +43,7 @@ def open_workspace(settings: Settings, *, create: bool = True) -> Workspace:
             raise NotFound("there is no workspace", where=str(root), fix=fix)
         _begin(root, marker)
     _check(marker)
-    database = SqliteDatabase(root / "kept.db")
+    database = database_of(settings, root)
     database.create()
     workspace = Workspace(
         root=root,

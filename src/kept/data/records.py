@@ -4,13 +4,16 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from sqlalchemy import Connection, delete, func, insert, select
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from kept.data.contract import TableContract
 from kept.data.label import LabelFile, LabelRow
 from kept.data.version import DatasetVersion
 from kept.store.rows import from_row, to_row
 from kept.store.schema import contracts, dataset_versions, label_files, label_inbox
+from kept.store.upsert import Upsert
+
+_SAVE_CONTRACT = Upsert(contracts, overwrite=["created_at"])
+_SAVE_FILE = Upsert(label_files, overwrite=["name", "rows", "updated_at"])
 
 # --- versions ---
 
@@ -55,9 +58,7 @@ def save_contract(connection: Connection, project: str, dataset: str, contract: 
     """Makes the contract the one in force and gives its digest."""
     digest = contract.digest()
     row = {"digest": digest, "project": project, "dataset": dataset, "created_at": at}
-    query = upsert(contracts).values(**row, contract=to_row(contract))
-    keys = [contracts.c.digest, contracts.c.project, contracts.c.dataset]
-    connection.execute(query.on_conflict_do_update(index_elements=keys, set_={"created_at": at}))
+    _SAVE_CONTRACT.into(connection, [{**row, "contract": to_row(contract)}])
     return digest
 
 
@@ -121,6 +122,4 @@ def find_file(connection: Connection, endpoint: str, digest: str) -> LabelFile |
 
 def save_file(connection: Connection, file: LabelFile) -> None:
     """Notes how far a file of labels was recorded."""
-    row = to_row(file)
-    keys = [label_files.c.endpoint, label_files.c.digest]
-    connection.execute(upsert(label_files).values(**row).on_conflict_do_update(index_elements=keys, set_=row))
+    _SAVE_FILE.into(connection, [to_row(file)])

@@ -2,22 +2,20 @@
 
 import msgspec
 from sqlalchemy import Connection, func, insert, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from kept.deployment.endpoint import Endpoint, RouteRecord
 from kept.deployment.rollout import Rollout
 from kept.store.rows import from_row, to_row
 from kept.store.schema import endpoints, rollouts, routes
+from kept.store.upsert import Upsert
 
+_SAVE_ENDPOINT = Upsert(endpoints, overwrite=["model"])
 _RUNNING = ("waiting", "canary")
 
 
 def save_endpoint(connection: Connection, endpoint: Endpoint) -> None:
     """Adds the endpoint, or notes the model that it serves now."""
-    query = upsert(endpoints).values(**to_row(endpoint))
-    connection.execute(
-        query.on_conflict_do_update(index_elements=[endpoints.c.name], set_={"model": query.excluded.model})
-    )
+    _SAVE_ENDPOINT.into(connection, [to_row(endpoint)])
 
 
 def find_endpoint(connection: Connection, name: str) -> Endpoint | None:

@@ -4,15 +4,16 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from sqlalchemy import Connection, delete, insert, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from kept.monitoring.alert import Alert, Notice
 from kept.monitoring.result import MonitorState, WindowResult
 from kept.store.rows import from_row, to_row
 from kept.store.schema import alerts, monitor_states, notices, window_results
+from kept.store.upsert import Upsert
 
 _RESULT_KEY = [window_results.c[name] for name in ("endpoint", "version_id", "start", "monitor", "metric", "slice")]
-_STATE_KEY = [monitor_states.c[name] for name in ("endpoint", "monitor", "version_id")]
+_SAVE_STATE = Upsert(monitor_states, overwrite=["watermark", "state", "updated_at"])
+_SAVE_RESULTS = Upsert(window_results, overwrite=["value", "low", "high", "rows", "holds"])
 
 
 def find_state(connection: Connection, endpoint: str, monitor: str, version_id: str) -> MonitorState | None:
@@ -34,18 +35,12 @@ def states_of(connection: Connection, endpoint: str) -> list[MonitorState]:
 
 def save_state(connection: Connection, state: MonitorState) -> None:
     """Keeps a state in the place of the one before."""
-    row = to_row(state)
-    connection.execute(upsert(monitor_states).values(**row).on_conflict_do_update(index_elements=_STATE_KEY, set_=row))
+    _SAVE_STATE.into(connection, [to_row(state)])
 
 
 def save_results(connection: Connection, results: Iterable[WindowResult]) -> None:
     """Keeps results in the place of those with the same window, monitor, metric and slice."""
-    rows = [to_row(result) for result in results]
-    if not rows:
-        return
-    query = upsert(window_results)
-    changed = {name: query.excluded[name] for name in ("value", "low", "high", "rows", "holds")}
-    connection.execute(query.on_conflict_do_update(index_elements=_RESULT_KEY, set_=changed), rows)
+    _SAVE_RESULTS.into(connection, [to_row(result) for result in results])
 
 
 def drop_results(connection: Connection, endpoint: str, version_id: str, monitor: str, start: datetime) -> None:

@@ -4,19 +4,19 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from sqlalchemy import Connection, select
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from kept.pipelines.run_step import RunStep
 from kept.store.rows import from_row, to_row
 from kept.store.schema import run_steps, step_cache
+from kept.store.upsert import Upsert
+
+_PUT_STEP = Upsert(run_steps, overwrite=[column.name for column in run_steps.c if not column.primary_key])
+_CACHE = Upsert(step_cache, overwrite=["output", "run_id", "created_at"])
 
 
 def put_steps(connection: Connection, steps: Iterable[RunStep]) -> None:
     """Sets steps of a run, whole."""
-    for step in steps:
-        row = to_row(step)
-        query = upsert(run_steps).values(**row)
-        connection.execute(query.on_conflict_do_update(index_elements=[run_steps.c.run_id, run_steps.c.step], set_=row))
+    _PUT_STEP.into(connection, [to_row(step) for step in steps])
 
 
 def steps_of(connection: Connection, run_id: str) -> list[RunStep]:
@@ -46,5 +46,4 @@ def cached_output(connection: Connection, key: str) -> str | None:
 def cache_output(connection: Connection, key: str, output: str, *, run_id: str, at: datetime) -> None:
     """Remembers an output; the last one wins."""
     row = {"key": key, "output": output, "run_id": run_id, "created_at": at}
-    query = upsert(step_cache).values(**row)
-    connection.execute(query.on_conflict_do_update(index_elements=[step_cache.c.key], set_=row))
+    _CACHE.into(connection, [row])

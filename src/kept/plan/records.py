@@ -5,10 +5,12 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, select
-from sqlalchemy.dialects.sqlite import insert
 
 from kept.store.rows import from_row, to_row
 from kept.store.schema import projects
+from kept.store.upsert import Upsert
+
+_SAVE = Upsert(projects, overwrite=["question", "owner", "plan", "plan_digest", "source", "updated_at"])
 
 
 class ProjectRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,9 +27,7 @@ class ProjectRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 def save_project(connection: Connection, record: ProjectRecord) -> None:
     """Adds the project, or takes over its new plan."""
-    row = to_row(record)
-    query = insert(projects).values(**row)
-    connection.execute(query.on_conflict_do_update(index_elements=[projects.c.name], set_=row))
+    _SAVE.into(connection, [to_row(record)])
 
 
 def find_project(connection: Connection, name: str) -> ProjectRecord | None:

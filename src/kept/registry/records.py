@@ -1,11 +1,14 @@
 """Rows of model versions and their aliases."""
 
 from sqlalchemy import Connection, delete, func, insert, or_, select
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from kept.registry.model import Alias, ModelVersion, Status
 from kept.store.rows import from_row, to_row
 from kept.store.schema import model_aliases, model_versions
+from kept.store.upsert import Upsert
+from kept.store.within import text_within
+
+_PUT_ALIAS = Upsert(model_aliases, overwrite=["version_id", "set_by", "set_at"])
 
 
 def insert_version(connection: Connection, version: ModelVersion) -> None:
@@ -67,7 +70,7 @@ def versions(
             model_versions.c.model,
             model_versions.c.project,
             model_versions.c.created_by,
-            func.json_extract(model_versions.c.card, "$.lineage.question"),
+            text_within(connection, model_versions.c.card, "lineage", "question"),
         )
         query = query.where(or_(*(place.icontains(text, autoescape=True) for place in places)))
     return [from_row(row, ModelVersion) for row in connection.execute(query.offset(offset).limit(limit)).mappings()]
@@ -75,9 +78,7 @@ def versions(
 
 def put_alias(connection: Connection, alias: Alias) -> None:
     """Points the alias to the version, wherever it pointed before."""
-    row = to_row(alias)
-    keys = [model_aliases.c.model, model_aliases.c.alias]
-    connection.execute(upsert(model_aliases).values(**row).on_conflict_do_update(index_elements=keys, set_=row))
+    _PUT_ALIAS.into(connection, [to_row(alias)])
 
 
 def remove_alias(connection: Connection, model: str, alias: str) -> bool:

@@ -17,6 +17,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     workspace: Annotated[str, Meta(min_length=1)] = ".kept"
     """Folder that holds everything Kept stores."""
+    database: str = ""
+    """PostgreSQL for records, as `postgresql://user@host:5432/name`. Empty: SQLite in the workspace's folder."""
     project: str = "project.py"
     """File that declares the project."""
     host: str = "127.0.0.1"

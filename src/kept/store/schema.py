@@ -25,6 +25,11 @@ from sqlalchemy import (
     TypeDecorator,
     UniqueConstraint,
 )
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.exc import DontWrapMixin
+from sqlalchemy.types import TypeEngine
+
+from kept.core.errors import Invalid
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -65,10 +70,41 @@ class Json(TypeDecorator[Any]):
         return None if value is None else msgspec.json.decode(value)
 
 
+class _Unwritable(Invalid, DontWrapMixin):
+    """Reaches the caller as it is, not inside an error of SQLAlchemy."""
+
+
+class Words(TypeDecorator[str]):
+    """Text that sorts and compares by code point on every database; the length is for the reader, nothing holds to it.
+
+    A NUL is refused: not every database can hold it.
+    """
+
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Without a length where the database would cut or refuse, and with the order of bytes."""
+        if dialect.name == "postgresql":
+            return dialect.type_descriptor(postgresql.TEXT(collation="C"))
+        length = self.impl_instance.length  # type: ignore[attr-defined]
+        return dialect.type_descriptor(Text() if length is None else String(length))
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """Refuses what can not be written."""
+        del dialect
+        if value is not None and "\0" in value:
+            raise _Unwritable("a text holds the character NUL", where=repr(value[:60]), fix="Leave it out")
+        return value
+
+
+Whole = Integer().with_variant(BigInteger(), "postgresql")
+"""A whole number of 64 bits on every database; as a primary key SQLite numbers it only under this name."""
+
 metadata = MetaData()
-_ID = String(36)
-_NAME = String(250)
-_DIGEST = String(71)
+_ID = Words(36)
+_NAME = Words(250)
+_DIGEST = Words(71)
 
 # --- plan ---------------------------------------------------------------------------------------------------------
 
@@ -76,11 +112,11 @@ projects = Table(
     "projects",
     metadata,
     Column("name", _NAME, primary_key=True),
-    Column("question", Text, nullable=False),
+    Column("question", Words, nullable=False),
     Column("owner", _NAME, nullable=False),
     Column("plan", Json, nullable=False),  # the declarations as plain values
     Column("plan_digest", _DIGEST, nullable=False),
-    Column("source", Text, nullable=False),  # the file that declares it, as its owner registered it
+    Column("source", Words, nullable=False),  # the file that declares it, as its owner registered it
     Column("updated_at", Moment, nullable=False),
 )
 
@@ -89,13 +125,13 @@ projects = Table(
 audit = Table(
     "audit",
     metadata,
-    Column("sequence", Integer, primary_key=True, autoincrement=False),  # 1, 2, 3, ... without a gap
+    Column("sequence", Whole, primary_key=True, autoincrement=False),  # 1, 2, 3, ... without a gap
     Column("at", Moment, nullable=False),
     Column("actor", _NAME, nullable=False),
-    Column("origin", String(40), nullable=False),  # cli, api, loop, ...
+    Column("origin", Words(40), nullable=False),  # cli, api, loop, ...
     Column("action", _NAME, nullable=False),  # the operation's name
-    Column("subject", Text, nullable=False),  # what it was done to
-    Column("outcome", String(20), nullable=False),  # done, refused, failed
+    Column("subject", Words, nullable=False),  # what it was done to
+    Column("outcome", Words(20), nullable=False),  # done, refused, failed
     Column("details", Json, nullable=False),  # the request with its reason and evidence; the error
     Column("previous", _DIGEST, nullable=False),
     Column("digest", _DIGEST, nullable=False),
@@ -109,17 +145,17 @@ audit_counts = Table(
     Column("actor", _NAME, primary_key=True),
     Column("action", _NAME, primary_key=True),
     Column("subject", _NAME, primary_key=True),
-    Column("count", Integer, nullable=False),
+    Column("count", Whole, nullable=False),
 )
 
 approvals = Table(
     "approvals",
     metadata,
     Column("id", _ID, primary_key=True),
-    Column("kind", String(20), nullable=False),  # approval, waiver
+    Column("kind", Words(20), nullable=False),  # approval, waiver
     Column("subject", _ID, nullable=False),  # the model version
     Column("actor", _NAME, nullable=False),
-    Column("reason", Text, nullable=False),
+    Column("reason", Words, nullable=False),
     Column("at", Moment, nullable=False),
 )
 Index("approvals_subject", approvals.c.subject)
@@ -132,9 +168,9 @@ dataset_versions = Table(
     Column("id", _ID, primary_key=True),
     Column("project", _NAME, nullable=False),
     Column("dataset", _NAME, nullable=False),
-    Column("number", Integer, nullable=False),  # 1, 2, 3, ... of this dataset
-    Column("table_version", Integer, nullable=False),  # the Delta version that holds it
-    Column("mode", String(10), nullable=False),  # append, replace
+    Column("number", Whole, nullable=False),  # 1, 2, 3, ... of this dataset
+    Column("table_version", Whole, nullable=False),  # the Delta version that holds it
+    Column("mode", Words(10), nullable=False),  # append, replace
     Column("fingerprint", _DIGEST, nullable=False),  # of the content, whatever the order of rows
     Column("rows", BigInteger, nullable=False),
     Column("rows_added", BigInteger, nullable=False),
@@ -142,7 +178,7 @@ dataset_versions = Table(
     Column("columns", Json, nullable=False),  # name -> type
     Column("contract_digest", _DIGEST, nullable=False),
     Column("quality", Json, nullable=False),  # reasons of bad rows with counts, findings
-    Column("source", Text, nullable=False),
+    Column("source", Words, nullable=False),
     Column("created_by", _NAME, nullable=False),
     Column("run_id", _ID, nullable=True),
     Column("event_from", Moment, nullable=True),
@@ -165,14 +201,14 @@ label_inbox = Table(
     "label_inbox",
     metadata,
     # Never given twice, also after rows have moved on: it is the order of labels for ever.
-    Column("sequence", Integer, primary_key=True, autoincrement=True),
+    Column("sequence", Whole, primary_key=True, autoincrement=True),
     Column("endpoint", _NAME, nullable=False),
     Column("prediction_id", _NAME, nullable=True),
-    Column("key", Text, nullable=True),
-    Column("value", Text, nullable=False),
+    Column("key", Words, nullable=True),
+    Column("value", Words, nullable=False),
     Column("known_at", Moment, nullable=False),  # event time from which the label is known
     Column("received_at", Moment, nullable=False),
-    Column("source", Text, nullable=False),
+    Column("source", Words, nullable=False),
     Column("actor", _NAME, nullable=False),
     sqlite_autoincrement=True,
 )
@@ -183,7 +219,7 @@ label_files = Table(
     metadata,
     Column("endpoint", _NAME, primary_key=True),
     Column("digest", _DIGEST, primary_key=True),  # of the file and of how it was read
-    Column("name", Text, nullable=False),
+    Column("name", Words, nullable=False),
     Column("rows", BigInteger, nullable=False),  # recorded so far
     Column("updated_at", Moment, nullable=False),
 )
@@ -193,10 +229,10 @@ label_files = Table(
 experiments = Table(
     "experiments",
     metadata,
-    Column("id", Integer, primary_key=True),
-    Column("name", String(500), nullable=False, unique=True),
-    Column("artifact_location", Text, nullable=False),
-    Column("lifecycle", String(7), nullable=False),  # active, deleted
+    Column("id", Whole, primary_key=True),
+    Column("name", Words(500), nullable=False, unique=True),
+    Column("artifact_location", Words, nullable=False),
+    Column("lifecycle", Words(7), nullable=False),  # active, deleted
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),
     sqlite_autoincrement=True,
@@ -205,32 +241,32 @@ experiments = Table(
 experiment_tags = Table(
     "experiment_tags",
     metadata,
-    Column("experiment", Integer, primary_key=True, autoincrement=False),
+    Column("experiment", Whole, primary_key=True, autoincrement=False),
     Column("name", _NAME, primary_key=True),
-    Column("value", Text, nullable=False),
+    Column("value", Words, nullable=False),
 )
 
 runs = Table(
     "runs",
     metadata,
-    Column("number", Integer, primary_key=True),  # what the tables of logged values call the run: it is short
+    Column("number", Whole, primary_key=True),  # what the tables of logged values call the run: it is short
     Column("id", _ID, nullable=False, unique=True),
-    Column("experiment", Integer, nullable=False),
+    Column("experiment", Whole, nullable=False),
     Column("project", _NAME, nullable=False),  # '' for a run that a client logs
-    Column("kind", String(20), nullable=False),  # training, trial, logged, ...
-    Column("name", Text, nullable=False),
+    Column("kind", Words(20), nullable=False),  # training, trial, logged, ...
+    Column("name", Words, nullable=False),
     Column("parent", _ID, nullable=True),
-    Column("status", String(12), nullable=False),  # queued, running, finished, failed, cancelled
-    Column("reason", Text, nullable=False),  # why it was started
+    Column("status", Words(12), nullable=False),  # queued, running, finished, failed, cancelled
+    Column("reason", Words, nullable=False),  # why it was started
     Column("request", Json, nullable=False),  # what it was started with
     Column("code", _DIGEST, nullable=True),  # blob: the code snapshot
     Column("environment", _DIGEST, nullable=True),  # blob: interpreter, packages, machine
     Column("seed", BigInteger, nullable=False),
-    Column("error", Text, nullable=True),
+    Column("error", Words, nullable=True),
     Column("created_by", _NAME, nullable=False),
-    Column("user", Text, nullable=False),  # who the client says it runs for
-    Column("artifact_location", Text, nullable=False),
-    Column("lifecycle", String(7), nullable=False),  # active, deleted
+    Column("user", Words, nullable=False),  # who the client says it runs for
+    Column("artifact_location", Words, nullable=False),
+    Column("lifecycle", Words(7), nullable=False),  # active, deleted
     Column("created_at", Moment, nullable=False),
     Column("started_at", Moment, nullable=True),
     Column("ended_at", Moment, nullable=True),
@@ -240,16 +276,19 @@ runs = Table(
 Index("runs_project", runs.c.project, runs.c.kind, runs.c.created_at)
 Index("runs_parent", runs.c.parent)
 Index("runs_status", runs.c.status)
-Index("runs_begun", runs.c.experiment, runs.c.lifecycle, runs.c.started_at.desc(), runs.c.id)
+# The newest first, what was not begun last: in SQLite that is how it sorts anyway, and it can not be told so.
+Index("runs_begun", runs.c.experiment, runs.c.lifecycle, runs.c.started_at.desc(), runs.c.id).ddl_if("sqlite")
+_BEGUN = (runs.c.experiment, runs.c.lifecycle, runs.c.started_at.desc().nulls_last(), runs.c.id)
+Index("runs_begun_first", *_BEGUN).ddl_if("postgresql")
 
 # Parameters and tags stand by experiment and name: a search reads the ones it asks for and no others.
 run_params = Table(
     "run_params",
     metadata,
-    Column("experiment", Integer, primary_key=True, autoincrement=False),
+    Column("experiment", Whole, primary_key=True, autoincrement=False),
     Column("name", _NAME, primary_key=True),
-    Column("run", Integer, primary_key=True, autoincrement=False),
-    Column("value", Text, nullable=False),
+    Column("run", Whole, primary_key=True, autoincrement=False),
+    Column("value", Words, nullable=False),
     sqlite_with_rowid=False,
 )
 Index("run_params_run", run_params.c.run)
@@ -257,10 +296,10 @@ Index("run_params_run", run_params.c.run)
 run_tags = Table(
     "run_tags",
     metadata,
-    Column("experiment", Integer, primary_key=True, autoincrement=False),
+    Column("experiment", Whole, primary_key=True, autoincrement=False),
     Column("name", _NAME, primary_key=True),
-    Column("run", Integer, primary_key=True, autoincrement=False),
-    Column("value", Text, nullable=False),
+    Column("run", Whole, primary_key=True, autoincrement=False),
+    Column("value", Words, nullable=False),
     sqlite_with_rowid=False,
 )
 Index("run_tags_run", run_tags.c.run)
@@ -269,10 +308,10 @@ Index("run_tags_run", run_tags.c.run)
 metrics = Table(
     "metrics",
     metadata,
-    Column("series", Integer, primary_key=True),  # what `points` calls it: it is short
-    Column("experiment", Integer, nullable=False),
+    Column("series", Whole, primary_key=True),  # what `points` calls it: it is short
+    Column("experiment", Whole, nullable=False),
     Column("name", _NAME, nullable=False),
-    Column("run", Integer, nullable=False),
+    Column("run", Whole, nullable=False),
     Column("nan", SmallInteger, nullable=False),  # 1: the value is not a number, which SQLite cannot hold
     Column("value", Float, nullable=False),
     Column("step", BigInteger, nullable=False),
@@ -286,7 +325,7 @@ Index("metrics_value", metrics.c.experiment, metrics.c.name, metrics.c.nan, metr
 points = Table(
     "points",
     metadata,
-    Column("series", Integer, primary_key=True, autoincrement=False),
+    Column("series", Whole, primary_key=True, autoincrement=False),
     Column("at", BigInteger, primary_key=True, autoincrement=False),
     Column("step", BigInteger, primary_key=True, autoincrement=False),
     Column("value", Float, primary_key=True, autoincrement=False),
@@ -297,34 +336,34 @@ points = Table(
 datasets = Table(
     "datasets",
     metadata,
-    Column("id", Integer, primary_key=True),
-    Column("experiment", Integer, nullable=False),
-    Column("name", String(500), nullable=False),
-    Column("digest", String(36), nullable=False),
-    Column("source_type", Text, nullable=False),
-    Column("source", Text, nullable=False),
-    Column("schema", Text, nullable=True),
-    Column("profile", Text, nullable=True),
+    Column("id", Whole, primary_key=True),
+    Column("experiment", Whole, nullable=False),
+    Column("name", Words(500), nullable=False),
+    Column("digest", Words(36), nullable=False),
+    Column("source_type", Words, nullable=False),
+    Column("source", Words, nullable=False),
+    Column("schema", Words, nullable=True),
+    Column("profile", Words, nullable=True),
     UniqueConstraint("experiment", "name", "digest"),
 )
 
 run_datasets = Table(
     "run_datasets",
     metadata,
-    Column("run", Integer, primary_key=True, autoincrement=False),
-    Column("dataset", Integer, primary_key=True, autoincrement=False),
+    Column("run", Whole, primary_key=True, autoincrement=False),
+    Column("dataset", Whole, primary_key=True, autoincrement=False),
     Column("tags", Json, nullable=False),
-    Column("context", Text, nullable=True),  # what for: the tag that clients give it, for the search
+    Column("context", Words, nullable=True),  # what for: the tag that clients give it, for the search
 )
 Index("run_datasets_dataset", run_datasets.c.dataset)
 
 run_models = Table(
     "run_models",
     metadata,
-    Column("number", Integer, primary_key=True),
-    Column("run", Integer, nullable=False),
+    Column("number", Whole, primary_key=True),
+    Column("run", Whole, nullable=False),
     Column("model", _ID, nullable=False),  # a logged model
-    Column("role", String(6), nullable=False),  # input, output
+    Column("role", Words(6), nullable=False),  # input, output
     Column("step", BigInteger, nullable=False),
 )
 Index("run_models_run", run_models.c.run)
@@ -333,14 +372,14 @@ logged_models = Table(
     "logged_models",
     metadata,
     Column("id", _ID, primary_key=True),
-    Column("experiment", Integer, nullable=False),
-    Column("name", Text, nullable=False),
-    Column("artifact_location", Text, nullable=False),
+    Column("experiment", Whole, nullable=False),
+    Column("name", Words, nullable=False),
+    Column("artifact_location", Words, nullable=False),
     Column("run", _ID, nullable=True),  # the run that made it
-    Column("type", Text, nullable=False),
-    Column("status", String(7), nullable=False),  # pending, ready, failed
-    Column("status_message", Text, nullable=True),
-    Column("lifecycle", String(7), nullable=False),  # active, deleted
+    Column("type", Words, nullable=False),
+    Column("status", Words(7), nullable=False),  # pending, ready, failed
+    Column("status_message", Words, nullable=True),
+    Column("lifecycle", Words(7), nullable=False),  # active, deleted
     Column("created_by", _NAME, nullable=False),
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),
@@ -352,7 +391,7 @@ logged_model_params = Table(
     metadata,
     Column("model", _ID, primary_key=True),
     Column("name", _NAME, primary_key=True),
-    Column("value", Text, nullable=False),
+    Column("value", Words, nullable=False),
 )
 
 logged_model_tags = Table(
@@ -360,7 +399,7 @@ logged_model_tags = Table(
     metadata,
     Column("model", _ID, primary_key=True),
     Column("name", _NAME, primary_key=True),
-    Column("value", Text, nullable=False),
+    Column("value", Words, nullable=False),
 )
 
 logged_model_points = Table(
@@ -373,15 +412,15 @@ logged_model_points = Table(
     Column("run", _ID, primary_key=True),
     Column("nan", SmallInteger, nullable=False),
     Column("value", Float, nullable=False),
-    Column("dataset_name", String(500), nullable=True),
-    Column("dataset_digest", String(36), nullable=True),
+    Column("dataset_name", Words(500), nullable=True),
+    Column("dataset_digest", Words(36), nullable=True),
 )
 Index("logged_model_points_name", logged_model_points.c.name, logged_model_points.c.model)
 
 artifacts = Table(
     "artifacts",
     metadata,
-    Column("path", Text, primary_key=True),  # below the artifacts of the workspace
+    Column("path", Words, primary_key=True),  # below the artifacts of the workspace
     Column("size", BigInteger, nullable=False),
     Column("digest", _DIGEST, nullable=False),
     Column("at", Moment, nullable=False),
@@ -392,9 +431,9 @@ run_steps = Table(
     metadata,
     Column("run_id", _ID, primary_key=True),
     Column("step", _NAME, primary_key=True),
-    Column("position", Integer, nullable=False),
-    Column("status", String(12), nullable=False),  # waiting, running, finished, cached, failed, skipped
-    Column("attempt", Integer, nullable=False),
+    Column("position", Whole, nullable=False),
+    Column("status", Words(12), nullable=False),  # waiting, running, finished, cached, failed, skipped
+    Column("attempt", Whole, nullable=False),
     Column("started_at", Moment, nullable=True),
     Column("ended_at", Moment, nullable=True),
     Column("cache_key", _DIGEST, nullable=True),
@@ -402,7 +441,7 @@ run_steps = Table(
     Column("log", _DIGEST, nullable=True),
     Column("done", Float, nullable=True),  # of `total`, in the step's own counting
     Column("total", Float, nullable=True),
-    Column("message", Text, nullable=True),  # what it says of itself: progress, why it was not run, the error
+    Column("message", Words, nullable=True),  # what it says of itself: progress, why it was not run, the error
     Column("failure", Json, nullable=True),  # the error in its parts
 )
 
@@ -423,8 +462,8 @@ model_versions = Table(
     Column("id", _ID, primary_key=True),
     Column("project", _NAME, nullable=False),
     Column("model", _NAME, nullable=False),
-    Column("number", Integer, nullable=False),
-    Column("status", String(12), nullable=False),  # accepted, rejected
+    Column("number", Whole, nullable=False),
+    Column("status", Words(12), nullable=False),  # accepted, rejected
     Column("bundle", _DIGEST, nullable=False),
     Column("run_id", _ID, nullable=True),
     Column("verdict", Json, nullable=False),
@@ -458,10 +497,10 @@ endpoints = Table(
 routes = Table(
     "routes",
     metadata,
-    Column("revision", Integer, primary_key=True, autoincrement=False),  # of the whole routing table: 1, 2, 3, ...
+    Column("revision", Whole, primary_key=True, autoincrement=False),  # of the whole routing table: 1, 2, 3, ...
     Column("endpoint", _NAME, nullable=False),
     Column("arms", Json, nullable=False),  # version, bundle, role and weight of each arm
-    Column("reason", Text, nullable=False),
+    Column("reason", Words, nullable=False),
     Column("rollout_id", _ID, nullable=True),
     Column("set_by", _NAME, nullable=False),
     Column("at", Moment, nullable=False),
@@ -477,10 +516,10 @@ rollouts = Table(
     Column("candidate", _ID, nullable=False),  # model version
     Column("champion", _ID, nullable=True),
     Column("rule", Json, nullable=False),
-    Column("state", String(16), nullable=False),  # waiting, canary, promoted, rolled_back, replaced
-    Column("step", Integer, nullable=False),
+    Column("state", Words(16), nullable=False),  # waiting, canary, promoted, rolled_back, replaced
+    Column("step", Whole, nullable=False),
     Column("evidence", Json, nullable=False),
-    Column("reason", Text, nullable=False),
+    Column("reason", Words, nullable=False),
     Column("event_time", Moment, nullable=True),  # when its present step began, in event time
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),
@@ -523,9 +562,9 @@ alerts = Table(
     Column("id", _ID, primary_key=True),
     Column("project", _NAME, nullable=False),
     Column("endpoint", _NAME, nullable=False),
-    Column("kind", String(20), nullable=False),  # drift, decay, objective, errors, latency, quality, ...
-    Column("severity", String(10), nullable=False),
-    Column("title", Text, nullable=False),
+    Column("kind", Words(20), nullable=False),  # drift, decay, objective, errors, latency, quality, ...
+    Column("severity", Words(10), nullable=False),
+    Column("title", Words, nullable=False),
     Column("evidence", Json, nullable=False),
     Column("version_id", _ID, nullable=True),
     Column("event_time", Moment, nullable=True),
@@ -538,11 +577,11 @@ notices = Table(
     metadata,
     Column("id", _ID, primary_key=True),
     Column("alert_id", _ID, nullable=False),
-    Column("target", Text, nullable=False),
-    Column("attempts", Integer, nullable=False),
+    Column("target", Words, nullable=False),
+    Column("attempts", Whole, nullable=False),
     Column("next_at", Moment, nullable=True),  # None: delivered, or given up
     Column("delivered_at", Moment, nullable=True),
-    Column("error", Text, nullable=True),
+    Column("error", Words, nullable=True),
 )
 
 decisions = Table(
@@ -550,9 +589,9 @@ decisions = Table(
     metadata,
     Column("id", _ID, primary_key=True),
     Column("project", _NAME, nullable=False),
-    Column("kind", String(20), nullable=False),  # retrain, hold, release, promote, roll_back
-    Column("trigger", String(20), nullable=False),  # drift, decay, schedule, data, person
-    Column("reason", Text, nullable=False),
+    Column("kind", Words(20), nullable=False),  # retrain, hold, release, promote, roll_back
+    Column("trigger", Words(20), nullable=False),  # drift, decay, schedule, data, person
+    Column("reason", Words, nullable=False),
     Column("evidence", Json, nullable=False),
     Column("run_id", _ID, nullable=True),
     Column("event_time", Moment, nullable=True),
@@ -566,10 +605,10 @@ processes = Table(
     "processes",
     metadata,
     Column("id", _ID, primary_key=True),
-    Column("kind", String(10), nullable=False),  # web, work, serve
+    Column("kind", Words(10), nullable=False),  # web, work, serve
     Column("host", _NAME, nullable=False),
-    Column("pid", Integer, nullable=False),
-    Column("address", Text, nullable=False),
+    Column("pid", Whole, nullable=False),
+    Column("address", Words, nullable=False),
     Column("started_at", Moment, nullable=False),
     Column("seen_at", Moment, nullable=False),
     Column("details", Json, nullable=False),

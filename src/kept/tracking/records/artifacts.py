@@ -3,7 +3,7 @@
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, delete, or_, select
+from sqlalchemy import Connection, and_, delete, or_, select
 
 from kept.store.rows import to_row
 from kept.store.schema import artifacts
@@ -26,5 +26,5 @@ def artifact_record(connection: Connection, path: str) -> dict[str, Any] | None:
 def forget_artifacts(connection: Connection, path: str) -> None:
     """Forgets a file, or all files below a folder."""
     # "0" comes right after "/": what lies between begins with the folder's name and a slash.
-    below = artifacts.c.path.between(f"{path}/", f"{path}0")
+    below = and_(artifacts.c.path >= f"{path}/", artifacts.c.path < f"{path}0")
     connection.execute(delete(artifacts).where(or_(artifacts.c.path == path, below)))

@@ -93,7 +93,7 @@ def dataset_summaries(connection: Connection, experiments: Sequence[int], limit:
         .join(run_datasets, run_datasets.c.dataset == datasets.c.id)
         .where(datasets.c.experiment.in_(experiments))
         .distinct()
-        .order_by(datasets.c.experiment, datasets.c.name, datasets.c.digest, run_datasets.c.context)
+        .order_by(datasets.c.experiment, datasets.c.name, datasets.c.digest, run_datasets.c.context.nulls_first())
         .limit(limit)
     )
     return [
