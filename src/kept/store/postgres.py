@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event, make_url, text
+from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import ArgumentError, DataError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoneFree
 
@@ -59,7 +59,10 @@ class PostgresDatabase:
         weakref.finalize(self, self._engine.dispose)
 
     def create(self) -> None:
-        """Makes the tables that are missing."""
+        """Makes the tables that are missing. Where none is, nothing is written: whoever only reads waits for no writer."""
+        with self.reading() as connection:
+            if set(metadata.tables) <= set(inspect(connection).get_table_names()):
+                return
         with self.writing() as connection:
             metadata.create_all(connection)
 
