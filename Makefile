@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 DEMO_ARGS ?=
 BENCH_ARGS ?=
 
-.PHONY: help demo test check screenshots lint types contracts install install-dev requirements reference timeline bench-monitoring clean
+.PHONY: help demo test check screenshots lint types contracts install install-dev requirements reference timeline bench-monitoring bench-tracking clean
 
 help:  ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort
@@ -31,6 +31,9 @@ types: $(VENV)/.dev  ## Types
 
 contracts: $(VENV)/.dev  ## Which part may import which
 	$(BIN)/lint-imports --no-cache
+
+bench-tracking: $(VENV)/.base $(VENV)-bench-mlflow/.ready  ## Measure tracking beside MLflow's server (BENCH_ARGS="--full --json bench.json")
+	$(BIN)/python benchmarks/tracking $(BENCH_ARGS)
 
 screenshots: $(VENV)/.demo  ## Take pictures of the main pages (needs Chromium; runs the demo first when it was not run)
 	$(BIN)/python tools/screenshots.py
@@ -70,6 +73,12 @@ $(VENV)-bench-monitoring/.ready: requirements/bench-monitoring.txt
 bench-monitoring: $(VENV)/.base $(VENV)-bench-monitoring/.ready  ## Measure monitoring beside its peers (BENCH_ARGS="--full --json figures.json")
 	$(BIN)/python benchmarks/monitoring $(BENCH_ARGS)
 
+# The server that the benchmark of tracking measures Kept against, and its client.
+$(VENV)-bench-mlflow/.ready: requirements/bench-mlflow.txt
+	$(PYTHON) -m venv $(VENV)-bench-mlflow
+	$(VENV)-bench-mlflow/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r $<
+	@touch $@
+
 COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	--no-emit-index-url --no-emit-find-links
 
@@ -79,6 +88,7 @@ requirements:  ## Pin again (needs uv)
 	$(COMPILE) requirements/dev.in -o requirements/dev.txt
 	$(COMPILE) requirements/mlflow.in -o requirements/mlflow.txt
 	$(COMPILE) requirements/bench-monitoring.in -o requirements/bench-monitoring.txt
+	$(COMPILE) requirements/bench-mlflow.in -o requirements/bench-mlflow.txt
 	$(COMPILE) --no-deps requirements/examples.in -o requirements/examples.txt
 
 reference: $(VENV)/.demo  ## Write docs/reference from the code
@@ -89,4 +99,4 @@ timeline: $(VENV)/.demo  ## Put the last demo (make demo DEMO_ARGS="--exit --jso
 	$(BIN)/python tools/demo_table.py demo.json README.md
 
 clean:  ## Remove what was installed and cached
-	rm -rf $(VENV) $(VENV)-mlflow $(VENV)-bench-monitoring .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) $(VENV)-mlflow $(VENV)-bench-monitoring $(VENV)-bench-mlflow .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

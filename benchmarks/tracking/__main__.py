@@ -1,0 +1,63 @@
+"""Tracking beside MLflow's server, both on SQLite on this machine, in one run: `make bench-tracking`."""
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from comparison import Comparison, Sizes
+from figures import table_of
+from rich.console import Console
+from servers import kept_server, mlflow_server
+
+_ENVIRONMENT = Path(__file__).parents[2] / ".venv-bench-mlflow"
+_QUICK = Sizes(runs=5_000, points=200_000, file_mb=64, seconds=4.0)
+_FULL = Sizes(runs=100_000, points=10_000_000, file_mb=1_000, seconds=20.0)
+
+
+def main() -> int:
+    """0 when every figure is reached and both servers told the same, 1 when not."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--full", action="store_true", help="100,000 runs, 10 million points, a file of 1 GB")
+    parser.add_argument("--runs", type=int, help="runs in the experiment that is searched")
+    parser.add_argument("--workers", type=int, default=1, help="worker processes of MLflow's server")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+    given = parser.parse_args()
+    sizes = _FULL if given.full else _QUICK
+    if given.runs:
+        sizes = sizes.with_runs(given.runs)
+    if not (_ENVIRONMENT / "bin" / "mlflow").exists():
+        parser.error(f"{_ENVIRONMENT.name} is not there: run make bench-tracking")
+    console = Console(width=140)
+    begun = time.perf_counter()
+    with (
+        tempfile.TemporaryDirectory(prefix="kept-bench-") as place,
+        kept_server(Path(place) / "kept") as kept,
+        mlflow_server(Path(place) / "mlflow", _ENVIRONMENT, given.workers) as mlflow,
+    ):
+        comparison = Comparison(
+            kept, mlflow, _ENVIRONMENT, Path(place), sizes, lambda text: console.print(f"[dim]{text}")
+        )
+        comparison.run()
+    title = f"Tracking: {sizes.runs:,} runs, {sizes.points:,} points, a file of {sizes.file_mb:,} MB"
+    console.print(table_of(comparison.figures, title))
+    for what in comparison.different:
+        console.print(f"[red]The servers told different things, or not what was logged: {what}")
+    reached = sum(figure.reached for figure in comparison.figures)
+    if given.json:
+        told = {
+            "sizes": sizes.told(),
+            "figures": [figure.told() for figure in comparison.figures],
+            "different": comparison.different,
+            "reached": reached,
+            "seconds": time.perf_counter() - begun,
+        }
+        given.json.write_text(json.dumps(told, indent=2) + "\n")
+    print(f"{reached} of {len(comparison.figures)} figures are reached ({time.perf_counter() - begun:.0f} s)")
+    return 0 if reached == len(comparison.figures) and not comparison.different else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

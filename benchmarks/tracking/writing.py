@@ -1,0 +1,82 @@
+"""What logging costs: single points, batches, and a whole run through MLflow's own client."""
+
+import json
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+from filling import BATCH, BEGAN, value
+from servers import Server
+from wire import Api, Wire, on_wires
+
+_CLIENT = Path(__file__).parent / "client" / "log_runs.py"
+
+
+def log_points(server: Server, experiment: str, clients: int, seconds: float) -> tuple[float, float, bool]:
+    """Calls of log_metric a second, the 99th percentile of their milliseconds, and whether each point is there."""
+    api = Api(server.address)
+    runs = [api.run(experiment, f"single-{clients}-{number}") for number in range(clients)]
+    taken: list[float] = []
+    counts = [0] * clients
+
+    async def log(place: int, wire: Wire) -> None:
+        end = time.perf_counter() + seconds
+        step = 0
+        while (sent := time.perf_counter()) < end:
+            body = {"run_id": runs[place], "key": "loss", "value": value(step), "timestamp": BEGAN + step, "step": step}
+            await wire.post("runs/log-metric", json.dumps(body).encode())
+            taken.append(time.perf_counter() - sent)
+            step += 1
+        counts[place] = step
+
+    took = on_wires(server.address, clients, log)
+    kept = all(
+        api.history(run, "loss") == [(step, BEGAN + step, value(step)) for step in range(count)]
+        for run, count in zip(runs, counts, strict=True)
+    )
+    taken.sort()
+    return len(taken) / took, taken[int(len(taken) * 0.99)] * 1e3, kept
+
+
+def log_batches(server: Server, experiment: str, seconds: float) -> tuple[float, bool]:
+    """Points a second by one client that sends 1,000 at a time, 100 of each of ten metrics, and whether each is there."""
+    api = Api(server.address)
+    run = api.run(experiment, "batches")
+    sent = 0
+
+    async def log(_: int, wire: Wire) -> None:
+        nonlocal sent
+        end = time.perf_counter() + seconds
+        while time.perf_counter() < end:
+            steps = range(sent // 10, (sent + BATCH) // 10)
+            metrics = [
+                {"key": f"metric-{name}", "value": value(step), "timestamp": BEGAN + step, "step": step}
+                for step in steps
+                for name in range(10)
+            ]
+            await wire.post("runs/log-batch", json.dumps({"run_id": run, "metrics": metrics}).encode())
+            sent += BATCH
+
+    took = on_wires(server.address, 1, log)
+    kept = api.history(run, "metric-7") == [(step, BEGAN + step, value(step)) for step in range(sent // 10)]
+    return sent / took, kept
+
+
+def log_with_client(server: Server, environment: Path, folder: Path, runs: int) -> tuple[float, dict[str, Any]]:
+    """Milliseconds of a run with 10 parameters and 10 metrics, the median of several, and what the last one tells."""
+    surroundings = {
+        "MLFLOW_TRACKING_URI": server.address,
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "GIT_PYTHON_REFRESH": "quiet",
+        "HOME": str(folder),
+        "PATH": "/usr/bin:/bin",
+    }
+    command = [str(environment / "bin" / "python"), "-W", "ignore", str(_CLIENT), str(runs)]
+    done = subprocess.run(
+        command, cwd=folder, env=surroundings, capture_output=True, text=True, timeout=180, check=False
+    )
+    if done.returncode:
+        raise RuntimeError(done.stderr[-2_000:])
+    told = json.loads(done.stdout.splitlines()[-1])
+    return float(told["milliseconds"]), told["logged"]
