@@ -3,8 +3,9 @@
 import json
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from filling import BATCH, BEGAN, value
 from servers import Server
@@ -13,8 +14,21 @@ from wire import Api, Wire, on_wires
 _CLIENT = Path(__file__).parent / "client" / "log_runs.py"
 
 
-def log_points(server: Server, experiment: str, clients: int, seconds: float) -> tuple[float, float, bool]:
-    """Calls of log_metric a second, the 99th percentile of their milliseconds, and whether each point is there."""
+class Logged(NamedTuple):
+    """What logging gave: calls or points a second, the 99th percentile of a call's milliseconds, and whether it is all there."""
+
+    rate: float
+    late: float
+    whole: bool
+
+
+def best_of(several: Sequence[Logged]) -> Logged:
+    """The best of each figure: what disturbs only makes them worse. What is lost once is lost."""
+    return Logged(max(one.rate for one in several), min(one.late for one in several), all(one.whole for one in several))
+
+
+def log_points(server: Server, experiment: str, clients: int, seconds: float) -> Logged:
+    """Single points, by clients of which each sends the next when the last is answered."""
     api = Api(server.address)
     runs = [api.run(experiment, f"single-{clients}-{number}") for number in range(clients)]
     taken: list[float] = []
@@ -35,20 +49,20 @@ def log_points(server: Server, experiment: str, clients: int, seconds: float) ->
         api.history(run, "loss") == [(step, BEGAN + step, value(step)) for step in range(count)]
         for run, count in zip(runs, counts, strict=True)
     )
-    taken.sort()
-    return len(taken) / took, taken[int(len(taken) * 0.99)] * 1e3, kept
+    return Logged(len(taken) / took, _late(taken), kept)
 
 
-def log_batches(server: Server, experiment: str, seconds: float) -> tuple[float, bool]:
-    """Points a second by one client that sends 1,000 at a time, 100 of each of ten metrics, and whether each is there."""
+def log_batches(server: Server, experiment: str, seconds: float) -> Logged:
+    """Points by one client that sends 1,000 at a time, 100 of each of ten metrics."""
     api = Api(server.address)
     run = api.run(experiment, "batches")
     sent = 0
+    taken: list[float] = []
 
     async def log(_: int, wire: Wire) -> None:
         nonlocal sent
         end = time.perf_counter() + seconds
-        while time.perf_counter() < end:
+        while (begun := time.perf_counter()) < end:
             steps = range(sent // 10, (sent + BATCH) // 10)
             metrics = [
                 {"key": f"metric-{name}", "value": value(step), "timestamp": BEGAN + step, "step": step}
@@ -56,11 +70,12 @@ def log_batches(server: Server, experiment: str, seconds: float) -> tuple[float,
                 for name in range(10)
             ]
             await wire.post("runs/log-batch", json.dumps({"run_id": run, "metrics": metrics}).encode())
+            taken.append(time.perf_counter() - begun)
             sent += BATCH
 
     took = on_wires(server.address, 1, log)
     kept = api.history(run, "metric-7") == [(step, BEGAN + step, value(step)) for step in range(sent // 10)]
-    return sent / took, kept
+    return Logged(sent / took, _late(taken), kept)
 
 
 def log_with_client(server: Server, environment: Path, folder: Path, runs: int) -> tuple[float, dict[str, Any]]:
@@ -80,3 +95,7 @@ def log_with_client(server: Server, environment: Path, folder: Path, runs: int) 
         raise RuntimeError(done.stderr[-2_000:])
     told = json.loads(done.stdout.splitlines()[-1])
     return float(told["milliseconds"]), told["logged"]
+
+
+def _late(taken: list[float]) -> float:
+    return sorted(taken)[int(len(taken) * 0.99)] * 1e3

@@ -32,8 +32,8 @@ class Gate:
         self._token = settings.token.encode()
         self._hosts = _LOOPBACK | {settings.host}
 
-    def __call__(self, connection: Call, _: BaseRouteHandler) -> None:
-        """Passes, or raises 401 or 403."""
+    async def __call__(self, connection: Call, _: BaseRouteHandler) -> None:
+        """Passes, or raises 401 or 403. It does not wait; were it not async, the framework would send it to a thread."""
         if self._token:
             if not hmac.compare_digest(_token_in(connection.headers.get("authorization", "")), self._token):
                 raise NotAuthorizedException(
