@@ -395,4 +395,4 @@ def test_times_without_a_zone_and_unknown_endpoints_are_refused(
         show_status(workspace, me, ShowStatus(endpoint="flight"))
     with pytest.raises(KeptError, match="Ask for 1 to"):
         show_history(workspace, me, ShowHistory(endpoint="flights", limit=0))
-    assert show_version(workspace, me, ShowVersion(model="flights", version="champion")).version.number == 1
+    assert show_version(workspace, me, ShowVersion(model="flights", version="champion")).judged.number == 1

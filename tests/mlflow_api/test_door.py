@@ -25,8 +25,6 @@ def test_a_server_tells_what_it_can(ask: Ask, client: TestClient[Litestar]) -> N
 @pytest.mark.parametrize(
     ("method", "path", "area"),
     [
-        ("POST", "/api/2.0/mlflow/registered-models/create", "registered-models"),
-        ("GET", "/api/2.0/mlflow/model-versions/search", "model-versions"),
         ("GET", "/api/2.0/mlflow/webhooks", "webhooks"),
         ("POST", "/api/3.0/mlflow/traces", "Traces"),
         ("POST", "/api/3.0/mlflow/traces/search", "Traces"),

@@ -16,7 +16,7 @@ from kept.monitoring import catalog as monitoring
 from kept.pipelines import catalog as pipelines
 from kept.plan import catalog as plan
 from kept.registry import catalog as registry
-from kept.registry import consent
+from kept.registry import consent, registered_models, registered_versions
 from kept.tracking import artifacts, experiments, finding, logged_models, recording, runs
 
 OPERATIONS: dict[str, Operation[Any, Any]] = operations_in(
@@ -39,6 +39,8 @@ OPERATIONS: dict[str, Operation[Any, Any]] = operations_in(
         plan,
         processes,
         recording,
+        registered_models,
+        registered_versions,
         registry,
         release,
         rollback,

@@ -126,7 +126,7 @@ def _play(opened: Workspace, source: Path, supervisor: Supervisor, days: int | N
     if run.status is not RunStatus.FINISHED:
         failed = next((step.failure for step in steps if step.failure is not None), None)
         raise failed.raised() if failed else Unavailable(run.error or "the training failed", where="demo")
-    version = connection.call(show_version, ShowVersion(model=project.name)).version
+    version = connection.call(show_version, ShowVersion(model=project.name)).judged
     for one in version.verdict.objectives:
         console.print(("  [green]✓[/green] " if one.passed else "  [red]✗[/red] ") + one.sentence, highlight=False)
     ask_release = ReleaseVersion(

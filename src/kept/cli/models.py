@@ -1,13 +1,13 @@
 """`kept models`: versions, their verdicts and their cards."""
 
-from typing import Annotated
+from typing import Annotated, cast, get_args
 
 import typer
 from rich.markdown import Markdown
 
 from kept.cli.options import Json, Workspace, settings_for
 from kept.cli.reach import connect
-from kept.cli.show import console, print_json, table
+from kept.cli.show import console, print_json, say, table
 from kept.registry.catalog import (
     ListVersions,
     SearchVersions,
@@ -18,6 +18,7 @@ from kept.registry.catalog import (
 )
 from kept.registry.markdown import render_markdown
 from kept.registry.model import ModelSummary, Status
+from kept.registry.registered import RegisteredVersion
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
 
@@ -40,7 +41,7 @@ def list_(
 def search(
     text: Annotated[str, typer.Argument(help="Words in names or the question.")] = "",
     where: Annotated[str, typer.Option(help="Bounds, for example 'roc_auc > 0.7 and size_mb < 5'.")] = "",
-    status: Annotated[str | None, typer.Option(help="accepted or rejected.")] = None,
+    status: Annotated[str | None, typer.Option(help="accepted, rejected or unjudged.")] = None,
     limit: Annotated[int, typer.Option(help="At most so many.")] = 50,
     workspace: Workspace = None,
     as_json: Json = False,
@@ -48,9 +49,9 @@ def search(
     """Find versions by words, status and bounds on metrics."""
     known: Status | None = None
     if status is not None:
-        if status not in {"accepted", "rejected"}:
-            raise typer.BadParameter("it is accepted or rejected", param_hint="--status")
-        known = "accepted" if status == "accepted" else "rejected"
+        if status not in get_args(Status):
+            raise typer.BadParameter("it is accepted, rejected or unjudged", param_hint="--status")
+        known = cast("Status", status)
     request = SearchVersions(text=text, bounds=where, status=known, limit=limit)
     _show(connect(settings_for(workspace)).call(search_versions, request), as_json)
 
@@ -66,8 +67,23 @@ def show(
     found = connect(settings_for(workspace)).call(show_version, ShowVersion(model=model, version=version))
     if as_json:
         print_json(found)
+    elif found.version is None:
+        _show_unjudged(found.registered)
     else:
         console.print(Markdown(render_markdown(found.version)))
+
+
+def _show_unjudged(version: RegisteredVersion) -> None:
+    say((f"{version.model} version {version.number}", "bold"), " is unjudged: a client registered it")
+    facts = {
+        "source": version.source,
+        "run": version.run_id,
+        "logged model": version.logged_model,
+        "stage": version.stage.value,
+        "description": version.description,
+        **{f"tag {name}": value for name, value in version.tags.items()},
+    }
+    table("What is known of it", ["fact", "value"], [(name, value) for name, value in facts.items() if value])
 
 
 def _show(found: list[ModelSummary], as_json: bool) -> None:

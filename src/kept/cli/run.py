@@ -96,7 +96,7 @@ def _cancel(connection: Connection, run_id: str, reason: str) -> None:
 
 
 def _tell(connection: Connection, run: Run, as_json: bool) -> None:
-    version = connection.call(show_version, ShowVersion(model=run.project, version="latest")).version
+    version = connection.call(show_version, ShowVersion(model=run.project, version="latest")).judged
     if as_json:
         print_json(version)
     else:

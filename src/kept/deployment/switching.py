@@ -13,7 +13,7 @@ from kept.deployment.rollout import Evidence, Rollout, RolloutStep, State
 from kept.deployment.routing import Arm, Role, Route
 from kept.governance.records import approvers_of
 from kept.registry.model import CHALLENGER, CHAMPION, Alias, ModelVersion
-from kept.registry.records import find_alias, put_alias, remove_alias, version_by_id
+from kept.registry.records.versions import find_alias, put_alias, remove_alias, version_by_id
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ from kept.loop.rollouts import step_statistics
 from kept.loop.turn import Cause, Turn
 from kept.monitoring.stream import Stream
 from kept.monitoring.subject import Subject, subject_of
-from kept.registry.records import version_by_id
+from kept.registry.records.versions import version_by_id
 
 
 def begin(turn: Turn, rollout: Rollout) -> list[str]:

@@ -26,7 +26,7 @@ from kept.loop.decision import Decision
 from kept.loop.records import decisions_about
 from kept.monitoring.stream import predictions_table
 from kept.registry.model import ModelVersion
-from kept.registry.records import version_by_id
+from kept.registry.records.versions import version_by_id
 from kept.tracking.records import run_by_id
 from kept.tracking.run import Run
 

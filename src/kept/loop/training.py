@@ -16,7 +16,7 @@ from kept.monitoring.records import alerts_of, results_of
 from kept.monitoring.watch import champion_since
 from kept.plan.policy import NewData
 from kept.registry.model import ModelVersion
-from kept.registry.records import version_of_run
+from kept.registry.records.versions import version_of_run
 from kept.tracking.records import find_runs
 from kept.tracking.run import Run, RunStatus
 from kept.tracking.runs import get_run

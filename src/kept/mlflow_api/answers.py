@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from msgspec import Struct
 
 from kept.mlflow_api.errors import unfit
+from kept.registry.registered import RegisteredModel, RegisteredVersion
 from kept.tracking.experiment import Experiment
 from kept.tracking.logged_model import LoggedModel, ModelStatus
 from kept.tracking.points import DatasetInput, Point, RunPoint
@@ -266,6 +267,74 @@ class Files(Struct, omit_defaults=True):
     files: list[FileAnswer] = []
 
 
+class ModelVersionAnswer(Struct, omit_defaults=True):
+    """A version of a registered model."""
+
+    name: str
+    version: str
+    creation_timestamp: int
+    last_updated_timestamp: int
+    current_stage: str
+    description: str
+    source: str
+    run_id: str
+    status: str
+    run_link: str
+    tags: list[PairAnswer] = []
+    aliases: list[str] = []
+
+
+class AliasAnswer(Struct):
+    """An alias with the version that it points to."""
+
+    alias: str
+    version: str
+
+
+class RegisteredModelAnswer(Struct, omit_defaults=True):
+    """A registered model."""
+
+    name: str
+    creation_timestamp: int
+    last_updated_timestamp: int
+    description: str = ""
+    latest_versions: list[ModelVersionAnswer] = []
+    tags: list[PairAnswer] = []
+    aliases: list[AliasAnswer] = []
+
+
+class OneRegisteredModel(Struct):
+    """One registered model."""
+
+    registered_model: RegisteredModelAnswer
+
+
+class RegisteredModels(Struct, omit_defaults=True):
+    """A page of registered models."""
+
+    registered_models: list[RegisteredModelAnswer] = []
+    next_page_token: str | None = None
+
+
+class OneModelVersion(Struct):
+    """One version."""
+
+    model_version: ModelVersionAnswer
+
+
+class ModelVersions(Struct, omit_defaults=True):
+    """A page of versions."""
+
+    model_versions: list[ModelVersionAnswer] = []
+    next_page_token: str | None = None
+
+
+class DownloadAddress(Struct):
+    """Where the files of a version stand."""
+
+    artifact_uri: str
+
+
 def pairs(values: Mapping[str, str]) -> list[PairAnswer]:
     """Tags or parameters, by name."""
     return [PairAnswer(name, value) for name, value in values.items()]
@@ -372,6 +441,37 @@ def model_answer(found: LoggedModel) -> LoggedModelAnswer:
             tags=pairs(found.tags),
         ),
         data=LoggedModelDataAnswer(params=pairs(found.params), metrics=run_points(found.metrics)),
+    )
+
+
+def version_answer(found: RegisteredVersion) -> ModelVersionAnswer:
+    """A version of a registered model."""
+    return ModelVersionAnswer(
+        name=found.model,
+        version=str(found.number),
+        creation_timestamp=milliseconds(found.created_at),
+        last_updated_timestamp=milliseconds(found.updated_at),
+        current_stage=found.stage.value,
+        description=found.description,
+        source=found.source,
+        run_id=found.run_id or "",
+        status="READY",
+        run_link=found.run_link or "",
+        tags=pairs(found.tags),
+        aliases=list(found.aliases),
+    )
+
+
+def registered_answer(found: RegisteredModel) -> RegisteredModelAnswer:
+    """A registered model."""
+    return RegisteredModelAnswer(
+        name=found.name,
+        creation_timestamp=milliseconds(found.created_at),
+        last_updated_timestamp=milliseconds(found.updated_at),
+        description=found.description,
+        latest_versions=[version_answer(one) for one in found.latest],
+        tags=pairs(found.tags),
+        aliases=[AliasAnswer(alias, str(number)) for alias, number in found.aliases.items()],
     )
 
 

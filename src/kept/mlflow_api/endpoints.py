@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from kept.mlflow_api import artifacts, experiments, logged_models, metrics, runs
+from kept.mlflow_api import artifacts, experiments, logged_models, metrics, model_versions, registered_models, runs
 from kept.mlflow_api import requests as sent
 from kept.mlflow_api.call import Call
 from kept.mlflow_api.decoding import Reader
@@ -14,7 +14,7 @@ from kept.mlflow_api.errors import ENDPOINT_NOT_FOUND, NOT_IMPLEMENTED, Refused,
 
 _Function = Callable[[Call, Any], msgspec.Struct]
 _NAMED = re.compile(r"<(\w+)>")
-_LATER = ("registered-models", "model-versions", "webhooks")
+_LATER = ("webhooks",)
 _ELSEWHERE = {
     "assessments": "Assessments",
     "datasets": "Evaluation datasets",
@@ -82,6 +82,28 @@ _TABLE: list[tuple[str, str, type[msgspec.Struct], _Function]] = [
         sent.ListLoggedModelArtifacts,
         artifacts.list_of_model,
     ),
+    ("POST", "registered-models/create", sent.CreateRegisteredModel, registered_models.create),
+    ("GET", "registered-models/get", sent.OfRegisteredModel, registered_models.get),
+    ("PATCH", "registered-models/update", sent.UpdateRegisteredModel, registered_models.update),
+    ("POST", "registered-models/rename", sent.RenameRegisteredModel, registered_models.rename),
+    ("DELETE", "registered-models/delete", sent.OfRegisteredModel, registered_models.delete),
+    ("GET", "registered-models/search", sent.SearchRegistered, registered_models.search),
+    ("GET", "registered-models/get-latest-versions", sent.GetLatestVersions, registered_models.latest_versions),
+    ("POST", "registered-models/get-latest-versions", sent.GetLatestVersions, registered_models.latest_versions),
+    ("POST", "registered-models/set-tag", sent.RegisteredModelTag, registered_models.set_tag),
+    ("DELETE", "registered-models/delete-tag", sent.RegisteredModelTag, registered_models.delete_tag),
+    ("GET", "registered-models/alias", sent.OfAlias, registered_models.get_by_alias),
+    ("POST", "registered-models/alias", sent.SetAlias, registered_models.set_alias),
+    ("DELETE", "registered-models/alias", sent.OfAlias, registered_models.delete_alias),
+    ("POST", "model-versions/create", sent.CreateModelVersion, model_versions.create),
+    ("GET", "model-versions/get", sent.OfModelVersion, model_versions.get),
+    ("PATCH", "model-versions/update", sent.UpdateModelVersion, model_versions.update),
+    ("DELETE", "model-versions/delete", sent.OfModelVersion, model_versions.delete),
+    ("GET", "model-versions/search", sent.SearchRegistered, model_versions.search),
+    ("GET", "model-versions/get-download-uri", sent.OfModelVersion, model_versions.download_address),
+    ("POST", "model-versions/transition-stage", sent.TransitionStage, model_versions.transition),
+    ("POST", "model-versions/set-tag", sent.ModelVersionTag, model_versions.set_tag),
+    ("DELETE", "model-versions/delete-tag", sent.ModelVersionTag, model_versions.delete_tag),
 ]
 
 
@@ -130,7 +152,7 @@ def check_content(method: str, header: str | None) -> None:
 def _absent(method: str, path: str) -> Refused:
     area = path.partition("/")[0]
     if area in _LATER:
-        return Refused(NOT_IMPLEMENTED, f"Kept does not answer {area} of MLflow clients yet: use `kept models`.")
+        return Refused(NOT_IMPLEMENTED, f"Kept does not answer {area} of MLflow clients yet.")
     if area in _ELSEWHERE:
         what = _ELSEWHERE[area]
         return Refused(NOT_IMPLEMENTED, f"{what} of MLflow are not kept here: Kept keeps experiments and models.")

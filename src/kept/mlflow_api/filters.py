@@ -5,6 +5,7 @@ import re
 import msgspec
 
 from kept.mlflow_api.answers import RUN_STATUS
+from kept.mlflow_api.prompts import PROMPT_TAG
 from kept.tracking.filtering import Kind, Term
 from kept.tracking.grammar import run_terms
 
@@ -30,3 +31,14 @@ def _fits(word: str, term: Term) -> bool:
         flags = re.IGNORECASE if term.comparator == "ILIKE" else re.NOFLAG
         return re.fullmatch(pattern, word, flags | re.DOTALL) is not None
     return (word == asked) == (term.comparator in {"=", "=="})
+
+
+def models_only(terms: list[Term]) -> list[Term]:
+    """The terms of a filter of the registry without those that leave out prompts: there are none here."""
+    return [term for term in terms if not _leaves_out_prompts(term)]
+
+
+def _leaves_out_prompts(term: Term) -> bool:
+    if term.kind is not Kind.TAG or term.name != PROMPT_TAG:
+        return False
+    return (term.comparator, str(term.value).lower()) not in {("=", "true"), ("!=", "false")}

@@ -305,3 +305,115 @@ class ListLoggedModelArtifacts(Struct):
 
     model_id: Filled
     artifact_directory_path: str | None = None
+
+
+class CreateRegisteredModel(Struct):
+    """`registered-models/create`."""
+
+    name: Filled
+    tags: list[Pair] | None = None
+    description: str | None = None
+
+
+class OfRegisteredModel(Struct):
+    """A request that names a registered model."""
+
+    name: Filled
+
+
+class UpdateRegisteredModel(Struct):
+    """`registered-models/update`."""
+
+    name: Filled
+    description: str | None = None
+
+
+class RenameRegisteredModel(Struct):
+    """`registered-models/rename`."""
+
+    name: Filled
+    new_name: Filled
+
+
+class RegisteredModelTag(Struct):
+    """`registered-models/set-tag` and `delete-tag`."""
+
+    name: Filled
+    key: Filled
+    value: str | None = None
+
+
+class SearchRegistered(Struct):
+    """`registered-models/search` and `model-versions/search`."""
+
+    filter: str | None = None
+    max_results: Long | None = None
+    order_by: list[str] | None = None
+    page_token: str | None = None
+
+
+class GetLatestVersions(Struct):
+    """`registered-models/get-latest-versions`."""
+
+    name: Filled
+    stages: list[str] | None = None
+
+
+class OfAlias(Struct):
+    """`registered-models/alias`, to get it or to delete it."""
+
+    name: Filled
+    alias: Filled
+
+
+class SetAlias(Struct):
+    """`registered-models/alias`."""
+
+    name: Filled
+    alias: Filled
+    version: Filled
+
+
+class CreateModelVersion(Struct):
+    """`model-versions/create`."""
+
+    name: Filled
+    source: Filled
+    run_id: str | None = None
+    tags: list[Pair] | None = None
+    run_link: str | None = None
+    description: str | None = None
+    model_id: str | None = None
+
+
+class OfModelVersion(Struct):
+    """A request that names a version."""
+
+    name: Filled
+    version: Filled
+
+
+class UpdateModelVersion(Struct):
+    """`model-versions/update`."""
+
+    name: Filled
+    version: Filled
+    description: str | None = None
+
+
+class TransitionStage(Struct):
+    """`model-versions/transition-stage`."""
+
+    name: Filled
+    version: Filled
+    stage: Filled
+    archive_existing_versions: bool | None = None
+
+
+class ModelVersionTag(Struct):
+    """`model-versions/set-tag` and `delete-tag`."""
+
+    name: Filled
+    version: Filled
+    key: Filled
+    value: str | None = None

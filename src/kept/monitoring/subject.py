@@ -9,7 +9,7 @@ from kept.measures.drift.reference import Reference
 from kept.monitoring.drift import load_reference
 from kept.packaging.signature import Label
 from kept.plan.specs import Task
-from kept.registry.records import version_by_id
+from kept.registry.records.versions import version_by_id
 
 
 class Subject(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,24 +14,29 @@ from kept.governance.operation import Audit, operation
 from kept.governance.records import approvals_of
 from kept.governance.workspace import Workspace
 from kept.registry.card import ModelCard
-from kept.registry.model import Alias, ModelDetail, ModelSummary, ModelVersion, Status, summarize
-from kept.registry.records import (
-    aliases_of,
+from kept.registry.model import Alias, ModelDetail, ModelSummary, ModelVersion, Status, summarize, unjudged
+from kept.registry.naming import LATEST, check_new_alias
+from kept.registry.records.listing import versions
+from kept.registry.records.registered import (
+    ensure_model,
+    insert_registered,
+    newest_registered,
+    next_number,
+    registered_by_id,
+    registered_by_number,
+)
+from kept.registry.records.versions import (
     find_alias,
     insert_version,
-    newest_version,
-    next_number,
     put_alias,
     remove_alias,
     version_by_id,
-    version_by_number,
     version_of_run,
-    versions,
+    versions_by_id,
 )
+from kept.registry.registered import RegisteredVersion, Stage
 from kept.registry.search import parse_bounds
 
-LATEST = "latest"
-_NAME = re.compile(r"^[a-z][a-z0-9_.-]{0,99}$")
 _MODEL = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,199}$")
 _MOST_SEARCHED = 10_000
 
@@ -121,6 +126,8 @@ def register_version(workspace: Workspace, actor: Actor, request: RegisterVersio
             created_at=workspace.clock.now(),
         )
         insert_version(connection, version)
+        ensure_model(connection, version.model, version.created_at)
+        insert_registered(connection, _numbered(version))
     return version
 
 
@@ -140,9 +147,13 @@ def show_version(workspace: Workspace, actor: Actor, request: ShowVersion) -> Mo
     """One version with its card, verdict, aliases, approvals and waivers."""
     del actor
     with workspace.database.reading() as connection:
-        version = resolve(connection, request.model, request.version)
-        names = aliases_of(connection, [version.id])[version.id]
-        return ModelDetail(version=version, aliases=names, approvals=tuple(approvals_of(connection, version.id)))
+        registered = locate(connection, request.model, request.version)
+        return ModelDetail(
+            version=version_by_id(connection, registered.id) if registered.judged else None,
+            registered=registered,
+            aliases=registered.aliases,
+            approvals=tuple(approvals_of(connection, registered.id)),
+        )
 
 
 @operation("registry.search", needs=Permission.VIEW, audit=Audit.READ)
@@ -151,24 +162,23 @@ def search_versions(workspace: Workspace, actor: Actor, request: SearchVersions)
     del actor
     bounds, limit = parse_bounds(request.bounds), list_limit(request.limit, where="registry")
     size = MOST_LISTED if bounds else limit
-    found: list[ModelVersion] = []
+    found: list[ModelSummary] = []
     with workspace.database.reading() as connection:
         for offset in range(0, _MOST_SEARCHED, size):
             page = versions(connection, status=request.status, text=request.text, offset=offset, limit=size)
-            found += [one for one in page if all(bound.holds(one.card.values) for bound in bounds)]
+            summaries = _summaries(connection, page)
+            found += [one for one in summaries if all(bound.holds(one.metrics) for bound in bounds)]
             if len(found) >= limit or len(page) < size:
                 break
-        return _summaries(connection, found[:limit])
+    return found[:limit]
 
 
 @operation("registry.set_alias", needs=Permission.RELEASE, on="model")
 def set_alias(workspace: Workspace, actor: Actor, request: SetAlias) -> Alias:
     """Points an alias to a version, wherever it pointed before."""
-    if not _NAME.match(request.alias) or request.alias == LATEST:
-        fix = "Use lower-case letters, digits, dots, - and _, for example champion"
-        raise Invalid(f"{request.alias!r} cannot be an alias", where=request.model, fix=fix)
+    check_new_alias(request.alias)
     with workspace.database.writing() as connection:
-        version = resolve(connection, request.model, request.version)
+        version = locate(connection, request.model, request.version)
         alias = Alias(
             model=request.model,
             alias=request.alias,
@@ -189,24 +199,53 @@ def drop_alias(workspace: Workspace, actor: Actor, request: DropAlias) -> None:
             raise NotFound(f"there is no alias {request.alias!r}", where=request.model)
 
 
-def resolve(connection: Connection, model: str, reference: str) -> ModelVersion:
-    """The version of a model that a reference names: a number, an alias, an id, or `latest`."""
-    version: ModelVersion | None
+def locate(connection: Connection, model: str, reference: str) -> RegisteredVersion:
+    """The version of a model that a reference names, judged or not: a number, an alias, an id, or `latest`."""
+    version: RegisteredVersion | None
     if reference == LATEST:
-        version = newest_version(connection, model)
+        version = newest_registered(connection, model)
     elif reference.isdecimal():
-        version = version_by_number(connection, model, int(reference[:18]))
+        version = registered_by_number(connection, model, int(reference[:18]))
     elif (alias := find_alias(connection, model, reference)) is not None:
-        version = version_by_id(connection, alias.version_id)
+        version = registered_by_id(connection, alias.version_id)
     else:
-        version = version_by_id(connection, reference)
+        version = registered_by_id(connection, reference)
     if version is None or version.model != model:
-        newest = newest_version(connection, model)
+        newest = newest_registered(connection, model)
         if newest is None:
             raise NotFound(f"there is no model {model!r}", where="registry", fix="See what there is: kept models list")
         fix = f"Give a number from 1 to {newest.number}, an alias, or latest"
         raise NotFound(f"there is no version {reference!r}", where=model, fix=fix)
     return version
+
+
+def resolve(connection: Connection, model: str, reference: str) -> ModelVersion:
+    """The judged version of a model that a reference names; `Conflict` when a client registered it."""
+    registered = locate(connection, model, reference)
+    version = version_by_id(connection, registered.id)
+    if version is None:
+        raise unjudged(registered)
+    return version
+
+
+def _numbered(version: ModelVersion) -> RegisteredVersion:
+    """The place of a judged version in the numbering of its model."""
+    return RegisteredVersion(
+        id=version.id,
+        model=version.model,
+        number=version.number,
+        judged=True,
+        source="",
+        location="",
+        run_id=version.run_id,
+        run_link=None,
+        logged_model=None,
+        description="",
+        stage=Stage.NONE,
+        created_by=version.created_by,
+        created_at=version.created_at,
+        updated_at=version.created_at,
+    )
 
 
 def _check_registration(workspace: Workspace, request: RegisterVersion) -> None:
@@ -222,6 +261,6 @@ def _check_registration(workspace: Workspace, request: RegisterVersion) -> None:
         raise NotFound(f"the bundle {request.bundle} is not kept here", where=request.model, fix=fix)
 
 
-def _summaries(connection: Connection, found: list[ModelVersion]) -> list[ModelSummary]:
-    names = aliases_of(connection, [one.id for one in found])
-    return [summarize(one, names[one.id]) for one in found]
+def _summaries(connection: Connection, found: list[RegisteredVersion]) -> list[ModelSummary]:
+    judged = versions_by_id(connection, [one.id for one in found if one.judged])
+    return [summarize(one, judged.get(one.id)) for one in found]

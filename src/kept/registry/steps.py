@@ -12,7 +12,7 @@ from kept.plan.loading import load_project
 from kept.registry.card import DataSource, Lineage, write_card
 from kept.registry.catalog import RegisterVersion, register_version
 from kept.registry.model import CHAMPION
-from kept.registry.records import find_alias, version_by_id
+from kept.registry.records.versions import find_alias, version_by_id
 from kept.tracking.runs import get_run, log_metrics, log_params
 from kept.training.facts import Columns, Packaged, Pinned
 from kept.training.splits import TEST

@@ -111,12 +111,12 @@ LOGGED_MODELS = Grammar(
 
 def run_terms(text: str | Sequence[Term]) -> list[Term]:
     """The terms of a filter of runs."""
-    return _terms(text, RUNS)
+    return terms_of(text, RUNS)
 
 
 def experiment_terms(text: str | Sequence[Term]) -> list[Term]:
     """The terms of a filter of experiments."""
-    terms = _terms(text, EXPERIMENTS)
+    terms = terms_of(text, EXPERIMENTS)
     for term in terms:
         if term.kind is Kind.ATTRIBUTE and term.name == "experiment_id":
             if term.comparator in {"LIKE", "ILIKE"}:
@@ -137,25 +137,26 @@ def experiment_numbers(ids: Sequence[str]) -> list[int]:
 
 def model_terms(text: str | Sequence[Term]) -> list[Term]:
     """The terms of a filter of logged models."""
-    return _terms(text, LOGGED_MODELS)
+    return terms_of(text, LOGGED_MODELS)
 
 
 def run_orders(texts: Sequence[str | Order]) -> list[Order]:
     """The keys that runs are sorted by."""
-    return _orders(texts, RUNS)
+    return orders_of(texts, RUNS)
 
 
 def experiment_orders(texts: Sequence[str | Order]) -> list[Order]:
     """The keys that experiments are sorted by."""
-    return _orders(texts, EXPERIMENTS)
+    return orders_of(texts, EXPERIMENTS)
 
 
 def model_orders(texts: Sequence[str | Order]) -> list[Order]:
     """The keys that logged models are sorted by."""
-    return _orders(texts, LOGGED_MODELS)
+    return orders_of(texts, LOGGED_MODELS)
 
 
-def _terms(filter_: str | Sequence[Term], grammar: Grammar) -> list[Term]:
+def terms_of(filter_: str | Sequence[Term], grammar: Grammar) -> list[Term]:
+    """The terms of a filter of what the grammar tells of."""
     terms = _Reader(filter_, grammar).read() if isinstance(filter_, str) else list(filter_)
     if len(terms) > MOST_TERMS:
         raise Invalid(f"a filter of {len(terms)} terms", where="filter", fix=f"Ask for at most {MOST_TERMS}")
@@ -164,7 +165,8 @@ def _terms(filter_: str | Sequence[Term], grammar: Grammar) -> list[Term]:
     return terms
 
 
-def _orders(texts: Sequence[str | Order], grammar: Grammar) -> list[Order]:
+def orders_of(texts: Sequence[str | Order], grammar: Grammar) -> list[Order]:
+    """The keys to sort by."""
     orders = [_order(one, grammar) if isinstance(one, str) else one for one in texts]
     for order in orders:
         if order.kind not in grammar.orders:

@@ -1,7 +1,7 @@
 """Models and their versions: the card, the verdict, where a version comes from."""
 
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import cast, get_args
 
 from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
@@ -10,6 +10,7 @@ from litestar.params import FromPath, FromQuery
 from kept.app.connection import Connection
 from kept.measures.calibration import ReliabilityCurve
 from kept.registry.catalog import SearchVersions, ShowVersion, search_versions, show_version
+from kept.registry.model import Status
 from kept.web.rendering import render
 
 _LISTED = 200
@@ -42,7 +43,7 @@ def routes(connection: Connection) -> list[HTTPRouteHandler]:
 
     @get("/models", include_in_schema=False, sync_to_thread=True)
     def models(text: FromQuery[str] = "", status: FromQuery[str] = "", bounds: FromQuery[str] = "") -> Response[bytes]:
-        wanted = cast("Literal['accepted', 'rejected']", status) if status in {"accepted", "rejected"} else None
+        wanted = cast("Status", status) if status in get_args(Status) else None
         request = SearchVersions(text=text, status=wanted, bounds=bounds, limit=_LISTED)
         found = connection.call(search_versions, request)
         measured = {name for one in found for name, value in one.metrics.items() if value is not None}
@@ -64,6 +65,8 @@ def routes(connection: Connection) -> list[HTTPRouteHandler]:
 
 def _version(connection: Connection, model: str, reference: str) -> Response[bytes]:
     found = connection.call(show_version, ShowVersion(model=model, version=reference))
+    if found.version is None:
+        return render("unjudged.html", section="Models", found=found, one=found.registered)
     card = found.version.card
     return render(
         "version.html",

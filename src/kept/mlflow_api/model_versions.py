@@ -1,0 +1,101 @@
+"""Endpoints of the versions of registered models."""
+
+from kept.mlflow_api import requests as sent
+from kept.mlflow_api.answers import Done, DownloadAddress, ModelVersions, OneModelVersion, version_answer
+from kept.mlflow_api.call import Call, texts
+from kept.mlflow_api.errors import RESOURCE_DOES_NOT_EXIST, Refused
+from kept.mlflow_api.filters import models_only
+from kept.mlflow_api.prompts import refuse_prompts
+from kept.registry import registered_versions as verbs
+from kept.registry import requests as asked
+from kept.registry.grammar import registered_version_terms
+from kept.registry.registered import RegisteredVersion
+
+_PAGE = 200_000
+
+
+def create(call: Call, request: sent.CreateModelVersion) -> OneModelVersion:
+    """Registers the next version of a model."""
+    tags = texts(request.tags)
+    refuse_prompts(tags)
+    made = call.do(
+        verbs.create_version,
+        asked.CreateVersion(
+            name=request.name,
+            source=request.source,
+            run_id=request.run_id,
+            run_link=request.run_link,
+            logged_model=request.model_id,
+            description=request.description or "",
+            tags=tags,
+        ),
+    )
+    return OneModelVersion(version_answer(made))
+
+
+def get(call: Call, request: sent.OfModelVersion) -> OneModelVersion:
+    """A version."""
+    return OneModelVersion(version_answer(_found(call, request)))
+
+
+def update(call: Call, request: sent.UpdateModelVersion) -> OneModelVersion:
+    """Describes a version anew."""
+    asking = asked.UpdateVersion(name=request.name, version=request.version, description=request.description or "")
+    return OneModelVersion(version_answer(call.do(verbs.update_version, asking)))
+
+
+def delete(call: Call, request: sent.OfModelVersion) -> Done:
+    """Deletes a version."""
+    call.do(verbs.delete_version, asked.DeleteVersion(name=request.name, version=request.version))
+    return Done()
+
+
+def search(call: Call, request: sent.SearchRegistered) -> ModelVersions:
+    """A page of versions that fit."""
+    asking = asked.SearchRegisteredVersions(
+        filter=models_only(registered_version_terms(request.filter or "")),
+        order_by=request.order_by or [],
+        limit=_PAGE if request.max_results is None else request.max_results,
+        page=request.page_token or None,
+    )
+    page = call.do(verbs.search_registered, asking)
+    return ModelVersions([version_answer(one) for one in page.versions], page.next_page)
+
+
+def download_address(call: Call, request: sent.OfModelVersion) -> DownloadAddress:
+    """Where the files of a version stand."""
+    found = _found(call, request)
+    if found.judged:
+        what = f"Model Version (name={found.model}, version={found.number}) has no files that MLflow can load"
+        raise Refused(RESOURCE_DOES_NOT_EXIST, f"{what}: Kept trained it, and serves it from a bundle of its own form.")
+    return DownloadAddress(found.location)
+
+
+def transition(call: Call, request: sent.TransitionStage) -> OneModelVersion:
+    """Moves a version to a stage."""
+    asking = asked.MoveVersion(
+        name=request.name,
+        version=request.version,
+        stage=request.stage,
+        archive=bool(request.archive_existing_versions),
+    )
+    return OneModelVersion(version_answer(call.do(verbs.move_version, asking)))
+
+
+def set_tag(call: Call, request: sent.ModelVersionTag) -> Done:
+    """Sets a tag of a version."""
+    asking = asked.SetVersionTag(name=request.name, version=request.version, key=request.key, value=request.value or "")
+    call.do(verbs.set_version_tag, asking)
+    return Done()
+
+
+def delete_tag(call: Call, request: sent.ModelVersionTag) -> Done:
+    """Removes a tag of a version."""
+    asking = asked.DeleteVersionTag(name=request.name, version=request.version, key=request.key)
+    call.do(verbs.delete_version_tag, asking)
+    return Done()
+
+
+def _found(call: Call, request: sent.OfModelVersion) -> RegisteredVersion:
+    asking = asked.ShowRegisteredVersion(name=request.name, version=request.version)
+    return call.do(verbs.show_registered, asking)

@@ -1,0 +1,52 @@
+"""What can be said of registered models and versions in the search language."""
+
+from collections.abc import Sequence
+
+from kept.core.errors import Invalid
+from kept.tracking.filtering import Kind, Order, Term
+from kept.tracking.grammar import Grammar, orders_of, terms_of
+
+_KINDS = {"attribute": Kind.ATTRIBUTE, "tag": Kind.TAG, "tags": Kind.TAG}
+_TIMES = frozenset({"creation_timestamp", "last_updated_timestamp"})
+
+
+def _grammar(texts: Sequence[str], numbers: Sequence[str], lists: Sequence[str]) -> Grammar:
+    return Grammar(
+        kinds=_KINDS,
+        texts=frozenset(texts),
+        numbers=frozenset(numbers),
+        lists=frozenset(lists),
+        aliases={"timestamp": "last_updated_timestamp"},
+        presence=(),
+        orders=(Kind.ATTRIBUTE,),
+    )
+
+
+_MODELS = _grammar(["name"], [], ["name"])
+_MODEL_ORDERS = _grammar(["name"], ["last_updated_timestamp"], [])
+_VERSIONS = _grammar(["name", "run_id", "source_path"], ["version_number"], ["name", "run_id"])
+_VERSION_ORDERS = _grammar(["name"], ["version_number", *sorted(_TIMES)], [])
+
+
+def registered_model_terms(text: str | Sequence[Term]) -> list[Term]:
+    """The terms of a filter of registered models."""
+    return terms_of(text, _MODELS)
+
+
+def registered_model_orders(texts: Sequence[str]) -> list[Order]:
+    """The keys that registered models are sorted by."""
+    return orders_of(texts, _MODEL_ORDERS)
+
+
+def registered_version_terms(text: str | Sequence[Term]) -> list[Term]:
+    """The terms of a filter of versions."""
+    terms = terms_of(text, _VERSIONS)
+    for term in terms:
+        if isinstance(term.value, float):
+            raise Invalid(f"Invalid value for numeric attribute '{term.name}': {term.value!r}")
+    return terms
+
+
+def registered_version_orders(texts: Sequence[str]) -> list[Order]:
+    """The keys that versions are sorted by."""
+    return orders_of(texts, _VERSION_ORDERS)
