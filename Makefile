@@ -24,10 +24,10 @@ lint: $(VENV)/.dev  ## Lint and format
 	$(BIN)/ruff format --check src tests examples tools benchmarks
 
 types: $(VENV)/.dev  ## Types
-	$(BIN)/mypy src examples/flights tools benchmarks
-	@# Each folder of tests on its own: they share the name conftest.
+	$(BIN)/mypy src examples/flights tools benchmarks/*.py
+	@# Each folder of tests and of a benchmark on its own: they share the names conftest and __main__.
 	$(BIN)/mypy tests/conftest.py
-	@for folder in tests/*/; do $(BIN)/mypy $$folder || exit 1; done
+	@for folder in tests/*/ benchmarks/*/; do $(BIN)/mypy $$folder || exit 1; done
 
 contracts: $(VENV)/.dev  ## Which part may import which
 	$(BIN)/lint-imports --no-cache

@@ -460,7 +460,7 @@ registered_models = Table(
     "registered_models",
     metadata,
     Column("name", _NAME, primary_key=True),
-    Column("description", Text, nullable=False),
+    Column("description", Words, nullable=False),
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),
 )
@@ -470,7 +470,7 @@ registered_model_tags = Table(
     metadata,
     Column("model", _NAME, primary_key=True),
     Column("name", _NAME, primary_key=True),
-    Column("value", Text, nullable=False),
+    Column("value", Words, nullable=False),
 )
 
 # Every version of a model in one numbering: those that were judged, which `model_versions` holds too, and those that clients
@@ -479,17 +479,17 @@ registered_versions = Table(
     "registered_versions",
     metadata,
     Column("model", _NAME, primary_key=True),
-    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("number", Whole, primary_key=True, autoincrement=False),
     Column("id", _ID, nullable=False, unique=True),
     Column("judged", Boolean, nullable=False),
-    Column("source", Text, nullable=False),  # what the client named; '' for a judged version
-    Column("location", Text, nullable=False),  # where its files stand
-    Column("run_id", Text, nullable=True),
-    Column("run_link", Text, nullable=True),
-    Column("logged_model", Text, nullable=True),
-    Column("description", Text, nullable=False),
-    Column("stage", String(10), nullable=False),  # None, Staging, Production, Archived
-    Column("lifecycle", String(7), nullable=False),  # active, deleted: its number is not given again
+    Column("source", Words, nullable=False),  # what the client named; '' for a judged version
+    Column("location", Words, nullable=False),  # where its files stand
+    Column("run_id", Words, nullable=True),
+    Column("run_link", Words, nullable=True),
+    Column("logged_model", Words, nullable=True),
+    Column("description", Words, nullable=False),
+    Column("stage", Words(10), nullable=False),  # None, Staging, Production, Archived
+    Column("lifecycle", Words(7), nullable=False),  # active, deleted: its number is not given again
     Column("created_by", _NAME, nullable=False),
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),
@@ -501,9 +501,9 @@ registered_version_tags = Table(
     "registered_version_tags",
     metadata,
     Column("model", _NAME, primary_key=True),
-    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("number", Whole, primary_key=True, autoincrement=False),
     Column("name", _NAME, primary_key=True),
-    Column("value", Text, nullable=False),
+    Column("value", Words, nullable=False),
 )
 
 model_versions = Table(
