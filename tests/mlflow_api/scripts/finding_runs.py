@@ -76,4 +76,3 @@ refused("RESOURCE_DOES_NOT_EXIST", "No Experiment with id=777 exists", client.ge
 refused("INVALID_PARAMETER_VALUE", "Changing param values is not allowed", client.log_param, runs[0], "depth", "9")
 refused("INVALID_PARAMETER_VALUE", "Invalid value", client.log_metric, runs[0], "#", 1)
 refused("INVALID_PARAMETER_VALUE", "Invalid clause", client.search_runs, [number], "auc")
-refused("NOT_IMPLEMENTED", "registered-models", client.create_registered_model, "m")
