@@ -40,10 +40,8 @@ def begin(
 
 
 @pytest.fixture(autouse=True)
-def imports_of_its_own() -> Any:
-    before = list(sys.path)
+def projects_of_its_own() -> Any:
     yield
-    sys.path[:] = before
     sys.modules.pop("project", None)
 
 

@@ -1,6 +1,5 @@
 """The steps of the standard pipeline that judge: evaluate the bundle, hold it against what was promised."""
 
-from datetime import timedelta
 from pathlib import Path
 
 import msgspec
@@ -23,6 +22,7 @@ from kept.pipelines.context import StepContext
 from kept.plan.loading import load_project
 from kept.training.facts import Columns, Packaged
 from kept.training.fitting import rows_of
+from kept.training.reference import window_numbers
 from kept.training.splits import TEST
 from kept.training.targets import encode_labels
 
@@ -86,6 +86,8 @@ def evaluate(
         except KeptError as error:
             notes.append(f"The champion (version {champion.number}) could not be compared: {error}")
     simple = baseline.to_numpy()
+    time = columns.event_time
+    windows = None if time is None else window_numbers(test.get_column(time), project.window)
     evaluated = Evaluated(
         report=report,
         baseline=compare(
@@ -99,7 +101,7 @@ def evaluate(
             seed=seed,
         ),
         champion=rival,
-        loss=reference_loss(task, labels, scores, _windows(test, columns.event_time, project.window)),
+        loss=reference_loss(task, labels, scores, windows),
         notes=tuple(notes),
     )
     found = {name: one.estimate for name, one in report.metrics.items() if one.estimate is not None}
@@ -139,12 +141,6 @@ def _unseen_by(
         none = np.zeros(test.height, dtype=np.bool_)
         return none, [f"{knows}; the other {count:,} are too few to compare the two."]
     return fair, [f"{knows}; the two were compared on the other {count:,}."]
-
-
-def _windows(rows: pl.DataFrame, event_time: str | None, length: timedelta) -> NDArray[np.int64] | None:
-    if event_time is None:
-        return None
-    return rows.get_column(event_time).dt.epoch("us").to_numpy() // round(length.total_seconds() * 1_000_000)
 
 
 def score_bundle(context: StepContext, bundle: str, rows: pl.DataFrame) -> Floats:

@@ -91,8 +91,8 @@ class Project:
             if mode == "append" and not _names(key):
                 fix = 'Declare key=..., or mode="replace"'
                 raise Invalid("without a key, rows that come again cannot be told from new ones", where=where, fix=fix)
-            told = {label, label_time} & {*_names(features or ()), *_names(key), event_time}
-            if told - {None}:
+            told = ({label, label_time} & {*_names(features or ()), *_names(key), event_time}) - {None}
+            if told:
                 fix = "Take it out of features, key and event_time"
                 raise Invalid(f"{told.pop()!r} tells the label", where=where, fix=fix)
             self.data = DatasetSpec(

@@ -58,10 +58,7 @@ def join(context: StepContext, source: str, until: str | None, window: str | Non
         fix = "Give more labelled rows, or a longer window"
         raise CheckFailed(f"only {rows.height} labelled rows to learn from", where=f"dataset {spec.name}", fix=fix)
     context.log(f"{rows.height} labelled rows")
-    views = {
-        name: read(context.workspace, project.name, feature_catalog.dataset_name(name), number).collect()
-        for name, number in ingest.views.items()
-    }
+    views = feature_catalog.read_views(context.workspace, project, ingest.views)
     return feature_catalog.with_features(project, rows, views=views)
 
 

@@ -1,9 +1,11 @@
 """The step that keeps what the rows looked like, so that production can be held against it."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from kept.measures.arrays import Array, encode
 from kept.measures.drift.grid import Kind
@@ -32,8 +34,12 @@ def reference(context: StepContext, source: str, join: pl.DataFrame, columns: Co
     if columns.event_time is None:
         numbers = np.random.default_rng(context.seed).integers(0, _WINDOWS, join.height)
     else:
-        length = round(window.total_seconds() * 1_000_000)
-        numbers = join.get_column(columns.event_time).dt.epoch("us").to_numpy() // length
+        numbers = window_numbers(join.get_column(columns.event_time), window)
     made = build_reference(table, kinds, np.asarray(numbers))
     context.log(f"reference of {made.rows} rows in {made.windows} windows")
     return context.workspace.blobs.put(encode(made))
+
+
+def window_numbers(moments: pl.Series, length: timedelta) -> NDArray[np.int64]:
+    """The number of the monitoring window that each moment lies in, counted from midnight UTC of 1 January 1970."""
+    return moments.dt.epoch("us").to_numpy() // round(length.total_seconds() * 1_000_000)
