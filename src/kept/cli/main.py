@@ -27,6 +27,7 @@ COMMANDS = {
     "serve-model": ("kept.cli.serve_model", "Serve a model file without a project"),
     "package": ("kept.cli.package", "Make a bundle from a model file"),
     "predict": ("kept.cli.predict", "Ask a running endpoint for predictions"),
+    "score": ("kept.cli.score", "Score every row of a file or table"),
     "status": ("kept.cli.status", "See the loop: what serves, what drifts, what is decided"),
     "data": ("kept.cli.data", "List, show and compare versions of data"),
     "labels": ("kept.cli.labels", "Bring labels in"),
