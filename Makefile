@@ -14,7 +14,7 @@ help:  ## Show what can be made
 demo: $(VENV)/.demo  ## Install Kept and watch a real model being kept (DEMO_ARGS="--exit --json demo.json")
 	$(BIN)/kept demo $(DEMO_ARGS)
 
-test: $(VENV)/.dev $(VENV)-mlflow/.ready  ## Install what tests need and run them all
+test: $(VENV)/.dev $(VENV)-mlflow/.ready $(VENV)-serving/.ready  ## Install what tests need and run them all
 	$(BIN)/python -m pytest -n 2 --dist loadfile -q
 
 check: lint types contracts  ## Lint, types and import contracts
@@ -64,6 +64,12 @@ $(VENV)-mlflow/.ready: requirements/mlflow.txt
 	  && $(VENV)-mlflow/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r $< \
 	  && touch $@ || echo "The environment of the MLflow client could not be made: its tests are skipped."
 
+# What an exported model's image installs, to run one without an image.
+$(VENV)-serving/.ready: src/kept/app/targets/serving.txt
+	@$(PYTHON) -m venv $(VENV)-serving \
+	  && $(VENV)-serving/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r $< \
+	  && touch $@ || echo "The environment of the serving part could not be made: its test is skipped."
+
 # The tools that monitoring is measured beside stand apart too; without them they are left out, and that is said.
 $(VENV)-bench-monitoring/.ready: requirements/bench-monitoring.txt
 	@$(PYTHON) -m venv $(VENV)-bench-monitoring \
@@ -89,6 +95,8 @@ requirements:  ## Pin again (needs uv)
 	$(COMPILE) requirements/mlflow.in -o requirements/mlflow.txt
 	$(COMPILE) requirements/bench-monitoring.in -o requirements/bench-monitoring.txt
 	$(COMPILE) requirements/bench-mlflow.in -o requirements/bench-mlflow.txt
+	$(COMPILE) -c requirements/base.txt requirements/serving.in -o src/kept/app/targets/serving.txt
+	$(COMPILE) -c requirements/base.txt requirements/serving-python.in -o src/kept/app/targets/serving-python.txt
 	$(COMPILE) --no-deps requirements/examples.in -o requirements/examples.txt
 
 reference: $(VENV)/.demo  ## Write docs/reference from the code
@@ -99,4 +107,4 @@ timeline: $(VENV)/.demo  ## Put the last demo (make demo DEMO_ARGS="--exit --jso
 	$(BIN)/python tools/demo_table.py demo.json README.md
 
 clean:  ## Remove what was installed and cached
-	rm -rf $(VENV) $(VENV)-mlflow $(VENV)-bench-monitoring $(VENV)-bench-mlflow .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) $(VENV)-mlflow $(VENV)-serving $(VENV)-bench-monitoring $(VENV)-bench-mlflow .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -8,15 +8,9 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from kept.app.scoring.score import Scored, score
-from kept.app.workspace import embedded_actor
-from kept.cli.options import Json, Workspace, settings_for
-from kept.cli.reach import open_here
+from kept.cli.bundles import bundle_of
+from kept.cli.options import Json, Workspace
 from kept.cli.show import errors, print_json, say
-from kept.core.errors import NotFound
-from kept.packaging.bundle import fetch_bundle
-from kept.registry.catalog import ShowVersion, show_version
-from kept.registry.model import CHAMPION, ModelVersion
-from kept.registry.naming import LATEST
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -39,7 +33,7 @@ def main(
     """Score every row of a file or table, larger than memory too. Ended and begun again, it goes on where it stopped."""
     columns = None if keep is None else [name.strip() for name in keep.split(",") if name.strip()]
     with tempfile.TemporaryDirectory(prefix="kept-") as scratch:
-        folder = _bundle(model, workspace, Path(scratch) / "bundle")
+        folder = bundle_of(model, workspace, Path(scratch) / "bundle")
         found = _score(folder, rows, to, columns, overwrite=overwrite)
     if as_json:
         print_json(found)
@@ -60,34 +54,3 @@ def _score(bundle: Path, rows: Path, to: Path, keep: list[str] | None, *, overwr
             overwrite=overwrite,
             progress=lambda done, total: shown.update(task, completed=done, total=total),
         )
-
-
-def _bundle(model: str, workspace: str | None, folder: Path) -> Path:
-    if Path(model).is_dir():
-        return Path(model)
-    settings = settings_for(workspace)
-    opened = open_here(settings, create=False)
-    actor = embedded_actor(settings, "cli")
-
-    def version(name: str, reference: str) -> ModelVersion:
-        return show_version(opened, actor, ShowVersion(model=name, version=reference)).judged
-
-    name, reference = _named(model)
-    try:
-        found = version(name, reference or CHAMPION)
-    except NotFound:
-        if reference:
-            raise
-        # Nothing of this model serves yet.
-        found = version(name, LATEST)
-    errors.print(f"{found.model} version {found.number}, {found.status}", markup=False, highlight=False)
-    return fetch_bundle(found.bundle, opened.blobs, folder)
-
-
-def _named(model: str) -> tuple[str, str | None]:
-    """A model and, where one is named, a version of it: `churn`, `churn@champion`, `churn/3`."""
-    for mark in "@/":
-        name, found, version = model.partition(mark)
-        if found and name and version:
-            return name, version
-    return model, None

@@ -1,0 +1,151 @@
+"""What Kubernetes and KServe are told: plain objects, written as YAML."""
+
+from typing import Any
+
+import msgspec
+
+PORT = 8701
+_UID = 10001
+_LIVE, _READY = "/v2/health/live", "/v2/health/ready"
+
+
+class Deployed(msgspec.Struct, frozen=True, kw_only=True):
+    """How a model runs on a cluster.
+
+    Args:
+        name: of the endpoint, and of every object.
+        image: the image that was built from the Dockerfile, best with its digest.
+        bundle: digest of the bundle that is in the image.
+        smallest, largest: numbers of pods.
+        cpu, memory: what a pod asks for, in Kubernetes' units. Memory is its bound, too.
+    """
+
+    name: str
+    image: str
+    bundle: str
+    smallest: int = 2
+    largest: int = 10
+    cpu: str = "500m"
+    memory: str = "512Mi"
+
+
+def kubernetes(asked: Deployed) -> dict[str, dict[str, Any]]:
+    """Objects by file name: a Deployment, its Service, a HorizontalPodAutoscaler and a PodDisruptionBudget."""
+    chosen = {"matchLabels": _labels(asked)}
+    return {
+        "deployment.yaml": {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": _metadata(asked),
+            "spec": {
+                # No `replicas`: their number is the autoscaler's, and applying this again must not reset it.
+                "selector": chosen,
+                "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
+                "template": {
+                    "metadata": _metadata(asked, named=False),
+                    "spec": {
+                        "automountServiceAccountToken": False,
+                        "terminationGracePeriodSeconds": 30,
+                        "securityContext": {
+                            "runAsNonRoot": True,
+                            "runAsUser": _UID,
+                            "runAsGroup": _UID,
+                            "fsGroup": _UID,
+                            "seccompProfile": {"type": "RuntimeDefault"},
+                        },
+                        "containers": [_container(asked, "serving")],
+                        "volumes": _VOLUMES,
+                    },
+                },
+            },
+        },
+        "service.yaml": {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": _metadata(asked),
+            "spec": {
+                "selector": _labels(asked),
+                "ports": [{"name": "http", "port": 80, "targetPort": "http1"}],
+            },
+        },
+        "autoscaler.yaml": {
+            "apiVersion": "autoscaling/v2",
+            "kind": "HorizontalPodAutoscaler",
+            "metadata": _metadata(asked),
+            "spec": {
+                "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": asked.name},
+                "minReplicas": asked.smallest,
+                "maxReplicas": asked.largest,
+                "metrics": [
+                    {
+                        "type": "Resource",
+                        "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 70}},
+                    }
+                ],
+            },
+        },
+        "disruption.yaml": {
+            "apiVersion": "policy/v1",
+            "kind": "PodDisruptionBudget",
+            "metadata": _metadata(asked),
+            "spec": {"maxUnavailable": 1, "selector": chosen},
+        },
+    }
+
+
+def kserve(asked: Deployed) -> dict[str, dict[str, Any]]:
+    """One InferenceService whose predictor is the image; it speaks the Open Inference Protocol v2."""
+    return {
+        "inference-service.yaml": {
+            "apiVersion": "serving.kserve.io/v1beta1",
+            "kind": "InferenceService",
+            "metadata": _metadata(asked),
+            "spec": {
+                "predictor": {
+                    "minReplicas": asked.smallest,
+                    "maxReplicas": asked.largest,
+                    "containers": [_container(asked, "kserve-container")],
+                    "volumes": _VOLUMES,
+                }
+            },
+        }
+    }
+
+
+_VOLUMES = [{"name": "spool", "emptyDir": {"sizeLimit": "2Gi"}}, {"name": "tmp", "emptyDir": {}}]
+
+
+def _container(asked: Deployed, name: str) -> dict[str, Any]:
+    secret = {"secretKeyRef": {"name": f"{asked.name}-token", "key": "token"}}
+    return {
+        "name": name,
+        "image": asked.image,
+        "ports": [{"name": "http1", "containerPort": PORT}],
+        "env": [{"name": "KEPT_TOKEN", "valueFrom": secret}],
+        "resources": {
+            "requests": {"cpu": asked.cpu, "memory": asked.memory},
+            "limits": {"memory": asked.memory},
+        },
+        "startupProbe": {**_probe(_READY), "periodSeconds": 1, "failureThreshold": 60},
+        "readinessProbe": {**_probe(_READY), "periodSeconds": 2},
+        "livenessProbe": {**_probe(_LIVE), "periodSeconds": 10, "timeoutSeconds": 5},
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        "volumeMounts": [{"name": "spool", "mountPath": "/spool"}, {"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108
+    }
+
+
+def _probe(path: str) -> dict[str, Any]:
+    return {"httpGet": {"path": path, "port": "http1"}}
+
+
+def _metadata(asked: Deployed, *, named: bool = True) -> dict[str, Any]:
+    facts = {"labels": _labels(asked), "annotations": {"kept/bundle": asked.bundle}}
+    return {"name": asked.name, **facts} if named else facts
+
+
+def _labels(asked: Deployed) -> dict[str, str]:
+    return {"app.kubernetes.io/name": asked.name, "app.kubernetes.io/part-of": "kept"}
