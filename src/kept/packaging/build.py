@@ -40,6 +40,7 @@ from kept.packaging.sklearn_model import (
     save_skops,
     table_schema,
 )
+from kept.packaging.tables import TableCodes
 
 _MATERIALS = "sbom.cdx.json"
 _MODEL_FILES: dict[Kind, str] = {"onnx": "model.onnx", "skops": "model.skops", "pickle-trusted": "model.pkl"}
@@ -113,6 +114,7 @@ class _Subject:
         frame: pl.DataFrame,
         allow_pickle: bool,
         created_at: datetime,
+        codes: TableCodes | None = None,
     ) -> None:
         self.frame = frame
         self._estimator = estimator
@@ -120,25 +122,22 @@ class _Subject:
         self._signature = signature
         self._allow_pickle = allow_pickle
         self._created_at = created_at
-        self._original = _quiet(answering(estimator, signature))
+        self._original = _asking(estimator, signature, codes)
         self._environment = this_environment()
         self._limits = find_limits(self._original, encode_frame(frame, encoder)) if encoder is not None else None
+        self._codes = codes
+        if codes is not None and self._limits is not None:
+            self._limits = codes.widened(self._limits)
 
     def choose(self) -> tuple[Kind, bytes, Runtime]:
         """The best form that holds: ONNX, else skops, else (where allowed) a pickle."""
-        reason = "it takes a table with named columns"
-        if self._encoder is not None:
-            exported = export(self._estimator, frozenset(self._encoder.categorical))
-            if isinstance(exported, Exported):
-                try:
-                    runtime = self._prove("onnx", OnnxModel(exported.model, width=len(self._encoder.columns)), exported)
-                except Damaged as error:
-                    exported = NotExportable(str(error))
-                else:
-                    if runtime.manifest.parity.holds:
-                        return "onnx", exported.model, runtime
-                    exported = NotExportable(f"the export does not hold: {runtime.manifest.parity.reason}")
-            reason = exported.reason
+        try:
+            exported = (self if self._encoder is not None else self._of_matrix()).onnx()
+        except Invalid as refusal:
+            exported = NotExportable(f"its table does not become a matrix: {refusal.what}")
+        if not isinstance(exported, NotExportable):
+            return exported
+        reason = exported.reason
         kind, data, loaded = self._safe_form()
         draft = self._draft(kind, reason)
         runtime = self._prove(kind, SklearnModel(draft, loaded), None, reason)
@@ -149,6 +148,29 @@ class _Subject:
                 fix=_UNSTEADY,
             )
         return kind, data, runtime
+
+    def onnx(self) -> tuple[Kind, bytes, Runtime] | NotExportable:
+        """The exact export, when there is one and it holds."""
+        assert self._encoder is not None  # noqa: S101 - a table has been made a matrix of
+        exported = export(
+            self._estimator, frozenset(self._encoder.categorical), self._codes.words if self._codes else None
+        )
+        if isinstance(exported, NotExportable):
+            return exported
+        try:
+            runtime = self._prove("onnx", OnnxModel(exported.model, width=len(self._encoder.columns)), exported)
+        except Damaged as error:
+            return NotExportable(str(error))
+        if not runtime.manifest.parity.holds:
+            return NotExportable(f"the export does not hold: {runtime.manifest.parity.reason}")
+        return "onnx", exported.model, runtime
+
+    def _of_matrix(self) -> "_Subject":
+        """The same estimator, asked for its table in the form of a matrix."""
+        codes = TableCodes(self._estimator, self._signature, table_schema(self._draft("skops", "")))
+        return _Subject(
+            self._estimator, codes.encoder, self._signature, self.frame, self._allow_pickle, self._created_at, codes
+        )
 
     def self_test(self) -> SelfTest:
         """Rows with what the original answers, for the machine that will load the bundle."""
@@ -179,6 +201,8 @@ class _Subject:
         runtime = Runtime(draft, "", model)
         if self._encoder is not None:
             groups = matrix_probes(encode_frame(self.frame, self._encoder), self._encoder, exported)
+            if self._codes is not None:
+                groups = {name: self._codes.possible(rows) for name, rows in groups.items()}
             parity = check_parity(self._original, runtime.predict, groups)
         else:
             schema = table_schema(draft)
@@ -243,6 +267,11 @@ def _fit_together(
     if frame.height <= _MOST_SAMPLE:
         return frame
     return frame.gather_every(math.ceil(frame.height / _MOST_SAMPLE))
+
+
+def _asking(estimator: Any, signature: Signature, codes: TableCodes | None) -> Callable[[Any], Answers]:
+    ask = _quiet(answering(estimator, signature))
+    return ask if codes is None else lambda matrix: ask(codes.table(matrix))
 
 
 def _quiet(ask: Callable[[Any], Answers]) -> Callable[[Any], Answers]:

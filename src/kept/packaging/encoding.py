@@ -1,5 +1,6 @@
 """The encoder: which column of a table becomes which column of the model's matrix, and how."""
 
+import math
 from typing import Literal
 
 import msgspec
@@ -12,12 +13,13 @@ class Column(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """One column of the matrix.
 
     Numbers stay as they are, booleans become 0 and 1, a category becomes its place in `categories`.
-    What is missing, and a category that is not in the list, becomes NaN.
+    What is missing becomes NaN. So does a category that is not in the list; where `unseen_apart`, it becomes infinity.
     """
 
     name: str
     kind: Literal["number", "integer", "boolean", "category"]
     categories: tuple[Category, ...] = ()
+    unseen_apart: bool = False
 
     def __post_init__(self) -> None:
         if len(set(self.categories)) != len(self.categories):
@@ -26,9 +28,26 @@ class Column(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             raise Invalid(f"a {self.kind} column has no categories", where=f"column {self.name!r}")
 
     @property
-    def codes(self) -> dict[Category, float]:
-        """The number that stands for each category."""
-        return {category: float(code) for code, category in enumerate(self.categories)}
+    def unseen(self) -> float:
+        """The number that stands for a category that is not in the list."""
+        return math.inf if self.unseen_apart else math.nan
+
+    @property
+    def codes(self) -> "Codes":
+        """The number that stands for each category, for None, and for all others."""
+        return Codes(self)
+
+
+class Codes(dict[Category | None, float]):
+    """Category -> number; one that is not in the list has a number, too."""
+
+    def __init__(self, column: Column) -> None:
+        super().__init__({category: float(code) for code, category in enumerate(column.categories)})
+        self[None] = math.nan
+        self._unseen = column.unseen
+
+    def __missing__(self, category: Category | None) -> float:
+        return self._unseen
 
 
 class TableEncoder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

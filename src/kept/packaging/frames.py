@@ -114,7 +114,7 @@ def _plain(series: pl.Series) -> pl.Series:
 def _encode(series: pl.Series, column: Column) -> NDArray[np.float64]:
     if column.kind == "category":
         if not column.categories:
-            return np.full(len(series), math.nan)
+            return np.where(series.is_null(), math.nan, column.unseen)
         plain = _plain(series)
         numbers = not isinstance(column.categories[0], str)
         if numbers != plain.dtype.is_integer():
@@ -123,10 +123,11 @@ def _encode(series: pl.Series, column: Column) -> NDArray[np.float64]:
                 where=f"column {column.name!r}",
                 fix="Give the column the type it had when the encoder was fitted",
             )
+        places = np.arange(len(column.categories), dtype=np.float64)
         codes = plain.replace_strict(
-            list(column.categories), list(column.codes.values()), default=None, return_dtype=pl.Float64
-        )
-        return codes.to_numpy()
+            list(column.categories), places, default=column.unseen, return_dtype=pl.Float64
+        ).to_numpy()
+        return np.where(plain.is_null(), math.nan, codes)
     found = _kind(series)
     if (found == "boolean") != (column.kind == "boolean") or found == "category":
         raise Invalid(

@@ -94,12 +94,12 @@ class MatrixEncoder:
     def encode(self, rows: Sequence[Row]) -> Matrix:
         """A matrix of shape (rows, columns). `Invalid` when a row does not fit the signature."""
         matrix = np.empty((len(rows), self._width))
-        codes, unknown = self._codes, math.nan
+        codes = self._codes
         for number, values in enumerate(self._reader.read(rows)):
             if codes:
                 coded = list(values)
                 for place, places in codes:
-                    coded[place] = places.get(coded[place], unknown)
+                    coded[place] = places[coded[place]]
                 values = coded  # noqa: PLW2901 - the values as numbers take the place of the values as sent
             try:
                 matrix[number] = values
@@ -115,7 +115,7 @@ class MatrixEncoder:
         for place, column in enumerate(found):
             known = codes.get(place)
             try:
-                matrix[:, place] = column if known is None else [known.get(value, math.nan) for value in column]
+                matrix[:, place] = column if known is None else [known[value] for value in column]
             except OverflowError as error:
                 where = f"column {self._reader.name_of(place)!r}"
                 raise Invalid("a number is too large", where=where, fix="Send at most 1.7e308") from error

@@ -1,7 +1,7 @@
 """Runs a packaged model. Light: NumPy and ONNX Runtime, unless the bundle needs scikit-learn."""
 
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -54,7 +54,9 @@ class Runtime:
         self._coded = [] if manifest.encoder is None else manifest.encoder.categorical
         self._reader = RowReader(manifest.signature)
         self._flat = manifest.signature.task != "multiclass"
-        self._limits = _Bounds(manifest.limits, manifest.signature.names) if manifest.limits is not None else None
+        self._limits = (
+            _Bounds(manifest.limits, manifest.signature.names, self._coded) if manifest.limits is not None else None
+        )
 
     def predict(self, matrix: Matrix) -> Answers:
         """Answers for a float64 matrix of shape (rows, columns) in the encoder's form.
@@ -105,8 +107,9 @@ class Runtime:
 class _Bounds:
     """Refuses what the estimator refuses: the exported model would answer, and nobody checked that answer."""
 
-    def __init__(self, limits: Limits, names: tuple[str, ...]) -> None:
+    def __init__(self, limits: Limits, names: tuple[str, ...], coded: Collection[int]) -> None:
         self._names = names
+        self._coded = frozenset(coded)
         self._missing = np.array(limits.missing)
         self._largest = np.array([np.inf if bound is None else bound for bound in limits.largest])
         self._needed = not (self._missing.all() and np.isinf(self._largest).all())
@@ -125,6 +128,13 @@ class _Bounds:
         beyond = np.abs(matrix) > self._largest
         if beyond.any():
             row, place = np.argwhere(beyond)[0]
+            if int(place) in self._coded:
+                raise Invalid(
+                    f"the field {self._names[place]!r} has a value that was not there in training, and the model refuses"
+                    " such values",
+                    where=f"row {row}",
+                    fix="Send one of those that it knows, or train with handle_unknown='ignore'",
+                )
             raise Invalid(
                 f"the field {self._names[place]!r} is larger than the model can take",
                 where=f"row {row}",

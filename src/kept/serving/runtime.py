@@ -1,7 +1,6 @@
 """Models in memory: a bundle that is loaded and warm, and the arms and routes that use it."""
 
 import contextlib
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -55,7 +54,7 @@ class LoadedModel:
             coded = [list(row) for row in values]
             for place, known in codes:
                 for row in coded:
-                    row[place] = known.get(row[place], math.nan)
+                    row[place] = known[row[place]]
             values = coded
         return self._runtime.predict(np.array(values, dtype=np.float64))
 

@@ -1,5 +1,6 @@
 """An ONNX graph in the making: float64 throughout, one input `features` of shape [rows, columns]."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -52,11 +53,15 @@ class Graph:
 
     Args:
         width: the number of input columns.
-        coded: the input columns that hold category codes of an encoder, so nothing but whole numbers and NaN.
+        coded: the input columns that hold category codes of an encoder, so nothing but whole numbers, NaN and infinity.
+        words: for a column that was text when the estimator was trained, the texts in the order of their codes.
     """
 
-    def __init__(self, width: int, coded: frozenset[int] = frozenset()) -> None:
+    def __init__(
+        self, width: int, coded: frozenset[int] = frozenset(), words: Mapping[int, tuple[str, ...]] | None = None
+    ) -> None:
         self.coded = coded
+        self.words = words or {}
         self.splits: dict[int, list[NDArray[np.float64]]] = {}
         self.member_columns: set[int] = set()
         self._nodes: list[NodeProto] = []

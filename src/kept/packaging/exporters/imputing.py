@@ -11,7 +11,12 @@ from kept.packaging.exporters.selecting import join, select
 
 
 def export_simple_imputer(step: Any, graph: Graph, features: Tensor) -> Tensor:
-    """Fills NaN with the column's statistic, leaves out columns that were always missing, appends the indicators."""
+    """Fills NaN with the column's statistic, leaves out columns that were always missing, appends the indicators.
+
+    A column of text holds codes here, and is filled with the code of its statistic.
+    """
+    if any(int(column) in graph.words for column in features.origin.columns):
+        return _fill_texts(step, graph, features)
     if not (isinstance(step.missing_values, float) and math.isnan(step.missing_values)):
         raise Invalid(f"its imputer takes {step.missing_values!r}, not NaN, for missing")
     statistics = np.asarray(step.statistics_, dtype=np.float64)
@@ -30,6 +35,24 @@ def export_simple_imputer(step: Any, graph: Graph, features: Tensor) -> Tensor:
     none = np.full(watched.width, -1)
     indicators = Tensor(name=flags, origin=Origin(columns=none, scale=np.zeros(len(none)), offset=np.zeros(len(none))))
     return join(graph, [result, indicators])
+
+
+def _fill_texts(step: Any, graph: Graph, features: Tensor) -> Tensor:
+    if step.indicator_ is not None:
+        raise Invalid("its imputer marks missing texts")
+    if isinstance(step.missing_values, float) and math.isnan(step.missing_values):
+        # In a column of text what is missing is None, which scikit-learn does not take for NaN.
+        return features
+    if step.missing_values is not None:
+        raise Invalid(f"its imputer takes {step.missing_values!r}, not None, for a missing text")
+    codes = []
+    for column, text in zip(features.origin.columns, step.statistics_, strict=True):
+        words = graph.words.get(int(column), ())
+        if text not in words:
+            raise Invalid("its imputer has nothing to fill a column of text with")
+        codes.append(float(words.index(text)))
+    filled = graph.node("Where", graph.node("IsNaN", features.name), graph.constant(codes), features.name)
+    return Tensor(name=filled, origin=features.origin)
 
 
 # onnx.TensorProto.DOUBLE

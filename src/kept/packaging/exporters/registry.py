@@ -1,11 +1,12 @@
 """Which estimator is exported by what. Only exact classes: a subclass may answer differently."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import (
     ExtraTreesClassifier,
     ExtraTreesRegressor,
@@ -18,11 +19,19 @@ from sklearn.ensemble import (
 )
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import ElasticNet, Lasso, LinearRegression, LogisticRegression, Ridge
-from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
+from sklearn.preprocessing import (
+    MaxAbsScaler,
+    MinMaxScaler,
+    OneHotEncoder,
+    OrdinalEncoder,
+    RobustScaler,
+    StandardScaler,
+)
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor, ExtraTreeClassifier, ExtraTreeRegressor
 
 from kept.core.errors import Invalid
+from kept.packaging.exporters.columns import export_column_transformer, flatten
+from kept.packaging.exporters.encoders import export_one_hot, export_ordinal
 from kept.packaging.exporters.graph import Graph, Tensor
 from kept.packaging.exporters.hist_boosting import export_hist_boosting
 from kept.packaging.exporters.imputing import export_simple_imputer
@@ -61,6 +70,9 @@ TRANSFORMERS: dict[type, Callable[[Any, Graph, Tensor], Tensor]] = {
     MaxAbsScaler: export_max_abs_scaler,
     RobustScaler: export_robust_scaler,
     SimpleImputer: export_simple_imputer,
+    OneHotEncoder: export_one_hot,
+    OrdinalEncoder: export_ordinal,
+    ColumnTransformer: lambda step, graph, features: export_column_transformer(step, graph, features, _transform),
 }
 
 
@@ -85,19 +97,22 @@ class NotExportable(msgspec.Struct, frozen=True):
     reason: str
 
 
-def export(estimator: Any, coded: frozenset[int] = frozenset()) -> Exported | NotExportable:
+def export(
+    estimator: Any, coded: frozenset[int] = frozenset(), words: Mapping[int, tuple[str, ...]] | None = None
+) -> Exported | NotExportable:
     """A fitted estimator as an ONNX model that computes the same numbers in float64.
 
     Args:
         estimator: the fitted estimator, or a Pipeline of exportable transformers and an estimator.
-        coded: the input columns that hold an encoder's category codes (whole numbers and NaN, nothing else).
+        coded: the input columns that hold an encoder's category codes (whole numbers, NaN and infinity, nothing else).
+        words: for an estimator that was trained on a table, the texts behind the codes of its columns of text.
     """
     try:
-        graph = Graph(int(estimator.n_features_in_), coded)
-        *steps, last = _steps(estimator)
+        graph = Graph(int(estimator.n_features_in_), coded, words)
+        *steps, last = flatten(estimator)
         features = graph.input
         for step in steps:
-            features = _find(TRANSFORMERS, step)(step, graph, features)
+            features = _transform(step, graph, features)
         answers = _find(PREDICTORS, last)(last, graph, features)
         columns = len(last.classes_) if hasattr(last, "classes_") and len(last.classes_) > 2 else 1
         model = graph.finish(answers, columns)
@@ -110,14 +125,10 @@ def export(estimator: Any, coded: frozenset[int] = frozenset()) -> Exported | No
     return Exported(model=model, splits=splits, member_columns=frozenset(graph.member_columns))
 
 
-def _steps(estimator: Any) -> list[Any]:
-    if type(estimator) is not Pipeline:
-        return [estimator]
-    found: list[Any] = []
-    for _, step in estimator.steps:
-        if step is not None and step != "passthrough":
-            found += _steps(step)
-    return found
+def _transform(step: Any, graph: Graph, features: Tensor) -> Tensor:
+    for one in flatten(step):
+        features = _find(TRANSFORMERS, one)(one, graph, features)
+    return features
 
 
 def _find(registry: dict[type, Callable[..., Any]], step: Any) -> Callable[..., Any]:

@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from kept.core.errors import Invalid
 from kept.packaging.exporters.graph import Graph, Origin, Tensor
 
 
@@ -14,6 +15,8 @@ def select(graph: Graph, features: Tensor, places: NDArray[np.int64]) -> Tensor:
 
 def join(graph: Graph, parts: list[Tensor]) -> Tensor:
     """Tensors side by side."""
+    if not parts:
+        raise Invalid("no column is left")
     if len(parts) == 1:
         return parts[0]
     origin = Origin(
