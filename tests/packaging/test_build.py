@@ -13,7 +13,7 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import GradientBoostingClassifier, HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LinearRegression, LogisticRegression, RidgeClassifier
+from sklearn.linear_model import LinearRegression, RidgeClassifier
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
@@ -80,15 +80,17 @@ def test_what_the_estimator_refuses_the_bundle_refuses(
         runtime.predict(np.zeros((1, 4)))
 
 
-def test_a_table_pipeline_is_served_from_rows(frame: pl.DataFrame, late: NDArray[np.int64], tmp_path: Path) -> None:
+def test_a_table_pipeline_without_an_exporter_is_served_from_rows(
+    frame: pl.DataFrame, late: NDArray[np.int64], tmp_path: Path
+) -> None:
     table = frame.with_columns(pl.col("category").cast(pl.Enum(list("abcdefghijkl"))), pl.col("count").cast(pl.Int32))
     table = table.with_columns(pl.col("flag").fill_null(value=False))
     steps = make_column_transformer(
-        (OneHotEncoder(handle_unknown="ignore"), ["category"]),
+        (OneHotEncoder(handle_unknown="ignore", sparse_output=False), ["category"]),
         (make_pipeline(SimpleImputer(), StandardScaler()), ["number", "when", "count"]),
         ("passthrough", ["flag"]),
     )
-    model = fit(make_pipeline(steps, LogisticRegression()), table, late)
+    model = fit(make_pipeline(steps, GaussianNB()), table, late)
     signature = infer_signature(table, table.columns, task="binary", classes=(0, 1))
     manifest = package(model, None, signature, table, tmp_path / "b", latency_runs=20)
     assert (manifest.runtime, manifest.input, manifest.encoder) == ("skops", "table", None)
