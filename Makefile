@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 DEMO_ARGS ?=
 BENCH_ARGS ?=
 
-.PHONY: help demo test check screenshots lint types contracts install install-dev requirements reference timeline bench-monitoring bench-tracking clean
+.PHONY: help demo test check screenshots lint types contracts install install-dev requirements reference timeline bench-monitoring bench-tracking bench-serving clean
 
 help:  ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort
@@ -85,6 +85,16 @@ $(VENV)-bench-mlflow/.ready: requirements/bench-mlflow.txt
 	$(VENV)-bench-mlflow/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r $<
 	@touch $@
 
+# The peers of the prediction service, each in an environment of its own; one that cannot be made is left out, and that is said.
+SERVING_PEERS = mlserver bentoml litserve
+$(SERVING_PEERS:%=$(VENV)-bench-serving-%/.ready): $(VENV)-bench-serving-%/.ready: requirements/bench-serving-%.txt
+	@$(PYTHON) -m venv $(@D) \
+	  && $(@D)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r $< \
+	  && touch $@ || echo "The environment of $* could not be made: it is left out."
+
+bench-serving: $(VENV)/.base $(VENV)-bench-mlflow/.ready $(SERVING_PEERS:%=$(VENV)-bench-serving-%/.ready)  ## Measure predictions beside MLServer, BentoML, MLflow, LitServe and FastAPI (needs wrk)
+	$(BIN)/python benchmarks/serving $(BENCH_ARGS)
+
 COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	--no-emit-index-url --no-emit-find-links
 
@@ -95,6 +105,7 @@ requirements:  ## Pin again (needs uv)
 	$(COMPILE) requirements/mlflow.in -o requirements/mlflow.txt
 	$(COMPILE) requirements/bench-monitoring.in -o requirements/bench-monitoring.txt
 	$(COMPILE) requirements/bench-mlflow.in -o requirements/bench-mlflow.txt
+	for peer in $(SERVING_PEERS); do $(COMPILE) requirements/bench-serving-$$peer.in -o requirements/bench-serving-$$peer.txt; done
 	$(COMPILE) -c requirements/base.txt requirements/serving.in -o src/kept/app/targets/serving.txt
 	$(COMPILE) -c requirements/base.txt requirements/serving-python.in -o src/kept/app/targets/serving-python.txt
 	$(COMPILE) --no-deps requirements/examples.in -o requirements/examples.txt
@@ -107,4 +118,4 @@ timeline: $(VENV)/.demo  ## Put the last demo (make demo DEMO_ARGS="--exit --jso
 	$(BIN)/python tools/demo_table.py demo.json README.md
 
 clean:  ## Remove what was installed and cached
-	rm -rf $(VENV) $(VENV)-mlflow $(VENV)-serving $(VENV)-bench-monitoring $(VENV)-bench-mlflow .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) $(VENV)-mlflow $(VENV)-serving $(VENV)-bench-monitoring $(VENV)-bench-mlflow $(VENV)-bench-serving-* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
