@@ -10,8 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kept.core.errors import Unavailable
-from kept.serving.entries import MAGIC, Answered, ArmNote, Entry, Failed, frames, segments
-from kept.serving.log import Spool, is_live
+from kept.serving.entries import MAGIC, Answered, ArmNote, Entry, Failed, frames
+from kept.serving.log import Spool
+from kept.store.spool import is_live, segments
 
 values = st.none() | st.floats(allow_nan=False) | st.integers(-(2**63), 2**63 - 1) | st.text(max_size=8) | st.booleans()
 

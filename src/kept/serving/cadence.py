@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from kept.serving.entries import segments
+from kept.store.spool import segments
 
 # About two hundred rows of twenty features: enough to be worth a commit of its own.
 ENOUGH_BYTES = 64 * 1024

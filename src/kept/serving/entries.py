@@ -1,25 +1,20 @@
 """What stands in the prediction log's spool, and the form it has on disk (format 1).
 
-A spool is a folder per process with segments `<offset>.log`. Offsets count the bytes of all segments of a spool, one after
-the other; a segment's name is the offset of its first byte, in 20 digits. A segment is the 8 bytes `KEPTLOG1`, then frames. A
-frame is the payload's length (u32, little endian), its xxh3-64 (u64, little endian) and the payload: a MessagePack
-array of entries. One frame holds what one turn of the event loop answered and is written with one write, so that it
-is there as a whole or not at all. Entries are arrays that begin with their tag.
+The form of spools is that of `kept.store.spool`; a segment begins with the 8 bytes `KEPTLOG1`, and a frame's payload is a
+MessagePack array of entries. One frame holds what one turn of the event loop answered. Entries are arrays that begin
+with their tag.
 """
 
-import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import xxhash
 
 from kept.core.errors import Damaged
+from kept.store.spool import payloads
 
 MAGIC = b"KEPTLOG1"
-HEADER = struct.Struct("<IQ")
-LARGEST_FRAME = 1 << 30
 
 
 class ArmNote(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="arm"):
@@ -97,11 +92,6 @@ Entry = ArmNote | Answered | Failed
 _decoder = msgspec.msgpack.Decoder(list[Entry])
 
 
-def segments(spool: Path) -> list[tuple[int, Path]]:
-    """A spool's segments and their first offsets, in order."""
-    return sorted((int(path.stem), path) for path in spool.glob("*.log"))
-
-
 def frames(path: Path, start: int, *, after: int = 0) -> Iterator[tuple[int, list[Entry]]]:
     """The whole frames of a segment, each with the offset behind it, up to the first that is torn.
 
@@ -113,21 +103,9 @@ def frames(path: Path, start: int, *, after: int = 0) -> Iterator[tuple[int, lis
     Raises:
         Damaged: the file is not a segment, or a frame with the right sum does not hold entries.
     """
-    with path.open("rb") as stream:
-        magic = stream.read(len(MAGIC))
-        if magic != MAGIC[: len(magic)]:
-            raise Damaged("it does not begin like a segment of format 1", where=str(path))
-        offset = max(start + len(MAGIC), after)
-        stream.seek(offset - start)
-        while len(head := stream.read(HEADER.size)) == HEADER.size:
-            length, digest = HEADER.unpack(head)
-            if length > LARGEST_FRAME or len(payload := stream.read(length)) < length:
-                return
-            if xxhash.xxh3_64_intdigest(payload) != digest:
-                return
-            offset += HEADER.size + length
-            try:
-                entries = _decoder.decode(payload)
-            except msgspec.DecodeError as error:
-                raise Damaged(f"a frame holds what no entry is ({error})", where=str(path)) from error
-            yield offset, entries
+    for offset, payload in payloads(path, start, MAGIC, after=after):
+        try:
+            entries = _decoder.decode(payload)
+        except msgspec.DecodeError as error:
+            raise Damaged(f"a frame holds what no entry is ({error})", where=str(path)) from error
+        yield offset, entries

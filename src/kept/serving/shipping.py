@@ -20,9 +20,9 @@ import polars as pl
 from kept.core.clock import Clock
 from kept.core.errors import Damaged, NotFound
 from kept.governance.workspace import Workspace
-from kept.serving.entries import MAGIC, Answered, ArmNote, Entry, Failed, frames, segments
+from kept.serving.entries import MAGIC, Answered, ArmNote, Entry, Failed, frames
 from kept.serving.frames import error_rows, prediction_rows
-from kept.serving.log import is_live
+from kept.store.spool import is_live, segments
 from kept.store.tables import Tables
 
 _MOST_ROWS = 100_000

@@ -1,0 +1,197 @@
+"""Spools: what a process has yet to hand on, framed on disk, so that it outlives the process (format 1).
+
+A spool is a folder per process with segments `<offset>.log`. Offsets count the bytes of all segments of a spool, one after
+the other; a segment's name is the offset of its first byte, in 20 digits. A segment is 8 bytes that say whose it is, then
+frames. A frame is the payload's length (u32, little endian), its xxh3-64 (u64, little endian) and the payload, and is
+written with one write, so that it is there as a whole or not at all. The process holds a lock on the folder while it lives.
+"""
+
+import contextlib
+import fcntl
+import os
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+import xxhash
+
+from kept.core.errors import Damaged
+from kept.core.ids import new_id
+
+HEADER = struct.Struct("<IQ")
+LARGEST_FRAME = 1 << 30
+
+
+class SpoolWriter:
+    """Writes one process's spool under a folder.
+
+    Args:
+        root: the folder of all spools.
+        magic: 8 bytes that each segment begins with.
+        segment_bytes: size from which on a new segment is begun.
+        flush: whether each write waits for the disk.
+        facts: files that the folder holds from its first moment on, by name.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        magic: bytes,
+        *,
+        segment_bytes: int = 8 << 20,
+        flush: bool = False,
+        facts: dict[str, bytes] | None = None,
+    ) -> None:
+        self._root = root
+        self._magic = magic
+        self._limit = segment_bytes
+        self._flush = flush
+        self._facts = facts or {}
+        self._folder = root / new_id()
+        self._lock: int | None = None
+        self._file: int | None = None
+        self._start = 0
+        self._size = 0
+
+    @property
+    def folder(self) -> Path:
+        """Where the segments are; made when the first one is begun."""
+        return self._folder
+
+    @property
+    def offset(self) -> int:
+        """The offset behind the last frame."""
+        return self._start + self._size
+
+    def turn(self) -> bool:
+        """Begins a segment when none is open or the open one is long enough; whether it did."""
+        if self._size >= self._limit:
+            self._leave_segment()
+        if self._file is not None:
+            return False
+        if self._lock is None:
+            self._lock = self._claim()
+        path = self._folder / f"{self._start:020d}.log"
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
+        try:
+            if os.write(file, self._magic) < len(self._magic):
+                raise OSError(28, "No space left on device")
+            if self._flush:
+                os.fdatasync(file)
+                os.fsync(self._lock)
+        except OSError:
+            os.close(file)
+            raise
+        self._file, self._size = file, len(self._magic)
+        return True
+
+    def append(self, frame: bytearray) -> int:
+        """Writes a frame: a payload behind as many free bytes as the header has. The offset behind it.
+
+        When it raises `OSError`, nothing of the frame counts. Call `turn` before.
+        """
+        if self._file is None:
+            self.turn()
+        with memoryview(frame)[HEADER.size :] as payload:
+            digest = xxhash.xxh3_64_intdigest(payload)
+        HEADER.pack_into(frame, 0, len(frame) - HEADER.size, digest)
+        self._put(self._file, frame)  # type: ignore[arg-type] # a segment is open
+        return self.offset
+
+    def close(self) -> None:
+        """Gives the segment and the lock back."""
+        self._leave_segment()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def _put(self, file: int, data: bytearray) -> None:
+        written = 0
+        try:
+            with memoryview(data) as view:
+                while written < len(data):
+                    written += os.write(file, view[written:])
+        except OSError:
+            # A torn frame must not stay before later ones: a reader stops at it.
+            try:
+                os.ftruncate(file, self._size)
+            except OSError:
+                self._leave_segment()
+            raise
+        self._size += written
+        if self._flush:
+            try:
+                os.fdatasync(file)
+            except OSError:
+                # What the kernel holds of this file is unknown now: go on in another one, behind this frame.
+                self._leave_segment()
+                raise
+
+    def _leave_segment(self) -> None:
+        if self._file is None:
+            return
+        with contextlib.suppress(OSError):
+            os.close(self._file)
+        self._start += self._size
+        self._file, self._size = None, 0
+
+    def _claim(self) -> int:
+        """Makes the folder, locked before it gets its name, so that no one takes it for a dead process's."""
+        self._root.mkdir(parents=True, exist_ok=True)
+        new = self._root / f".new-{self._folder.name}"
+        new.mkdir(exist_ok=True)
+        for name, content in self._facts.items():
+            (new / name).write_bytes(content)
+        lock = os.open(new, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            new.rename(self._folder)
+        except OSError:
+            os.close(lock)
+            raise
+        return lock
+
+
+def segments(spool: Path) -> list[tuple[int, Path]]:
+    """A spool's segments and their first offsets, in order."""
+    return sorted((int(path.stem), path) for path in spool.glob("*.log"))
+
+
+def payloads(path: Path, start: int, magic: bytes, *, after: int = 0) -> Iterator[tuple[int, bytes]]:
+    """The payloads of the whole frames of a segment, each with the offset behind it, up to the first that is torn.
+
+    Args:
+        path: the segment.
+        start: the offset of its first byte.
+        magic: what it must begin with.
+        after: an offset behind a frame of this segment, to go on from there.
+
+    Raises:
+        Damaged: the file is not a segment.
+    """
+    with path.open("rb") as stream:
+        begin = stream.read(len(magic))
+        if begin != magic[: len(begin)]:
+            raise Damaged("it does not begin like a segment of format 1", where=str(path))
+        offset = max(start + len(magic), after)
+        stream.seek(offset - start)
+        while len(head := stream.read(HEADER.size)) == HEADER.size:
+            length, digest = HEADER.unpack(head)
+            if length > LARGEST_FRAME or len(payload := stream.read(length)) < length:
+                return
+            if xxhash.xxh3_64_intdigest(payload) != digest:
+                return
+            offset += HEADER.size + length
+            yield offset, payload
+
+
+def is_live(spool: Path) -> bool:
+    """Whether the process that writes this spool lives."""
+    folder = os.open(spool, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(folder)
+    return False
