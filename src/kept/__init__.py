@@ -7,6 +7,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from kept.app.tracked.opening import track as track
+    from kept.app.tracked.run import TrackedRun as TrackedRun
     from kept.data.reading import read_table as read_table
     from kept.plan.objective import Objective as Objective
     from kept.plan.objective import at_least as at_least
@@ -45,11 +47,14 @@ _FACE = {
     "by_group": "kept.plan.split",
     "by_time": "kept.plan.split",
     "stratified": "kept.plan.split",
+    "track": "kept.app.tracked.opening",
+    "TrackedRun": "kept.app.tracked.run",
 }
 
 __all__ = [
     "Objective",
     "Project",
+    "TrackedRun",
     "__version__",
     "at_least",
     "at_most",
@@ -66,6 +71,7 @@ __all__ = [
     "new_data",
     "read_table",
     "stratified",
+    "track",
 ]
 
 

@@ -1,5 +1,6 @@
 """A connection to Kept: the same operation, called on a workspace of this machine or on a server."""
 
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import httpx
@@ -10,6 +11,9 @@ from kept.core.errors import Forbidden, Invalid, KeptError, Unavailable
 from kept.governance.actor import Actor
 from kept.governance.operation import Operation
 from kept.governance.workspace import Workspace
+
+_PIECE = 1 << 20
+_TOO_MANY, _SERVER_FAULT = 429, 500
 
 Request = TypeVar("Request", bound=msgspec.Struct)
 Answer = TypeVar("Answer")
@@ -65,13 +69,23 @@ class Remote:
         answer: Answer = msgspec.json.decode(body, type=operation.answer_type)
         return answer
 
+    def put(self, path: str, file: Path) -> None:
+        """Sends a file to a path of the server, in pieces."""
+        size = file.stat().st_size
+        with file.open("rb") as stream:
+            headers = {"Content-Length": str(size), "Content-Type": "application/octet-stream"}
+            self._send("PUT", path, content=iter(lambda: stream.read(_PIECE), b""), headers=headers)
+
     def close(self) -> None:
         """Gives the connections back."""
         self._http.close()
 
     def _post(self, path: str, body: bytes) -> bytes:
+        return self._send("POST", path, content=body, headers={"Content-Type": "application/json"})
+
+    def _send(self, method: str, path: str, **request: Any) -> bytes:
         try:
-            response = self._http.post(path, content=body, headers={"Content-Type": "application/json"})
+            response = self._http.request(method, path, **request)
         except httpx.HTTPError as error:
             fix = "Start it with kept up, or name another with KEPT_URL"
             raise Unavailable(f"the server does not answer ({error})", where=self.url, fix=fix) from error
@@ -80,9 +94,17 @@ class Remote:
         try:
             problem = msgspec.json.decode(response.content, type=Problem)
         except msgspec.DecodeError as error:
-            fix = "Name a Kept server with KEPT_URL"
-            raise Invalid(f"it answered {response.status_code} in no form of ours", where=self.url, fix=fix) from error
+            raise self._refused(response.status_code) from error
         raise problem.raised()
+
+    def _refused(self, status: int) -> KeptError:
+        """What an answer means that is in no form of ours: it may be that of a proxy, or of another server."""
+        if status in {401, 403}:
+            return Forbidden("the server does not know the token", where=self.url, fix="Set KEPT_TOKEN to its token")
+        if status == _TOO_MANY or status >= _SERVER_FAULT:
+            return Unavailable(f"the server answers {status}", where=self.url, fix="Try again when it is back")
+        fix = "Name a Kept server with KEPT_URL"
+        return Invalid(f"it answered {status} in no form of ours", where=self.url, fix=fix)
 
 
 def route(operation: Operation[Any, Any]) -> str:

@@ -17,7 +17,7 @@ from kept.pipelines import catalog as pipelines
 from kept.plan import catalog as plan
 from kept.registry import catalog as registry
 from kept.registry import consent, registered_models, registered_versions
-from kept.tracking import artifacts, experiments, finding, logged_models, recording, runs
+from kept.tracking import artifacts, experiments, finding, logged_models, receiving, recording, runs
 
 OPERATIONS: dict[str, Operation[Any, Any]] = operations_in(
     [
@@ -38,6 +38,7 @@ OPERATIONS: dict[str, Operation[Any, Any]] = operations_in(
         pipelines,
         plan,
         processes,
+        receiving,
         recording,
         registered_models,
         registered_versions,

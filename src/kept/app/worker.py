@@ -13,6 +13,9 @@ from kept.app.exclusive import Exclusive
 from kept.app.heartbeat import BEAT_SECONDS, Heartbeat
 from kept.app.projects import Projects
 from kept.app.running import make_runner
+from kept.app.tracked.destination import InWorkspace
+from kept.app.tracked.waiting import deliver_waiting
+from kept.app.workspace import embedded_actor
 from kept.core.errors import Conflict
 from kept.data import labels
 from kept.governance.actor import automation
@@ -23,6 +26,7 @@ from kept.pipelines.runner import Runner
 from kept.serving.cadence import Cadence
 from kept.serving.shipping import Shipper
 
+_DELIVER_SECONDS = 5.0
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 1.0, 30.0
 
 log = structlog.get_logger("kept.worker")
@@ -38,6 +42,7 @@ class Worker:
         self._projects = Projects(workspace)
         self._shipper = Shipper(workspace.root / "spool", workspace.tables, workspace.clock)
         self._cadence = Cadence(workspace.root / "spool")
+        self._deliver_at = 0.0
         self._runner: Runner | None = None
         self._pauses: dict[str, tuple[float, float]] = {}
         self._failing: dict[str, str] = {}
@@ -53,6 +58,7 @@ class Worker:
                 self._try("runner", self._run_pipelines)
                 self._try("labels", lambda: labels.ship_all(self._workspace))
                 self._try("shipping", self._ship)
+                self._try("logged", self._deliver_logged)
                 self._try("loop", self._watch)
                 if time.monotonic() >= beat_at:
                     runs = self._runner.active() if self._runner else []
@@ -73,6 +79,16 @@ class Worker:
         if self._cadence.due():
             self._shipper.ship()
             self._cadence.shipped()
+
+    def _deliver_logged(self) -> None:
+        """What training code logged and could not deliver, because it was killed."""
+        if time.monotonic() >= self._deliver_at:
+            self._deliver_at = time.monotonic() + _DELIVER_SECONDS
+            for one in deliver_waiting(
+                InWorkspace(self._workspace, embedded_actor(self._workspace.settings, "python"))
+            ):
+                if one.frames:
+                    log.info("delivered what a dead process logged", run=one.run, frames=one.frames)
 
     def _run_pipelines(self) -> None:
         if self._runner is None:

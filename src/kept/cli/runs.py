@@ -1,14 +1,17 @@
 """`kept runs`: what was run, and how it went."""
 
+from contextlib import closing
 from typing import Annotated
 
 import typer
 
 from kept.app.connection import Connection
+from kept.app.tracked.destination import destination_of
+from kept.app.tracked.waiting import deliver_waiting
 from kept.cli.options import Json, Workspace, settings_for
 from kept.cli.reach import connect
 from kept.cli.show import lines, print_json, say, short, table
-from kept.core.errors import Invalid
+from kept.core.errors import Invalid, Unavailable
 from kept.tracking.run import Run
 from kept.tracking.runs import CancelRun, ListRuns, ShowRun, cancel_run, list_runs, show_run
 
@@ -88,6 +91,22 @@ def cancel(
         print_json(found)
     else:
         say(f"{found.id} is {found.status.value}.")
+
+
+@app.command()
+def sync(workspace: Workspace = None, as_json: Json = False) -> None:
+    """Send what training code logged and could not deliver: its process was killed, or the server was away."""
+    with closing(destination_of(settings_for(workspace), create=False)) as destination:
+        found = deliver_waiting(destination)
+    if as_json:
+        print_json(found)
+    elif found:
+        rows = [(short(one.run), one.host, one.frames, "yes" if one.waiting else "no", one.trouble) for one in found]
+        table("Sent", ["run", "machine", "#frames", "still waits", "~why"], rows)
+    else:
+        say("Nothing waits.")
+    if troubled := [one for one in found if one.waiting]:
+        raise Unavailable(f"{len(troubled)} of {len(found)} still wait: {troubled[0].trouble}", where="runs")
 
 
 def _full(connection: Connection, run: str) -> str:

@@ -29,6 +29,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Secret that every request must carry as `Authorization: Bearer`. Empty: only loopback is served."""
     url: str = ""
     """Server to talk to instead of a workspace on this machine."""
+    spool: str = ""
+    """Folder in which what is logged waits for the server. Empty: `kept/spool` in your state folder (`~/.local/state`)."""
+    spool_megabytes: Annotated[int, Meta(ge=1, le=1_000_000)] = 1_024
+    """How much of one run may wait for a server or workspace that is away."""
     actor: str = ""
     """Name that the audit log shows for what you do here. Empty: your login name."""
     webhook_url: str = ""

@@ -333,6 +333,17 @@ points = Table(
     sqlite_with_rowid=False,
 )
 
+# How far each process that logs was heard: what it sends again is known by its position, and left.
+log_writers = Table(
+    "log_writers",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("run", Whole, nullable=False),
+    Column("position", BigInteger, nullable=False),  # behind its last frame, in the bytes of its spool
+    Column("at", Moment, nullable=False),
+)
+Index("log_writers_run", log_writers.c.run)
+
 datasets = Table(
     "datasets",
     metadata,

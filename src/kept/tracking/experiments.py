@@ -1,5 +1,7 @@
 """What is done with experiments: they are made, found, renamed, tagged, deleted and brought back."""
 
+from datetime import datetime
+
 from sqlalchemy import Connection
 
 from kept.core.errors import Conflict, Invalid, NotFound
@@ -170,6 +172,16 @@ def active_experiment(connection: Connection, experiment: str) -> Experiment:
     found = get_experiment(connection, experiment)
     if found.lifecycle is not Lifecycle.ACTIVE:
         raise Invalid(f"The experiment {found.id} must be in the 'active' state. Current state is {found.lifecycle}.")
+    return found
+
+
+def experiment_named(connection: Connection, name: str, now: datetime) -> Experiment:
+    """The experiment of this name; made when there is none, brought back when it was deleted."""
+    found = records.experiment_by_name(connection, name)
+    if found is None:
+        return records.insert_experiment(connection, name=name, location=location.EXPERIMENT, tags={}, at=now)
+    if found.lifecycle is not Lifecycle.ACTIVE:
+        records.change_experiment(connection, int(found.id), lifecycle=Lifecycle.ACTIVE.value, updated_at=now)
     return found
 
 

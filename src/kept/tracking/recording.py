@@ -134,11 +134,11 @@ def log_run(workspace: Workspace, actor: Actor, request: LogRun) -> None:
     with workspace.database.writing() as connection:
         key = _active(connection, request.run)
         if request.params:
-            _log_params(connection, key, request.run, request.params)
+            keep_params(connection, key, request.run, request.params)
         if request.metrics:
             _log_points(connection, key, request.run, request.metrics)
         if request.tags:
-            _log_tags(connection, key, request.tags)
+            keep_tags(connection, key, request.tags)
 
 
 @operation("runs.set_tag", needs=Permission.CONTRIBUTE, on="run", audit=Audit.COUNTED, grouped=True)
@@ -147,7 +147,7 @@ def set_run_tag(workspace: Workspace, actor: Actor, request: SetRunTag) -> None:
     del actor
     check_tag(request.name, request.value)
     with workspace.database.writing() as connection:
-        _log_tags(connection, _active(connection, request.run), {request.name: request.value})
+        keep_tags(connection, _active(connection, request.run), {request.name: request.value})
 
 
 @operation("runs.delete_tag", needs=Permission.CONTRIBUTE, on="run")
@@ -180,7 +180,8 @@ def log_outputs(workspace: Workspace, actor: Actor, request: LogOutputs) -> None
         put_model_outputs(connection, _active(connection, request.run), request.models)
 
 
-def _log_params(connection: Connection, key: RunKey, run_id: str, values: Mapping[str, str]) -> None:
+def keep_params(connection: Connection, key: RunKey, run_id: str, values: Mapping[str, str]) -> None:
+    """Adds parameters to a run; `Invalid` when one of them has another value already."""
     known = params_named(connection, key, values)
     changed = [name for name, value in values.items() if known.get(name, value) != value]
     if changed and len(values) == 1:
@@ -204,7 +205,8 @@ def _log_points(connection: Connection, key: RunKey, run_id: str, logged: Sequen
         put_model_points(connection, run_id, of_models)
 
 
-def _log_tags(connection: Connection, key: RunKey, tags: Mapping[str, str]) -> None:
+def keep_tags(connection: Connection, key: RunKey, tags: Mapping[str, str]) -> None:
+    """Sets tags of a run; one of them is its name."""
     put_tags(connection, key, tags)
     if tags.get(RUN_NAME_TAG):
         update_run_row(connection, key, name=tags[RUN_NAME_TAG])

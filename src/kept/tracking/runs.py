@@ -15,9 +15,8 @@ from kept.governance.actor import Actor, Permission
 from kept.governance.operation import Audit, operation
 from kept.governance.workspace import Workspace
 from kept.tracking import location
-from kept.tracking.experiment import Experiment, Lifecycle
+from kept.tracking.experiments import experiment_named
 from kept.tracking.points import Point
-from kept.tracking.records.experiments import change_experiment, experiment_by_name, insert_experiment
 from kept.tracking.records.inputs import datasets_of, inputs_of, outputs_of
 from kept.tracking.records.keys import RunKey
 from kept.tracking.records.metrics import history, latest_of, replace_points
@@ -156,7 +155,7 @@ def create_run(
     with workspace.database.writing() as connection:
         if run_id is not None and (existing := run_by_id(connection, run_id)) is not None:
             return existing
-        experiment = _experiment_of(connection, project, run.created_at)
+        experiment = experiment_named(connection, project, run.created_at)
         run = msgspec.structs.replace(
             run,
             experiment=experiment.id,
@@ -233,16 +232,6 @@ def log_metrics(workspace: Workspace, run_id: str, values: Mapping[str, float], 
         points = [Point(name=name, value=_number(name, value), at=at, step=step) for name, value in values.items()]
         with workspace.database.writing() as connection:
             replace_points(connection, _key(connection, run_id), points)
-
-
-def _experiment_of(connection: Connection, project: str, now: datetime) -> Experiment:
-    """The experiment of the project's name; made when this is its first run, brought back when it was deleted."""
-    found = experiment_by_name(connection, project)
-    if found is None:
-        return insert_experiment(connection, name=project, location=location.EXPERIMENT, tags={}, at=now)
-    if found.lifecycle is not Lifecycle.ACTIVE:
-        change_experiment(connection, int(found.id), lifecycle=Lifecycle.ACTIVE.value, updated_at=now)
-    return found
 
 
 def _key(connection: Connection, run_id: str) -> RunKey:
