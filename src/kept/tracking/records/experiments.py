@@ -50,6 +50,12 @@ def experiment_by_name(connection: Connection, name: str) -> Experiment | None:
     return _experiment(connection, select(experiments).where(experiments.c.name == name))
 
 
+def experiment_names(connection: Connection) -> dict[str, str]:
+    """The names of experiments that are not deleted, by id."""
+    query = select(experiments.c.id, experiments.c.name).where(experiments.c.lifecycle == Lifecycle.ACTIVE.value)
+    return {str(row.id): row.name for row in connection.execute(query.order_by(experiments.c.id))}
+
+
 def change_experiment(connection: Connection, experiment: int, **changes: Any) -> None:
     """Changes columns of an experiment."""
     connection.execute(update(experiments).where(experiments.c.id == experiment).values(**changes))

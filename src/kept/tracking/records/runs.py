@@ -47,6 +47,14 @@ def run_by_id(connection: Connection, run_id: str) -> Run | None:
     return runs_from(connection, rows)[0] if rows else None
 
 
+def run_rows(connection: Connection, ids: Sequence[str]) -> list[RowMapping]:
+    """The rows of those of these runs that exist."""
+    found: list[RowMapping] = []
+    for some in pieces(ids):
+        found += connection.execute(select(runs).where(runs.c.id.in_(some))).mappings().all()
+    return found
+
+
 def find_runs(
     connection: Connection,
     *,
