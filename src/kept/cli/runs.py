@@ -1,5 +1,6 @@
-"""`kept runs`: what was run, and how it went."""
+"""`kept runs`: what was run, how it went, and what is done with it."""
 
+from collections.abc import Iterable
 from contextlib import closing
 from typing import Annotated
 
@@ -8,48 +9,52 @@ import typer
 from kept.app.connection import Connection
 from kept.app.tracked.destination import destination_of
 from kept.app.tracked.waiting import deliver_waiting
-from kept.cli.options import Json, Workspace, settings_for
+from kept.cli.comparison import show_comparison
+from kept.cli.finding import find_runs, full_id
+from kept.cli.options import Json, Reason, Workspace, settings_for
 from kept.cli.reach import connect
-from kept.cli.show import lines, print_json, say, short, table
-from kept.core.errors import Invalid, Unavailable
-from kept.tracking.run import Run
+from kept.cli.show import lines, print_json, say, short, spark, table
+from kept.core.errors import Unavailable
+from kept.registry.collecting import CollectRuns, FindGarbage, Garbage, collect_runs, find_garbage
+from kept.tracking.comparing import compare_runs
+from kept.tracking.comparison import CompareRuns
+from kept.tracking.finding import metric_history_bulk
+from kept.tracking.recording import delete_run, restore_run
+from kept.tracking.requests import DeleteRun, MetricHistoryBulk, RestoreRun
+from kept.tracking.run import Run, RunData, RunDetail
 from kept.tracking.runs import CancelRun, ListRuns, ShowRun, cancel_run, list_runs, show_run
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
 
-_SHORTEST, _WHOLE = 4, 36
-_MOST = 1_000
+_MEASURED = 3
+_COURSES = 40
+_COURSE_WIDTH = 32
+_AT_ONCE = 20
+
+Ids = Annotated[list[str], typer.Argument(help="Ids of runs, or their ends.")]
 
 
 @app.command("list")
 def list_(
-    kind: Annotated[str | None, typer.Option(help="Only this kind: training, trial.")] = "training",
+    experiment: Annotated[str | None, typer.Option(help="Only runs of this experiment, by name or id.")] = None,
+    where: Annotated[
+        str, typer.Option(help="Only those that fit, for example \"metrics.loss < 0.3 and tags.a = 'b'\".")
+    ] = "",
+    kind: Annotated[str | None, typer.Option(help="Only this kind: training, trial, logged.")] = None,
+    deleted: Annotated[bool, typer.Option("--deleted", help="Those that were deleted.")] = False,
     limit: Annotated[int, typer.Option(help="At most so many.")] = 50,
     workspace: Workspace = None,
     as_json: Json = False,
 ) -> None:
-    """List runs, newest first."""
-    found = connect(settings_for(workspace)).call(list_runs, ListRuns(kind=kind, limit=limit))
-    if as_json:
-        print_json(found)
+    """List runs, newest first; parts of others, such as trials, only where the kind says so."""
+    connection = connect(settings_for(workspace))
+    if experiment is None and not where and not deleted:
+        runs = connection.call(list_runs, ListRuns(kind=kind, parts=kind is not None, limit=limit))
+        print_json(runs) if as_json else _list(runs)
         return
-    one_project = len({one.project for one in found}) < 2
-    rows = [
-        (
-            short(one.id),
-            *(() if one_project else (one.project,)),
-            one.status.value,
-            _seconds(one),
-            one.created_at,
-            one.reason,
-        )
-        for one in found
-    ]
-    table(
-        f"Runs of {found[0].project}" if found and one_project else "Runs",
-        ["run", *(() if one_project else ("project",)), "status", "#seconds", "queued", "~why"],
-        rows,
-    )
+    found, names = find_runs(connection, experiment=experiment, where=where, deleted=deleted, limit=limit)
+    found = [one for one in found if kind is None or one.run.kind == kind]
+    print_json(found) if as_json else _list_measured(found, names)
 
 
 @app.command()
@@ -58,39 +63,131 @@ def show(
     workspace: Workspace = None,
     as_json: Json = False,
 ) -> None:
-    """Show a run with its parameters, metrics and trials."""
+    """Show a run with its parameters, its metrics and their course, and its trials."""
     connection = connect(settings_for(workspace))
-    found = connection.call(show_run, ShowRun(run=_full(connection, run)))
+    found = connection.call(show_run, ShowRun(run=full_id(connection, run)))
     if as_json:
         print_json(found)
         return
     one = found.run
-    say((one.id, "bold"), f" {one.kind} of {one.project}: {one.status.value}")
-    facts = [("why", one.reason or "-"), ("seed", str(one.seed)), ("code", one.code), ("environment", one.environment)]
-    lines([(name, value or "-") for name, value in facts])
+    of = f" of {one.project}" if one.project else f", {one.name}"
+    say((one.id, "bold"), f" {one.kind}{of}: {one.status.value}{', deleted' if one.deleted_at else ''}")
+    facts = [("why", one.reason), ("seed", str(one.seed)), ("code", one.code), ("environment", one.environment)]
+    lines([(name, value) for name, value in facts if value])
     if one.error:
         lines([(("error", "red"), one.error)])
-    table("Parameters", ["name", "value"], found.params.items())
-    table("Metrics", ["name", "#value"], found.metrics.items())
+    if found.params:
+        table("Parameters", ["name", "value"], found.params.items())
+    if found.metrics:
+        rows = [(name, value, _course(connection, found, name)) for name, value in found.metrics.items()]
+        table("Metrics", ["name", "#last", "course"], rows)
+    if tags := {name: value for name, value in one.tags.items() if not name.startswith("mlflow.")}:
+        table("Tags", ["name", "value"], tags.items())
     if found.children:
-        rows = [(child.name, child.status.value, child.tags.get("pruned", "-")) for child in found.children]
-        table("Parts", ["name", "status", "pruned"], rows)
+        parts = [(child.name, child.status.value, child.tags.get("pruned", "-")) for child in found.children]
+        table("Parts", ["name", "status", "pruned"], parts)
+
+
+@app.command()
+def compare(
+    runs: Annotated[
+        list[str] | None, typer.Argument(help="Ids of runs, or their ends; all that fit without them.")
+    ] = None,
+    experiment: Annotated[
+        list[str] | None, typer.Option(help="Experiments, by name or id; may be given again.")
+    ] = None,
+    where: Annotated[str, typer.Option(help="Only runs that fit, for example \"params.depth = '4'\".")] = "",
+    by: Annotated[
+        list[str] | None,
+        typer.Option(help="Group by params.NAME, tags.NAME, experiment, name or run; may be given again."),
+    ] = None,
+    metric: Annotated[list[str] | None, typer.Option(help="Only this metric; may be given again.")] = None,
+    baseline: Annotated[str, typer.Option(help="The group, or a part of its name, that others are held to.")] = "",
+    lower: Annotated[list[str] | None, typer.Option(help="A metric of which less is better.")] = None,
+    higher: Annotated[list[str] | None, typer.Option(help="A metric of which more is better.")] = None,
+    workspace: Workspace = None,
+    as_json: Json = False,
+) -> None:
+    """Compare groups of runs over their seeds or folds: means with intervals, and differences from a baseline in words."""
+    connection = connect(settings_for(workspace))
+    request = CompareRuns(
+        runs=[full_id(connection, run) for run in runs or []],
+        experiments=experiment or [],
+        filter=where,
+        by=by or [],
+        metrics=metric or [],
+        baseline=baseline,
+        lower_is_better=lower or [],
+        higher_is_better=higher or [],
+    )
+    found = connection.call(compare_runs, request)
+    print_json(found) if as_json else show_comparison(found)
 
 
 @app.command()
 def cancel(
     run: Annotated[str, typer.Argument(help="The run's id, or its end.")],
-    reason: Annotated[str, typer.Option("--reason", help="Why, for the record.")] = "",
+    reason: Reason = "",
     workspace: Workspace = None,
     as_json: Json = False,
 ) -> None:
     """Stop a run."""
     connection = connect(settings_for(workspace))
-    found = connection.call(cancel_run, CancelRun(run=_full(connection, run), reason=reason))
+    found = connection.call(cancel_run, CancelRun(run=full_id(connection, run), reason=reason))
     if as_json:
         print_json(found)
     else:
         say(f"{found.id} is {found.status.value}.")
+
+
+@app.command()
+def delete(runs: Ids, reason: Reason = "", workspace: Workspace = None, as_json: Json = False) -> None:
+    """Delete runs; they can be restored until they are removed by `kept runs gc`."""
+    connection = connect(settings_for(workspace))
+    ids = [full_id(connection, run) for run in runs]
+    found = [connection.call(delete_run, DeleteRun(run=run, reason=reason)) for run in ids]
+    _tell(found, "deleted", as_json)
+
+
+@app.command()
+def restore(runs: Ids, reason: Reason = "", workspace: Workspace = None, as_json: Json = False) -> None:
+    """Bring deleted runs back."""
+    connection = connect(settings_for(workspace))
+    ids = [full_id(connection, run) for run in runs]
+    found = [connection.call(restore_run, RestoreRun(run=run, reason=reason)) for run in ids]
+    _tell(found, "restored", as_json)
+
+
+@app.command()
+def gc(
+    older_than: Annotated[str, typer.Option(help="Only what was deleted longer ago.")] = "30d",
+    yes: Annotated[bool, typer.Option("--yes", help="Remove it; otherwise it is only shown.")] = False,
+    reason: Reason = "",
+    workspace: Workspace = None,
+    as_json: Json = False,
+) -> None:
+    """Remove deleted runs for good, with their points and files. Without --yes, show what would go."""
+    connection = connect(settings_for(workspace))
+    found = connection.call(find_garbage, FindGarbage(older_than=older_than))
+    going = [one for one in found if not one.held]
+    if yes:
+        done = list[Garbage]()
+        for start in range(0, len(going), _AT_ONCE):
+            some = [one.run for one in going[start : start + _AT_ONCE]]
+            removed = connection.call(collect_runs, CollectRuns(runs=some, older_than=older_than, reason=reason))
+            done += removed
+        going = [one for one in done if not one.held]
+        found = [*done, *(one for one in found if one.held)]
+    if as_json:
+        print_json(found)
+        return
+    rows = [(short(one.run), one.name, one.deleted_at, one.points, one.files, one.bytes, one.held) for one in found]
+    if rows:
+        columns = ["run", "name", "deleted", "#points", "#files", "#bytes", "~stays because"]
+        table("Removed" if yes else "Would be removed", columns, rows)
+    points, size = sum(one.points for one in going), sum(one.bytes for one in going)
+    words = "are removed" if yes else "would be removed; kept runs gc --yes does it"
+    say(f"{len(going)} runs with {points:,} points and {size / 1e6:,.1f} MB of files {words}.")
 
 
 @app.command()
@@ -109,14 +206,57 @@ def sync(workspace: Workspace = None, as_json: Json = False) -> None:
         raise Unavailable(f"{len(troubled)} of {len(found)} still wait: {troubled[0].trouble}", where="runs")
 
 
-def _full(connection: Connection, run: str) -> str:
-    """The id that ends like this; what is given where none or an id as a whole does."""
-    if len(run) < _SHORTEST or len(run) >= _WHOLE:
-        return run
-    found = [one.id for one in connection.call(list_runs, ListRuns(limit=_MOST)) if one.id.endswith(run)]
-    if len(found) > 1:
-        raise Invalid(f"{len(found)} runs end in {run}", where="runs", fix="Give more of the id: kept runs list --json")
-    return found[0] if found else run
+def _list(found: list[Run]) -> None:
+    one_project = len({one.project for one in found}) < 2
+    logged = any(not one.project for one in found)
+    rows = [
+        (
+            short(one.id),
+            *(() if one_project else (one.project or one.kind,)),
+            *((one.name,) if logged else ()),
+            one.status.value,
+            _seconds(one),
+            one.created_at,
+            one.reason,
+        )
+        for one in found
+    ]
+    title = f"Runs of {found[0].project}" if found and one_project and found[0].project else "Runs"
+    beside = [*(() if one_project else ("project",)), *(("name",) if logged else ())]
+    table(title, ["run", *beside, "status", "#seconds", "queued", "~why"], rows)
+
+
+def _list_measured(found: list[RunData], experiments: dict[str, str]) -> None:
+    counts: dict[str, int] = {}
+    for one in found:
+        for point in one.latest:
+            counts[point.name] = counts.get(point.name, 0) + 1
+    measured = sorted(counts, key=lambda name: (-counts[name], name))[:_MEASURED]
+    rows = []
+    for one in found:
+        values = {point.name: point.value for point in one.latest}
+        experiment = experiments.get(one.run.experiment, one.run.experiment)
+        facts = (short(one.run.id), one.run.name, experiment, one.run.status.value, one.run.started_at)
+        rows.append((*facts, *(values.get(name) for name in measured)))
+    table("Runs", ["run", "name", "experiment", "status", "begun", *(f"#{name}" for name in measured)], rows)
+
+
+def _course(connection: Connection, found: RunDetail, metric: str) -> str:
+    """A metric over its steps, as a line of bars; nothing where it has one value, or the run has very many metrics."""
+    if len(found.metrics) > _COURSES:
+        return ""
+    request = MetricHistoryBulk(runs=[found.run.id], name=metric, sample=_COURSE_WIDTH)
+    values = [one.point.value for one in connection.call(metric_history_bulk, request)]
+    finite = [value if value - value == 0.0 else None for value in values]
+    return spark(finite) if len(values) > 1 else ""
+
+
+def _tell(found: Iterable[Run], word: str, as_json: bool) -> None:
+    if as_json:
+        print_json(found)
+        return
+    for one in found:
+        say(f"{one.id} is {word}.")
 
 
 def _seconds(run: Run) -> float | None:

@@ -34,6 +34,8 @@ class ListRuns(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     kind: str | None = None
     status: RunStatus | None = None
     parent: str | None = None
+    parts: bool = True
+    """Whether runs count that are parts of others, such as trials."""
     limit: int = 50
 
 
@@ -69,6 +71,7 @@ def list_runs(workspace: Workspace, actor: Actor, request: ListRuns) -> list[Run
             kind=request.kind,
             status=request.status,
             parent=request.parent,
+            parts=request.parts,
             limit=limit,
         )
 

@@ -62,16 +62,21 @@ def find_runs(
     kind: str | None = None,
     status: RunStatus | None = None,
     parent: str | None = None,
+    parts: bool = True,
     limit: int | None = None,
     oldest_first: bool = False,
 ) -> list[Run]:
-    """Runs that fit everything given and are not deleted, newest first unless told otherwise."""
+    """Runs that fit everything given and are not deleted, newest first unless told otherwise; those that are parts of
+    others only where `parts` is true.
+    """
     query = select(runs).where(runs.c.lifecycle == Lifecycle.ACTIVE.value)
     for column, wanted in ((runs.c.project, project), (runs.c.kind, kind), (runs.c.parent, parent)):
         if wanted is not None:
             query = query.where(column == wanted)
     if status is not None:
         query = query.where(runs.c.status == status.value)
+    if not parts:
+        query = query.where(runs.c.parent.is_(None))
     # Numbers are given out in the order of making: they break ties.
     order = (runs.c.created_at, runs.c.number) if oldest_first else (runs.c.created_at.desc(), runs.c.number.desc())
     return runs_from(connection, connection.execute(query.order_by(*order).limit(limit)).mappings().all())

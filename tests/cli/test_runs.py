@@ -1,0 +1,109 @@
+"""`kept runs` as a person and a program meet it."""
+
+import os
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+import kept
+from kept.cli import show
+from kept.cli.main import main
+
+Ask = Callable[..., Any]
+
+
+@pytest.fixture
+def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Ask:
+    """Asks `kept runs ...` in a folder of its own; the answer as JSON, or what was said."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(show.console, "width", 160)
+    for name in [name for name in os.environ if name.startswith("KEPT_")]:
+        monkeypatch.delenv(name)
+
+    def asking(*arguments: str, code: int = 0) -> Any:
+        capsys.readouterr()
+        monkeypatch.setattr(sys, "argv", ["kept", "runs", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = capsys.readouterr()
+        assert ended.value.code == code, said.err
+        return msgspec.json.decode(said.out) if "--json" in arguments and code == 0 else said.out + said.err
+
+    return asking
+
+
+def train(model: str, seed: int, accuracy: float) -> str:
+    with kept.track("churn", name=f"{model}-{seed}", seed=seed, params={"model": model}) as run:
+        for step in range(20):
+            run.log(loss=1 / (step + 1), step=step)
+        run.log(accuracy=accuracy, step=19)
+    return run.id
+
+
+def test_runs_are_listed_and_shown_with_the_course_of_their_metrics(ask: Ask) -> None:
+    run = train("trees", 1, 0.8)
+    assert [one["id"] for one in ask("list", "--json")] == [run]
+    assert "trees-1" in ask("list")
+    said = ask("show", run[-8:])
+    assert f"{run} logged, trees-1: finished" in said
+    assert "loss" in said
+    assert "█▄▃▂▂▂▂▂▁▁▁▁▁▁▁▁▁▁▁▁" in said
+    assert ask("show", run, "--json")["metrics"] == {"accuracy": 0.8, "loss": 0.05}
+
+
+def test_runs_are_found_by_experiment_and_filter(ask: Ask) -> None:
+    first, second = train("trees", 1, 0.8), train("linear", 1, 0.6)
+    found = ask("list", "--experiment", "churn", "--where", "metrics.accuracy > 0.7", "--json")
+    assert [one["run"]["id"] for one in found] == [first]
+    said = ask("list", "--where", "params.model = 'linear'")
+    assert second[-8:] in said
+    assert "0.6" in said
+    assert "There are: Default, churn" in ask("list", "--experiment", "chrn", code=1)
+
+
+def test_runs_are_compared_in_words(ask: Ask) -> None:
+    for seed in range(4):
+        train("linear", seed, 0.60 + 0.05 * seed)
+        train("trees", seed, 0.70 + 0.051 * seed)
+    said = ask("compare", "--experiment", "churn", "--metric", "accuracy", "--baseline", "linear")
+    assert "model=trees" in said
+    assert "accuracy ↑" in said
+    assert "better: +0.1015" in said
+    assert "over 4 pairs" in said
+    found = ask("compare", "--by", "params.model", "--json")
+    assert {one["metric"]: one["verdict"] for one in found["differences"]} == {
+        "accuracy": "better",
+        "loss": "undecided",
+    }
+    ids = [one["id"] for one in ask("list", "--json")][:2]
+    assert "n=1, no interval" in ask("compare", *ids, "--by", "run")
+    assert "no run fits" in ask("compare", "--where", "params.model = 'none'", code=1)
+
+
+def test_runs_are_deleted_restored_and_removed_for_good(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    stays, goes = train("trees", 1, 0.8), train("linear", 1, 0.6)
+    ask("delete", stays[-8:], goes, "--reason", "not needed")
+    assert ask("list", "--json") == []
+    assert {one["run"]["id"] for one in ask("list", "--deleted", "--json")} == {stays, goes}
+    assert "is restored" in ask("restore", stays[-8:])
+    assert "0 runs with 0 points" in ask("gc")
+    ahead = datetime.now(UTC) + timedelta(days=40)
+    monkeypatch.setattr("kept.core.clock.SystemClock.now", lambda _: ahead)
+    said = ask("gc")
+    assert goes[-8:] in said
+    assert "1 runs with 21 points and 0.0 MB of files would be removed" in said
+    assert ask("list", "--deleted", "--json") != []
+    assert "1 runs with 21 points and 0.0 MB of files are removed" in ask("gc", "--yes")
+    assert ask("list", "--deleted", "--json") == []
+    assert [one["id"] for one in ask("list", "--json")] == [stays]
+    assert "is not a length of time" in ask("gc", "--older-than", "a while", code=1)
+
+
+def test_nothing_waits_where_nothing_was_killed(ask: Ask) -> None:
+    train("trees", 1, 0.8)
+    assert "Nothing waits" in ask("sync")
