@@ -16,13 +16,16 @@ PAGES = [
     "/models",
     "/runs",
     "/runs?kind=",
+    "/runs?kind=trial",
+    "/runs/compare",
+    f"/runs/compare?experiment={NAME}",
     "/data",
     "/audit",
     f"/endpoints/{NAME}",
     f"/models/{NAME}/2",
     f"/data/{NAME}/{NAME}",
 ]
-ADDRESSES = {"href", "src", "action", "xlink:href", "srcset", "data-timeline"}
+ADDRESSES = {"href", "src", "action", "xlink:href", "srcset", "data-timeline", "data-curves", "data-comparison"}
 
 
 class Read(HTMLParser):
@@ -211,7 +214,7 @@ def test_static_files_are_cached_by_what_they_hold(site: Client) -> None:
 def test_our_own_scripts_make_nothing_run_from_text() -> None:
     from kept.web.assets import load  # noqa: PLC0415
 
-    for name in ("kept.js", "timeline.js"):
+    for name in ("kept.js", "runs.js", "timeline.js"):
         text = load(name).data.decode()
         assert not re.search(
             r"\beval\b|innerHTML\s*=(?!=)|insertAdjacentHTML|document\.write|new Function|https?://", text

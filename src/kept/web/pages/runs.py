@@ -25,11 +25,9 @@ def routes(connection: Connection) -> list[HTTPRouteHandler]:
     """`/runs` and `/runs/ID`."""
 
     @get("/runs", include_in_schema=False, sync_to_thread=True)
-    def runs(
-        project: FromQuery[str] = "", kind: FromQuery[str] = "training", status: FromQuery[str] = ""
-    ) -> Response[bytes]:
+    def runs(project: FromQuery[str] = "", kind: FromQuery[str] = "", status: FromQuery[str] = "") -> Response[bytes]:
         wanted = RunStatus(status) if status in set(RunStatus) else None
-        request = ListRuns(project=project or None, kind=kind or None, status=wanted, limit=_LISTED)
+        request = ListRuns(project=project or None, kind=kind or None, status=wanted, parts=bool(kind), limit=_LISTED)
         return render(
             "runs.html",
             section="Runs",
@@ -55,7 +53,8 @@ def routes(connection: Connection) -> list[HTTPRouteHandler]:
             steps=steps,
             chosen=chosen,
             log=connection.call(show_log, ShowLog(run=run, step=chosen.step)) if chosen else "",
-            made=_made(connection, found.run.project, run),
+            made=_made(connection, found.run.project, run) if found.run.project else None,
+            curved=any(point.step for point in found.latest),
             trials=[connection.call(show_run, ShowRun(run=one.id)) for one in found.children[:_MOST_TRIALS]],
         )
 
