@@ -88,9 +88,12 @@ def test_values_of_any_kind_of_number_and_those_that_are_none(place: Place) -> N
             run.log({"a\n": 1.0})
         with pytest.raises(Invalid, match="whole number"):
             run.log(a=1.0, step=0.5)  # type: ignore[arg-type] # what people do
-        run.params(a=1)
+        with pytest.raises(Invalid, match="64 bits"):
+            run.log(a=1.0, step=2**63)
+        run.params(a=1, odd="a\0b\ud800", strange={1, 2}.__class__)
         with pytest.raises(Invalid, match="cannot become"):
             run.params(a=2)
+    assert place.run(run.id).params == {"a": "1", "odd": "a\ufffdb?", "strange": "<class 'set'>"}
     found = {point.name: point.value for point in place.run(run.id).latest}
     assert math.isnan(found.pop("a"))
     assert found == {"b": math.inf, "c": -math.inf, "d": 1.0, "e": 7.0}

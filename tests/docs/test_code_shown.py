@@ -6,9 +6,15 @@ import polars as pl
 import pytest
 from pages import PAGES, ROOT, Block, blocks
 
+from kept.app.connection import Embedded
+from kept.app.workspace import embedded_actor, open_workspace
 from kept.data.frames import call
 from kept.plan.loading import load_project
 from kept.plan.project import describe
+from kept.settings.settings import Settings
+from kept.tracking.comparing import compare_runs
+from kept.tracking.comparison import CompareRuns
+from kept.tracking.runs import ListRuns, list_runs
 
 SHOWN = [block for page in PAGES for block in blocks(page)]
 
@@ -39,6 +45,21 @@ def test_the_project_of_the_readme_is_one(tmp_path: Path) -> None:
     assert frame.schema["customer_id"] == pl.String
     assert frame.schema["asked_at"] == pl.Datetime("us", "UTC")
     assert frame["calls"].to_list() == [3, None]
+
+
+@pytest.mark.parametrize("page", ["log-runs.md", "compare-runs.md"])
+def test_the_code_that_logs_runs_does(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("KEPT_URL", raising=False)
+    for block in blocks(ROOT / "docs" / "how-to" / page):
+        if block.language == "python":
+            exec(compile(block.text, str(block), "exec"), {})
+    settings = Settings(workspace=".kept")
+    connection = Embedded(open_workspace(settings), embedded_actor(settings, "python"))
+    found = connection.call(compare_runs, CompareRuns(experiments=["churn"]))
+    assert {run.status for run in connection.call(list_runs, ListRuns())} == {"finished"}
+    if page == "compare-runs.md":
+        assert [one.verdict for one in found.differences] == ["better"]
 
 
 def test_the_readme_shows_about_thirty_lines() -> None:

@@ -117,10 +117,11 @@ def test_what_cannot_be_kept_is_refused_alone(sending: Sending) -> None:
         measured(4, 0, **{"bad:\n": 1.0}),
         Frame(position=5, ended=Ended(status=RunStatus.RUNNING, at=NOW)),
         measured(6, 0, loss=1.0),
+        Frame(position=7, params={"nul": "a\0b"}),
     )
-    assert [refusal.position for refusal in answer.refused] == [3, 4, 5]
+    assert [refusal.position for refusal in answer.refused] == [3, 4, 5, 7]
     assert "Changing param values" in answer.refused[0].reason
-    assert answer.position == 6
+    assert answer.position == 7
     assert len(sending.history()) == 1
     assert sending.shown().params == {"lr": "0.1"}
 

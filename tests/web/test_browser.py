@@ -56,7 +56,7 @@ def test_the_first_page_draws_its_chart_and_runs_nothing_else(address: str, tmp_
     assert "Error" not in console
 
 
-@pytest.mark.parametrize("page", [f"/models/{NAME}/1", f"/endpoints/{NAME}"])
+@pytest.mark.parametrize("page", [f"/models/{NAME}/1", f"/endpoints/{NAME}", f"/runs/compare?experiment={NAME}"])
 def test_hostile_text_does_not_run(address: str, tmp_path: Path, page: str) -> None:
     shown, console = dom(f"{address}{page}", tmp_path)
     assert "<title>taken</title>" not in shown

@@ -101,8 +101,14 @@ def _checked(frame: Frame) -> list[Point]:
         check_param(name, value)
     for name, value in frame.tags.items():
         check_tag(name, value)
+    texts = [*frame.params.values(), *frame.tags.values()]
     if frame.begun is not None:
         check_experiment_name(frame.begun.experiment)
+        texts += [frame.begun.experiment, frame.begun.name, frame.begun.user, frame.begun.parent or ""]
+    if frame.ended is not None:
+        texts.append(frame.ended.error or "")
+    if any("\0" in text for text in texts):
+        raise Invalid("a text holds the character NUL", where="frames", fix="Leave it out")
     if frame.ended is not None and not frame.ended.status.ended:
         raise Invalid(f"{frame.ended.status} is no end", where="ended", fix="Say finished, failed or cancelled")
     return points

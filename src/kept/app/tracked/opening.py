@@ -10,7 +10,7 @@ from typing import Any
 
 from kept.app.tracked.destination import destination_of
 from kept.app.tracked.recorder import WhenFull
-from kept.app.tracked.run import TrackedRun
+from kept.app.tracked.run import TrackedRun, writable
 from kept.core.errors import Invalid
 from kept.core.ids import new_id
 from kept.settings.settings import load_settings
@@ -64,8 +64,8 @@ def track(
     if experiment is not None:
         check_experiment_name(experiment)
         begun = Begun(
-            experiment=experiment,
-            name=name or random_name(),
+            experiment=writable(experiment),
+            name=writable(name) or random_name(),
             user=_user(),
             at=datetime.now(UTC),
             seed=seed or 0,

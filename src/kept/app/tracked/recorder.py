@@ -144,7 +144,11 @@ class Recorder:
             self._hurry = False
             self.awake = False
             while self.buffer:
-                self._write_some()
+                try:
+                    self._write_some()
+                except Exception:
+                    # What is put was checked before: this is a fault of ours, and must not stop what comes after.
+                    _logger.exception("something that was logged cannot be written and is lost")
             if self._closing:
                 return
 

@@ -10,6 +10,7 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from time import time_ns
@@ -31,6 +32,7 @@ from kept.tracking.run import RunStatus
 from kept.tracking.spooled import Begun, Ended, FileNote, Frame, ReceiveFrames
 
 _PATIENCE_SECONDS = 10.0
+_LARGEST = 2**63
 
 _logger = logging.getLogger("kept.tracking")
 
@@ -51,7 +53,8 @@ class TrackedRun:
     - The end of the block waits up to 10 seconds for the acknowledgement. What is not acknowledged by then stays in the
       spool, which is said in the log. What was refused is kept beside the spool, and the block raises `Invalid`.
 
-    The child of a fork may log, too: it gets a spool of its own, and never ends the run.
+    The child of a fork may log, too: it gets a spool of its own, and never ends the run. It should `flush` before it
+    ends, as children are often ended without a last word.
     """
 
     def __init__(
@@ -108,6 +111,8 @@ class TrackedRun:
             step = self._step + 1
         elif step.__class__ is not int:
             step = _whole(step)
+        if not -_LARGEST <= step < _LARGEST:
+            raise Invalid(f"the step {step} has more than 64 bits", where="step", fix="Count in smaller numbers")
         self._step = step
         recorder = self._recorder
         recorder.buffer.append((time_ns() // 1_000_000, step, values))
@@ -211,7 +216,8 @@ class TrackedRun:
         if not wanted.ended:
             raise Invalid(f"{wanted} is no end", where="status", fix="Say finished, failed or cancelled")
         if self._begun is not None and os.getpid() == self._process:
-            self._put(Frame(ended=Ended(status=wanted, at=datetime.now(UTC), error=error)))
+            said = None if error is None else writable(error)
+            self._put(Frame(ended=Ended(status=wanted, at=datetime.now(UTC), error=said)))
         self._ended = True
         _OPEN.discard(self)
         try:
@@ -324,12 +330,14 @@ def _whole(step: Any) -> int:
 
 def _text(value: Any) -> str:
     try:
-        text = value if isinstance(value, str) else msgspec.json.encode(value, order="deterministic").decode()
-        text.encode()
-    except (TypeError, UnicodeEncodeError):
-        return repr(value)
-    else:
-        return text
+        return writable(value if isinstance(value, str) else msgspec.json.encode(value, order="deterministic").decode())
+    except TypeError:
+        return writable(repr(value))
+
+
+def writable(text: str) -> str:
+    """The text without what no store can hold: NUL, and halves of characters."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
 
 
 def _deliver_others(reopen: Callable[[], Destination], own: Path) -> None:
@@ -344,8 +352,9 @@ def _deliver_others(reopen: Callable[[], Destination], own: Path) -> None:
         finally:
             destination.close()
 
-    if any(path.is_dir() and path != own for path in own.parent.iterdir()):
-        threading.Thread(target=deliver, name="kept-waiting", daemon=True).start()
+    with suppress(OSError):
+        if any(path.is_dir() and path != own for path in own.parent.iterdir()):
+            threading.Thread(target=deliver, name="kept-waiting", daemon=True).start()
 
 
 _OPEN: "weakref.WeakSet[TrackedRun]" = weakref.WeakSet()
