@@ -16,6 +16,7 @@ import pytest
 
 import kept
 from kept.app.connection import Remote
+from kept.core.errors import Unavailable
 from kept.tracking.finding import metric_history
 from kept.tracking.requests import MetricHistory
 from kept.tracking.run import RunDetail
@@ -179,3 +180,17 @@ def test_a_wrong_token_is_told_and_loses_nothing(
     assert "The token is missing or wrong" in caplog.text
     subprocess.run([sys.executable, "-m", "kept", "runs", "sync"], timeout=60, check=True, capture_output=True)
     assert server.history(run.id) == [1.0]
+
+
+def test_what_was_taken_before_the_spool_was_full_arrives(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kept.app.tracked.run._PATIENCE_SECONDS", 0.5)
+    monkeypatch.setenv("KEPT_SPOOL_MEGABYTES", "1")
+    taken = 0
+    with kept.track("churn", when_full="raise") as run, pytest.raises(Unavailable, match="nothing takes them"):
+        for step in range(1_000_000):
+            run.log(loss=float(step), step=step)
+            taken += 1
+    assert taken < 100_000
+    server.start()
+    subprocess.run([sys.executable, "-m", "kept", "runs", "sync"], timeout=60, check=True, capture_output=True)
+    assert server.history(run.id) == [float(step) for step in range(taken)]

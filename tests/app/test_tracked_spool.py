@@ -185,10 +185,10 @@ def test_a_full_spool_holds_back_and_drops_nothing(tmp_path: Path, when_full: st
 
     def log() -> None:
         nonlocal steps
+        recorder.make_room()
         recorder.buffer.append((steps, steps, {"loss": float(steps)}))
         recorder.wake()
         steps += 1
-        recorder.make_room()
 
     if when_full == "raise":
         with pytest.raises(Unavailable, match="nothing takes them"):

@@ -5,14 +5,19 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import msgspec
 import pytest
 
 from kept.app import worker
 from kept.app.processes import ListProcesses, list_processes
+from kept.app.tracked.spool import FACTS, MAGIC, facts_of
 from kept.app.worker import Worker
 from kept.core.errors import Unavailable
 from kept.governance.actor import Actor
 from kept.governance.workspace import Workspace
+from kept.store.spool import HEADER, SpoolWriter
+from kept.tracking.runs import ShowRun, show_run
+from kept.tracking.spooled import Begun, Frame, Logged
 
 
 @contextmanager
@@ -70,3 +75,18 @@ def test_one_of_two_workers_watches(workspace: Workspace, monkeypatch: pytest.Mo
             assert len(set(looks)) == 1
     with working(workspace):
         assert until(lambda: len(set(looks)) == 2)
+
+
+def test_it_delivers_what_a_killed_process_had_logged(workspace: Workspace, me: Actor) -> None:
+    facts = facts_of("a" * 32, begun=True, actor="ada", address="")
+    writer = SpoolWriter(workspace.root / "logged", MAGIC, facts={FACTS: msgspec.json.encode(facts)})
+    for frame in (
+        Frame(begun=Begun(experiment="churn", at=workspace.clock.now())),
+        Frame(logged=[Logged(at=1, step=0, values={"loss": 0.5})]),
+    ):
+        writer.append(bytearray(HEADER.size) + msgspec.msgpack.encode(frame))
+    writer.close()
+    with working(workspace):
+        assert until(lambda: not writer.folder.exists())
+    found = show_run(workspace, me, ShowRun(run="a" * 32))
+    assert (found.metrics, found.run.status) == ({"loss": 0.5}, "failed")

@@ -1,6 +1,7 @@
 """From the training thread to the spool: a bounded buffer in memory, and a thread that writes it down."""
 
 import logging
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -40,8 +41,8 @@ class Mark:
 class Recorder:
     """Writes what is put in `buffer`, in order, to a spool of its own.
 
-    Whoever fills the buffer appends to it, then calls `wake` unless `awake` is set, and `make_room` when it is longer than
-    `most`. Appending is all that the training thread pays for.
+    Whoever fills the buffer calls `make_room` when it is longer than `most`, appends to it, and calls `wake` unless `awake`
+    is set. Appending is all that the training thread pays for.
 
     Args:
         root: the folder of spools.
@@ -105,6 +106,11 @@ class Recorder:
     def room_for(self, size: int) -> bool:
         """Whether so many bytes more may wait."""
         return self._last - self._acknowledged + size <= self._most_bytes
+
+    def open_wide(self) -> None:
+        """Lets any number of bytes wait from now on."""
+        self._most_bytes = sys.maxsize
+        self._room.set()
 
     def acknowledge(self, position: int) -> None:
         """What is before this position need not wait any more."""

@@ -115,11 +115,11 @@ class TrackedRun:
             raise Invalid(f"the step {step} has more than 64 bits", where="step", fix="Count in smaller numbers")
         self._step = step
         recorder = self._recorder
+        if len(recorder.buffer) > recorder.most:
+            recorder.make_room()
         recorder.buffer.append((time_ns() // 1_000_000, step, values))
         if not recorder.awake:
             recorder.wake()
-        if len(recorder.buffer) > recorder.most:
-            recorder.make_room()
 
     def params(self, values: Mapping[str, Any] | None = None, /, **more: Any) -> None:
         """Notes what the run is done with. Text is kept as it is, anything else as JSON. A parameter never changes.
@@ -220,6 +220,8 @@ class TrackedRun:
             self._put(Frame(ended=Ended(status=wanted, at=datetime.now(UTC), error=said)))
         self._ended = True
         _OPEN.discard(self)
+        # What was taken is kept: at the end the spool may grow beyond its bound.
+        self._recorder.open_wide()
         try:
             mark = self._recorder.settle(_PATIENCE_SECONDS)
             arrived = self._sender.wait(mark.offset, _PATIENCE_SECONDS)
