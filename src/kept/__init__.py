@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from kept.app.opened import open as open  # noqa: A004 - `kept.open` is its name
     from kept.app.tracked.opening import track as track
     from kept.app.tracked.run import TrackedRun as TrackedRun
     from kept.data.reading import read_table as read_table
@@ -47,6 +48,7 @@ _FACE = {
     "by_group": "kept.plan.split",
     "by_time": "kept.plan.split",
     "stratified": "kept.plan.split",
+    "open": "kept.app.opened",
     "track": "kept.app.tracked.opening",
     "TrackedRun": "kept.app.tracked.run",
 }
@@ -69,6 +71,7 @@ __all__ = [
     "floats",
     "ints",
     "new_data",
+    "open",
     "read_table",
     "stratified",
     "track",

@@ -74,7 +74,9 @@ class Remote:
         size = file.stat().st_size
         with file.open("rb") as stream:
             headers = {"Content-Length": str(size), "Content-Type": "application/octet-stream"}
-            self._send("PUT", path, content=iter(lambda: stream.read(_PIECE), b""), headers=headers)
+            pieces = iter(lambda: stream.read(_PIECE), b"")
+            # It answers when the whole file is on its disk.
+            self._send("PUT", path, content=pieces, headers=headers, timeout=httpx.Timeout(30, read=600))
 
     def close(self) -> None:
         """Gives the connections back."""

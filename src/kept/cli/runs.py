@@ -7,10 +7,11 @@ from typing import Annotated
 import typer
 
 from kept.app.connection import Connection
+from kept.app.finding import find_runs
 from kept.app.tracked.destination import destination_of
 from kept.app.tracked.waiting import deliver_waiting
 from kept.cli.comparison import show_comparison
-from kept.cli.finding import find_runs, full_id
+from kept.cli.finding import full_id
 from kept.cli.options import Json, Reason, Workspace, settings_for
 from kept.cli.reach import connect
 from kept.cli.show import lines, print_json, say, short, spark, table
