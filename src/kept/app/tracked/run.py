@@ -294,6 +294,7 @@ class TrackedRun:
         """In the child of a fork: what the parent has in its buffer and its spool is the parent's."""
         if isinstance(self._recorder, Recorder):
             self._recorder.close()
+            _INHERITED.append((self._sender, self._destination))
         self._recorder = _Forked(self._begin_again)
 
     def _begin_again(self) -> None:
@@ -359,6 +360,8 @@ def _deliver_others(reopen: Callable[[], Destination], own: Path) -> None:
             threading.Thread(target=deliver, name="kept-waiting", daemon=True).start()
 
 
+# Connections of the parent, which the child must neither use nor close: they are kept from being collected.
+_INHERITED: list[tuple[Sender, Destination]] = []
 _OPEN: "weakref.WeakSet[TrackedRun]" = weakref.WeakSet()
 
 
