@@ -53,6 +53,28 @@ def test_what_is_done_and_the_entry_that_tells_of_it_are_one(workspace: Workspac
     assert entry.details == {"request": {"subject": "v1", "fail": False, "fault": "", "reason": "because"}}
 
 
+def test_an_entry_tells_of_no_secret(workspace: Workspace, me: Actor) -> None:
+    hiding = operation("test.hide", needs=Permission.RELEASE, on="subject", hides=("reason",))(_sign)
+    hiding(workspace, me, Sign(subject="v1", reason="hunter2"))
+    hiding(workspace, me, Sign(subject="v1", reason=""))
+    entries = list_audit(workspace, me, ListAudit())
+    assert [entry.details["request"]["reason"] for entry in entries] == ["", "(not told)"]
+
+
+def test_what_is_checked_before_refuses_outside_the_transaction(workspace: Workspace, me: Actor) -> None:
+    def check(given: Workspace, request: Sign) -> None:
+        # It is given the workspace itself and not a transaction of it.
+        assert given.database is workspace.database
+        raise Conflict(f"{request.subject} is none")
+
+    checked = operation("test.check", needs=Permission.RELEASE, on="subject", before=check)(_sign)
+    with pytest.raises(Conflict):
+        checked(workspace, me, Sign(subject="v1"))
+    assert log(workspace, me) == [("test.check", "v1", "failed", "ada")]
+    with pytest.raises(Forbidden):
+        checked(workspace, msgspec.structs.replace(me, permissions=frozenset()), Sign(subject="v1"))
+
+
 def test_what_fails_leaves_its_entry_and_nothing_else(workspace: Workspace, me: Actor) -> None:
     with pytest.raises(Conflict):
         sign(workspace, me, Sign(subject="v1", fail=True))

@@ -22,6 +22,9 @@ Request = TypeVar("Request", bound=msgspec.Struct)
 Answer = TypeVar("Answer")
 
 
+_HIDDEN = "(not told)"
+
+
 class Audit(StrEnum):
     """How an operation is recorded."""
 
@@ -46,6 +49,8 @@ class Operation(Generic[Request, Answer]):
         audit: Audit,
         remote: bool,
         grouped: bool,
+        hides: tuple[str, ...],
+        before: Callable[[Workspace, Any], None] | None,
     ) -> None:
         if grouped and audit is not Audit.COUNTED:
             raise Invalid("only what is counted can be grouped", where=f"operation {name}", fix="Use Audit.COUNTED")
@@ -57,6 +62,8 @@ class Operation(Generic[Request, Answer]):
         self.audit = audit
         self.remote = remote
         self.grouped = grouped
+        self.hides = hides
+        self.before = before
         self.request_type: type[Request] = hints[list(inspect.signature(function).parameters)[2]]
         self.answer_type: Any = hints["return"]
         self.summary = inspect.getdoc(function) or ""
@@ -75,6 +82,8 @@ class Operation(Generic[Request, Answer]):
         if self.audit is Audit.READ:
             return self.function(workspace, actor, request)
         try:
+            if self.before is not None:
+                self.before(workspace, request)
             if self.grouped:
                 return workspace.database.grouped(
                     lambda connection: self.function(workspace.inside(connection), actor, request),
@@ -120,9 +129,16 @@ class Operation(Generic[Request, Answer]):
             subject=self._subject(request),
             outcome=outcome,
             # What is stored is what JSON can carry, so that the seal is the same before and after.
-            details=msgspec.json.decode(msgspec.json.encode({"request": request, **more})),
+            details=msgspec.json.decode(msgspec.json.encode({"request": self._told(request), **more})),
             previous="",
         )
+
+    def _told(self, request: Request) -> Any:
+        """The request as an entry may tell of it."""
+        if not self.hides:
+            return request
+        fields = msgspec.structs.asdict(request)
+        return fields | {name: _HIDDEN for name in self.hides if fields[name]}
 
     def _subject(self, request: Request) -> str:
         return str(getattr(request, self.on)) if self.on else ""
@@ -136,6 +152,8 @@ def operation(
     audit: Audit = Audit.EACH,
     remote: bool = True,
     grouped: bool = False,
+    hides: tuple[str, ...] = (),
+    before: Callable[[Workspace, Any], None] | None = None,
 ) -> Callable[[Callable[[Workspace, Actor, Request], Answer]], Operation[Request, Answer]]:
     """Makes a function `(workspace, actor, request) -> answer` an operation.
 
@@ -147,10 +165,22 @@ def operation(
         remote: whether it can be called over HTTP; False for what takes a path of this machine.
         grouped: whether it shares its transaction with other calls of the moment, for small and frequent writes that
             are counted: what it did survives the death of the process when it answers, but not that of the machine.
+        hides: fields of the request that hold secrets; no entry tells what is in them.
+        before: what is checked before the transaction begins, as it may take long; it refuses by raising.
     """
 
     def wrap(function: Callable[[Workspace, Actor, Request], Answer]) -> Operation[Request, Answer]:
-        return Operation(function, name=name, needs=needs, on=on, audit=audit, remote=remote, grouped=grouped)
+        return Operation(
+            function,
+            name=name,
+            needs=needs,
+            on=on,
+            audit=audit,
+            remote=remote,
+            grouped=grouped,
+            hides=hides,
+            before=before,
+        )
 
     return wrap
 
