@@ -33,3 +33,12 @@ def test_a_wrong_setting_is_named(tmp_path: Path, text: str, says: str) -> None:
 
 def test_every_setting_has_a_default() -> None:
     assert Settings().port == 8700
+
+
+def test_surroundings_of_an_mlflow_server_can_be_taken_over(tmp_path: Path) -> None:
+    told = {"MLFLOW_WEBHOOK_ALLOWED_SCHEMES": "http", "MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS": "true"}
+    found = load_settings(tmp_path, told)
+    assert (found.webhook_schemes, found.webhook_private, found.webhook_timeout_seconds) == ("http", True, 30)
+    (tmp_path / "kept.toml").write_text("webhook_schemes = 'https'\n")
+    found = load_settings(tmp_path, {**told, "KEPT_WEBHOOK_PRIVATE": "false"})
+    assert (found.webhook_schemes, found.webhook_private) == ("https", False)

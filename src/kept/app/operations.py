@@ -16,7 +16,7 @@ from kept.monitoring import catalog as monitoring
 from kept.pipelines import catalog as pipelines
 from kept.plan import catalog as plan
 from kept.registry import catalog as registry
-from kept.registry import collecting, consent, registered_models, registered_versions
+from kept.registry import collecting, consent, registered_models, registered_versions, webhooks
 from kept.tracking import artifacts, comparing, experiments, finding, logged_models, receiving, recording, runs
 
 OPERATIONS: dict[str, Operation[Any, Any]] = operations_in(
@@ -49,5 +49,6 @@ OPERATIONS: dict[str, Operation[Any, Any]] = operations_in(
         rollback,
         runs,
         trace,
+        webhooks,
     ]
 )

@@ -9,6 +9,7 @@ from types import FrameType
 
 import structlog
 
+from kept.app.courier import Courier
 from kept.app.exclusive import Exclusive
 from kept.app.heartbeat import BEAT_SECONDS, Heartbeat
 from kept.app.projects import Projects
@@ -48,11 +49,13 @@ class Worker:
         self._failing: dict[str, str] = {}
         # Two that watch would judge every window twice, and tell every alarm twice.
         self._watching = Exclusive(workspace.root / "watching.lock")
+        self._courier = Courier(workspace)
 
     def run(self) -> None:
         """Works until `stop` is called. What fails is said in the log and tried again, with a growing pause."""
         heartbeat = Heartbeat(self._workspace.database, self._workspace.clock, "work", "")
         beat_at = 0.0
+        self._courier.start()
         try:
             while not self._stopping.is_set():
                 self._try("runner", self._run_pipelines)
@@ -68,6 +71,7 @@ class Worker:
         finally:
             if self._runner is not None:
                 self._runner.stop()
+            self._courier.stop()
             self._watching.leave()
             self._try("heartbeat", heartbeat.end)
 

@@ -2,6 +2,7 @@
 
 import typer
 
+from kept.app.courier import carrying
 from kept.app.heartbeat import Heartbeat, beating
 from kept.app.supervisor import stop_with_parent
 from kept.app.workspace import embedded_actor
@@ -19,5 +20,5 @@ def main(workspace: Workspace = None, host: Host = None, port: Port = None) -> N
     settings = settings_for(workspace, host=host, port=port)
     opened = open_here(settings)
     address = f"http://{settings.host}:{settings.port}"
-    with beating(Heartbeat(opened.database, opened.clock, "web", address)):
+    with beating(Heartbeat(opened.database, opened.clock, "web", address)), carrying(opened):
         serve_site(opened, embedded_actor(settings, "api"))

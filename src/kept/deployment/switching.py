@@ -12,6 +12,7 @@ from kept.deployment.records import append_route, current_route, save_endpoint, 
 from kept.deployment.rollout import Evidence, Rollout, RolloutStep, State
 from kept.deployment.routing import Arm, Role, Route
 from kept.governance.records import approvers_of
+from kept.registry.announcing import announce_alias, announce_no_alias
 from kept.registry.model import CHALLENGER, CHAMPION, Alias, ModelVersion
 from kept.registry.records.versions import find_alias, put_alias, remove_alias, version_by_id
 
@@ -171,12 +172,14 @@ def _name(change: Change, version: ModelVersion, alias: str) -> None:
         change.connection,
         Alias(model=version.model, alias=alias, version_id=version.id, set_by=change.by, set_at=change.at),
     )
+    announce_alias(change.connection, version.model, alias, version.number, change.at)
 
 
 def _unname(change: Change, version: ModelVersion, alias: str) -> None:
     found = find_alias(change.connection, version.model, alias)
     if found is not None and found.version_id == version.id:
         remove_alias(change.connection, version.model, alias)
+        announce_no_alias(change.connection, version.model, alias, change.at)
 
 
 def _arm(version: ModelVersion, role: Role, weight: float) -> Arm:

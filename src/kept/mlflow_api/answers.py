@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from kept.mlflow_api.errors import unfit
 from kept.registry.registered import RegisteredModel, RegisteredVersion
+from kept.registry.webhook import Event, Webhook
 from kept.tracking.experiment import Experiment
 from kept.tracking.logged_model import LoggedModel, ModelStatus
 from kept.tracking.points import DatasetInput, Point, RunPoint
@@ -335,6 +336,54 @@ class DownloadAddress(Struct):
     artifact_uri: str
 
 
+class EventAnswer(Struct):
+    """An event: what it happens to, and what happens."""
+
+    entity: str
+    action: str
+
+
+class WebhookAnswer(Struct, omit_defaults=True):
+    """A webhook, without its secret."""
+
+    webhook_id: str
+    name: str
+    url: str
+    events: list[EventAnswer]
+    status: str
+    creation_timestamp: int
+    last_updated_timestamp: int
+    description: str = ""
+
+
+class OneWebhook(Struct):
+    """One webhook."""
+
+    webhook: WebhookAnswer
+
+
+class Webhooks(Struct, omit_defaults=True):
+    """A page of webhooks."""
+
+    webhooks: list[WebhookAnswer] = []
+    next_page_token: str | None = None
+
+
+class TryAnswer(Struct, omit_defaults=True):
+    """What came of sending an example."""
+
+    success: bool
+    response_status: int | None = None
+    response_body: str | None = None
+    error_message: str | None = None
+
+
+class WebhookTried(Struct):
+    """What came of trying a webhook."""
+
+    result: TryAnswer
+
+
 def pairs(values: Mapping[str, str]) -> list[PairAnswer]:
     """Tags or parameters, by name."""
     return [PairAnswer(name, value) for name, value in values.items()]
@@ -473,6 +522,25 @@ def registered_answer(found: RegisteredModel) -> RegisteredModelAnswer:
         tags=pairs(found.tags),
         aliases=[AliasAnswer(alias, str(number)) for alias, number in found.aliases.items()],
     )
+
+
+def webhook_answer(found: Webhook) -> WebhookAnswer:
+    """A webhook."""
+    return WebhookAnswer(
+        webhook_id=found.id,
+        name=found.name,
+        url=found.url,
+        events=[_event_answer(event) for event in found.events],
+        status=found.status.name,
+        creation_timestamp=milliseconds(found.created_at),
+        last_updated_timestamp=milliseconds(found.updated_at),
+        description=found.description or "",
+    )
+
+
+def _event_answer(event: Event) -> EventAnswer:
+    entity, _, action = event.value.upper().partition(".")
+    return EventAnswer(entity, action)
 
 
 def _dataset_input(read: DatasetInput) -> DatasetInputAnswer:

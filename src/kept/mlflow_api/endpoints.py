@@ -6,7 +6,16 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from kept.mlflow_api import artifacts, experiments, logged_models, metrics, model_versions, registered_models, runs
+from kept.mlflow_api import (
+    artifacts,
+    experiments,
+    logged_models,
+    metrics,
+    model_versions,
+    registered_models,
+    runs,
+    webhooks,
+)
 from kept.mlflow_api import requests as sent
 from kept.mlflow_api.call import Call
 from kept.mlflow_api.decoding import Reader
@@ -14,7 +23,6 @@ from kept.mlflow_api.errors import ENDPOINT_NOT_FOUND, NOT_IMPLEMENTED, Refused,
 
 _Function = Callable[[Call, Any], msgspec.Struct]
 _NAMED = re.compile(r"<(\w+)>")
-_LATER = ("webhooks",)
 _ELSEWHERE = {
     "assessments": "Assessments",
     "datasets": "Evaluation datasets",
@@ -104,6 +112,12 @@ _TABLE: list[tuple[str, str, type[msgspec.Struct], _Function]] = [
     ("POST", "model-versions/transition-stage", sent.TransitionStage, model_versions.transition),
     ("POST", "model-versions/set-tag", sent.ModelVersionTag, model_versions.set_tag),
     ("DELETE", "model-versions/delete-tag", sent.ModelVersionTag, model_versions.delete_tag),
+    ("POST", "webhooks", sent.CreateWebhook, webhooks.create),
+    ("GET", "webhooks", sent.ListWebhooks, webhooks.search),
+    ("GET", "webhooks/<webhook_id>", sent.OfWebhook, webhooks.get),
+    ("PATCH", "webhooks/<webhook_id>", sent.UpdateWebhook, webhooks.update),
+    ("DELETE", "webhooks/<webhook_id>", sent.OfWebhook, webhooks.delete),
+    ("POST", "webhooks/<webhook_id>/test", sent.TestWebhook, webhooks.test),
 ]
 
 
@@ -151,8 +165,6 @@ def check_content(method: str, header: str | None) -> None:
 
 def _absent(method: str, path: str) -> Refused:
     area = path.partition("/")[0]
-    if area in _LATER:
-        return Refused(NOT_IMPLEMENTED, f"Kept does not answer {area} of MLflow clients yet.")
     if area in _ELSEWHERE:
         what = _ELSEWHERE[area]
         return Refused(NOT_IMPLEMENTED, f"{what} of MLflow are not kept here: Kept keeps experiments and models.")

@@ -417,3 +417,53 @@ class ModelVersionTag(Struct):
     version: Filled
     key: Filled
     value: str | None = None
+
+
+class EventSent(Struct):
+    """An event within a list: what it happens to, and what happens, by name or by number."""
+
+    entity: int | str
+    action: int | str
+
+
+class CreateWebhook(Struct):
+    """`webhooks`."""
+
+    name: Filled
+    url: Filled
+    events: list[EventSent]
+    description: str | None = None
+    secret: str | None = None
+    status: int | str | None = None
+
+
+class OfWebhook(Struct):
+    """`webhooks/<webhook_id>`."""
+
+    webhook_id: Filled
+
+
+class ListWebhooks(Struct):
+    """`webhooks`, to list them."""
+
+    max_results: Integer | None = None
+    page_token: str | None = None
+
+
+class UpdateWebhook(Struct):
+    """`webhooks/<webhook_id>`, to change it."""
+
+    webhook_id: Filled
+    name: str | None = None
+    description: str | None = None
+    url: str | None = None
+    events: list[EventSent] | None = None
+    secret: str | None = None
+    status: int | str | None = None
+
+
+class TestWebhook(Struct):
+    """`webhooks/<webhook_id>/test`."""
+
+    webhook_id: Filled
+    event: EventSent | None = None

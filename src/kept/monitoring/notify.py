@@ -2,21 +2,20 @@
 
 import hashlib
 import hmac
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import httpx
 import msgspec
 
 from kept.core.clock import format_time
 from kept.core.digests import canonical_json
+from kept.core.retrying import wait_after
 from kept.governance.workspace import Workspace
 from kept.monitoring.alert import Alert, Notice
 from kept.monitoring.records import due_notices, find_alert, save_notice
 
 SIGNATURE_HEADER = "Kept-Signature"
 
-_FIRST_WAIT = timedelta(seconds=1)
-_LONGEST_WAIT = timedelta(hours=1)
 # A receiver that hangs holds its sender up for so long, once for each growing wait.
 _TIMEOUT_SECONDS = 2.0
 
@@ -91,5 +90,6 @@ def _after_try(notice: Notice, target: str, error: str | None, now: datetime) ->
         return msgspec.structs.replace(
             notice, target=target, attempts=attempts, next_at=None, delivered_at=now, error=None
         )
-    wait = min(_FIRST_WAIT * 2 ** min(attempts - 1, 20), _LONGEST_WAIT)
-    return msgspec.structs.replace(notice, target=target, attempts=attempts, next_at=now + wait, error=error)
+    return msgspec.structs.replace(
+        notice, target=target, attempts=attempts, next_at=now + wait_after(attempts), error=error
+    )

@@ -13,12 +13,14 @@ from kept.governance.actor import Actor, Permission
 from kept.governance.operation import Audit, operation
 from kept.governance.records import approvals_of
 from kept.governance.workspace import Workspace
+from kept.registry.announcing import announce_alias, announce_model, announce_no_alias, announce_version
 from kept.registry.card import ModelCard
 from kept.registry.model import Alias, ModelDetail, ModelSummary, ModelVersion, Status, summarize, unjudged
 from kept.registry.naming import LATEST, check_new_alias
 from kept.registry.records.listing import versions
 from kept.registry.records.registered import (
     ensure_model,
+    has_model,
     insert_registered,
     newest_registered,
     next_number,
@@ -34,7 +36,7 @@ from kept.registry.records.versions import (
     version_of_run,
     versions_by_id,
 )
-from kept.registry.registered import RegisteredVersion, Stage
+from kept.registry.registered import RegisteredModel, RegisteredVersion, Stage
 from kept.registry.search import parse_bounds
 
 _MODEL = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,199}$")
@@ -126,8 +128,12 @@ def register_version(workspace: Workspace, actor: Actor, request: RegisterVersio
             created_at=workspace.clock.now(),
         )
         insert_version(connection, version)
+        is_new = not has_model(connection, version.model)
         ensure_model(connection, version.model, version.created_at)
+        if is_new:
+            announce_model(connection, _unnamed(version))
         insert_registered(connection, _numbered(version))
+        announce_version(connection, _numbered(version))
     return version
 
 
@@ -187,6 +193,7 @@ def set_alias(workspace: Workspace, actor: Actor, request: SetAlias) -> Alias:
             set_at=workspace.clock.now(),
         )
         put_alias(connection, alias)
+        announce_alias(connection, version.model, alias.alias, version.number, alias.set_at)
     return alias
 
 
@@ -197,6 +204,7 @@ def drop_alias(workspace: Workspace, actor: Actor, request: DropAlias) -> None:
     with workspace.database.writing() as connection:
         if not remove_alias(connection, request.model, request.alias):
             raise NotFound(f"there is no alias {request.alias!r}", where=request.model)
+        announce_no_alias(connection, request.model, request.alias, workspace.clock.now())
 
 
 def locate(connection: Connection, model: str, reference: str) -> RegisteredVersion:
@@ -226,6 +234,13 @@ def resolve(connection: Connection, model: str, reference: str) -> ModelVersion:
     if version is None:
         raise unjudged(registered)
     return version
+
+
+def _unnamed(version: ModelVersion) -> RegisteredModel:
+    """The model that the first judged version makes by being registered."""
+    return RegisteredModel(
+        name=version.model, description="", created_at=version.created_at, updated_at=version.created_at
+    )
 
 
 def _numbered(version: ModelVersion) -> RegisteredVersion:

@@ -5,6 +5,7 @@ from kept.governance.actor import Actor, Permission
 from kept.governance.operation import Audit, operation
 from kept.governance.workspace import Workspace
 from kept.registry import requests as asked
+from kept.registry.announcing import announce_model
 from kept.registry.grammar import registered_model_orders, registered_model_terms
 from kept.registry.naming import check_model_name, check_tag, stage_of
 from kept.registry.records import registered as records
@@ -28,6 +29,7 @@ def create_model(workspace: Workspace, actor: Actor, request: asked.CreateModel)
         if records.has_model(connection, request.name):
             raise Conflict(f"Registered Model (name={request.name}) already exists.")
         records.insert_model(connection, model)
+        announce_model(connection, model)
     return model
 
 

@@ -6,6 +6,7 @@ from kept.governance.actor import Actor, Permission
 from kept.governance.operation import Audit, operation
 from kept.governance.workspace import Workspace
 from kept.registry import requests as asked
+from kept.registry.announcing import announce, announce_version
 from kept.registry.grammar import registered_version_orders, registered_version_terms
 from kept.registry.naming import LATEST, check_alias, check_model_name, check_tag, stage_of, version_number
 from kept.registry.records import registered as records
@@ -13,6 +14,7 @@ from kept.registry.records.searching import search_version_rows
 from kept.registry.registered import ACTIVE_STAGES, RegisteredVersion, RegisteredVersions, Stage
 from kept.registry.registered_models import find_model
 from kept.registry.sources import origin_of
+from kept.registry.webhook import Event
 from kept.tracking.paging import check_limit, offset_of, token_of
 
 
@@ -45,6 +47,7 @@ def create_version(workspace: Workspace, actor: Actor, request: asked.CreateVers
         )
         records.insert_registered(connection, version)
         records.change_model(connection, request.name, now)
+        announce_version(connection, version)
     return version
 
 
@@ -104,6 +107,8 @@ def set_version_tag(workspace: Workspace, actor: Actor, request: asked.SetVersio
     with workspace.database.writing() as connection:
         found = _find(workspace, request.name, request.version)
         records.put_version_tags(connection, found.model, found.number, {request.key: request.value})
+        told = {"name": found.model, "version": str(found.number), "key": request.key, "value": request.value}
+        announce(connection, Event.VERSION_TAG_SET, told, workspace.clock.now())
     return _find(workspace, request.name, request.version)
 
 
@@ -115,6 +120,8 @@ def delete_version_tag(workspace: Workspace, actor: Actor, request: asked.Delete
     with workspace.database.writing() as connection:
         found = _find(workspace, request.name, request.version)
         records.delete_version_tag(connection, found.model, found.number, request.key)
+        told = {"name": found.model, "version": str(found.number), "key": request.key}
+        announce(connection, Event.VERSION_TAG_DELETED, told, workspace.clock.now())
     return _find(workspace, request.name, request.version)
 
 

@@ -39,10 +39,27 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Address that every alert is posted to. Empty: none."""
     webhook_secret: str = ""
     """Key of the HMAC signature on alerts."""
+    webhook_schemes: str = "https"
+    """Schemes that the addresses of the registry's webhooks may have, with commas between them: https, http."""
+    webhook_private: bool = False
+    """Whether the registry's webhooks may be sent to addresses of this machine and of private networks."""
+    webhook_encryption_key: str = ""
+    """Fernet key (32 bytes in URL-safe base64) under which the secrets of the registry's webhooks are kept. Empty: as text."""
+    webhook_timeout_seconds: Annotated[float, Meta(gt=0, le=600)] = 30
+    """How long a receiver of the registry's webhooks may take for its answer."""
     steps_at_once: Annotated[int, Meta(ge=1, le=1_000)] = 2
     """Pipeline steps that may run at the same time."""
     poll_seconds: Annotated[float, Meta(gt=0, le=3_600)] = 0.25
     """How often the worker and the prediction service look for news."""
+
+
+# What a server of MLflow is told by: its surroundings can be taken over as they are.
+_ELSEWHERE = {
+    "webhook_schemes": "MLFLOW_WEBHOOK_ALLOWED_SCHEMES",
+    "webhook_private": "MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS",
+    "webhook_encryption_key": "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY",
+    "webhook_timeout_seconds": "MLFLOW_WEBHOOK_REQUEST_TIMEOUT",
+}
 
 
 def load_settings(folder: Path, environment: Mapping[str, str] | None = None, **given: Any) -> Settings:
@@ -50,7 +67,10 @@ def load_settings(folder: Path, environment: Mapping[str, str] | None = None, **
     environment = os.environ if environment is None else environment
     values = _from_file(folder / "kept.toml")
     for name in Settings.__struct_fields__:
-        if (text := environment.get(f"KEPT_{name.upper()}")) is not None:
+        text = environment.get(f"KEPT_{name.upper()}")
+        if text is None and name not in values and name in _ELSEWHERE:
+            text = environment.get(_ELSEWHERE[name])
+        if text is not None:
             values[name] = text
     values.update({name: value for name, value in given.items() if value is not None})
     try:

@@ -544,6 +544,40 @@ model_aliases = Table(
     Column("set_at", Moment, nullable=False),
 )
 
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("name", Words(63), nullable=False),
+    Column("url", Words, nullable=False),
+    Column("events", Json, nullable=False),  # registered_model.created, model_version_tag.set, ...
+    Column("description", Words, nullable=True),
+    Column("status", Words(8), nullable=False),  # active, disabled
+    Column("secret", Words, nullable=True),  # plain:TEXT, or sealed:TOKEN under the workspace's key
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+)
+
+# What webhooks are owed: written with the change that they tell of, kept until the receiver has taken it.
+webhook_deliveries = Table(
+    "webhook_deliveries",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("webhook_id", _ID, nullable=False),
+    Column("event", Words(40), nullable=False),
+    Column("body", Words, nullable=False),  # what is sent, as JSON
+    Column("state", Words(9), nullable=False),  # waiting, delivered, failed
+    Column("attempts", Whole, nullable=False),
+    Column("next_at", Moment, nullable=True),  # None: delivered, or given up
+    Column("answered", Whole, nullable=True),  # the HTTP status of the last answer
+    Column("error", Words, nullable=True),
+    Column("created_at", Moment, nullable=False),
+    Column("ended_at", Moment, nullable=True),
+)
+Index("webhook_deliveries_due", webhook_deliveries.c.next_at)
+Index("webhook_deliveries_webhook", webhook_deliveries.c.webhook_id, webhook_deliveries.c.next_at)
+Index("webhook_deliveries_ended", webhook_deliveries.c.ended_at)
+
 # --- deployment ---------------------------------------------------------------------------------------------------
 
 endpoints = Table(

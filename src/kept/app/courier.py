@@ -1,0 +1,96 @@
+"""The courier: carries what the registry's webhooks are owed, beside whatever else a process does."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import structlog
+
+from kept.governance.workspace import Workspace
+from kept.registry.webhook_delivery import deliver_next, forget_old, webhooks_owed
+
+_AT_ONCE = 8
+_FORGETS_EVERY_SECONDS = 3_600.0
+_PAUSE_SECONDS = 5.0
+_FAREWELL_SECONDS = 2.0
+
+log = structlog.get_logger("kept.courier")
+
+
+class Courier:
+    """Looks for what is due, and carries it in a thread for each webhook: one that hangs holds up no other.
+
+    Any number of processes may carry for a workspace: what one has taken no other tries. What a process had taken when
+    it was killed is tried by the next one, when the time of its attempt is over.
+    """
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._stopping = threading.Event()
+        self._lock = threading.Lock()
+        self._busy: dict[str, threading.Thread] = {}
+        self._looking = threading.Thread(target=self._look, name="courier", daemon=True)
+
+    def start(self) -> None:
+        """Begins to carry."""
+        self._looking.start()
+
+    def stop(self) -> None:
+        """Ends what it does; what is under way may have two seconds, and is tried again otherwise."""
+        self._stopping.set()
+        self._looking.join(_FAREWELL_SECONDS)
+        with self._lock:
+            under_way = list(self._busy.values())
+        for thread in under_way:
+            thread.join(_FAREWELL_SECONDS)
+
+    def _look(self) -> None:
+        pause, forgets_in = 0.0, 0.0
+        while not self._stopping.wait(pause):
+            pause = self._workspace.settings.poll_seconds
+            try:
+                if forgets_in <= 0:
+                    forget_old(self._workspace)
+                    forgets_in = _FORGETS_EVERY_SECONDS
+                self._send_out()
+            except Exception as error:
+                log.error("failed", exc_info=error)  # noqa: TRY400 - structlog is told of the error
+                pause = _PAUSE_SECONDS
+            forgets_in -= pause
+
+    def _send_out(self) -> None:
+        with self._lock:
+            busy = set(self._busy)
+        if len(busy) >= _AT_ONCE:
+            return
+        for webhook in webhooks_owed(self._workspace, but=busy, limit=_AT_ONCE - len(busy)):
+            thread = threading.Thread(target=self._carry, args=[webhook], name="courier-carrying", daemon=True)
+            with self._lock:
+                self._busy[webhook] = thread
+            thread.start()
+
+    def _carry(self, webhook: str) -> None:
+        try:
+            while not self._stopping.is_set():
+                tried = deliver_next(self._workspace, webhook)
+                if tried is None:
+                    return
+                if tried.state == "failed":
+                    log.warning("given up", webhook=webhook, delivery=tried.id, error=tried.error)
+        except Exception as error:
+            log.error("failed", webhook=webhook, exc_info=error)  # noqa: TRY400 - structlog is told of the error
+            self._stopping.wait(_PAUSE_SECONDS)
+        finally:
+            with self._lock:
+                self._busy.pop(webhook, None)
+
+
+@contextmanager
+def carrying(workspace: Workspace) -> Iterator[None]:
+    """A courier for as long as the block runs."""
+    courier = Courier(workspace)
+    courier.start()
+    try:
+        yield
+    finally:
+        courier.stop()
