@@ -1,9 +1,11 @@
 from collections.abc import Callable
+from dataclasses import replace
 
+import msgspec
 import pytest
 from test_registry import Prepare, prepare
 
-from kept.core.errors import Conflict, Forbidden
+from kept.core.errors import Conflict, Forbidden, Invalid
 from kept.core.ids import new_id
 from kept.deployment.release import ReleaseVersion, release
 from kept.governance.actor import Actor, Permission
@@ -94,3 +96,13 @@ def test_registering_asks_for_permission_and_is_audited(workspace: Workspace, me
     entries = [(one.action, one.actor, one.outcome) for one in list_audit(workspace, me, ListAudit())]
     expected = [("registered_models.create", "bo", "refused"), ("registered_models.create", "ada", "done")]
     assert sorted(entries) == sorted(expected)
+
+
+def test_a_host_that_is_allowed_may_be_a_source(workspace: Workspace, me: Actor) -> None:
+    models.create_model(workspace, me, asked.CreateModel(name="flights"))
+    request = asked.CreateVersion(name="flights", source="https://models.example.org/x")
+    with pytest.raises(Invalid, match="cannot use the 'https' scheme"):
+        versions.create_version(workspace, me, request)
+    settings = msgspec.structs.replace(workspace.settings, source_schemes="hdfs, HTTPS")
+    open_ = replace(workspace, settings=settings)
+    assert versions.create_version(open_, me, request).source == "https://models.example.org/x"

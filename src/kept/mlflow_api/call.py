@@ -10,7 +10,7 @@ from kept.governance.actor import Actor
 from kept.governance.operation import Operation
 from kept.governance.workspace import Workspace
 from kept.mlflow_api.errors import invalid, unfit
-from kept.mlflow_api.requests import Pair
+from kept.mlflow_api.requests import Pair, TagSent
 from kept.tracking.experiment import View
 from kept.tracking.grammar import experiment_numbers
 
@@ -33,7 +33,7 @@ class Call:
         return operation(self.workspace, self.actor, request)
 
 
-def texts(sent: Iterable[Pair] | None, longest: int | None = None) -> dict[str, str]:
+def texts(sent: Iterable[Pair | TagSent] | None, longest: int | None = None) -> dict[str, str]:
     """Tags or parameters by name, values cut to the longest that is kept; the last of a name wins."""
     return {pair.key: (pair.value or "")[:longest] for pair in sent or ()}
 

@@ -21,6 +21,7 @@ class Reader(Generic[Sent]):
         self._kind = kind
         self._decoder = msgspec.json.Decoder(kind, strict=False)
         self._fields = msgspec.structs.fields(kind)
+        self._has_old_run = any(field.name == _OLD_RUN for field in self._fields)
         self._lists = {field.name for field in self._fields if _is_list(field.type)}
         self._flags = {field.name for field in self._fields if bool in _members(field.type)}
 
@@ -53,7 +54,7 @@ class Reader(Generic[Sent]):
         """The first thing that is wrong, in the order of the fields."""
         for field in self._fields:
             value = values.get(field.encode_name)
-            required = field.required or (field.name == _RUN and values.get(_OLD_RUN) is None)
+            required = field.required or (field.name == _RUN and self._has_old_run and values.get(_OLD_RUN) is None)
             if value is None or value == "":
                 if required:
                     return missing(field.name)

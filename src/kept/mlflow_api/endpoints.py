@@ -108,7 +108,7 @@ _TABLE: list[tuple[str, str, type[msgspec.Struct], _Function]] = [
     ("PATCH", "model-versions/update", sent.UpdateModelVersion, model_versions.update),
     ("DELETE", "model-versions/delete", sent.OfModelVersion, model_versions.delete),
     ("GET", "model-versions/search", sent.SearchRegistered, model_versions.search),
-    ("GET", "model-versions/get-download-uri", sent.OfModelVersion, model_versions.download_address),
+    ("GET", "model-versions/get-download-uri", sent.DownloadAddressWanted, model_versions.download_address),
     ("POST", "model-versions/transition-stage", sent.TransitionStage, model_versions.transition),
     ("POST", "model-versions/set-tag", sent.ModelVersionTag, model_versions.set_tag),
     ("DELETE", "model-versions/delete-tag", sent.ModelVersionTag, model_versions.delete_tag),

@@ -1,17 +1,25 @@
 """Endpoints of the versions of registered models."""
 
+import json
+from typing import Any
+
+import msgspec
+
 from kept.mlflow_api import requests as sent
 from kept.mlflow_api.answers import Done, DownloadAddress, ModelVersions, OneModelVersion, version_answer
 from kept.mlflow_api.call import Call, texts
-from kept.mlflow_api.errors import RESOURCE_DOES_NOT_EXIST, Refused
+from kept.mlflow_api.errors import RESOURCE_DOES_NOT_EXIST, Refused, invalid, unfit
 from kept.mlflow_api.filters import models_only
 from kept.mlflow_api.prompts import refuse_prompts
 from kept.registry import registered_versions as verbs
 from kept.registry import requests as asked
 from kept.registry.grammar import registered_version_terms
 from kept.registry.registered import RegisteredVersion
+from kept.registry.requests import LARGEST_PAGE_OF_VERSIONS
+from kept.tracking.logged_models import set_logged_model_tags, show_logged_model
+from kept.tracking.requests import SetLoggedModelTags, ShowLoggedModel
 
-_PAGE = 200_000
+_VERSIONS_TAG = "mlflow.modelVersions"
 
 
 def create(call: Call, request: sent.CreateModelVersion) -> OneModelVersion:
@@ -30,6 +38,8 @@ def create(call: Call, request: sent.CreateModelVersion) -> OneModelVersion:
             tags=tags,
         ),
     )
+    if made.logged_model:
+        _tell_logged_model(call, made, made.logged_model)
     return OneModelVersion(version_answer(made))
 
 
@@ -52,17 +62,22 @@ def delete(call: Call, request: sent.OfModelVersion) -> Done:
 
 def search(call: Call, request: sent.SearchRegistered) -> ModelVersions:
     """A page of versions that fit."""
+    size = request.max_results
+    if size is not None and size < 1:
+        raise invalid(f"Invalid value for max_results. It must be a positive integer, but got {size}")
+    if size is not None and size > LARGEST_PAGE_OF_VERSIONS:
+        raise unfit("max_results", str(size))
     asking = asked.SearchRegisteredVersions(
         filter=models_only(registered_version_terms(request.filter or "")),
         order_by=request.order_by or [],
-        limit=_PAGE if request.max_results is None else request.max_results,
+        limit=LARGEST_PAGE_OF_VERSIONS if size is None else size,
         page=request.page_token or None,
     )
     page = call.do(verbs.search_registered, asking)
     return ModelVersions([version_answer(one) for one in page.versions], page.next_page)
 
 
-def download_address(call: Call, request: sent.OfModelVersion) -> DownloadAddress:
+def download_address(call: Call, request: sent.DownloadAddressWanted) -> DownloadAddress:
     """Where the files of a version stand."""
     found = _found(call, request)
     if found.judged:
@@ -73,11 +88,14 @@ def download_address(call: Call, request: sent.OfModelVersion) -> DownloadAddres
 
 def transition(call: Call, request: sent.TransitionStage) -> OneModelVersion:
     """Moves a version to a stage."""
+    archive = request.archive_existing_versions
+    if isinstance(archive, str):
+        raise unfit("archive_existing_versions", archive)
     asking = asked.MoveVersion(
         name=request.name,
         version=request.version,
         stage=request.stage,
-        archive=bool(request.archive_existing_versions),
+        archive=bool(archive),
     )
     return OneModelVersion(version_answer(call.do(verbs.move_version, asking)))
 
@@ -96,6 +114,19 @@ def delete_tag(call: Call, request: sent.ModelVersionTag) -> Done:
     return Done()
 
 
-def _found(call: Call, request: sent.OfModelVersion) -> RegisteredVersion:
+def _tell_logged_model(call: Call, made: RegisteredVersion, logged_model: str) -> None:
+    """Notes at the logged model of which versions it is; clients look for it there."""
+    known = call.do(show_logged_model, ShowLoggedModel(model=logged_model)).tags.get(_VERSIONS_TAG, "")
+    try:
+        versions = msgspec.json.decode(known, type=list[dict[str, Any]]) if known else []
+    except msgspec.DecodeError:
+        versions = []
+    versions.append({"name": made.model, "version": made.number})
+    # With the spaces that clients write.
+    text = json.dumps(versions)
+    call.do(set_logged_model_tags, SetLoggedModelTags(model=logged_model, tags={_VERSIONS_TAG: text}))
+
+
+def _found(call: Call, request: sent.OfModelVersion | sent.DownloadAddressWanted) -> RegisteredVersion:
     asking = asked.ShowRegisteredVersion(name=request.name, version=request.version)
     return call.do(verbs.show_registered, asking)

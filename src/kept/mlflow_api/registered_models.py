@@ -11,6 +11,7 @@ from kept.mlflow_api.answers import (
     version_answer,
 )
 from kept.mlflow_api.call import Call, texts
+from kept.mlflow_api.errors import unfit
 from kept.mlflow_api.filters import models_only
 from kept.mlflow_api.prompts import refuse_prompts
 from kept.registry import catalog as aliases
@@ -19,6 +20,7 @@ from kept.registry import registered_versions as versions
 from kept.registry import requests as asked
 from kept.registry.grammar import registered_model_terms
 from kept.registry.naming import check_alias, check_new_alias
+from kept.registry.requests import LARGEST_PAGE_OF_MODELS
 
 _PAGE = 100
 
@@ -56,6 +58,8 @@ def delete(call: Call, request: sent.OfRegisteredModel) -> Done:
 
 def search(call: Call, request: sent.SearchRegistered) -> RegisteredModels:
     """A page of registered models that fit."""
+    if request.max_results is not None and request.max_results > LARGEST_PAGE_OF_MODELS:
+        raise unfit("max_results", str(request.max_results))
     asking = asked.SearchModels(
         filter=models_only(registered_model_terms(request.filter or "")),
         order_by=request.order_by or [],

@@ -307,11 +307,18 @@ class ListLoggedModelArtifacts(Struct):
     artifact_directory_path: str | None = None
 
 
+class TagSent(Struct):
+    """A tag within a list. That it has a name is seen to where it is kept."""
+
+    key: str = ""
+    value: str | None = None
+
+
 class CreateRegisteredModel(Struct):
     """`registered-models/create`."""
 
     name: Filled
-    tags: list[Pair] | None = None
+    tags: list[TagSent] | None = None
     description: str | None = None
 
 
@@ -380,7 +387,7 @@ class CreateModelVersion(Struct):
     name: Filled
     source: Filled
     run_id: str | None = None
-    tags: list[Pair] | None = None
+    tags: list[TagSent] | None = None
     run_link: str | None = None
     description: str | None = None
     model_id: str | None = None
@@ -391,6 +398,13 @@ class OfModelVersion(Struct):
 
     name: Filled
     version: Filled
+
+
+class DownloadAddressWanted(Struct):
+    """`model-versions/get-download-uri`."""
+
+    name: str = ""
+    version: str = ""
 
 
 class UpdateModelVersion(Struct):
@@ -407,7 +421,8 @@ class TransitionStage(Struct):
     name: Filled
     version: Filled
     stage: Filled
-    archive_existing_versions: bool | None = None
+    archive_existing_versions: bool | str | None = None
+    """Only true and false will do, not the words for them."""
 
 
 class ModelVersionTag(Struct):

@@ -17,7 +17,7 @@ _ALIAS = re.compile(r"[\w\-]*\Z")
 _NUMBERED = re.compile(r"[vV]\d+\Z")
 _NUMBER = re.compile(r"\s*[+-]?\d{1,18}\s*\Z", re.ASCII)
 _LARGEST_NUMBER = 2**31 - 1
-_MISSING = "Missing value for required parameter '{}'. See the API docs for more information about request parameters."
+_MISSING = "Missing value for required parameter '{}'."
 
 
 def check_model_name(name: str, field: str = "name") -> None:
@@ -60,8 +60,6 @@ def check_new_alias(alias: str) -> None:
         raise Invalid("'latest' alias name (case insensitive) is reserved.")
     if _NUMBERED.match(alias):
         raise Invalid(f"Version alias name '{alias}' is reserved.")
-    if alias.isdecimal():
-        raise Invalid(f"Invalid alias name: '{alias}'. It would be mistaken for the number of a version.")
 
 
 def check_tag(name: str, value: str) -> None:

@@ -11,6 +11,7 @@ from kept.registry.naming import check_model_name, check_tag, stage_of
 from kept.registry.records import registered as records
 from kept.registry.records.searching import search_model_rows
 from kept.registry.registered import RegisteredModel, RegisteredModels, RegisteredVersion
+from kept.tracking.names import check_name
 from kept.tracking.paging import check_limit, offset_of, token_of
 
 
@@ -93,7 +94,7 @@ def delete_model_tag(workspace: Workspace, actor: Actor, request: asked.DeleteMo
     """Removes a tag of a registered model, when it has it."""
     del actor
     check_model_name(request.name)
-    check_tag(request.key, "")
+    check_name(request.key, "key")
     with workspace.database.writing() as connection:
         find_model(workspace, request.name)
         records.delete_model_tag(connection, request.name, request.key)

@@ -15,17 +15,18 @@ from kept.registry.registered import ACTIVE_STAGES, RegisteredVersion, Registere
 from kept.registry.registered_models import find_model
 from kept.registry.sources import origin_of
 from kept.registry.webhook import Event
+from kept.tracking.names import check_name
 from kept.tracking.paging import check_limit, offset_of, token_of
 
 
 @operation("model_versions.create", needs=Permission.CONTRIBUTE, on="name")
 def create_version(workspace: Workspace, actor: Actor, request: asked.CreateVersion) -> RegisteredVersion:
     """Registers files as the model's next version. It is unjudged: it can be loaded, and not released."""
-    check_model_name(request.name)
-    for name, value in request.tags.items():
-        check_tag(name, value)
     with workspace.database.writing() as connection:
         origin = origin_of(workspace, connection, request)
+        check_model_name(request.name)
+        for name, value in request.tags.items():
+            check_tag(name, value)
         find_model(workspace, request.name)
         now = workspace.clock.now()
         version = RegisteredVersion(
@@ -116,7 +117,7 @@ def set_version_tag(workspace: Workspace, actor: Actor, request: asked.SetVersio
 def delete_version_tag(workspace: Workspace, actor: Actor, request: asked.DeleteVersionTag) -> RegisteredVersion:
     """Removes a tag of a version, when it has it."""
     del actor
-    check_tag(request.key, "")
+    check_name(request.key, "key")
     with workspace.database.writing() as connection:
         found = _find(workspace, request.name, request.version)
         records.delete_version_tag(connection, found.model, found.number, request.key)

@@ -15,8 +15,8 @@ from sqlalchemy import Connection
 from kept.core.errors import Invalid, NotFound
 from kept.governance.workspace import Workspace
 from kept.registry.naming import LATEST, check_model_name, stage_of, version_number
-from kept.registry.records.registered import has_model, model_by_name, newest_registered, registered_by_number
-from kept.registry.registered import RegisteredVersion
+from kept.registry.records.registered import model_by_name, newest_registered, registered_by_number
+from kept.registry.registered import RegisteredModel, RegisteredVersion
 from kept.registry.requests import CreateVersion
 from kept.tracking.logged_model import LoggedModel
 from kept.tracking.records.models import model_by_id
@@ -24,6 +24,18 @@ from kept.tracking.run import Run
 from kept.tracking.runs import get_run
 
 _LOCAL = {"", "file"}
+_HOST_SCHEMES = {
+    "abfss",
+    "b2",
+    "ftp",
+    "hdfs",
+    "http",
+    "https",
+    "mlflow-artifacts",
+    "r2",
+    "sftp",
+    "viewfs",
+}
 _PROXY = ("api", "2.0", "mlflow-artifacts", "artifacts")
 
 
@@ -38,6 +50,7 @@ class Origin(NamedTuple):
 
 def origin_of(workspace: Workspace, connection: Connection, request: CreateVersion) -> Origin:
     """The source with the place of its files, and with the run and logged model that it comes from."""
+    _check_host(request.source, workspace.settings.source_schemes)
     request, registered = _followed(connection, request)
     model = None
     if request.logged_model:
@@ -56,33 +69,44 @@ def origin_of(workspace: Workspace, connection: Connection, request: CreateVersi
 def named_version(connection: Connection, address: str) -> RegisteredVersion | None:
     """The version that `models:/NAME/NUMBER`, `/STAGE`, `/latest` or `@ALIAS` names; None for a logged model."""
     path = urlsplit(address)._replace(scheme="").geturl().lstrip("/")
+    if not path.strip():
+        raise _invalid(address, "model_id")
     name, at, alias = path.rpartition("@")
-    if not at:
-        name, slash, reference = path.partition("/")
-        if not slash:
-            return None
-        if not name or not reference or "/" in reference:
-            raise _invalid(address, "model_id")
-    check_model_name(name)
-    if not has_model(connection, name):
-        raise NotFound(f"Registered Model with name={name} not found")
     if at:
-        model = model_by_name(connection, name)
-        number = model.aliases.get(alias) if model else None
-        if number is None:
-            raise Invalid(f"Registered model alias {alias} not found.")
-        found = registered_by_number(connection, name, number)
-    elif reference.isdecimal():
+        return _aliased(connection, _known(connection, name), alias)
+    name, slash, reference = path.partition("/")
+    if not slash:
+        return None
+    if not name or not reference or "/" in reference:
+        raise _invalid(address, "model_id")
+    model = _known(connection, name)
+    if reference.isdecimal():
         found = registered_by_number(connection, name, version_number(reference))
+        absent = f"Model Version (name={name}, version={reference}) not found"
     elif reference.lower() == LATEST:
         found = newest_registered(connection, name)
+        absent = f"No versions of model with name '{name}' found"
     else:
         stage = stage_of(reference)
-        model = model_by_name(connection, name)
-        found = next((one for one in model.latest if one.stage is stage), None) if model else None
+        found = next((one for one in model.latest if one.stage is stage), None)
+        absent = f"No versions of model with name '{name}' and stage '{reference}' found"
     if found is None:
-        raise NotFound(f"Model Version ({address}) not found")
+        raise NotFound(absent)
     return found
+
+
+def _known(connection: Connection, name: str) -> RegisteredModel:
+    check_model_name(name)
+    model = model_by_name(connection, name)
+    if model is None:
+        raise NotFound(f"Registered Model with name={name} not found")
+    return model
+
+
+def _aliased(connection: Connection, model: RegisteredModel, alias: str) -> RegisteredVersion | None:
+    if alias not in model.aliases:
+        raise Invalid(f"Registered model alias {alias} not found.")
+    return registered_by_number(connection, model.name, model.aliases[alias])
 
 
 def _followed(connection: Connection, request: CreateVersion) -> tuple[CreateVersion, RegisteredVersion | None]:
@@ -155,6 +179,20 @@ def _run(workspace: Workspace, run_id: str, source: str) -> Run:
         raise _invalid(source, "run_id") from error
 
 
+def _check_host(source: str, allowed: str) -> None:
+    """Refuses an address that names a host of its own, as nobody says that it may be spoken to."""
+    parts = urlsplit(source)
+    scheme = parts.scheme.lower()
+    if scheme not in _HOST_SCHEMES or (scheme == "mlflow-artifacts" and not parts.netloc):
+        return
+    if scheme not in {one.strip().lower() for one in allowed.split(",")}:
+        raise Invalid(
+            f"'source' cannot use the '{scheme}' scheme: the '{scheme}' scheme addresses a host other than the tracking "
+            "server's configured artifact storage, so the server would connect to the host named in the URI. Set the "
+            "MLFLOW_ALLOWED_HOST_ADDRESSED_ARTIFACT_SCHEMES environment variable on the server to allow it."
+        )
+
+
 def _check_path(source: str) -> None:
     """Refuses an address that leads elsewhere than it seems."""
     plain = source
@@ -163,7 +201,7 @@ def _check_path(source: str) -> None:
     path = urlsplit(plain).path.rstrip("/")
     while "//" in path:
         path = path.replace("//", "/")
-    if "\0" in plain or ".." in plain.split("/") or (path.startswith("/") and posixpath.normpath(path) != path):
+    if "\0" in plain or ".." in plain.split("/") or not path.startswith("/") or posixpath.normpath(path) != path:
         rule = (
             "If supplying a source as an http, https, local file path, ftp, objectstore, or mlflow-artifacts uri, an "
             "absolute path must be provided without relative path references present. Please provide an absolute path."

@@ -47,6 +47,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Fernet key (32 bytes in URL-safe base64) under which the secrets of the registry's webhooks are kept. Empty: as text."""
     webhook_timeout_seconds: Annotated[float, Meta(gt=0, le=600)] = 30
     """How long a receiver of the registry's webhooks may take for its answer."""
+    source_schemes: str = ""
+    """Schemes that name a host (http, https, ftp, sftp, hdfs, ...) and that the source of a version may have all the same."""
     steps_at_once: Annotated[int, Meta(ge=1, le=1_000)] = 2
     """Pipeline steps that may run at the same time."""
     poll_seconds: Annotated[float, Meta(gt=0, le=3_600)] = 0.25
@@ -55,6 +57,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 # What a server of MLflow is told by: its surroundings can be taken over as they are.
 _ELSEWHERE = {
+    "source_schemes": "MLFLOW_ALLOWED_HOST_ADDRESSED_ARTIFACT_SCHEMES",
     "webhook_schemes": "MLFLOW_WEBHOOK_ALLOWED_SCHEMES",
     "webhook_private": "MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS",
     "webhook_encryption_key": "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY",

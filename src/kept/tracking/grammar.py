@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import msgspec
+
 from kept.core.errors import Invalid
 from kept.tracking.filtering import Kind, Order, Term
 
@@ -58,6 +60,8 @@ class Grammar:
     """Kinds that can be asked for being there at all."""
     orders: tuple[Kind, ...]
     """Kinds that can be sorted by."""
+    terse: bool = False
+    """Whether refusals are worded as clients know them from the registry."""
 
 
 _DATASET_FIELDS = ("name", "digest", "context")
@@ -158,11 +162,23 @@ def model_orders(texts: Sequence[str | Order]) -> list[Order]:
 def terms_of(filter_: str | Sequence[Term], grammar: Grammar) -> list[Term]:
     """The terms of a filter of what the grammar tells of."""
     terms = _Reader(filter_, grammar).read() if isinstance(filter_, str) else list(filter_)
+    if grammar.terse:
+        terms = [_counted(term, grammar) for term in terms]
     if len(terms) > MOST_TERMS:
         raise Invalid(f"a filter of {len(terms)} terms", where="filter", fix=f"Ask for at most {MOST_TERMS}")
     for term in terms:
         _check(term, grammar)
     return terms
+
+
+def _counted(term: Term, grammar: Grammar) -> Term:
+    """The term with a number where it is written as a text."""
+    if term.kind is not Kind.ATTRIBUTE or term.name not in grammar.numbers or not isinstance(term.value, str):
+        return term
+    try:
+        return msgspec.structs.replace(term, value=int(term.value))
+    except ValueError as error:
+        raise Invalid(f"Invalid value for numeric attribute '{term.name}': {term.value!r}") from error
 
 
 def orders_of(texts: Sequence[str | Order], grammar: Grammar) -> list[Order]:
@@ -206,6 +222,8 @@ def _name(text: str, grammar: Grammar) -> tuple[Kind, str]:
     else:
         found = grammar.kinds.get(_bare(word))
         if found is None:
+            if grammar.terse:
+                raise Invalid(f"Invalid entity type '{_bare(word)}'. Valid entity types are {tuple(grammar.kinds)}")
             valid = list(dict.fromkeys(kind.value for kind in grammar.kinds.values()))
             raise Invalid(f"Invalid entity type '{_bare(word)}'. Valid values are {valid}")
         kind, name = found, rest
@@ -220,7 +238,8 @@ def _name(text: str, grammar: Grammar) -> tuple[Kind, str]:
 def _check_attribute(name: str, grammar: Grammar) -> str:
     if name not in grammar.texts and name not in grammar.numbers:
         valid = sorted(grammar.texts | grammar.numbers)
-        raise Invalid(f"Invalid attribute key '{name}' specified. Valid keys are '{valid}'")
+        keys = f"{{{str(valid)[1:-1]}}}" if grammar.terse else str(valid)
+        raise Invalid(f"Invalid attribute key '{name}' specified. Valid keys are '{keys}'")
     return name
 
 
@@ -242,6 +261,9 @@ def _check(term: Term, grammar: Grammar) -> None:
         raise Invalid(f"Expected numeric value type for {_what(term)}. Found {term.value}")
     elif not numeric and not isinstance(term.value, str):
         what = "attributes." if term.kind is Kind.ATTRIBUTE else f"{term.kind} (e.g. 'my-value')."
+        if grammar.terse and term.kind is Kind.ATTRIBUTE:
+            what = f"or a list of quoted string values for {what}"
+            raise Invalid(f"Expected a quoted string value {what} Got value {term.value}")
         raise Invalid(f"Expected a quoted string value for {what} Got value {term.value}")
 
 
@@ -252,14 +274,13 @@ def _what(term: Term) -> str:
 def _check_comparator(term: Term, grammar: Grammar, *, numeric: bool) -> None:
     if term.kind is Kind.ATTRIBUTE:
         _check_attribute(term.name, grammar)
+    if grammar.terse and term.comparator not in _comparators(term, grammar, numeric=numeric):
+        which = f"attribute {term.name}" if numeric else str(term.kind)
+        raise Invalid(f"Invalid comparator for {which}: {term.comparator}")
     if term.comparator in _PRESENCE and term.kind not in grammar.presence:
         able = " and ".join(f"{kind}s" for kind in reversed(grammar.presence)).replace("parameters", "params")
         raise Invalid(f"IS NULL / IS NOT NULL is only supported for {able}, not for '{term.kind}' '{term.name}'")
-    valid: tuple[str, ...] = _NUMERIC if numeric else _TEXTUAL
-    if term.kind in grammar.presence:
-        valid += _PRESENCE
-    if term.kind is Kind.DATASET or (term.kind is Kind.ATTRIBUTE and not numeric):
-        valid += _LISTED
+    valid = _comparators(term, grammar, numeric=numeric)
     if numeric and isinstance(term.value, str):
         raise Invalid(f"Expected numeric value type for {_what(term)}. Found {term.value!r}")
     if term.comparator not in valid:
@@ -268,6 +289,15 @@ def _check_comparator(term: Term, grammar: Grammar, *, numeric: bool) -> None:
         raise Invalid(
             f"Only {sorted(grammar.lists)} attributes support comparison with a list of quoted string values."
         )
+
+
+def _comparators(term: Term, grammar: Grammar, *, numeric: bool) -> tuple[str, ...]:
+    valid: tuple[str, ...] = _NUMERIC if numeric else _TEXTUAL
+    if term.kind in grammar.presence:
+        valid += _PRESENCE
+    if term.kind is Kind.DATASET or (term.kind is Kind.ATTRIBUTE and not numeric):
+        valid += _LISTED
+    return valid
 
 
 class _Reader:
@@ -361,6 +391,9 @@ class _Reader:
         values: list[str] = []
         while True:
             token = self._next()
+            if token == ("mark", ")") and not values:
+                rule = "expected a non-empty list of string values, but got empty list"
+                raise Invalid(f"While parsing a list in the query, {rule}")
             if token.sort == "text":
                 values.append(token.text[1:-1].replace("''", "'"))
             elif token.sort == "word" and token.text[0] == token.text[-1] == '"':
@@ -371,6 +404,8 @@ class _Reader:
                     f"but got different type in list: {self._rest(start)}"
                 )
             mark = self._next().text
+            if mark == "," and self._at < len(self._tokens) and self._tokens[self._at] == ("mark", ")"):
+                mark = self._next().text
             if mark == ")":
                 return values
             if mark != ",":

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, SQLColumnExpression, exists, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, SQLColumnExpression, exists, func, select
 
 from kept.store.schema import (
     registered_model_tags,
@@ -60,7 +60,7 @@ def search_version_rows(
         query = query.where(
             _tagged(term, tag, tag.model == versions.model, tag.number == versions.number)
             if term.kind is Kind.TAG
-            else compared(_VERSIONS[term.name], term.comparator, term.value)
+            else compared(_column_of(term), term.comparator, term.value)
         )
     keys = [_directed(_VERSIONS[order.name], order) for order in orders] or [versions.updated_at.desc()]
     named = {order.name for order in orders}
@@ -69,6 +69,15 @@ def search_version_rows(
     if "version_number" not in named:
         keys.append(versions.number.desc())
     return connection.execute(query.order_by(*keys).offset(offset).limit(limit)).mappings().all()
+
+
+def _column_of(term: Term) -> SQLColumnExpression[Any]:
+    column = _VERSIONS[term.name]
+    said = term.value if isinstance(term.value, list) else [term.value]
+    # A version without a run has the empty text for one, as far as clients know.
+    if term.name == "run_id" and (term.comparator in {"!=", "NOT IN"} or "" in said):
+        return func.coalesce(column, "")
+    return column
 
 
 def _tagged(term: Term, tag: Any, *on: ColumnElement[bool]) -> ColumnElement[bool]:
