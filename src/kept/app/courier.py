@@ -1,6 +1,7 @@
 """The courier: carries what the registry's webhooks are owed, beside whatever else a process does."""
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -36,13 +37,14 @@ class Courier:
         self._looking.start()
 
     def stop(self) -> None:
-        """Ends what it does; what is under way may have two seconds, and is tried again otherwise."""
+        """Ends what it does; what is under way may have two seconds, and is tried again by the next one otherwise."""
         self._stopping.set()
+        until = time.monotonic() + _FAREWELL_SECONDS
         self._looking.join(_FAREWELL_SECONDS)
         with self._lock:
             under_way = list(self._busy.values())
         for thread in under_way:
-            thread.join(_FAREWELL_SECONDS)
+            thread.join(max(0.0, until - time.monotonic()))
 
     def _look(self) -> None:
         pause, forgets_in = 0.0, 0.0
