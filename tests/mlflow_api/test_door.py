@@ -25,7 +25,6 @@ def test_a_server_tells_what_it_can(ask: Ask, client: TestClient[Litestar]) -> N
 @pytest.mark.parametrize(
     ("method", "path", "area"),
     [
-        ("GET", "/api/2.0/mlflow/webhooks", "webhooks"),
         ("POST", "/api/3.0/mlflow/traces", "Traces"),
         ("POST", "/api/3.0/mlflow/traces/search", "Traces"),
         ("GET", "/ajax-api/3.0/mlflow/gateway/endpoints/list", "gateway"),
