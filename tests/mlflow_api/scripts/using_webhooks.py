@@ -6,29 +6,31 @@ import hmac
 import json
 import threading
 import time
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 from mlflow import MlflowClient
 from mlflow.entities.webhook import WebhookAction, WebhookEntity, WebhookEvent, WebhookStatus
 from mlflow.exceptions import MlflowException
 
-got = []
-statuses = []
+got: list[tuple[dict[str, str], bytes]] = []
+statuses: list[int] = []
 
 
 class Receiver(BaseHTTPRequestHandler):
-    def do_POST(self):
+    def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         got.append((dict(self.headers), body))
         self.send_response(statuses.pop(0) if statuses else 200)
         self.end_headers()
         self.wfile.write(b"taken")
 
-    def log_message(self, *_):
-        pass
+    def log_message(self, *_: object) -> None:
+        """Says nothing."""
 
 
-def wait(count):
+def wait(count: int) -> list[Any]:
     until = time.monotonic() + 15
     while len(got) < count and time.monotonic() < until:
         time.sleep(0.02)
@@ -81,7 +83,7 @@ client.create_registered_model("loud", description="x")
 assert wait(6)[-1]["data"] == {"name": "loud", "tags": {}, "description": "x"}
 
 
-def refusal(action):
+def refusal(action: Callable[[], object]) -> MlflowException:
     try:
         action()
     except MlflowException as error:
