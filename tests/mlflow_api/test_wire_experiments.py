@@ -1,5 +1,6 @@
 """The endpoints of experiments, as they are seen on the wire."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -144,3 +145,32 @@ def test_datasets_that_runs_of_an_experiment_read(ask: Ask, run: str) -> None:
     found = ask("POST", "experiments/search-datasets", {"experiment_ids": ["0"]}, root="/api/2.0mlflow/")
     assert found["dataset_summaries"] == [{"experiment_id": "0", "name": "d", "digest": "1", "context": "train"}]
     ask("POST", "experiments/search-datasets", {"experiment_ids": []}, fails=(400, "INVALID_PARAMETER_VALUE"))
+
+
+def test_where_files_stand_is_kept_as_it_is_sent(ask: Ask) -> None:
+    for place, (sent, kept) in enumerate(
+        [
+            ("s3://b/k;v?x=1", "s3://b/k;v?x=1"),
+            ("mlflow-artifacts:/a", "mlflow-artifacts:/a"),
+            ("/whole/path", "/whole/path"),
+            ("my/path", (Path.cwd() / "my/path").as_posix()),
+            ("file:my/path", f"file://{(Path.cwd() / 'my/path').as_posix()}"),
+        ]
+    ):
+        number = make(ask, f"e{place}", artifact_location=sent)
+        assert ask("GET", "experiments/get", experiment_id=number)["experiment"]["artifact_location"] == kept
+    bad = (400, "INVALID_PARAMETER_VALUE")
+    body = {"name": "x", "artifact_location": "s3://b/k?x=%2e%2e/y"}
+    assert ask("POST", "experiments/create", body, fails=bad) == "Invalid query string"
+
+
+def test_numbers_of_experiments_are_read_as_numbers(ask: Ask) -> None:
+    assert ask("GET", "experiments/get", experiment_id=" 00")["experiment"]["name"] == "Default"
+    absent = (404, "RESOURCE_DOES_NOT_EXIST")
+    assert ask("GET", "experiments/get", fails=absent, experiment_id="-1") == "No Experiment with id=-1 exists"
+
+
+def test_a_key_to_sort_by_may_come_again(ask: Ask) -> None:
+    make(ask, "a")
+    found = ask("POST", "experiments/search", {"max_results": 5, "order_by": ["name", "name DESC"]})
+    assert [one["name"] for one in found["experiments"]] == ["Default", "a"]

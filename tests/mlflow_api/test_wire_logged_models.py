@@ -99,3 +99,45 @@ def test_what_can_not_be_made_is_refused(ask: Ask) -> None:
     model = make(ask)
     assert "'status'" in ask("PATCH", f"logged-models/{model}", {}, fails=BAD)
     assert "'status'" in ask("PATCH", f"logged-models/{model}", {"status": "DONE"}, fails=BAD)
+
+
+def test_parameters_of_a_logged_model_do_not_change(ask: Ask) -> None:
+    model = make(ask, params=[{"key": "p", "value": "1"}])
+    path = f"logged-models/{model}/params"
+    assert ask("POST", path, {"model_id": model, "params": [{"key": "p", "value": "1"}]}) == {}
+    sent = {"model_id": model, "params": [{"key": "new", "value": "1"}, {"key": "p", "value": "2"}]}
+    assert ask("POST", path, sent, fails=BAD) == (
+        "Changing param values is not allowed. Params were already logged="
+        f"'[{{'key': 'p', 'old_value': '1', 'new_value': '2'}}]' for model ID='{model}'."
+    )
+    assert ask("GET", f"logged-models/{model}")["model"]["data"]["params"] == [{"key": "p", "value": "1"}]
+    twice = [{"key": "d", "value": "1"}, {"key": "d", "value": "2"}]
+    assert "Duplicate parameter keys" in ask("POST", path, {"params": twice}, fails=BAD)
+    assert "Duplicate parameter keys" in ask(
+        "POST", "logged-models", {"experiment_id": "0", "params": twice}, fails=BAD
+    )
+
+
+def test_logged_models_are_filtered_and_sorted_as_clients_know(ask: Ask, run: str) -> None:
+    for place, name in enumerate(("a", "b", "c")):
+        params = [{"key": "p", "value": str(place)}]
+        tags = [{"key": "t", "value": name}]
+        more: dict[str, Any] = {"source_run_id": run} if name == "b" else {}
+        model = make(ask, name, params=params, tags=tags, **more)
+        if place:
+            ask("PATCH", f"logged-models/{model}", {"model_id": model, "status": place + 1})
+
+    def named(said: str = "", *orders: str) -> list[str]:
+        keys = [{"field_name": order} for order in orders]
+        answer = ask("POST", "logged-models/search", {"experiment_ids": ["0"], "filter": said, "order_by": keys})
+        return [one["info"]["name"] for one in answer.get("models", [])]
+
+    assert named("params.p IN ('0', '2')") == ["c", "a"]
+    assert named("tags.t NOT IN ('a') AND params.p = 1") == ["b"]
+    assert named("name = a") == ["a"]
+    assert named("lifecycle_stage = 'active'", "status_message", "name") == ["a", "b", "c"]
+    for ready in ("'2'", "2", "'READY'", "'LOGGED_MODEL_READY'"):
+        assert named(f"status = {ready}") == ["b"]
+    assert named("status != '2'") == ["c", "a"]
+    assert named("status IN ('1', '3')", "status") == ["a", "c"]
+    assert named("source_run_id != 'nobody'", "source_run_id", "name", "name") == ["a", "c", "b"]

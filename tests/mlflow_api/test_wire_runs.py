@@ -320,3 +320,95 @@ def test_a_body_is_json(client: TestClient[Litestar], run: str) -> None:
     twice = json.dumps(json.dumps({"run_id": run, "key": "p", "value": "1"}))
     kept = client.post(path, content=twice, headers={"content-type": "application/json; charset=utf-8"})
     assert (kept.status_code, kept.json()) == (200, {})
+
+
+def test_fields_may_be_spelled_in_camel_case(ask: Ask) -> None:
+    made = ask("POST", "runs/create", {"experimentId": "0", "runName": "camel", "startTime": 3})["run"]["info"]
+    assert (made["run_name"], made["start_time"]) == ("camel", 3)
+    point = {"key": "m", "value": 1, "timestamp": 1, "datasetName": "d", "datasetDigest": "1"}
+    ask("POST", "runs/log-batch", {"runId": made["run_id"], "metrics": [point]})
+    assert [one["key"] for one in data(ask, made["run_id"])["metrics"]] == ["m"]
+    both = {"experimentId": "0", "experiment_id": "0"}
+    said = ask("POST", "runs/create", both, fails=BAD)
+    assert said == "Request specifies both 'experiment_id' and 'experimentId'; provide only one of them."
+    dataset = {"name": "d", "digest": "1", "source_type": "a", "sourceType": "b", "source": "{}"}
+    said = ask("POST", "runs/log-inputs", {"run_id": made["run_id"], "datasets": [{"dataset": dataset}]}, fails=BAD)
+    assert "both 'source_type' and 'sourceType'" in said
+
+
+def test_an_experiment_is_named_by_a_whole_number(ask: Ask) -> None:
+    for wrong in ("abc", "1.5"):
+        said = f"Invalid experiment ID '{wrong}'. Experiment ID must be a valid integer."
+        assert ask("POST", "runs/create", {"experiment_id": wrong}, fails=BAD) == said
+        assert ask("POST", "logged-models", {"experiment_id": wrong}, fails=BAD) == said
+        assert ask("POST", "runs/search", {"experiment_ids": [wrong]}, fails=BAD) == said
+    assert ask("POST", "runs/search", {"experiment_ids": ["-1"]}) == {}
+
+
+def test_a_run_begins_with_tags_of_any_name(ask: Ask) -> None:
+    made = ask("POST", "runs/create", {"experiment_id": "0", "run_name": "a", "tags": [{"key": "a#b", "value": "1"}]})
+    assert pairs(made["run"]["data"]["tags"]) == {"a#b": "1", "mlflow.runName": "a"}
+    run = made["run"]["info"]["run_id"]
+    assert "Names may only" in ask("POST", "runs/set-tag", {"run_id": run, "key": "a#b", "value": "2"}, fails=BAD)
+
+
+def test_a_run_keeps_its_name_when_it_is_told_to_have_none(ask: Ask, run: str) -> None:
+    ask("POST", "runs/set-tag", {"run_id": run, "key": "mlflow.runName", "value": "kept"})
+    ask("POST", "runs/set-tag", {"run_id": run, "key": "mlflow.runName", "value": ""})
+    ask("POST", "runs/log-batch", {"run_id": run, "tags": [{"key": "mlflow.runName", "value": ""}]})
+    ask("POST", "runs/update", {"run_id": run, "run_name": ""})
+    told = ask("GET", "runs/get", run_id=run)["run"]
+    assert (told["info"]["run_name"], pairs(told["data"]["tags"])["mlflow.runName"]) == ("kept", "kept")
+
+
+def test_points_are_measured_on_logged_models_that_are_there(ask: Ask, run: str) -> None:
+    point = {"key": "m", "value": 1, "timestamp": 1, "model_id": "m-none"}
+    assert ask("POST", "runs/log-metric", {"run_id": run, **point}, fails=ABSENT) == (
+        "Logged model with ID 'm-none' not found."
+    )
+    ask("POST", "runs/log-batch", {"run_id": run, "metrics": [point]}, fails=ABSENT)
+    assert "metrics" not in data(ask, run)
+
+
+def test_of_a_batch_its_elements_are_looked_at_first(ask: Ask, run: str) -> None:
+    points = [{"key": "a", "value": 1, "timestamp": 1}] * 1_001
+    said = ask("POST", "runs/log-batch", {"run_id": run, "metrics": points, "params": [{"key": "#"}]}, fails=BAD)
+    assert said.startswith("Invalid value \"#\" for parameter 'params[0].key' supplied")
+    twice = [{"key": "d"}, {"key": "d"}, {"key": "#"}]
+    said = ask("POST", "runs/log-batch", {"run_id": run, "params": twice}, fails=BAD)
+    assert said.startswith("Invalid value \"#\" for parameter 'params[2].key' supplied")
+
+
+def test_runs_are_sorted_by_the_words_that_clients_have_for_their_states(ask: Ask) -> None:
+    words = ["SCHEDULED", "RUNNING", "KILLED", "FINISHED", "FAILED"]
+    for place, word in enumerate(words):
+        made = ask("POST", "runs/create", {"experiment_id": "0", "start_time": place + 1})
+        ask("POST", "runs/update", {"run_id": made["run"]["info"]["run_id"], "status": word})
+    for order, expected in (("status", sorted(words)), ("attributes.status DESC", sorted(words, reverse=True))):
+        found = ask("POST", "runs/search", {"experiment_ids": ["0"], "order_by": [order]})["runs"]
+        assert [one["info"]["status"] for one in found] == expected
+
+
+def test_a_time_that_no_clock_shows_is_compared_too(ask: Ask, run: str) -> None:
+    for said, found in (
+        ("start_time < 99999999999999999999", 1),
+        ("start_time > 1e300", 0),
+        ("start_time > -1e300", 1),
+    ):
+        answer = ask("POST", "runs/search", {"experiment_ids": ["0"], "filter": said})
+        assert [one["info"]["run_id"] for one in answer.get("runs", [])] == [run] * found
+
+
+def test_a_sample_is_the_first_of_each_of_so_many_buckets(ask: Ask, run: str) -> None:
+    points = [{"key": "m", "value": step, "timestamp": step, "step": step} for step in range(20)]
+    ask("POST", "runs/log-batch", {"run_id": run, "metrics": points})
+    asked = {"run_ids": ["nobody", run], "metric_key": "m"}
+    for most, steps in ((1, [19]), (2, [0, 19]), (3, [0, 7, 19]), (7, [0, 3, 6, 9, 12, 15, 19])):
+        found = ask("GET", "metrics/get-history-bulk-interval", **asked, max_results=most)["metrics"]
+        assert [one["step"] for one in found] == steps
+
+
+def test_pages_of_a_history_may_be_asked_for_larger_than_they_get(ask: Ask, run: str) -> None:
+    ask("POST", "runs/log-metric", {"run_id": run, "key": "m", "value": 1, "timestamp": 1})
+    assert len(ask("GET", "metrics/get-history", run_id=run, metric_key="m", max_results=9_999_999)["metrics"]) == 1
+    assert ask("GET", "metrics/get-history-bulk", run_id=run, metric_key="m", max_results=0) == {"metrics": []}

@@ -49,9 +49,12 @@ def test_ids_are_given_out_in_order_and_names_are_unique(workspace: Workspace, m
     assert find_experiment(workspace, me, FindExperiment(name="x")) == made[0]
     with pytest.raises(Conflict, match=r"Experiment\(name=x\) already exists"):
         create_experiment(workspace, me, CreateExperiment(name="x"))
-    for missing in ("3", "x", "", "-1", "9" * 40):
-        with pytest.raises(NotFound, match="No Experiment with id="):
+    for missing in ("3", "-1", "9" * 40):
+        with pytest.raises(NotFound, match=f"No Experiment with id={missing}"):
             show_experiment(workspace, me, ShowExperiment(experiment=missing))
+    for wrong in ("x", "", "1.5"):
+        with pytest.raises(Invalid, match=f"Invalid experiment ID '{wrong}'"):
+            show_experiment(workspace, me, ShowExperiment(experiment=wrong))
 
 
 def test_the_default_experiment_is_number_0(workspace: Workspace, me: Actor) -> None:

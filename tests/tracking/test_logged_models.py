@@ -59,6 +59,9 @@ def test_a_model_is_put_down_and_deleted(workspace: Workspace, me: Actor, logged
     assert ready.updated_at >= model.updated_at
     set_logged_model_tags(workspace, me, SetLoggedModelTags(model=model.id, tags={"a": "2", "b": "3"}))
     log_logged_model_params(workspace, me, LogLoggedModelParams(model=model.id, params={"q": "2"}))
+    log_logged_model_params(workspace, me, LogLoggedModelParams(model=model.id, params={"p": "1"}))
+    with pytest.raises(Invalid, match=r"Changing param values is not allowed\. .*'old_value': '1', 'new_value': '9'"):
+        log_logged_model_params(workspace, me, LogLoggedModelParams(model=model.id, params={"r": "1", "p": "9"}))
     delete_logged_model_tag(workspace, me, DeleteLoggedModelTag(model=model.id, name="b"))
     with pytest.raises(NotFound, match="No tag with key 'b'"):
         delete_logged_model_tag(workspace, me, DeleteLoggedModelTag(model=model.id, name="b"))

@@ -1,6 +1,6 @@
 """What every endpoint is given beside the request, and the words that stand for choices."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -36,6 +36,19 @@ class Call:
 def texts(sent: Iterable[Pair | TagSent] | None, longest: int | None = None) -> dict[str, str]:
     """Tags or parameters by name, values cut to the longest that is kept; the last of a name wins."""
     return {pair.key: (pair.value or "")[:longest] for pair in sent or ()}
+
+
+def check_once(params: Sequence[Pair]) -> None:
+    """Refuses parameters of which one comes again."""
+    seen: set[str] = set()
+    twice: list[str] = []
+    for pair in params:
+        (twice.append if pair.key in seen else seen.add)(pair.key)
+    if twice:
+        raise invalid(
+            f"Duplicate parameter keys have been submitted: {twice}. Please ensure the request contains only one "
+            "param value per param key."
+        )
 
 
 def experiment_of(sent: str) -> str:

@@ -8,6 +8,7 @@ from urllib.parse import parse_qs
 import msgspec
 
 from kept.mlflow_api.errors import Refused, invalid, missing, unfit
+from kept.mlflow_api.spelling import camels_within, with_names_of
 
 Sent = TypeVar("Sent", bound=msgspec.Struct)
 _RUN = "run_id"
@@ -24,15 +25,18 @@ class Reader(Generic[Sent]):
         self._has_old_run = any(field.name == _OLD_RUN for field in self._fields)
         self._lists = {field.name for field in self._fields if _is_list(field.type)}
         self._flags = {field.name for field in self._fields if bool in _members(field.type)}
+        self._camels = tuple(f'"{name}"'.encode() for name in sorted(camels_within(kind)))
 
     def body(self, raw: bytes, placed: Mapping[str, str]) -> Sent:
         """The request of a body, and of what stands in the path."""
-        if not placed:
+        camel = any(name in raw for name in self._camels)
+        if not placed and not camel:
             try:
                 return self._decoder.decode(raw or b"{}")
             except msgspec.DecodeError:
                 pass
-        return self._convert({**_loaded(raw), **placed})
+        values = _loaded(raw)
+        return self._convert({**(with_names_of(self._kind, values) if camel else values), **placed})
 
     def query(self, raw: bytes, placed: Mapping[str, str]) -> Sent:
         """The request of a query string, and of what stands in the path."""

@@ -1,6 +1,7 @@
 """Endpoints of experiments."""
 
-from urllib.parse import urlsplit
+from pathlib import Path
+from urllib.parse import unquote, urlparse
 
 from kept.core.errors import Conflict
 from kept.mlflow_api import requests as sent
@@ -25,14 +26,10 @@ _MOST_EXPERIMENTS = 20
 
 def create(call: Call, request: sent.CreateExperiment) -> ExperimentCreated:
     """Makes an experiment."""
-    parts = urlsplit(request.artifact_location or "")
-    if parts.fragment or ";" in parts.path:
-        raise invalid("'artifact_location' URL can't include fragments or params.")
+    location = _location(request.artifact_location) if request.artifact_location else None
     made = call.do(
         verbs.create_experiment,
-        asked.CreateExperiment(
-            name=request.name, artifact_location=request.artifact_location or None, tags=texts(request.tags)
-        ),
+        asked.CreateExperiment(name=request.name, artifact_location=location, tags=texts(request.tags)),
     )
     return ExperimentCreated(made.id)
 
@@ -116,3 +113,16 @@ def search_datasets(call: Call, request: sent.SearchDatasets) -> DatasetSummarie
         )
     found = call.do(finding.search_datasets, asked.SearchDatasets(experiments=experiments))
     return DatasetSummaries([DatasetSummaryAnswer(one.experiment, one.name, one.digest, one.context) for one in found])
+
+
+def _location(address: str) -> str:
+    """The address under which files stand; a path of this machine that is not whole begins where the server runs."""
+    parts = urlparse(address)  # which knows in which addresses a semicolon begins parameters
+    if parts.fragment or parts.params:
+        raise invalid("'artifact_location' URL can't include fragments or params.")
+    if ".." in unquote(unquote(parts.query)):
+        raise invalid("Invalid query string")
+    if parts.scheme in {"", "file"} and not parts.netloc and not parts.path.startswith("/"):
+        whole = (Path.cwd() / parts.path).as_posix()
+        return f"file://{whole}" if parts.scheme else whole
+    return address

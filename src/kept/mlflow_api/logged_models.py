@@ -2,8 +2,10 @@
 
 from kept.mlflow_api import requests as sent
 from kept.mlflow_api.answers import MODEL_STATUS, Done, LoggedModels, OneLoggedModel, model_answer
-from kept.mlflow_api.call import Call, choice, texts
+from kept.mlflow_api.call import Call, check_once, choice, texts
 from kept.mlflow_api.errors import invalid
+from kept.mlflow_api.filters import model_filter
+from kept.mlflow_api.model_pages import asked_for, page_of, token_for
 from kept.tracking import logged_models as verbs
 from kept.tracking import requests as asked
 from kept.tracking.filtering import Kind, Order
@@ -17,6 +19,7 @@ _STATUSES = {number: (MODEL_STATUS[status], status) for number, status in enumer
 
 def create(call: Call, request: sent.CreateLoggedModel) -> OneLoggedModel:
     """Makes a logged model."""
+    check_once(request.params or [])
     made = call.do(
         verbs.create_logged_model,
         asked.CreateLoggedModel(
@@ -65,6 +68,7 @@ def delete_tag(call: Call, request: sent.DeleteLoggedModelTag) -> Done:
 
 def log_params(call: Call, request: sent.LoggedModelPairs) -> Done:
     """Notes parameters of a logged model."""
+    check_once(request.params or [])
     asking = asked.LogLoggedModelParams(model=request.model_id, params=texts(request.params))
     call.do(verbs.log_logged_model_params, asking)
     return Done()
@@ -72,18 +76,19 @@ def log_params(call: Call, request: sent.LoggedModelPairs) -> Done:
 
 def search(call: Call, request: sent.SearchLoggedModels) -> LoggedModels:
     """A page of logged models that fit."""
+    this = asked_for(request)
     page = call.do(
         verbs.search_logged_models,
         asked.SearchLoggedModels(
             experiments=request.experiment_ids,
-            filter=request.filter or "",
+            filter=model_filter(request.filter or ""),
             datasets=[_dataset(one) for one in request.datasets or []],
             order_by=[_order(one) for one in request.order_by or []],
             limit=request.max_results or _PAGE,
-            page=request.page_token or None,
+            page=page_of(this, request.page_token),
         ),
     )
-    return LoggedModels([model_answer(one) for one in page.models], page.next_page)
+    return LoggedModels([model_answer(one) for one in page.models], token_for(this, page.next_page))
 
 
 def _dataset(one: sent.DatasetWanted) -> asked.DatasetFilter:
@@ -95,6 +100,8 @@ def _dataset(one: sent.DatasetWanted) -> asked.DatasetFilter:
 def _order(one: sent.OrderWanted) -> Order:
     field = one.field_name or ""
     measured = field.startswith(_METRICS)
+    if "." in field and not measured:
+        raise invalid(f"Invalid order by field name: {field}. Only metrics are supported.")
     name = field.removeprefix(_METRICS) if measured else LOGGED_MODELS.aliases.get(field, field)
     if not measured and name not in LOGGED_MODELS.texts | LOGGED_MODELS.numbers:
         raise invalid(f"Invalid order by field name: {field}")

@@ -8,6 +8,7 @@ from kept.mlflow_api.errors import invalid, missing
 from kept.tracking import finding
 from kept.tracking import requests as asked
 
+_LARGEST_PAGE = 1_000_000
 _MOST_POINTS = 25_000
 _MOST_RUNS = 100
 _MOST_POINTS_OF_RUN = 2_500
@@ -18,7 +19,12 @@ def history(call: Call, request: sent.GetMetricHistory) -> Metrics:
     limit = request.max_results
     if limit is not None and limit < 1:
         raise invalid(f"Invalid value {limit} for parameter 'max_results' supplied. It must be a positive integer.")
-    asking = asked.MetricHistory(run=request.run, name=request.metric_key, limit=limit, page=request.page_token or None)
+    asking = asked.MetricHistory(
+        run=request.run,
+        name=request.metric_key,
+        limit=None if limit is None else min(limit, _LARGEST_PAGE),
+        page=request.page_token or None,
+    )
     try:
         page = call.do(finding.metric_history, asking)
     except NotFound:
@@ -38,6 +44,8 @@ def history_bulk(call: Call, request: sent.GetMetricHistoryBulk) -> MetricsBulk:
     if request.metric_key is None:
         raise invalid("GetMetricHistoryBulk request must specify a metric_key.")
     limit = min(_MOST_POINTS if request.max_results is None else request.max_results, _MOST_POINTS)
+    if limit == 0:
+        return MetricsBulk([])
     found = call.do(
         finding.metric_history_bulk, asked.MetricHistoryBulk(runs=runs, name=request.metric_key, limit=limit)
     )
@@ -65,7 +73,4 @@ def history_bulk_interval(call: Call, request: sent.GetMetricHistoryBulkInterval
     if first is not None and last is not None and first > last:
         raise invalid(f"end_step must be greater than start_step. Found start_step={first} and end_step={last}.")
     asking = asked.MetricHistoryBulk(runs=runs, name=request.metric_key, sample=limit, start_step=first, end_step=last)
-    try:
-        return Metrics(run_points(call.do(finding.metric_history_bulk, asking)))
-    except NotFound:
-        return Metrics()
+    return Metrics(run_points(call.do(finding.metric_history_bulk, asking)))

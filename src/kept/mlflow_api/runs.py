@@ -17,8 +17,8 @@ from kept.mlflow_api.answers import (
     run_answer,
     run_info,
 )
-from kept.mlflow_api.call import Call, choice, texts, view_of
-from kept.mlflow_api.errors import absent_run, invalid
+from kept.mlflow_api.call import Call, check_once, choice, texts, view_of
+from kept.mlflow_api.errors import Refused, absent_run, invalid
 from kept.mlflow_api.filters import run_filter
 from kept.tracking import finding, recording
 from kept.tracking import requests as asked
@@ -127,22 +127,21 @@ def log_batch(call: Call, request: sent.LogBatch) -> Done:
     """Keeps points, parameters and tags."""
     check_run_id(request.run)
     metrics, params, tags = request.metrics or [], request.params or [], request.tags or []
-    _check_sizes({"metrics": len(metrics), "params": len(params), "tags": len(tags)})
     given = texts(params, LONGEST_PARAM)
-    if len(given) < len(params):
-        names = [pair.key for pair in params]
-        twice = [name for place, name in enumerate(names) if name in names[:place]]
-        raise invalid(
-            f"Duplicate parameter keys have been submitted: {twice}. Please ensure the request contains only one "
-            "param value per param key."
-        )
+    try:
+        _check_sizes({"metrics": len(metrics), "params": len(params), "tags": len(tags)})
+        check_once(params)
+    except Refused:
+        _check_elements(request)
+        raise
     asking = asked.LogRun(
         run=request.run, metrics=[_point(one) for one in metrics], params=given, tags=texts(tags, LONGEST_TAG)
     )
     try:
         call.do(recording.log_run, asking)
     except Invalid:
-        _explain(call, request)
+        _check_elements(request)
+        _check_unchanged(call, request)
         raise
     return Done()
 
@@ -237,17 +236,21 @@ def _check_sizes(sizes: dict[str, int]) -> None:
             )
 
 
-def _explain(call: Call, request: sent.LogBatch) -> None:
+def _check_elements(request: sent.LogBatch) -> None:
     """Says of a batch that was refused which element of it was wrong, when it was one."""
     for place, one in enumerate(request.metrics or []):
         _check_time(one, f"metrics[{place}].")
         check_metric(one.key, one.timestamp, one.step or 0, f"metrics[{place}].name")
-    params = texts(request.params, LONGEST_PARAM)
-    for place, (name, value) in enumerate(params.items()):
-        check_param(name, value, f"params[{place}].key")
+    for place, pair in enumerate(request.params or []):
+        check_param(pair.key, (pair.value or "")[:LONGEST_PARAM], f"params[{place}].key")
     for place, pair in enumerate(request.tags or []):
         check_length(f"tags[{place}].key", pair.key, LONGEST_NAME)
         check_tag(pair.key, (pair.value or "")[:LONGEST_TAG], f"tags[{place}].key")
+
+
+def _check_unchanged(call: Call, request: sent.LogBatch) -> None:
+    """Says of a batch that was refused which of its parameters it would have changed."""
+    params = texts(request.params, LONGEST_PARAM)
     known = show(call, request).params if params else {}
     changed = [
         {"key": name, "old_value": known[name], "new_value": value}

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from kept.core.errors import Invalid
 from kept.tracking.filtering import Kind, Order, Term
 from kept.tracking.grammar import Grammar, orders_of, terms_of
+from kept.tracking.phrases import RegistryPhrases
 
 _KINDS = {"attribute": Kind.ATTRIBUTE, "tag": Kind.TAG, "tags": Kind.TAG}
 _TIMES = frozenset({"creation_timestamp", "last_updated_timestamp"})
@@ -21,7 +22,8 @@ def _grammar(
         aliases=aliases or {},
         presence=(),
         orders=(Kind.ATTRIBUTE,),
-        terse=True,
+        phrases=RegistryPhrases(),
+        quoted_numbers=True,
     )
 
 
@@ -34,7 +36,6 @@ _VERSION_ORDERS = _grammar(["name"], ["version_number", *sorted(_TIMES)], [])
 
 def registered_model_terms(text: str | Sequence[Term]) -> list[Term]:
     """The terms of a filter of registered models."""
-    _check_said(text)
     return terms_of(text, _MODELS)
 
 
@@ -49,7 +50,6 @@ def registered_model_orders(texts: Sequence[str]) -> list[Order]:
 
 def registered_version_terms(text: str | Sequence[Term]) -> list[Term]:
     """The terms of a filter of versions."""
-    _check_said(text)
     terms = terms_of(text, _VERSIONS)
     for term in terms:
         if isinstance(term.value, float):
@@ -60,8 +60,3 @@ def registered_version_terms(text: str | Sequence[Term]) -> list[Term]:
 def registered_version_orders(texts: Sequence[str]) -> list[Order]:
     """The keys that versions are sorted by."""
     return orders_of(texts, _VERSION_ORDERS)
-
-
-def _check_said(text: str | Sequence[Term]) -> None:
-    if isinstance(text, str) and text and not text.strip():
-        raise Invalid(f"Invalid filter '{text}'. Could not be parsed.")

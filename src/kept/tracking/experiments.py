@@ -10,7 +10,7 @@ from kept.governance.operation import Audit, operation
 from kept.governance.workspace import Workspace
 from kept.tracking import location
 from kept.tracking.experiment import Experiment, ExperimentPage, Lifecycle
-from kept.tracking.grammar import experiment_orders, experiment_terms
+from kept.tracking.grammar import experiment_numbers, experiment_orders, experiment_terms
 from kept.tracking.names import LONGEST_EXPERIMENT_TAG, check_experiment_name, check_tag
 from kept.tracking.paging import check_limit, offset_of, token_of
 from kept.tracking.records import experiments as records
@@ -160,8 +160,9 @@ def ensure_default_experiment(workspace: Workspace) -> None:
 
 
 def get_experiment(connection: Connection, experiment: str) -> Experiment:
-    """The experiment, deleted or not; `NotFound` when there is none."""
-    found = records.experiment_by_id(connection, experiment)
+    """The experiment, deleted or not; `NotFound` when there is none, `Invalid` when that is no whole number."""
+    number = str(experiment_numbers([experiment])[0])
+    found = records.experiment_by_id(connection, number)
     if found is None:
         raise _missing(experiment)
     return found

@@ -74,12 +74,11 @@ def metric_history_bulk(workspace: Workspace, actor: Actor, request: MetricHisto
         numbers = run_numbers(connection, request.runs)
         if request.sample is None:
             return history_of_runs(connection, numbers.items(), request.name, request.limit)
-        if missing := [run for run in request.runs if run not in numbers]:
-            raise NotFound(f"Run with id={missing[0]} not found")
         most = max(1, request.sample)
         return [
             RunPoint(run=run, point=point)
             for run in request.runs
+            if run in numbers
             for point in sampled(connection, numbers[run], request.name, most, request.start_step, request.end_step)
         ]
 

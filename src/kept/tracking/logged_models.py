@@ -116,11 +116,20 @@ def delete_logged_model_tag(workspace: Workspace, actor: Actor, request: DeleteL
 
 @operation("logged_models.log_params", needs=Permission.CONTRIBUTE, on="model", audit=Audit.COUNTED, grouped=True)
 def log_logged_model_params(workspace: Workspace, actor: Actor, request: LogLoggedModelParams) -> LoggedModel:
-    """Notes parameters of a logged model."""
+    """Notes parameters of a logged model; one that is noted never changes, and the same value again is no change."""
     del actor
     with workspace.database.writing() as connection:
         _get(workspace.inside(connection), request.model)
-        records.put_model_params(connection, request.model, request.params)
+        known = records.params_of_model(connection, request.model)
+        changed = [name for name, value in request.params.items() if known.get(name, value) != value]
+        if changed:
+            told = [{"key": name, "old_value": known[name], "new_value": request.params[name]} for name in changed]
+            raise Invalid(
+                f"Changing param values is not allowed. Params were already logged='{told}' "
+                f"for model ID='{request.model}'."
+            )
+        new = {name: value for name, value in request.params.items() if name not in known}
+        records.put_model_params(connection, request.model, new)
     return _get(workspace, request.model)
 
 

@@ -19,17 +19,32 @@ def offset_of(page: str | None) -> int:
     if not page:
         return 0
     try:
-        offset = msgspec.json.decode(base64.b64decode(page, validate=True), type=_Token).offset
+        raw = base64.b64decode(page)
     except (binascii.Error, ValueError) as error:
-        raise Invalid("Invalid page token, could not base64-decode", fix="Give the token as it was answered") from error
+        raise _unfit("could not base64-decode") from error
+    try:
+        token = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, ValueError) as error:
+        raise _unfit(f"decoded value={raw!r}") from error
+    told = token.get("offset") if isinstance(token, dict) else None
+    if not told:
+        raise _unfit(f"parsed value={token}")
+    try:
+        offset = int(told)
+    except (TypeError, ValueError) as error:
+        raise _unfit(f"not stringable {told}") from error
     if not 0 < offset < _LARGEST_OFFSET:
-        raise Invalid(f"Invalid page token, parsed offset={offset}", fix="Give the token as it was answered")
+        raise _unfit(f"parsed value={token}")
     return offset
 
 
 def token_of(offset: int) -> str:
     """The token of the page that begins there."""
     return base64.b64encode(msgspec.json.encode(_Token(offset=offset))).decode()
+
+
+def _unfit(reason: str) -> Invalid:
+    return Invalid(f"Invalid page token, {reason}", fix="Give the token as it was answered")
 
 
 def check_limit(limit: int, largest: int) -> None:

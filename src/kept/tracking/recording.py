@@ -13,9 +13,12 @@ from kept.tracking import location
 from kept.tracking.experiment import Lifecycle
 from kept.tracking.experiments import active_experiment
 from kept.tracking.names import (
+    LONGEST_NAME,
+    LONGEST_TAG,
     PARENT_TAG,
     RUN_NAME_TAG,
     check_dataset,
+    check_length,
     check_metric,
     check_param,
     check_run_id,
@@ -26,7 +29,7 @@ from kept.tracking.points import Point
 from kept.tracking.records.inputs import put_dataset, put_model_inputs, put_model_outputs
 from kept.tracking.records.keys import RunKey
 from kept.tracking.records.metrics import put_points
-from kept.tracking.records.models import put_model_points
+from kept.tracking.records.models import known_models, put_model_points
 from kept.tracking.records.runs import insert_run, run_by_id, run_key, set_lifecycle, update_run_row
 from kept.tracking.records.values import delete_tag, params_named, put_params, put_tags
 from kept.tracking.requests import (
@@ -49,8 +52,10 @@ LOGGED = "logged"
 @operation("runs.create", needs=Permission.CONTRIBUTE, on="experiment", audit=Audit.COUNTED, grouped=True)
 def create_logged_run(workspace: Workspace, actor: Actor, request: CreateRun) -> Run:
     """Makes a run of an experiment, begun at once."""
+    # Tags that a run begins with may have names that tags set later may not: clients begin runs with such.
     for name, value in request.tags.items():
-        check_tag(name, value)
+        check_length("key", name, LONGEST_NAME)
+        check_length("value", value, LONGEST_TAG)
     tagged = request.tags.get(RUN_NAME_TAG, "")
     if request.name and tagged and request.name != tagged:
         raise Invalid(
@@ -202,14 +207,18 @@ def _log_points(connection: Connection, key: RunKey, run_id: str, logged: Sequen
     put_points(connection, key, logged)
     of_models = [point for point in logged if point.model is not None]
     if of_models:
+        named = {str(point.model) for point in of_models}
+        if absent := sorted(named - known_models(connection, named)):
+            raise NotFound(f"Logged model with ID '{absent[0]}' not found.")
         put_model_points(connection, run_id, of_models)
 
 
 def keep_tags(connection: Connection, key: RunKey, tags: Mapping[str, str]) -> None:
-    """Sets tags of a run; one of them is its name."""
-    put_tags(connection, key, tags)
-    if tags.get(RUN_NAME_TAG):
-        update_run_row(connection, key, name=tags[RUN_NAME_TAG])
+    """Sets tags of a run; one of them is its name, which it keeps when it is told to have none."""
+    given = {name: value for name, value in tags.items() if name != RUN_NAME_TAG or value}
+    put_tags(connection, key, given)
+    if RUN_NAME_TAG in given:
+        update_run_row(connection, key, name=given[RUN_NAME_TAG])
 
 
 def _known(connection: Connection, run_id: str) -> tuple[RunKey, Lifecycle]:

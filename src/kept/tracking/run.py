@@ -25,6 +25,16 @@ class RunStatus(StrEnum):
         return self in {RunStatus.FINISHED, RunStatus.FAILED, RunStatus.CANCELLED}
 
 
+SORTED_STATUSES = (
+    RunStatus.FAILED,
+    RunStatus.FINISHED,
+    RunStatus.CANCELLED,
+    RunStatus.RUNNING,
+    RunStatus.QUEUED,
+)
+"""In the order in which a search sorts them: by the words that clients have for them."""
+
+
 class Run(msgspec.Struct, frozen=True, kw_only=True):
     """One run. Its fields but the tags are columns of the table `runs`."""
 

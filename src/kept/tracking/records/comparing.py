@@ -10,6 +10,8 @@ from sqlalchemy import BigInteger, ColumnElement, SQLColumnExpression, and_, not
 from kept.tracking.filtering import Term
 
 _MICROSECONDS = 1_000
+_LARGEST_TIME = 9 * 10**15
+"""Milliseconds, whose microseconds a column can still hold."""
 _COMPARISONS: dict[str, Callable[[Any, Any], ColumnElement[bool]]] = {
     "=": operator.eq,
     "!=": operator.ne,
@@ -28,7 +30,7 @@ def timed(column: SQLColumnExpression[Any], term: Term) -> ColumnElement[bool]:
     """A time as clients count it, in whole milliseconds, compared with a number."""
     # The column holds microseconds; a moment belongs to the millisecond that it falls in.
     stored = type_coerce(column, BigInteger)
-    wanted = number_of(term)
+    wanted = max(-_LARGEST_TIME, min(number_of(term), _LARGEST_TIME))
     low, high = math.ceil(wanted) * _MICROSECONDS, (math.floor(wanted) + 1) * _MICROSECONDS
     within = and_(_raw(stored, ">=", low), _raw(stored, "<", high)) if low < high else None
     match term.comparator:

@@ -115,8 +115,9 @@ def sampled(connection: Connection, run: int, name: str, most: int, first: int |
         query = query.where(points.c.step.between(first, last))
     rows = connection.execute(query, {"run": run, "name": name}).all()
     if len(rows) > most:
-        chosen = [len(rows) - 1] if most == 1 else [round(n * (len(rows) - 1) / (most - 1)) for n in range(most)]
-        rows = [rows[number] for number in dict.fromkeys(chosen)]
+        # The first of each of so many buckets, of which the foremost hold one more where they can not be equal.
+        size, larger = divmod(len(rows), most)
+        rows = [*(rows[n * size + min(n, larger)] for n in range(most - 1)), rows[-1]]
     return list(_points(name, rows))
 
 

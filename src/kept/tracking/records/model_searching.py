@@ -3,25 +3,32 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, SQLColumnExpression, and_, case, or_, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, SQLColumnExpression, and_, case, func, or_, select
 
 from kept.store.schema import logged_model_params, logged_model_points, logged_model_tags, logged_models
 from kept.tracking.experiment import Lifecycle
 from kept.tracking.filtering import Kind, Order, Term
+from kept.tracking.grammar import experiment_numbers
+from kept.tracking.logged_model import ModelStatus
 from kept.tracking.records.comparing import compared, directed, number_of, timed
 
 _TEXTS: dict[str, SQLColumnExpression[Any]] = {
     "artifact_location": logged_models.c.artifact_location,
+    "lifecycle_stage": logged_models.c.lifecycle,
     "model_id": logged_models.c.id,
     "model_type": logged_models.c.type,
     "name": logged_models.c.name,
-    "source_run_id": logged_models.c.run,
+    # A model that no run made is compared as one made by a run without a name.
+    "source_run_id": func.coalesce(logged_models.c.run, ""),
     "status": logged_models.c.status,
+    "status_message": logged_models.c.status_message,
 }
 _TIMES: dict[str, SQLColumnExpression[Any]] = {
     "creation_timestamp": logged_models.c.created_at,
     "last_updated_timestamp": logged_models.c.updated_at,
 }
+_PROGRESS = case({status.value: place for place, status in enumerate(ModelStatus)}, value=logged_models.c.status)
+"""Statuses in the order in which a model has them."""
 _BY_NAME = {Kind.PARAM: logged_model_params, Kind.TAG: logged_model_tags}
 
 
@@ -59,7 +66,7 @@ def _condition(term: Term, on: Sequence[ColumnElement[bool]]) -> ColumnElement[b
     if term.kind is Kind.ATTRIBUTE and term.name in _TIMES:
         return timed(_TIMES[term.name], term)
     if term.kind is Kind.ATTRIBUTE and term.name == "experiment_id":
-        numbers = [int(value) for value in (term.value if isinstance(term.value, list) else [str(term.value)])]
+        numbers = experiment_numbers(term.value if isinstance(term.value, list) else [str(term.value)])
         return compared(logged_models.c.experiment, "IN" if term.comparator in {"=", "IN"} else "NOT IN", numbers)
     if term.kind is Kind.ATTRIBUTE:
         return compared(_TEXTS[term.name], term.comparator, term.value)
@@ -78,7 +85,7 @@ def _condition(term: Term, on: Sequence[ColumnElement[bool]]) -> ColumnElement[b
 
 def _keys(order: Order) -> list[ColumnElement[Any]]:
     if order.kind is Kind.ATTRIBUTE:
-        columns = {**_TEXTS, **_TIMES, "experiment_id": logged_models.c.experiment}
+        columns = {**_TEXTS, **_TIMES, "experiment_id": logged_models.c.experiment, "status": _PROGRESS}
         return [directed(columns[order.name], order.ascending)]
     point = logged_model_points.alias()
     latest = select(case((point.c.nan == 1, None), else_=point.c.value)).where(

@@ -2,7 +2,7 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -33,6 +33,20 @@ def model_by_id(connection: Connection, model: str) -> LoggedModel | None:
     """The logged model, deleted or not, or None."""
     rows = connection.execute(select(logged_models).where(logged_models.c.id == model)).mappings().all()
     return models_from(connection, rows)[0] if rows else None
+
+
+def known_models(connection: Connection, models: Iterable[str]) -> set[str]:
+    """Those of these ids that logged models have, deleted ones too."""
+    found: set[str] = set()
+    for some in pieces(list(models)):
+        found.update(connection.execute(select(logged_models.c.id).where(logged_models.c.id.in_(some))).scalars())
+    return found
+
+
+def params_of_model(connection: Connection, model: str) -> dict[str, str]:
+    """The parameters of a logged model."""
+    query = select(logged_model_params.c.name, logged_model_params.c.value)
+    return {row.name: row.value for row in connection.execute(query.where(logged_model_params.c.model == model))}
 
 
 def change_model(connection: Connection, model: str, at: datetime, **changes: Any) -> None:

@@ -16,6 +16,7 @@ from sqlalchemy import (
     Select,
     SQLColumnExpression,
     and_,
+    case,
     exists,
     func,
     not_,
@@ -35,7 +36,9 @@ from kept.store.schema import (
 )
 from kept.tracking.experiment import Lifecycle
 from kept.tracking.filtering import Kind, Order, Term
+from kept.tracking.grammar import experiment_numbers
 from kept.tracking.records.comparing import compared, directed, number_of, timed
+from kept.tracking.run import SORTED_STATUSES, RunStatus
 
 _BY_NAME = {Kind.PARAM: run_params, Kind.TAG: run_tags}
 _RUN_TEXTS: dict[str, SQLColumnExpression[Any]] = {
@@ -49,6 +52,9 @@ _RUN_TEXTS: dict[str, SQLColumnExpression[Any]] = {
     "user_id": runs.c.user,
 }
 _RUN_TIMES: dict[str, SQLColumnExpression[Any]] = {"start_time": runs.c.started_at, "end_time": runs.c.ended_at}
+_STATUS_PLACE = case(
+    {status.value: place for place, status in enumerate(SORTED_STATUSES)}, value=runs.c.status, else_=len(RunStatus)
+)
 _EXPERIMENT_TIMES: dict[str, SQLColumnExpression[Any]] = {
     "creation_time": experiments.c.created_at,
     "last_update_time": experiments.c.updated_at,
@@ -166,7 +172,7 @@ def _sorting(orders: Sequence[Order]) -> list[ColumnElement[Any]]:
             keys.append(func.coalesce(select(alone.c.nan).where(this).scalar_subquery(), 2))
             keys.append(directed(select(alone.c.value).where(this).scalar_subquery(), order.ascending))
         elif order.kind is Kind.ATTRIBUTE:
-            column = _RUN_TIMES[order.name] if order.name in _RUN_TIMES else _RUN_TEXTS[order.name]
+            column = {**_RUN_TEXTS, **_RUN_TIMES, "status": _STATUS_PLACE}[order.name]
             keys.append(directed(column, order.ascending))
         else:
             table = _BY_NAME[order.kind].alias()
@@ -218,6 +224,6 @@ def _experiment_condition(term: Term) -> ColumnElement[bool]:
     if term.name in _EXPERIMENT_TIMES:
         return timed(_EXPERIMENT_TIMES[term.name], term)
     if term.name == "experiment_id":
-        numbers = [int(value) for value in (term.value if isinstance(term.value, list) else [str(term.value)])]
+        numbers = experiment_numbers(term.value if isinstance(term.value, list) else [str(term.value)])
         return compared(experiments.c.id, "IN" if term.comparator in {"=", "IN"} else "NOT IN", numbers)
     return compared(experiments.c.name, term.comparator, term.value)

@@ -1,0 +1,61 @@
+"""Text of the search language taken apart: whatever it is, it is read or told to be wrong."""
+
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kept.core.errors import Invalid
+from kept.tracking.clauses import clauses_of
+from kept.tracking.grammar import experiment_terms, model_terms, run_orders, run_terms
+
+
+@pytest.mark.parametrize(
+    ("text", "told", "invalid"),
+    [
+        ("a = 'x' AND b > -1.5", ["a = 'x'", "b > -1.5"], []),
+        ("a = 'x'  b > .5", ["a = 'x'", "b > .5"], []),
+        ("AND a = 'it''s' AND", ["a = 'it''s'"], []),
+        ("t.`a b` like '%' and t.'c d' not in ('x', 'y')", ["t.`a b` like '%'", "t.'c d' not in ('x', 'y')"], []),
+        ("a IS NULL AND b is not null", ["a IS NULL", "b is not null"], []),
+        ("a.b-c > 1", ["a.b-c > 1"], []),
+        ("a = 'x' OR b = 'y'", ["a = 'x'", "b = 'y'"], ["OR"]),
+        ("a = 'x', b = 'y'", [], ["a = 'x', b = 'y'"]),
+        ("(a = 'x')", [], ["(a = 'x')"]),
+        ("a BETWEEN 1 AND 2", [], ["a", "BETWEEN", "1", "2"]),
+        ("a > +1", [], ["a", ">", "+", "1"]),
+        ("a IN 'x'", [], ["a", "IN", "'x'"]),
+        ("a IN ('x'", [], ["a", "IN", "(", "'x'"]),
+        ("a =", [], ["a", "="]),
+        ("a b = 'x'", ["b = 'x'"], ["a"]),
+        ("a = 'x' -- and so on", ["a = 'x'"], ["-- and so on"]),
+        ("a,", [], ["a,"]),
+        (";", [], [";"]),
+        ("", [], []),
+    ],
+)
+def test_a_text_is_taken_apart(text: str, told: list[str], invalid: list[str]) -> None:
+    clauses = clauses_of(text)
+    assert ([clause.raw for clause in clauses.told], clauses.invalid) == (told, invalid)
+    assert not clauses.several
+
+
+def test_more_than_one_expression_is_seen() -> None:
+    assert clauses_of("a = 'x'; b = 'y'").several
+    assert not clauses_of("a = ';'").several
+
+
+_PIECES = st.sampled_from(
+    ["a", "metrics.m", "tags.`x y`", "status", "=", ">", "LIKE", "IN", "IS", "NOT", "NULL", "AND", "OR", "(", ")", ",",
+     "'", '"', "`", ";", "-", "--", ".", "1", "-2.5e3", "'x'", "('x')", " ", "\n"]
+)  # fmt: skip
+
+
+@given(text=st.one_of(st.text(max_size=60), st.lists(_PIECES, max_size=20).map(" ".join)))
+def test_any_text_is_read_or_refused(text: str) -> None:
+    for read in (run_terms, experiment_terms, model_terms):
+        with suppress(Invalid):
+            assert all(term.comparator for term in read(text))
+    with suppress(Invalid):
+        assert len(run_orders([text])) == 1
