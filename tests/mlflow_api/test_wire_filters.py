@@ -91,7 +91,7 @@ def test_orders_that_can_not_be(ask: Ask, text: str) -> None:
 
 
 def test_what_is_not_sorted_by(ask: Ask) -> None:
-    body = {"experiment_ids": ["0"], "order_by": ["dataset.name"]}
+    body: dict[str, Any] = {"experiment_ids": ["0"], "order_by": ["dataset.name"]}
     assert ask("POST", "runs/search", body, fails=BAD) == "Invalid identifier type 'dataset'"
     body = {"max_results": 5, "order_by": ["tags.a"]}
     assert ask("POST", "experiments/search", body, fails=BAD) == "Invalid order_by entity: tag"
