@@ -20,6 +20,7 @@ def test_a_server_tells_what_it_can(ask: Ask, client: TestClient[Litestar]) -> N
     assert told["store_type"] == "SqlStore"
     assert told["multipart_uploads_enabled"] is False
     assert client.get("/version").text == "3.17.2"
+    assert client.get("/health").text == "OK"
 
 
 @pytest.mark.parametrize(
@@ -56,6 +57,7 @@ def test_a_token_is_asked_for(workspace: Workspace, me: Actor) -> None:
         refused = client.post(f"{API}runs/create", json={})
         assert (refused.status_code, refused.json()["error_code"]) == (401, "UNAUTHENTICATED")
         assert client.get("/api/2.0/mlflow-artifacts/artifacts").status_code == 401
+        assert client.get("/health").text == "OK"
         ensure_default_experiment(workspace)
         headers = {"Authorization": "Bearer right"}
         assert client.get(f"{API}experiments/get", params={"experiment_id": "0"}, headers=headers).status_code == 200

@@ -101,6 +101,7 @@ def test_what_can_not_be_made_is_refused(ask: Ask) -> None:
     assert "'status'" in ask("PATCH", f"logged-models/{model}", {"status": "DONE"}, fails=BAD)
 
 
+@pytest.mark.each_database
 def test_parameters_of_a_logged_model_do_not_change(ask: Ask) -> None:
     model = make(ask, params=[{"key": "p", "value": "1"}])
     path = f"logged-models/{model}/params"
@@ -118,6 +119,7 @@ def test_parameters_of_a_logged_model_do_not_change(ask: Ask) -> None:
     )
 
 
+@pytest.mark.each_database
 def test_logged_models_are_filtered_and_sorted_as_clients_know(ask: Ask, run: str) -> None:
     for place, name in enumerate(("a", "b", "c")):
         params = [{"key": "p", "value": str(place)}]

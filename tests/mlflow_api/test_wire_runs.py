@@ -361,6 +361,7 @@ def test_a_run_keeps_its_name_when_it_is_told_to_have_none(ask: Ask, run: str) -
     assert (told["info"]["run_name"], pairs(told["data"]["tags"])["mlflow.runName"]) == ("kept", "kept")
 
 
+@pytest.mark.each_database
 def test_points_are_measured_on_logged_models_that_are_there(ask: Ask, run: str) -> None:
     point = {"key": "m", "value": 1, "timestamp": 1, "model_id": "m-none"}
     assert ask("POST", "runs/log-metric", {"run_id": run, **point}, fails=ABSENT) == (
@@ -379,6 +380,7 @@ def test_of_a_batch_its_elements_are_looked_at_first(ask: Ask, run: str) -> None
     assert said.startswith("Invalid value \"#\" for parameter 'params[2].key' supplied")
 
 
+@pytest.mark.each_database
 def test_runs_are_sorted_by_the_words_that_clients_have_for_their_states(ask: Ask) -> None:
     words = ["SCHEDULED", "RUNNING", "KILLED", "FINISHED", "FAILED"]
     for place, word in enumerate(words):
@@ -389,6 +391,7 @@ def test_runs_are_sorted_by_the_words_that_clients_have_for_their_states(ask: As
         assert [one["info"]["status"] for one in found] == expected
 
 
+@pytest.mark.each_database
 def test_a_time_that_no_clock_shows_is_compared_too(ask: Ask, run: str) -> None:
     for said, found in (
         ("start_time < 99999999999999999999", 1),
@@ -399,6 +402,7 @@ def test_a_time_that_no_clock_shows_is_compared_too(ask: Ask, run: str) -> None:
         assert [one["info"]["run_id"] for one in answer.get("runs", [])] == [run] * found
 
 
+@pytest.mark.each_database
 def test_a_sample_is_the_first_of_each_of_so_many_buckets(ask: Ask, run: str) -> None:
     points = [{"key": "m", "value": step, "timestamp": step, "step": step} for step in range(20)]
     ask("POST", "runs/log-batch", {"run_id": run, "metrics": points})

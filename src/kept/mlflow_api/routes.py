@@ -110,3 +110,13 @@ def _version() -> HTTPRouteHandler:
         return SPOKEN
 
     return version
+
+
+def health_route() -> HTTPRouteHandler:
+    """Where clients look whether the server is up, before they have said who they are."""
+
+    @get("/health", include_in_schema=False, media_type="text/plain", exception_handlers=HANDLERS)
+    async def health() -> str:
+        return "OK"
+
+    return health

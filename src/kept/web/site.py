@@ -20,7 +20,7 @@ from kept.core.listening import listen
 from kept.governance.actor import Actor
 from kept.governance.workspace import Workspace
 from kept.mlflow_api.routes import PATHS as MLFLOW_PATHS
-from kept.mlflow_api.routes import mlflow_routes
+from kept.mlflow_api.routes import health_route, mlflow_routes
 from kept.web.api import describe, handler, routes
 from kept.web.assets import PREFIX, asset_route
 from kept.web.guards import Gate, check_exposure
@@ -53,7 +53,7 @@ def make_site(workspace: Workspace, actor: Actor) -> Litestar:
     for route in guarded:
         route.guards = [*(route.guards or []), gate]
     return Litestar(
-        route_handlers=[*guarded, *_health(workspace)],
+        route_handlers=[*guarded, *_health(workspace), health_route()],
         exception_handlers={KeptError: answer_kept_error, HTTPException: answer_http_error, Exception: answer_fault},
         # Static files are compressed once, not at every answer; clients of MLflow gain nothing by it.
         compression_config=CompressionConfig(
