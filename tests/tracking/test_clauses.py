@@ -1,5 +1,6 @@
 """Text of the search language taken apart: whatever it is, it is read or told to be wrong."""
 
+import time
 from contextlib import suppress
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from kept.core.errors import Invalid
 from kept.tracking.clauses import clauses_of
-from kept.tracking.grammar import experiment_terms, model_terms, run_orders, run_terms
+from kept.tracking.grammar import LONGEST_FILTER, experiment_terms, model_terms, run_orders, run_terms
 
 
 @pytest.mark.parametrize(
@@ -59,3 +60,16 @@ def test_any_text_is_read_or_refused(text: str) -> None:
             assert all(term.comparator for term in read(text))
     with suppress(Invalid):
         assert len(run_orders([text])) == 1
+
+
+@pytest.mark.parametrize("piece", ["(", "a IN ((", "((a = 'x') AND ", "'", "a- ", " ", "a.", "--", "a,", "`", "''"])
+def test_the_longest_text_is_read_at_once(piece: str) -> None:
+    text = (piece * LONGEST_FILTER)[:LONGEST_FILTER]
+    began = time.perf_counter()
+    for read in (run_terms, model_terms):
+        with suppress(Invalid):
+            read(text)
+    with suppress(Invalid):
+        run_orders([text])
+    # A hundredth of it is usual; in step with the square of the length it would be ten times as much.
+    assert time.perf_counter() - began < 2

@@ -6,6 +6,7 @@ quotes. What is compared with is a text in quotes, a number, a word or a list in
 
 import ast
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -13,14 +14,14 @@ _PART = r"(?:`[^`]*`|\"[^\"]*\"|[\w$]+)"
 _WORD = rf"{_PART}(?:\.(?:{_PART}|'[^']*'))*"
 _NUMBER = r"-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?![\w.`])"
 _TOKEN = re.compile(
-    r"\s*(?:(?P<comment>--[^\n]*)"
+    r"(?P<comment>--[^\n]*)"
     r"|(?P<text>'(?:''|[^'])*')"
     r"|(?P<operator><=|>=|!=|<>|==|=|<|>|~)"
     rf"|(?P<number>{_NUMBER})"
     rf"|(?P<operation>{_WORD}(?:\s*[-+*/%]\s*(?:{_WORD}|{_NUMBER}))+)"
     rf"|(?P<word>{_WORD})"
     r"|(?P<mark>[(),;])"
-    r"|(?P<other>\S))"
+    r"|(?P<other>\S)"
 )
 _OPERANDS = ("word", "text", "number", "operation")
 _NOT_OPERANDS = ("TRUE", "FALSE", "AND", "OR", "NOT")
@@ -98,6 +99,7 @@ class _Reader:
     def __init__(self, text: str) -> None:
         self._text = text
         self._tokens = tokens_of(text)
+        self._closed = _closed(self._tokens)
         self._at = 0
 
     def read(self) -> Clauses:
@@ -172,11 +174,16 @@ class _Reader:
         token = self._tokens[place]
         if token.sort in _OPERANDS and token.keyword not in _NOT_OPERANDS:
             return place + 1
-        if token.text != "(":
-            return place
-        depth = 0
-        for number, one in enumerate(self._tokens[place:], start=place):
-            depth += {"(": 1, ")": -1}.get(one.text, 0)
-            if depth == 0:
-                return number + 1
-        return place
+        return self._closed.get(place, place)
+
+
+def _closed(tokens: Sequence[Token]) -> dict[int, int]:
+    """Behind which token each parenthesis that is opened is closed again."""
+    opened: list[int] = []
+    found: dict[int, int] = {}
+    for place, token in enumerate(tokens):
+        if token.text == "(":
+            opened.append(place)
+        elif token.text == ")" and opened:
+            found[opened.pop()] = place + 1
+    return found
