@@ -4,9 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 DEMO_ARGS ?=
+NAME ?=
+MIGRATION_ARGS ?=
 BENCH_ARGS ?=
 
-.PHONY: help demo test check screenshots lint types contracts install install-dev requirements reference timeline bench-monitoring bench-tracking bench-serving clean
+.PHONY: help demo test check screenshots lint types contracts install install-dev requirements migration released-schema reference timeline bench-monitoring bench-tracking bench-serving clean
 
 help:  ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort
@@ -109,6 +111,13 @@ requirements:  ## Pin again (needs uv)
 	$(COMPILE) -c requirements/base.txt requirements/serving.in -o src/kept/app/targets/serving.txt
 	$(COMPILE) -c requirements/base.txt requirements/serving-python.in -o src/kept/app/targets/serving-python.txt
 	$(COMPILE) --no-deps requirements/examples.in -o requirements/examples.txt
+
+migration: $(VENV)/.dev  ## Write the migration to a changed schema (NAME=add_webhooks MIGRATION_ARGS="--fill runs.user=''")
+	$(BIN)/python tools/migration.py $(NAME) $(MIGRATION_ARGS)
+	$(BIN)/ruff format --quiet src/kept/store/migrations/versions
+
+released-schema: $(VENV)/.dev  ## Freeze the tables of a release for the tests of migrations
+	$(BIN)/python tools/released_schema.py
 
 reference: $(VENV)/.demo  ## Write docs/reference from the code
 	$(BIN)/python tools/reference.py

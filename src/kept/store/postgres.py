@@ -14,14 +14,14 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event, inspect, make_url, text
+from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DataError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoneFree
 
-from kept.core.errors import Damaged, Invalid, KeptError, Unavailable
+from kept.core.errors import Conflict, Damaged, Invalid, KeptError, Unavailable
 from kept.store.database import Database
 from kept.store.grouping import Answer, Closing, GroupCommit, Work
-from kept.store.schema import metadata
+from kept.store.revisions import Revisions, State
 
 _PATIENCE_SECONDS = 30
 _NAP_SECONDS = 0.1
@@ -46,10 +46,12 @@ class PostgresDatabase:
         patience: seconds for which a server that is away is waited for before a transaction begins.
     """
 
-    def __init__(self, url: str, *, patience: float = 10) -> None:
+    def __init__(self, url: str, *, patience: float = 10, revisions: Revisions | None = None) -> None:
         place = _parsed(url)
         self._where = place.set(drivername="postgresql", query={}).render_as_string(hide_password=True)
         self._patience = patience
+        self._revisions = revisions or Revisions()
+        self._place = place
         self._engine = _engine(place, self._where)
         self._snapshots = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         self._groups = GroupCommit(self.writing)
@@ -59,12 +61,38 @@ class PostgresDatabase:
         weakref.finalize(self, self._engine.dispose)
 
     def create(self) -> None:
-        """Makes the tables that are missing. Where none is, nothing is written: whoever only reads waits for no writer."""
-        with self.reading() as connection:
-            if set(metadata.tables) <= set(inspect(connection).get_table_names()):
-                return
+        """Makes the tables where there are none. Where they are, nothing is written: who only reads waits for no writer.
+
+        Tables of an older Kept are a `Conflict`: others may be using them, so `migrate` is called by a person.
+        """
+        if self._state() is State.ABSENT:
+            with self.writing() as connection:
+                # Another process may have been quicker.
+                if self._revisions.look(connection, self._where) is State.ABSENT:
+                    self._revisions.make(connection)
+        if self._state() is State.OLDER:
+            found, needed = self.revision()
+            fix = "Stop every Kept that uses this database, back it up, then run kept workspace migrate"
+            raise Conflict(f"the tables have revision {found}, this Kept needs {needed}", where=self._where, fix=fix)
+
+    def migrate(self) -> None:
+        """Makes the tables, or brings those of an older Kept forward, in one transaction that keeps writers waiting."""
         with self.writing() as connection:
-            metadata.create_all(connection)
+            state = self._revisions.look(connection, self._where)
+            if state is State.ABSENT:
+                self._revisions.make(connection)
+            elif state is State.OLDER:
+                self._revisions.upgrade(connection)
+
+    def revision(self) -> tuple[str | None, str]:
+        """The revision of the tables, None where there are none; and the one that this Kept needs."""
+        with self.reading() as connection:
+            return self._revisions.find(connection), self._revisions.head
+
+    @property
+    def address(self) -> str:
+        """Where it is, without a password."""
+        return _without_password(self._place)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -83,6 +111,10 @@ class PostgresDatabase:
     def close(self) -> None:
         """Gives the connections back."""
         self._engine.dispose()
+
+    def _state(self) -> State:
+        with self.reading() as connection:
+            return self._revisions.look(connection, self._where)
 
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:
@@ -141,6 +173,12 @@ def _parsed(url: str) -> URL:
         fix = "Write it like postgresql://user@host:5432/name, or leave it empty for SQLite in the workspace's folder"
         raise Invalid(f"{place.get_backend_name()} is no database that Kept knows", where="database", fix=fix)
     return place.set(drivername="postgresql+psycopg")
+
+
+def _without_password(place: URL) -> str:
+    query = {name: value for name, value in place.query.items() if "password" not in name.lower()}
+    shown = URL.create("postgresql", place.username, None, place.host, place.port, place.database, query)
+    return shown.render_as_string(hide_password=False)
 
 
 def _engine(place: URL, where: str) -> Engine:

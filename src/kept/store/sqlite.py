@@ -4,6 +4,9 @@ What is written alone is flushed to the disk. What is written in groups is hande
 the death of the process, and it is flushed with the next write that is.
 """
 
+import fcntl
+import logging
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -11,22 +14,25 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DatabaseError, OperationalError
 
 from kept.core.errors import Damaged, Unavailable
+from kept.core.ids import new_id
 from kept.store.database import Database
 from kept.store.grouping import Answer, Closing, GroupCommit, Work
-from kept.store.schema import metadata
+from kept.store.revisions import Revisions, State
 
 _PATIENCE_SECONDS = 30
+_log = logging.getLogger(__name__)
 
 
 class SqliteDatabase:
     """One SQLite file. Safe for any number of threads and processes on one machine."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, revisions: Revisions | None = None) -> None:
         self._path = path
+        self._revisions = revisions or Revisions()
         self._engine = sqlite_engine(path)
         self._unflushed = sqlite_engine(path, synchronous="NORMAL")
         self._groups = GroupCommit(lambda: self._transaction(self._unflushed))
@@ -34,12 +40,36 @@ class SqliteDatabase:
         self._turn = threading.Lock()
 
     def create(self) -> None:
-        """Makes the tables that are missing. Where none is, nothing is written: whoever only reads waits for no writer."""
-        with self.reading() as connection:
-            if set(metadata.tables) <= set(inspect(connection).get_table_names()):
+        """Makes the tables where there are none, and brings those of an older Kept forward, after a copy.
+
+        Whoever finds nothing to do waits for no writer. One process does it; others that come meanwhile wait for it.
+        """
+        with _held(self._path, fcntl.LOCK_SH):
+            if self._is_there() and self._look() is State.CURRENT:
                 return
-        with self.writing() as connection:
-            metadata.create_all(connection)
+        with _held(self._path, fcntl.LOCK_EX):
+            state = self._look()
+            if state is State.ABSENT:
+                with self.writing() as connection:
+                    self._revisions.make(connection)
+            elif state is State.OLDER:
+                self._bring_forward()
+
+    def migrate(self) -> None:
+        """As `create`: a file of one machine is brought forward by whoever opens it."""
+        self.create()
+
+    def revision(self) -> tuple[str | None, str]:
+        """The revision of the tables, None where there are none; and the one that this Kept needs."""
+        if not self._is_there():
+            return None, self._revisions.head
+        with self.reading() as connection:
+            return self._revisions.find(connection), self._revisions.head
+
+    @property
+    def address(self) -> str:
+        """Where it is."""
+        return str(self._path)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -66,6 +96,55 @@ class SqliteDatabase:
         """Gives the connections back."""
         self._engine.dispose()
         self._unflushed.dispose()
+
+    def _is_there(self) -> bool:
+        try:
+            return self._path.stat().st_size > 0
+        except FileNotFoundError:
+            return False
+
+    def _look(self) -> State:
+        with self.reading() as connection:
+            return self._revisions.look(connection, str(self._path))
+
+    def _bring_forward(self) -> None:
+        with self.reading() as connection:
+            found = self._revisions.find(connection)
+        copy = self._path.with_name(f"{self._path.name}.revision-{found}")
+        self._copy(copy)
+        engine = sqlite_engine(self._path)
+        try:
+            with _explained(self._path), engine.connect() as connection:
+                # A table that is made anew must not take with it what refers to it; checked before the commit.
+                connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
+                connection.rollback()
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+                self._revisions.upgrade(connection)
+                if connection.exec_driver_sql("PRAGMA foreign_key_check").first() is not None:
+                    fix = f"Restore {copy.name} and report it"
+                    raise Damaged("a reference leads nowhere after the migration", where=str(self._path), fix=fix)
+                connection.commit()
+        finally:
+            engine.dispose()
+        _log.warning(
+            "%s: brought from revision %s to %s; as it was it is kept in %s",
+            self._path,
+            found,
+            self._revisions.head,
+            copy.name,
+        )
+
+    def _copy(self, copy: Path) -> None:
+        """A copy of one moment, whole and on the disk, or none."""
+        temporary = copy.with_name(f"{copy.name}.{new_id()}.new")
+        try:
+            with _explained(self._path), self._engine.connect() as connection:
+                connection.exec_driver_sql("VACUUM INTO ?", (str(temporary),))
+            with temporary.open("rb") as written:
+                os.fsync(written.fileno())
+            temporary.replace(copy)
+        finally:
+            temporary.unlink(missing_ok=True)
 
     @contextmanager
     def _transaction(self, engine: Engine) -> Iterator[Connection]:
@@ -103,6 +182,21 @@ def sqlite_engine(path: Path, *, synchronous: str = "FULL") -> Engine:
         connection.execute("PRAGMA case_sensitive_like=ON")
 
     return engine
+
+
+@contextmanager
+def _held(path: Path, kind: int) -> Iterator[None]:
+    """The lock of those who make or change the tables of a file. The kernel gives it back however a process ends."""
+    try:
+        lock = os.open(path.with_name(f"{path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        fix = "Free space or check who may use the folder, then try again"
+        raise Unavailable(f"the database cannot be used ({error.strerror})", where=str(path), fix=fix) from error
+    try:
+        fcntl.flock(lock, kind)
+        yield
+    finally:
+        os.close(lock)
 
 
 @contextmanager
