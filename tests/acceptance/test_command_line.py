@@ -40,6 +40,8 @@ ANSWERS = [
     ("status",),
     ("audit", "list"),
     ("audit", "verify"),
+    ("workspace", "status"),
+    ("workspace", "migrate"),
 ]
 
 

@@ -2,29 +2,36 @@
 
 import getpass
 import os
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
 
-from kept.app.database import database_of
+from kept.app.database import database_of, remembered
+from kept.app.marker import FORMAT, Marker, begin, read_marker, write_marker
 from kept.core.clock import SystemClock
-from kept.core.errors import Invalid, NotFound, Unavailable
+from kept.core.errors import NotFound
 from kept.governance.actor import Actor, owner
 from kept.governance.workspace import Workspace
 from kept.settings.settings import Settings, load_settings
 from kept.store.blobs import FolderBlobs
+from kept.store.postgres import PostgresDatabase
+from kept.store.sqlite import SqliteDatabase
 from kept.store.tables import DeltaTables
 from kept.tracking.experiments import ensure_default_experiment
 
-FORMAT = 1
-# What a prediction service that was started first, or a beginning that was cut short, leaves in the folder.
-_OURS = {"workspace.json", "workspace.new", "blobs", "logs", "serving", "spool"}
 
+class WorkspaceStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a workspace is, and whether its tables are those that this Kept needs."""
 
-class Marker(msgspec.Struct, frozen=True, kw_only=True):
-    """The file `workspace.json`, which says that a folder is a workspace and of which format."""
-
+    folder: str
     format: int
+    database: str
+    """The file, or the address without its password."""
+    revision: str | None
+    """Of the tables; None where there are none yet."""
+    needed: str
+    current: bool
 
 
 def open_workspace(settings: Settings, *, create: bool = True) -> Workspace:
@@ -32,19 +39,18 @@ def open_workspace(settings: Settings, *, create: bool = True) -> Workspace:
 
     Raises:
         NotFound: there is none, and it may not be made.
-        Invalid: the folder is something else, or a workspace of a newer format.
+        Invalid: the folder is something else, or a workspace of a newer Kept.
+        Conflict: the records are in another database than the settings name, or of an older Kept on a server.
         Unavailable: the folder cannot be written, or the database is away.
     """
     root = Path(settings.workspace).expanduser().resolve()
-    marker = root / "workspace.json"
-    if not marker.is_file():
+    if read_marker(root) is None:
         if not create:
-            fix = "Name it with --workspace, or begin with kept run or kept up"
-            raise NotFound("there is no workspace", where=str(root), fix=fix)
-        _begin(root, marker)
-    _check(marker)
+            raise _absent(root)
+        begin(root)
     database = database_of(settings, root)
     database.create()
+    _remember(root, database)
     workspace = Workspace(
         root=root,
         database=database,
@@ -55,6 +61,35 @@ def open_workspace(settings: Settings, *, create: bool = True) -> Workspace:
     )
     ensure_default_experiment(workspace)
     return workspace
+
+
+def show_workspace(settings: Settings) -> WorkspaceStatus:
+    """What the workspace in the folder is; nothing of it is changed."""
+    root = Path(settings.workspace).expanduser().resolve()
+    marker = read_marker(root)
+    if marker is None:
+        raise _absent(root)
+    with closing(database_of(settings, root)) as database:
+        revision, needed = database.revision()
+        return WorkspaceStatus(
+            folder=str(root),
+            format=marker.format,
+            database=database.address,
+            revision=revision,
+            needed=needed,
+            current=revision == needed and marker.format == FORMAT,
+        )
+
+
+def migrate_workspace(settings: Settings) -> WorkspaceStatus:
+    """Brings the tables of an older Kept forward; where there is nothing to do, nothing is done."""
+    root = Path(settings.workspace).expanduser().resolve()
+    if read_marker(root) is None:
+        raise _absent(root)
+    with closing(database_of(settings, root)) as database:
+        database.migrate()
+        _remember(root, database)
+    return show_workspace(settings)
 
 
 def open_root(root: str) -> Workspace:
@@ -74,27 +109,12 @@ def _login() -> str:
         return f"uid-{os.getuid()}"
 
 
-def _begin(root: Path, marker: Path) -> None:
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        if any(path.name not in _OURS for path in root.iterdir()):
-            fix = "Name an empty or new folder with --workspace"
-            raise Invalid("the folder holds something else", where=str(root), fix=fix)
-        # What Kept stores is no part of anybody's source.
-        (root / ".gitignore").write_text("*\n")
-        temporary = marker.with_suffix(".new")
-        temporary.write_bytes(msgspec.json.encode(Marker(format=FORMAT)))
-        temporary.replace(marker)
-    except OSError as error:
-        fix = "Free space or name another folder with --workspace"
-        raise Unavailable(f"the workspace cannot be made ({error.strerror})", where=str(root), fix=fix) from error
+def _remember(root: Path, database: SqliteDatabase | PostgresDatabase) -> None:
+    known = read_marker(root)
+    if known is None or known.format < FORMAT or not known.database:
+        write_marker(root, Marker(format=FORMAT, database=remembered(database)))
 
 
-def _check(marker: Path) -> None:
-    try:
-        found = msgspec.json.decode(marker.read_bytes(), type=Marker).format
-    except msgspec.DecodeError as error:
-        raise Invalid(f"it cannot be read ({error})", where=str(marker), fix="Restore it from a backup") from error
-    if found > FORMAT:
-        fix = "Install a newer Kept"
-        raise Invalid(f"the workspace has format {found}, this Kept knows {FORMAT}", where=str(marker), fix=fix)
+def _absent(root: Path) -> NotFound:
+    fix = "Name it with --workspace, or begin with kept run or kept up"
+    return NotFound("there is no workspace", where=str(root), fix=fix)

@@ -36,6 +36,7 @@ COMMANDS = {
     "models": ("kept.cli.models", "List, show and search model versions"),
     "trace": ("kept.cli.trace", "Follow one prediction back to data, code and approver"),
     "history": ("kept.cli.history", "See which version served when"),
+    "workspace": ("kept.cli.workspace", "See where records are; bring those of an older Kept forward"),
     "audit": ("kept.cli.audit", "List and verify the audit log"),
 }
 

@@ -175,6 +175,17 @@ def _parsed(url: str) -> URL:
     return place.set(drivername="postgresql+psycopg")
 
 
+def same_place(one: str, other: str) -> bool:
+    """Whether two addresses name the same schema of the same database, whoever uses it and how."""
+    return _spot(_parsed(one)) == _spot(_parsed(other))
+
+
+def _spot(place: URL) -> tuple[Any, ...]:
+    query = place.query
+    host, port = place.host or query.get("host") or "", place.port or query.get("port") or 5432
+    return host, int(str(port)), place.database or query.get("dbname") or place.username, query.get("options") or ""
+
+
 def _without_password(place: URL) -> str:
     query = {name: value for name, value in place.query.items() if "password" not in name.lower()}
     shown = URL.create("postgresql", place.username, None, place.host, place.port, place.database, query)
@@ -217,7 +228,7 @@ def _explained(context: ExceptionContext, where: str) -> KeptError | None:
         found = Invalid(f"the database cannot hold it ({said})", where=where, fix=fix)
     elif isinstance(error, OperationalError | InterfaceError) or context.is_disconnect:
         if any(reason in said for reason in _REFUSED):
-            fix = "Check user, password and name of the database"
+            fix = "Check user, password and name of the database; KEPT_DATABASE or PGPASSWORD gives a password"
             found = Unavailable(f"the server refuses ({said})", where=where, fix=fix)
         else:
             fix = "Check that the server runs and can be reached, then try again"

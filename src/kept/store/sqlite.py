@@ -111,7 +111,10 @@ class SqliteDatabase:
         with self.reading() as connection:
             found = self._revisions.find(connection)
         copy = self._path.with_name(f"{self._path.name}.revision-{found}")
-        self._copy(copy)
+        # Where only the mark of the revision is missing, no row is touched.
+        touched = found != self._revisions.head
+        if touched:
+            self._copy(copy)
         engine = sqlite_engine(self._path)
         try:
             with _explained(self._path), engine.connect() as connection:
@@ -126,13 +129,9 @@ class SqliteDatabase:
                 connection.commit()
         finally:
             engine.dispose()
-        _log.warning(
-            "%s: brought from revision %s to %s; as it was it is kept in %s",
-            self._path,
-            found,
-            self._revisions.head,
-            copy.name,
-        )
+        if touched:
+            told = "%s: brought from revision %s to %s; as it was it is kept in %s"
+            _log.warning(told, self._path, found, self._revisions.head, copy.name)
 
     def _copy(self, copy: Path) -> None:
         """A copy of one moment, whole and on the disk, or none."""
