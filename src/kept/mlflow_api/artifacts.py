@@ -3,17 +3,16 @@
 What goes through the proxy is streamed: at most a piece of it is in memory.
 """
 
-import mimetypes
 import posixpath
-from collections.abc import AsyncIterator
-from typing import IO, Any
-from urllib.parse import quote, unquote, urlsplit
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import anyio.to_thread
 from litestar import Request
-from litestar.response import Stream
 
 from kept.core.errors import NotFound
+from kept.mlflow_api import model_versions
 from kept.mlflow_api import requests as sent
 from kept.mlflow_api.answers import FileAnswer, Files
 from kept.mlflow_api.call import Call
@@ -26,7 +25,6 @@ from kept.tracking.artifact_files import FileEntry, Upload
 _PIECE = 1 << 20
 _SCHEME = "mlflow-artifacts"
 _DECODINGS = 10
-_TEXT_SUFFIXES = {".cfg", ".conda", ".ini", ".log", ".md", ".mlproject", ".txt", ".yaml", ".yml"}
 
 
 def list_of_run(call: Call, request: sent.ListArtifacts) -> Files:
@@ -59,31 +57,37 @@ async def upload(call: Call, path: str, request: Request[Any, Any, Any]) -> None
     place = safe(path)
     begun = await anyio.to_thread.run_sync(verbs.begin_artifact, call.workspace, call.actor, place)
     try:
-        await _receive(request, begun)
+        await receive(request, begun)
         await anyio.to_thread.run_sync(verbs.end_artifact, call.workspace, call.actor, place, begun)
     finally:
         begun.abandon()
 
 
-async def download(call: Call, path: str) -> Stream:
-    """A file as the body of an answer."""
-    place = safe(path)
+def find(call: Call, path: str) -> Path:
+    """Where a file of the proxy is."""
+    return _opened(call, safe(path))
 
-    def find() -> tuple[IO[bytes], int]:
-        found = verbs.open_artifact(call.workspace, call.actor, place)
-        return found.open("rb"), found.stat().st_size
 
-    stream, size = await anyio.to_thread.run_sync(find)
-    name = posixpath.basename(place)
-    return Stream(
-        _pieces(stream),
-        media_type=_media_type(name),
-        headers={
-            "Content-Length": str(size),
-            # A page within a file is never shown under this server's name.
-            "Content-Disposition": f"attachment; filename*=UTF-8''{quote(name)}",
-        },
-    )
+def find_of_run(call: Call, run: str, path: str) -> Path:
+    """Where a file of a run is."""
+    return _find_below(call, call.do(runs.show_run, runs.ShowRun(run=run)).run.artifact_location, path)
+
+
+def place_of_run(call: Call, run: str, path: str) -> str:
+    """The place in the proxy of a file of a run."""
+    return _folder(call.do(runs.show_run, runs.ShowRun(run=run)).run.artifact_location, safe(path))
+
+
+def find_of_model(call: Call, model: str, path: str) -> Path:
+    """Where a file of a logged model is."""
+    found = call.do(logged_models.show_logged_model, asked.ShowLoggedModel(model=model))
+    return _find_below(call, found.artifact_location, path)
+
+
+def find_of_version(call: Call, name: str, version: str, path: str) -> Path:
+    """Where a file of a version of a registered model is."""
+    request = sent.OfModelVersion(name=name, version=version)
+    return _find_below(call, model_versions.download_address(call, request).artifact_uri, path)
 
 
 def safe(path: str) -> str:
@@ -100,7 +104,8 @@ def safe(path: str) -> str:
     return "/".join(part for part in parts if part not in {"", "."})
 
 
-async def _receive(request: Request[Any, Any, Any], begun: Upload) -> None:
+async def receive(request: Request[Any, Any, Any], begun: Upload) -> None:
+    """Writes the body of a request, a piece at a time."""
     waiting: list[bytes] = []
     size = 0
     async for piece in request.stream():
@@ -114,30 +119,33 @@ async def _receive(request: Request[Any, Any, Any], begun: Upload) -> None:
         await anyio.to_thread.run_sync(begun.write, b"".join(waiting))
 
 
-async def _pieces(stream: IO[bytes]) -> AsyncIterator[bytes]:
-    try:
-        while piece := await anyio.to_thread.run_sync(stream.read, _PIECE):
-            yield piece
-    finally:
-        stream.close()
-
-
 def _listed(call: Call, location: str, below: str | None) -> Files:
-    parts = urlsplit(location)
-    if parts.scheme != _SCHEME:
-        raise Refused(NOT_IMPLEMENTED, f"The files stand at {location}, where this server does not look.")
     inner = safe(below or "")
-    folder = "/".join(part for part in (parts.path.strip("/"), inner) if part)
-    found = call.do(verbs.list_artifacts, verbs.ListArtifacts(path=folder))
+    found = call.do(verbs.list_artifacts, verbs.ListArtifacts(path=_folder(location, inner)))
     names = [(one, posixpath.join(inner, posixpath.basename(one.path))) for one in found]
     return Files(root_uri=location, files=[_file(one, name) for one, name in names])
 
 
+def _find_below(call: Call, location: str, path: str) -> Path:
+    return _opened(call, _folder(location, safe(path)))
+
+
+def _opened(call: Call, place: str) -> Path:
+    try:
+        return verbs.open_artifact(call.workspace, call.actor, place)
+    except NotFound:
+        if call.do(verbs.list_artifacts, verbs.ListArtifacts(path=place)):
+            raise invalid(f"Artifact path refers to a directory, not a file: '{place}'") from None
+        raise
+
+
+def _folder(location: str, inner: str) -> str:
+    """The place in the proxy of what is below a location."""
+    parts = urlsplit(location)
+    if parts.scheme != _SCHEME:
+        raise Refused(NOT_IMPLEMENTED, f"The files stand at {location}, where this server does not look.")
+    return "/".join(part for part in (parts.path.strip("/"), inner) if part)
+
+
 def _file(entry: FileEntry, name: str) -> FileAnswer:
     return FileAnswer(path=name, is_dir=entry.folder, file_size=entry.size)
-
-
-def _media_type(name: str) -> str:
-    if posixpath.splitext(name)[1].lower() in _TEXT_SUFFIXES or name in {"MLmodel", "MLproject"}:
-        return "text/plain"
-    return mimetypes.guess_type(name)[0] or "application/octet-stream"

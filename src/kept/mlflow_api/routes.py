@@ -6,21 +6,21 @@ import anyio.to_thread
 from litestar import HttpMethod, Request, Response, get, route
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
-from litestar.response import Stream
 
 from kept.governance.actor import Actor
 from kept.governance.workspace import Workspace
-from kept.mlflow_api import artifacts
 from kept.mlflow_api.call import Call
 from kept.mlflow_api.endpoints import Endpoints, check_content
-from kept.mlflow_api.errors import HANDLERS, NOT_IMPLEMENTED, Refused
+from kept.mlflow_api.errors import HANDLERS
+from kept.mlflow_api.file_routes import PREFIXES, file_of_model, file_routes
 
-PATHS = r"^/(ajax-)?api/\d\.0/?mlflow"
+PATHS = r"^/((ajax-)?api/\d\.0/?mlflow|get-artifact|model-versions/get-artifact)"
 """Everything below these paths is spoken in MLflow's words."""
 SPOKEN = "3.17.2"
 """The version of MLflow whose API this is."""
-_PREFIXES = ("/api", "/ajax-api")
 _VERBS = [HttpMethod.GET, HttpMethod.POST, HttpMethod.PATCH, HttpMethod.PUT, HttpMethod.DELETE]
+# Parts and ranges are served to whoever asks for them, and not offered: on one stream a file is as fast, and this client
+# cannot send a file named by a `Path` in parts.
 _SERVER = {
     "store_type": "SqlStore",
     "workspaces_enabled": False,
@@ -37,17 +37,19 @@ _Request = Request[Any, Any, Any]
 def mlflow_routes(workspace: Workspace, actor: Actor) -> list[HTTPRouteHandler]:
     """All routes of this door; whoever comes through acts as `actor`."""
     call = Call(workspace, actor)
-    return [_server(), _version(), _table(call), *_proxy(call)]
+    return [_server(), _version(), _table(call), *file_routes(call)]
 
 
 def _table(call: Call) -> HTTPRouteHandler:
     endpoints = Endpoints()
-    paths = [f"{prefix}/{version}/mlflow/{{path:path}}" for prefix in _PREFIXES for version in ("2.0", "3.0")]
+    paths = [f"{prefix}/{version}/mlflow/{{path:path}}" for prefix in PREFIXES for version in ("2.0", "3.0")]
     # A client asks for this one without the slash.
-    paths += [f"{prefix}/2.0mlflow/{{path:path}}" for prefix in _PREFIXES]
+    paths += [f"{prefix}/2.0mlflow/{{path:path}}" for prefix in PREFIXES]
 
     @route(paths, http_method=_VERBS, status_code=200, include_in_schema=False, exception_handlers=HANDLERS)
-    async def mlflow(request: _Request, path: FromPath[str]) -> Response[bytes]:
+    async def mlflow(request: _Request, path: FromPath[str]) -> Response[Any]:
+        if (file := await file_of_model(call, path.strip("/"), request)) is not None:
+            return file
         check_content(request.method, request.headers.get("content-type"))
         body = await request.body()
         query: bytes = request.scope["query_string"]
@@ -57,45 +59,8 @@ def _table(call: Call) -> HTTPRouteHandler:
     return mlflow
 
 
-def _proxy(call: Call) -> list[HTTPRouteHandler]:
-    roots = [f"{prefix}/2.0/mlflow-artifacts" for prefix in _PREFIXES]
-    files = [f"{root}/artifacts/{{path:path}}" for root in roots]
-    common: dict[str, Any] = {"include_in_schema": False, "exception_handlers": HANDLERS, "status_code": 200}
-
-    @get([f"{root}/artifacts" for root in roots], **common)
-    async def list_files(request: _Request) -> Any:
-        return await anyio.to_thread.run_sync(artifacts.list_folder, call, str(request.query_params.get("path", "")))
-
-    @get(files, **common)
-    async def download(path: FromPath[str]) -> Stream:
-        return await artifacts.download(call, path.removeprefix("/"))
-
-    @route(files, http_method=HttpMethod.PUT, request_max_body_size=None, **common)
-    async def upload(request: _Request, path: FromPath[str]) -> dict[str, str]:
-        await artifacts.upload(call, path.removeprefix("/"), request)
-        return {}
-
-    @route(files, http_method=HttpMethod.DELETE, **common)
-    async def delete(path: FromPath[str]) -> dict[str, str]:
-        await anyio.to_thread.run_sync(artifacts.delete, call, path.removeprefix("/"))
-        return {}
-
-    @route([f"{root}/mpu/{{path:path}}" for root in roots], http_method=HttpMethod.POST, **common)
-    async def parts(path: FromPath[str]) -> None:
-        del path
-        what = "Multipart upload is not supported for the current artifact repository"
-        raise Refused(NOT_IMPLEMENTED, what)
-
-    @get([f"{root}/presigned/{{path:path}}" for root in roots], **common)
-    async def presigned(path: FromPath[str]) -> None:
-        del path
-        raise Refused(NOT_IMPLEMENTED, "Multipart download is not supported for the current artifact repository")
-
-    return [list_files, download, upload, delete, parts, presigned]
-
-
 def _server() -> HTTPRouteHandler:
-    paths = [f"{prefix}/3.0/mlflow/server-info" for prefix in _PREFIXES]
+    paths = [f"{prefix}/3.0/mlflow/server-info" for prefix in PREFIXES]
 
     @get(paths, include_in_schema=False, exception_handlers=HANDLERS)
     async def server_info() -> dict[str, Any]:

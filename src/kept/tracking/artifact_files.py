@@ -65,6 +65,14 @@ class ArtifactFiles:
         folder = self._parts(key)
         return Upload(folder, folder / str(number), self._new / new_id())
 
+    def tag_of_part(self, key: str, number: int) -> str:
+        """What tells a part from one that took its place."""
+        try:
+            known = (self._parts(key) / str(number)).stat()
+        except FileNotFoundError as error:
+            raise Invalid(f"part {number} was not sent", where=key, fix="Send it, then complete the upload") from error
+        return f"{known.st_mtime_ns:x}-{known.st_size:x}"
+
     def join_parts(self, path: str, key: str, numbers: Sequence[int]) -> "Upload":
         """The file of these parts in their order, written but not kept yet; then `drop_parts`."""
         folder = self._parts(key)

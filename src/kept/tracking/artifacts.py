@@ -8,11 +8,13 @@ A door that gets a file begins it, writes piece after piece and ends it; the fil
         end_artifact(workspace, actor, "1/9f…/artifacts/model.onnx", upload)
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
 import msgspec
 
+from kept.core.errors import Invalid
 from kept.governance.actor import Actor, Permission
 from kept.governance.operation import Audit, operation
 from kept.governance.workspace import Workspace
@@ -73,6 +75,47 @@ def end_artifact(workspace: Workspace, actor: Actor, path: str, upload: Upload) 
     """Keeps a file that was written to its end."""
     digest = upload.keep()
     return record_artifact(workspace, actor, RecordArtifact(path=path, size=upload.size, digest=digest))
+
+
+def begin_parts(workspace: Workspace, actor: Actor, path: str) -> str:
+    """Opens an upload in parts of a file; the key under which the parts are kept. `Forbidden` when the actor may not."""
+    actor.require(Permission.CONTRIBUTE, _RECORD)
+    return files_of(workspace).begin_parts(path)
+
+
+def begin_part(workspace: Workspace, actor: Actor, key: str, number: int) -> Upload:
+    """A part that the actor is about to write, in the place of an earlier one of the same number."""
+    actor.require(Permission.CONTRIBUTE, _RECORD)
+    return files_of(workspace).begin_part(key, number)
+
+
+def end_part(workspace: Workspace, key: str, number: int, upload: Upload) -> str:
+    """Keeps a part that was written to its end; gives the tag by which `end_parts` knows it again."""
+    upload.keep()
+    return files_of(workspace).tag_of_part(key, number)
+
+
+def end_parts(workspace: Workspace, actor: Actor, path: str, key: str, tags: Mapping[int, str]) -> Artifact:
+    """Joins parts in the order of their numbers to the file.
+
+    Raises:
+        Invalid: a part was not written, or it is not the one whose tag is given.
+    """
+    actor.require(Permission.CONTRIBUTE, _RECORD)
+    files = files_of(workspace)
+    for number, tag in tags.items():
+        if files.tag_of_part(key, number) != tag:
+            raise Invalid(f"part {number} is not the one that was sent", where=path, fix="Send it again")
+    with files.join_parts(path, key, sorted(tags)) as upload:
+        kept = end_artifact(workspace, actor, path, upload)
+    files.drop_parts(key)
+    return kept
+
+
+def drop_parts(workspace: Workspace, actor: Actor, key: str) -> None:
+    """Ends an upload in parts and removes what was written of it; `NotFound` when there is none."""
+    actor.require(Permission.CONTRIBUTE, _RECORD)
+    files_of(workspace).drop_parts(key)
 
 
 def open_artifact(workspace: Workspace, actor: Actor, path: str) -> Path:
