@@ -39,6 +39,14 @@ def shape_of(connection: Connection) -> Shape:
     return shape
 
 
+def unlike(one: Shape, other: Shape) -> list[str]:
+    """The names of tables and other things that are not the same in both."""
+    tables = [name for name in one.tables | other.tables if one.tables.get(name) != other.tables.get(name)]
+    others = [f"{kind} {name}" for kind, name in one.others | other.others]
+    changed = [one.others.get(key) != other.others.get(key) for key in one.others | other.others]
+    return sorted(tables) + [name for name, differs in zip(others, changed, strict=True) if differs]
+
+
 def _of_sqlite(connection: Connection) -> Shape:
     shape = Shape()
     shadows = {row.name for row in connection.exec_driver_sql("PRAGMA table_list") if row.type == "shadow"}

@@ -23,7 +23,7 @@ from kept.store.revisions import FIRST, Revisions
 from kept.store.schema import metadata
 from kept.store.sqlite import SqliteDatabase
 from postgres_server import Server
-from schema_shape import Shape, shape_of
+from schema_shape import Shape, shape_of, unlike
 
 Database = SqliteDatabase | PostgresDatabase
 KINDS = ["sqlite", "postgresql"]
@@ -131,7 +131,7 @@ def test_the_revisions_lead_from_nothing_to_the_schema(
             Revisions().upgrade(connection)
         with database.reading() as connection:
             assert differences(connection) == [], HOW
-            assert shape_of(connection) == fresh_shape(place.kind, request, tmp_path), HOW
+            assert unlike(shape_of(connection), fresh_shape(place.kind, request, tmp_path)) == [], HOW
         assert database.revision() == (HEAD, HEAD)
         database.create()
 
@@ -149,7 +149,7 @@ def test_every_released_database_comes_forward_with_all_its_rows(
         database.migrate()
         assert database.revision() == (HEAD, HEAD)
         with database.reading() as connection:
-            assert shape_of(connection) == fresh_shape(place.kind, request, tmp_path), HOW
+            assert unlike(shape_of(connection), fresh_shape(place.kind, request, tmp_path)) == [], HOW
             assert differences(connection) == [], HOW
             for table, rows in before.items():
                 if table in metadata.tables:
