@@ -164,6 +164,7 @@ def test_sqlite_comes_forward_when_it_is_opened_and_a_copy_stays(
     place = Place("sqlite", str(tmp_path / "kept.db"))
     place.fill(FIRST)
     further(folder, "run('DELETE FROM runs')")
+    (tmp_path / f"kept.db.revision-{FIRST}.cut-short.new").write_text("of one that was killed")
     with place.open(folder) as database, caplog.at_level(logging.WARNING):
         database.create()
         assert database.revision() == (NEXT, NEXT)

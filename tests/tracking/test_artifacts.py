@@ -13,8 +13,12 @@ from kept.tracking.artifacts import (
     ListArtifacts,
     ShowArtifact,
     begin_artifact,
+    begin_part,
+    begin_parts,
     delete_artifact,
+    drop_parts,
     end_artifact,
+    end_parts,
     files_of,
     list_artifacts,
     open_artifact,
@@ -132,5 +136,15 @@ def test_who_may_not_can_neither_write_nor_read(workspace: Workspace, me: Actor)
     nobody = Actor(name="eve", origin="api", permissions=frozenset())
     with pytest.raises(Forbidden):
         begin_artifact(workspace, nobody, "1/b")
+    key = begin_parts(workspace, me, "1/b")
+    for refused in (
+        lambda: begin_parts(workspace, nobody, "1/b"),
+        lambda: begin_part(workspace, nobody, key, 1),
+        lambda: end_parts(workspace, nobody, "1/b", key, {}),
+        lambda: drop_parts(workspace, nobody, key),
+    ):
+        with pytest.raises(Forbidden):
+            refused()
+    drop_parts(workspace, me, key)
     with pytest.raises(Forbidden):
         open_artifact(workspace, nobody, "1/a")

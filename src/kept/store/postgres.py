@@ -65,12 +65,15 @@ class PostgresDatabase:
 
         Tables of an older Kept are a `Conflict`: others may be using them, so `migrate` is called by a person.
         """
-        if self._state() is State.ABSENT:
+        with self.reading() as connection:
+            state = self._revisions.look(connection, self._where)
+        if state is State.ABSENT:
             with self.writing() as connection:
                 # Another process may have been quicker.
-                if self._revisions.look(connection, self._where) is State.ABSENT:
+                state = self._revisions.look(connection, self._where)
+                if state is State.ABSENT:
                     self._revisions.make(connection)
-        if self._state() is State.OLDER:
+        if state is State.OLDER:
             found, needed = self.revision()
             fix = "Stop every Kept that uses this database, back it up, then run kept workspace migrate"
             raise Conflict(f"the tables have revision {found}, this Kept needs {needed}", where=self._where, fix=fix)
@@ -111,10 +114,6 @@ class PostgresDatabase:
     def close(self) -> None:
         """Gives the connections back."""
         self._engine.dispose()
-
-    def _state(self) -> State:
-        with self.reading() as connection:
-            return self._revisions.look(connection, self._where)
 
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:

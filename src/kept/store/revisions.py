@@ -79,7 +79,7 @@ class Revisions:
 
     def upgrade(self, connection: Connection) -> None:
         """Brings the tables to the head, in the transaction that the caller has begun."""
-        # Alembic costs a third of a second, and most openings have nothing to bring forward.
+        # Alembic costs a tenth of a second, and most openings have nothing to bring forward.
         from kept.store.migrations.upgrading import upgrade  # noqa: PLC0415
 
         upgrade(connection, self._folders)

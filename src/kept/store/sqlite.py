@@ -135,6 +135,9 @@ class SqliteDatabase:
 
     def _copy(self, copy: Path) -> None:
         """A copy of one moment, whole and on the disk, or none."""
+        # Whoever was here before and died may have left its own; nobody else is here now.
+        for left in copy.parent.glob(f"{copy.name}.*.new"):
+            left.unlink(missing_ok=True)
         temporary = copy.with_name(f"{copy.name}.{new_id()}.new")
         try:
             with _explained(self._path), self._engine.connect() as connection:
