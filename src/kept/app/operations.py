@@ -17,7 +17,18 @@ from kept.pipelines import catalog as pipelines
 from kept.plan import catalog as plan
 from kept.registry import catalog as registry
 from kept.registry import collecting, consent, registered_models, registered_versions, webhooks
-from kept.tracking import artifacts, comparing, experiments, finding, logged_models, receiving, recording, runs
+from kept.registry import importing as registry_importing
+from kept.tracking import (
+    artifacts,
+    comparing,
+    experiments,
+    finding,
+    importing,
+    logged_models,
+    receiving,
+    recording,
+    runs,
+)
 
 OPERATIONS: dict[str, Operation[Any, Any]] = operations_in(
     [
@@ -31,6 +42,7 @@ OPERATIONS: dict[str, Operation[Any, Any]] = operations_in(
         deployment,
         experiments,
         finding,
+        importing,
         ingestion,
         journal,
         labels,
@@ -45,6 +57,7 @@ OPERATIONS: dict[str, Operation[Any, Any]] = operations_in(
         registered_models,
         registered_versions,
         registry,
+        registry_importing,
         release,
         rollback,
         runs,

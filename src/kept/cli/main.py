@@ -34,6 +34,7 @@ COMMANDS = {
     "labels": ("kept.cli.labels", "Bring labels in"),
     "runs": ("kept.cli.runs", "List and show runs"),
     "models": ("kept.cli.models", "List, show and search model versions"),
+    "import": ("kept.cli.import_", "Bring experiments, runs and models over from MLflow"),
     "trace": ("kept.cli.trace", "Follow one prediction back to data, code and approver"),
     "history": ("kept.cli.history", "See which version served when"),
     "workspace": ("kept.cli.workspace", "See where records are; bring those of an older Kept forward"),

@@ -437,6 +437,19 @@ artifacts = Table(
     Column("at", Moment, nullable=False),
 )
 
+# What was brought from elsewhere: so that it is brought once, and what it is called here.
+imports = Table(
+    "imports",
+    metadata,
+    Column("source", Words, primary_key=True),  # the address it was brought from
+    Column("kind", Words(20), primary_key=True),  # experiment, run, logged_model, registered_model, model_version
+    Column("foreign", Words, primary_key=True),  # what it is called there
+    Column("local", Words, nullable=False),  # what it is called here
+    Column("mark", Words, nullable=False),  # what it was when it was brought whole; '' until it is
+    Column("cursor", Words, nullable=False),  # of a run: the last metric that is here whole
+    Column("at", Moment, nullable=False),
+)
+
 run_steps = Table(
     "run_steps",
     metadata,

@@ -103,6 +103,13 @@ def next_number(connection: Connection, model: str) -> int:
     return int(connection.execute(query).scalar() or 0) + 1
 
 
+def has_number(connection: Connection, model: str, number: int) -> bool:
+    """Whether a version of the model has the number, or had it."""
+    versions = registered_versions.c
+    query = select(versions.id).where(versions.model == model, versions.number == number)
+    return connection.execute(query).first() is not None
+
+
 def newest_registered(connection: Connection, model: str) -> RegisteredVersion | None:
     """The version with the largest number."""
     versions = registered_versions.c

@@ -55,6 +55,12 @@ def run_rows(connection: Connection, ids: Sequence[str]) -> list[RowMapping]:
     return found
 
 
+def runs_by_id(connection: Connection, ids: Sequence[str]) -> list[tuple[int, Run]]:
+    """Those of these runs that exist, each with its number."""
+    rows = run_rows(connection, ids)
+    return [(row["number"], run) for row, run in zip(rows, runs_from(connection, rows), strict=True)]
+
+
 def find_runs(
     connection: Connection,
     *,

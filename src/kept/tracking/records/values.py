@@ -34,6 +34,16 @@ def put_tags(connection: Connection, run: RunKey, values: Mapping[str, str]) -> 
     _SET[run_tags.name].into(connection, _rows(run, values))
 
 
+def put_param_rows(connection: Connection, values: Iterable[tuple[RunKey, Mapping[str, str]]]) -> None:
+    """Sets parameters of many runs, each once."""
+    _SET[run_params.name].into(connection, [row for run, mine in values for row in _rows(run, mine)])
+
+
+def put_tag_rows(connection: Connection, values: Iterable[tuple[RunKey, Mapping[str, str]]]) -> None:
+    """Sets tags of many runs, each once."""
+    _SET[run_tags.name].into(connection, [row for run, mine in values for row in _rows(run, mine)])
+
+
 def delete_tag(connection: Connection, run: RunKey, name: str) -> bool:
     """Removes a tag; whether there was one."""
     query = delete(run_tags).where(

@@ -1,0 +1,448 @@
+"""A server that answers MLflow's REST API, read over HTTP."""
+
+import ssl
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
+
+import httpx
+import msgspec
+
+from kept.app.importing.report import Findings
+from kept.app.importing.source import FoundFile, Holder, Source, Totals
+from kept.app.importing.words import NO_PLACE, PROMPT_TAG, lifecycle, model_status, run_status, stage, text
+from kept.core.digests import digest_json
+from kept.core.errors import Forbidden, Invalid, KeptError, NotFound, Unavailable
+from kept.registry.imported import ImportedRegisteredModel, ImportedVersion
+from kept.tracking.artifact_files import checked
+from kept.tracking.imported import (
+    LARGEST_INTEGER,
+    ImportedExperiment,
+    ImportedModel,
+    ImportedRun,
+    Series,
+    moment,
+    moment_at,
+)
+from kept.tracking.points import Dataset, DatasetInput, ModelOutput, Point, RunPoint
+
+_API = "/api/2.0/mlflow/"
+_PAGE_OF_RUNS, _PAGE_OF_POINTS, _PAGE_OF_MODELS = 500, 25_000, 50
+_LARGEST_ANSWER = 512 << 20
+_PIECE = 1 << 20
+_DEEPEST = 64
+_TRIES, _NAP_SECONDS = 5, 0.5
+_LATER = {429, 500, 502, 503, 504}
+_MOST_TRACES = 100_000
+Answer = dict[str, Any]
+
+
+class ServerSource:
+    """Reads through the calls that clients and pages of MLflow make.
+
+    Args:
+        url: the server's address.
+        auth: the value of the header `Authorization`, or ''.
+        part: MLflow's workspace on it that is read.
+        verify: how certificates are checked.
+    """
+
+    local = False
+
+    def __init__(
+        self,
+        url: str,
+        findings: Findings,
+        *,
+        auth: str = "",
+        part: str = "default",
+        verify: bool | ssl.SSLContext = True,
+    ) -> None:
+        parts = urlsplit(url)
+        shown = f"{parts.scheme}://{parts.hostname}" + (f":{parts.port}" if parts.port else "") + parts.path.rstrip("/")
+        self.address = shown if part == "default" else f"{shown}#{quote(part)}"
+        self._findings = findings
+        headers = {"Authorization": auth} if auth else {}
+        if part != "default":
+            headers["X-MLFLOW-WORKSPACE"] = part
+        self._http = httpx.Client(base_url=shown, headers=headers, timeout=120, verify=verify)
+        self._latest: dict[str, Answer] = {}
+
+    def totals(self) -> Totals:
+        """Only reading all would tell."""
+        return Totals()
+
+    def experiments(self) -> Iterator[ImportedExperiment]:
+        """All experiments, deleted ones too."""
+        for said in self._paged("experiments/search", "experiments", {"view_type": "ALL", "max_results": 1_000}):
+            with self._one("experiments", said.get("experiment_id")):
+                yield ImportedExperiment(
+                    id=_id(said, "experiment_id"),
+                    name=text(said.get("name")),
+                    lifecycle=lifecycle(said.get("lifecycle_stage")),
+                    tags=_pairs(said.get("tags")),
+                    created_at=moment(said.get("creation_time"), where="experiments"),
+                    updated_at=moment(said.get("last_update_time"), where="experiments"),
+                )
+
+    def runs(self, experiment: str) -> Iterator[ImportedRun]:
+        """All runs of an experiment, those begun first before others."""
+        asked = {
+            "experiment_ids": [experiment],
+            "run_view_type": "ALL",
+            "max_results": _PAGE_OF_RUNS,
+            "order_by": ["attributes.start_time ASC"],
+        }
+        for said in self._paged("runs/search", "runs", asked):
+            info = said.get("info") or {}
+            with self._one("runs", info.get("run_id") or info.get("run_uuid")):
+                run = _run(said, experiment)
+                self._latest = {run.id: {text(one.get("key")): one for one in _list(said.get("data"), "metrics")}}
+                yield run
+
+    def evidence(self, run: ImportedRun) -> str | None:
+        """The latest points of a run that has ended; nothing tells of one that goes on."""
+        return digest_json(self._latest.get(run.id)) if run.status.ended else None
+
+    def series(self, run: ImportedRun, after: str) -> Iterator[Series]:
+        """Points of the run, page by page of each metric."""
+        for name in sorted(self._latest.get(run.id, ())):
+            if name <= after:
+                continue
+            asked = {"run_id": run.id, "metric_key": name, "max_results": _PAGE_OF_POINTS}
+            for page in self._pages("metrics/get-history", asked, method="GET"):
+                at, step, value = [], [], []
+                for one in page.get("metrics") or ():
+                    try:
+                        point = _point(one)
+                    except (TypeError, ValueError):
+                        self._findings.leave_out("points", "an answer that is no point", f"{run.id}: {name}")
+                        continue
+                    at.append(point[0])
+                    step.append(point[1])
+                    value.append(point[2])
+                yield Series(run=run.id, name=name, at=at, step=step, value=value)
+
+    def models(self, experiment: str) -> Iterator[ImportedModel]:
+        """All logged models of an experiment that the server tells of: deleted ones it does not."""
+        asked = {"experiment_ids": [experiment], "max_results": _PAGE_OF_MODELS}
+        try:
+            for said in self._paged("logged-models/search", "models", asked):
+                info = said.get("info") or {}
+                with self._one("logged models", info.get("model_id")):
+                    yield _model(said, experiment)
+        except NotFound:
+            # Servers before MLflow 3 have none.
+            return
+
+    def registered_models(self) -> Iterator[ImportedRegisteredModel]:
+        """All registered models with their versions."""
+        for said in self._paged("registered-models/search", "registered_models", {"max_results": 200}, method="GET"):
+            tags = _pairs(said.get("tags"))
+            if tags.get(PROMPT_TAG) == "true":
+                continue
+            with self._one("registered models", said.get("name")):
+                name = text(said.get("name"))
+                aliases = {text(one.get("alias")): int(one.get("version") or 0) for one in _list(said, "aliases")}
+                yield ImportedRegisteredModel(
+                    name=name,
+                    description=text(said.get("description")),
+                    tags=tags,
+                    aliases=aliases,
+                    versions=list(self._versions(name)),
+                    created_at=moment_at(said.get("creation_timestamp"), where=name),
+                    updated_at=moment_at(said.get("last_updated_timestamp"), where=name),
+                )
+
+    def files(self, holder: Holder) -> Iterator[FoundFile]:
+        """All files of a run or logged model, as the server lists them."""
+        try:
+            yield from self._listed(holder, "", 0)
+        except (Invalid, Forbidden) as error:
+            raise NotFound(f"the server does not list its files ({error.what})") from error
+
+    def pieces(self, holder: Holder, file: FoundFile) -> Iterator[bytes]:
+        """The bytes of a file."""
+        parts = urlsplit(holder.location)
+        params: dict[str, str] = {}
+        if parts.scheme == "mlflow-artifacts":
+            inner = f"{unquote(parts.path).strip('/')}/{file.path}"
+            address = f"/api/2.0/mlflow-artifacts/artifacts/{quote(inner)}"
+        elif holder.kind == "run":
+            address, params = "/get-artifact", {"run_uuid": holder.id, "path": file.path}
+        else:
+            address = f"/ajax-api/2.0/mlflow/logged-models/{quote(holder.id, safe='')}/artifacts/files"
+            params = {"artifact_file_path": file.path}
+        with self._reached(), self._http.stream("GET", address, params=params) as response:
+            if not response.is_success:
+                raise NotFound(f"the server does not give it ({response.status_code})", where=file.path)
+            yield from response.iter_bytes(_PIECE)
+
+    def count_left_out(self) -> None:
+        """Counts prompts and traces."""
+        asked = {"max_results": 200, "filter": f"tags.`{PROMPT_TAG}` = 'true'"}
+        try:
+            prompts = sum(1 for _ in self._paged("registered-models/search", "registered_models", asked, method="GET"))
+            self._findings.out_of_scope("prompts", NO_PLACE, prompts)
+        except KeptError:
+            self._findings.note("prompts", "the server does not say how many there are", "")
+        try:
+            self._findings.out_of_scope("traces", NO_PLACE, self._traces())
+        except KeptError:
+            self._findings.note("traces", "the server does not say how many there are", "")
+
+    def close(self) -> None:
+        """Gives the connections back."""
+        self._http.close()
+
+    def _traces(self) -> int:
+        found = 0
+        for one in self.experiments():
+            place = {"type": "MLFLOW_EXPERIMENT", "mlflow_experiment": {"experiment_id": one.id}}
+            asked = {"locations": [place], "max_results": 500}
+            for page in self._pages("/api/3.0/mlflow/traces/search", asked):
+                found += len(page.get("traces") or ())
+                if found >= _MOST_TRACES:
+                    return found
+        return found
+
+    def _versions(self, name: str) -> Iterator[ImportedVersion]:
+        quoted = name.replace("'", "''")
+        asked = {"filter": f"name='{quoted}'", "max_results": 1_000}
+        for said in self._paged("model-versions/search", "model_versions", asked, method="GET"):
+            if said.get("name") == name:
+                number = int(said.get("version") or 0)
+                yield _version(said, number, self._download_address(name, number))
+
+    def _download_address(self, name: str, number: int) -> str:
+        asked = {"name": name, "version": str(number)}
+        try:
+            return text(self._asked("GET", "model-versions/get-download-uri", asked).get("artifact_uri"))
+        except (NotFound, Invalid):
+            return ""
+
+    def _listed(self, holder: Holder, below: str, depth: int) -> Iterator[FoundFile]:
+        if depth > _DEEPEST:
+            self._findings.leave_out("files", "in folders that are nested too deep", f"{holder.id}: {below}")
+            return
+        if holder.kind == "run":
+            path, asked = "artifacts/list", {"run_id": holder.id, "path": below}
+        else:
+            path = f"logged-models/{quote(holder.id, safe='')}/artifacts/directories"
+            asked = {"artifact_directory_path": below}
+        asked = {name: value for name, value in asked.items() if value}
+        for said in self._paged(path, "files", asked, method="GET"):
+            name = text(said.get("path"))
+            if not _is_below(name, below):
+                self._findings.leave_out("files", "a name that can not be kept", f"{holder.id}: {name!r}")
+            elif said.get("is_dir"):
+                yield from self._listed(holder, name, depth + 1)
+            else:
+                size = said.get("file_size")
+                yield FoundFile(path=name, size=None if size is None else int(size))
+
+    def _paged(self, path: str, field: str, asked: Mapping[str, Any], *, method: str = "POST") -> Iterator[Answer]:
+        for page in self._pages(path, asked, method=method):
+            yield from _list(page, field)
+
+    def _pages(self, path: str, asked: Mapping[str, Any], *, method: str = "POST") -> Iterator[Answer]:
+        token = ""
+        while True:
+            page = self._asked(method, path, {**asked, **({"page_token": token} if token else {})})
+            yield page
+            following = text(page.get("next_page_token"))
+            if not following or following == token:
+                return
+            token = following
+
+    def _asked(self, method: str, path: str, asked: Mapping[str, Any]) -> Answer:
+        address = path if path.startswith("/") else _API + path
+        for turn in range(_TRIES):
+            try:
+                status, body = self._sent(method, address, asked)
+            except Unavailable:
+                if turn == _TRIES - 1:
+                    raise
+            else:
+                if status not in _LATER or turn == _TRIES - 1:
+                    return self._answer(status, body, address)
+            time.sleep(_NAP_SECONDS * 2**turn)
+        raise AssertionError
+
+    def _sent(self, method: str, address: str, asked: Mapping[str, Any]) -> tuple[int, bytes]:
+        given: dict[str, Any] = {"params": asked} if method == "GET" else {"json": asked}
+        with self._reached(), self._http.stream(method, address, **given) as response:
+            body = bytearray()
+            for piece in response.iter_bytes():
+                body += piece
+                if len(body) > _LARGEST_ANSWER:
+                    raise Invalid("the server's answer is larger than such an answer can be", where=self.address)
+            return response.status_code, bytes(body)
+
+    def _answer(self, status: int, body: bytes, address: str) -> Answer:
+        try:
+            said = msgspec.json.decode(body)
+        except msgspec.DecodeError:
+            said = {}
+        if status == httpx.codes.OK and isinstance(said, dict):
+            return said
+        what = str(said.get("message") or said.get("error_code") or "")[:300] if isinstance(said, dict) else ""
+        where = f"{self.address}{address}"
+        if status in {401, 403}:
+            fix = "Set MLFLOW_TRACKING_TOKEN, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+            raise Forbidden(f"the server refuses ({status}) {what}".strip(), where=where, fix=fix)
+        if status == httpx.codes.NOT_FOUND:
+            raise NotFound(what or "the server does not know this call", where=where)
+        if status >= httpx.codes.INTERNAL_SERVER_ERROR:
+            fix = "Look at its log, then run the import again: it goes on where it stopped"
+            raise Unavailable(f"the server answers {status} {what}".strip(), where=where, fix=fix)
+        raise Invalid(f"the server answers {status} {what}".strip(), where=where, fix="Name a server of MLflow's API")
+
+    @contextmanager
+    def _reached(self) -> Iterator[None]:
+        try:
+            yield
+        except httpx.HTTPError as error:
+            fix = "Check that it runs, then run the import again: it goes on where it stopped"
+            raise Unavailable(f"the server does not answer ({error})", where=self.address, fix=fix) from error
+
+    @contextmanager
+    def _one(self, what: str, name: Any) -> Iterator[None]:
+        """Leaves one thing out when what is said of it can not be taken."""
+        try:
+            yield
+        except Unavailable:
+            raise
+        except (KeptError, ValueError, TypeError, AttributeError) as error:
+            said = error.what if isinstance(error, KeptError) else str(error)[:200]
+            self._findings.leave_out(what, said, text(name))
+
+
+def _run(said: Answer, experiment: str) -> ImportedRun:
+    info = said["info"]
+    run_id = text(info.get("run_id") or info.get("run_uuid"))
+    where = f"run {run_id}"
+    data, inputs, outputs = said.get("data") or {}, said.get("inputs") or {}, said.get("outputs") or {}
+    return ImportedRun(
+        id=run_id,
+        experiment=experiment,
+        name=text(info.get("run_name")),
+        user=text(info.get("user_id")),
+        status=run_status(info.get("status"), where=where),
+        lifecycle=lifecycle(info.get("lifecycle_stage")),
+        started_at=moment(info.get("start_time"), where=where),
+        ended_at=moment(info.get("end_time"), where=where),
+        tags=_pairs(data.get("tags")),
+        params=_pairs(data.get("params")),
+        datasets=[_dataset(one) for one in _list(inputs, "dataset_inputs")],
+        model_inputs=[text(one.get("model_id")) for one in _list(inputs, "model_inputs")],
+        outputs=[
+            ModelOutput(model=text(one.get("model_id")), step=int(one.get("step") or 0))
+            for one in _list(outputs, "model_outputs")
+        ],
+        location=text(info.get("artifact_uri")),
+    )
+
+
+def _dataset(said: Answer) -> DatasetInput:
+    one = said.get("dataset") or {}
+    dataset = Dataset(
+        name=text(one.get("name")),
+        digest=text(one.get("digest")),
+        source_type=text(one.get("source_type")),
+        source=text(one.get("source")),
+        schema=one.get("schema") or None,
+        profile=one.get("profile") or None,
+    )
+    return DatasetInput(dataset=dataset, tags=_pairs(said.get("tags")))
+
+
+def _model(said: Answer, experiment: str) -> ImportedModel:
+    info, data = said["info"], said.get("data") or {}
+    model_id = _id(info, "model_id")
+    points = []
+    for one in _list(data, "metrics"):
+        at, step, value = _point(one)
+        point = Point(
+            name=text(one.get("key")),
+            value=value,
+            at=at,
+            step=step,
+            dataset_name=one.get("dataset_name") or None,
+            dataset_digest=one.get("dataset_digest") or None,
+        )
+        points.append(RunPoint(run=text(one.get("run_id")), point=point))
+    return ImportedModel(
+        id=model_id,
+        experiment=experiment,
+        name=text(info.get("name")),
+        run=info.get("source_run_id") or None,
+        type=text(info.get("model_type")),
+        status=model_status(info.get("status"), where=model_id),
+        status_message=info.get("status_message") or None,
+        tags=_pairs(info.get("tags")),
+        params=_pairs(data.get("params")),
+        points=points,
+        created_at=moment_at(info.get("creation_timestamp_ms"), where=model_id),
+        updated_at=moment_at(info.get("last_updated_timestamp_ms"), where=model_id),
+        location=text(info.get("artifact_uri")),
+    )
+
+
+def _version(said: Answer, number: int, location: str) -> ImportedVersion:
+    where = f"{said.get('name')} version {number}"
+    source = text(said.get("source"))
+    named = source.removeprefix("models:/").strip("/") if source.startswith("models:/") else ""
+    return ImportedVersion(
+        number=number,
+        source=source,
+        location=location,
+        run_id=said.get("run_id") or None,
+        run_link=said.get("run_link") or None,
+        logged_model=said.get("model_id") or (named if named and "/" not in named and "@" not in named else None),
+        description=text(said.get("description")),
+        stage=stage(said.get("current_stage")),
+        tags=_pairs(said.get("tags")),
+        created_at=moment_at(said.get("creation_timestamp"), where=where),
+        updated_at=moment_at(said.get("last_updated_timestamp"), where=where),
+    )
+
+
+def _point(said: Answer) -> tuple[int, int, float]:
+    """Time, step and value."""
+    at, step, value = int(said.get("timestamp") or 0), int(said.get("step") or 0), float(said.get("value", "nan"))
+    if max(abs(at), abs(step)) > LARGEST_INTEGER:
+        raise ValueError("more than 64 bits")
+    return at, step, value
+
+
+def _pairs(said: Any) -> dict[str, str]:
+    return {text(one.get("key")): text(one.get("value")) for one in said or ()}
+
+
+def _list(said: Any, field: str) -> list[Answer]:
+    found = (said or {}).get(field) or []
+    return [one for one in found if isinstance(one, dict)]
+
+
+def _id(said: Answer, field: str) -> str:
+    found = text(said.get(field))
+    if not found:
+        raise Invalid("the server gives it no id")
+    return found
+
+
+def _is_below(path: str, below: str) -> bool:
+    """Whether a name that the server lists is one of the folder, and can be kept: it may say anything."""
+    try:
+        checked(path)
+        path.encode()
+    except (Invalid, UnicodeEncodeError):
+        return False
+    return "\\" not in path and (path.startswith(f"{below}/") if below else True)
+
+
+def _fits(source: ServerSource) -> Source:
+    return source
