@@ -174,12 +174,16 @@ def settle_import(workspace: Workspace, actor: Actor, request: SettleImport) -> 
         records.put_known(connection, request.source, request.things, workspace.clock.now())
 
 
-def points_here(workspace: Workspace, run_id: str, name: str) -> Iterator[Sequence[Any]]:
-    """The points of a metric of a run as rows of time, step, value and whether not a number; many at a time."""
+def points_here(workspace: Workspace, ids: Sequence[str], name: str | None = None) -> Iterator[tuple[Any, ...]]:
+    """The points of runs, of one metric where it is named, many at a time.
+
+    As columns: id of the run, name of the metric, time, step, value, whether not a number.
+    """
     with workspace.database.reading() as connection:
-        found = run_key(connection, run_id)
-        if found is not None:
-            yield from records.points_of(connection, found[0].number, name)
+        runs = {row.number: row.id for row in records.taken_runs(connection, ids).values()}
+        for rows in records.points_of(connection, list(runs), name):
+            numbers, *columns = zip(*rows, strict=True)
+            yield ([runs[number] for number in numbers], *columns)
 
 
 def model_here(workspace: Workspace, model: str) -> LoggedModel | None:

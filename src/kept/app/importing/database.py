@@ -61,6 +61,7 @@ class DatabaseSource:
         self._places = places
         self._findings = findings
         self.address = address if part == "default" else f"{address}#{quote(part)}"
+        self._counts: dict[str, int] = {}
         self._tables = Tables(engine, address, part)
         if absent := [name for name in _NEEDED if name not in self._tables]:
             what = f"it has no table {absent[0]}"
@@ -97,6 +98,7 @@ class DatabaseSource:
             ids = [row.run_uuid for row in rows]
             tags = self._tables.texts_of("tags", "run_uuid", ids)
             params = self._tables.texts_of("params", "run_uuid", ids)
+            self._counts = self._points_of(ids)
             datasets, inputs, outputs = self._datasets(ids), self._links("INPUT", ids), self._links("OUTPUT", ids)
             for row in rows:
                 with self._one("runs", row.run_uuid):
@@ -104,11 +106,14 @@ class DatabaseSource:
                     beside = (tags[run], params[run], datasets[run], inputs[run], outputs[run])
                     yield _run(row, experiment, *beside)
 
-    def evidence(self, run: ImportedRun) -> str | None:
+    def evidence(self, run: ImportedRun) -> str:
         """The number of points: they are added and never changed."""
-        metrics = self._tables["metrics"]
-        rows = self._tables.rows(select(func.count().label("many")).where(metrics.c.run_uuid == run.id))
-        return str(rows[0].many)
+        return str(self._counts.get(run.id, 0))
+
+    def may_hide(self, run: ImportedRun) -> bool:
+        """They do not: their number is seen."""
+        del run
+        return False
 
     def series(self, run: ImportedRun, after: str) -> Iterator[Series]:
         """Points of the run by name, time and step."""
@@ -223,6 +228,11 @@ class DatabaseSource:
             )
             found[row.destination_id].append(DatasetInput(dataset=dataset, tags=tags[row.input_uuid]))
         return found
+
+    def _points_of(self, ids: Sequence[str]) -> dict[str, int]:
+        metrics = self._tables["metrics"]
+        query = select(metrics.c.run_uuid, func.count().label("many")).group_by(metrics.c.run_uuid)
+        return {row.run_uuid: row.many for row in self._tables.rows_of(query, metrics.c.run_uuid, ids)}
 
     def _links(self, role: str, ids: Sequence[str]) -> dict[str, list[tuple[str, int]]]:
         found: dict[str, list[tuple[str, int]]] = defaultdict(list)

@@ -1,9 +1,9 @@
 """Numbers that tell sets of points apart, whatever their order."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
+import xxhash
 from numpy.typing import NDArray
 
 Marks = NDArray[np.uint64]
@@ -11,23 +11,27 @@ _ONE, _TWO, _THREE = (np.uint64(number) for number in (0x9E3779B97F4A7C15, 0xBF5
 _NOT_A_NUMBER = np.uint64(0x7FF8_DEAD_0000_0001)
 
 
-def marks_of(at: Sequence[int], step: Sequence[int], value: Sequence[float], nan: Sequence[int] | None = None) -> Marks:
-    """One number of 64 bits for each point: the mixing of Steele, Lea and Flood (2014) over time, step and value."""
+def seed_of(run: str, metric: str) -> int:
+    """The number by which the points of one metric of one run differ from equal points of others."""
+    return xxhash.xxh64_intdigest(f"{run}\0{metric}".encode())
+
+
+def marks_of(
+    seeds: Sequence[int] | Marks,
+    at: Sequence[int],
+    step: Sequence[int],
+    value: Sequence[float],
+    nan: Sequence[int] | None = None,
+) -> Marks:
+    """One number of 64 bits for each point: the mixing of Steele, Lea and Flood (2014) over seed, time, step, value."""
     numbers = np.asarray(value, dtype=np.float64) + 0.0  # -0.0 is 0.0, as databases hold it
     bits = numbers.view(np.uint64).copy()
     is_nan = np.isnan(numbers) if nan is None else np.asarray(nan, dtype=bool)
     bits[is_nan] = _NOT_A_NUMBER
-    mixed = _mixed(np.asarray(at, dtype=np.int64).view(np.uint64))
+    mixed = _mixed(np.asarray(seeds, dtype=np.uint64))
+    mixed = _mixed(mixed + np.asarray(at, dtype=np.int64).view(np.uint64))
     mixed = _mixed(mixed + np.asarray(step, dtype=np.int64).view(np.uint64))
     return _mixed(mixed + bits)
-
-
-def marks_of_rows(rows: Sequence[Any]) -> Marks:
-    """The same of rows of time, step, value and whether not a number."""
-    if not rows:
-        return np.empty(0, dtype=np.uint64)
-    at, step, value, nan = zip(*rows, strict=True)
-    return marks_of(at, step, value, nan)
 
 
 def missing(wanted: Sequence[Marks], held: Sequence[Marks]) -> tuple[int, int]:

@@ -189,15 +189,17 @@ class Import:
         # What is left out of a listing that costs little is told again each time: it need not be read anew for that.
         lost = self._findings.lost
         mark = digest_json([run, evidence, files, why])
-        if evidence is not None and self._is_here(RUN, run.id, mark):
-            self._findings["runs"].already += 1
+        same = self._is_here(RUN, run.id, mark)
+        self._findings["runs"].already += same
+        if same and not self._source.may_hide(run):
             self._addresses.put(run.id, run.location, "" if why else self._place(RUN, run.id, run.experiment))
             return
         if not self._source.local:
             files, why = self._listed(holder)
         run = msgspec.structs.replace(run, stays=files is None)
         begun = _Begun(run=run, holder=holder, files=files, mark=mark)
-        self._batch.runs.append(run)
+        if not same:
+            self._batch.runs.append(run)
         earlier = self._known.get((RUN, run.id))
         done: list[str] = []
         name = ""
@@ -211,13 +213,14 @@ class Import:
                 self._flush(begun, done)
         begun.whole &= self._findings.lost == lost
         self._batch.finished.append(begun)
-        if len(self._batch.runs) >= _MOST_RUNS or self._batch.points >= _MOST_POINTS:
+        if len(self._batch.finished) >= _MOST_RUNS or self._batch.points >= _MOST_POINTS:
             self._flush()
 
     def _add(self, series: Series) -> None:
         self._batch.points += len(series.at)
         if self._workspace is None:
             self._findings["points"].found += len(series.at)
+            self._findings["points"].new += len(series.at) * ((RUN, series.run) not in self._known)
             return
         self._batch.series.append(series)
         self._checks.expect(series)
@@ -228,33 +231,38 @@ class Import:
         if self._workspace is None:
             for one in batch.finished:
                 before = (RUN, one.run.id) in self._known
-                self._findings["runs"].changed += before
+                self._findings["runs"].changed += before and one.run in batch.runs
                 self._findings["runs"].new += not before
                 self._findings["files"].found += len(one.files or ())
+                self._findings["files"].new += len(one.files or ()) * (not before)
             return
-        if not batch.runs and not batch.series:
+        if not batch.finished and not batch.series:
             return
         request = ImportRuns(source=self._source.address, runs=batch.runs, series=batch.series)
         answer = import_runs(self._workspace, self._actor, request)
+        known = {one.run.id: self._known.get((RUN, one.run.id)) for one in batch.finished}
+        local = {name: one.local for name, one in known.items() if one is not None} | answer.local
         tally = self._findings["runs"]
         tally.new += answer.new
         tally.changed += answer.changed
         tally.already += answer.matched
         self._findings["points"].new += answer.points
-        right = self._checks.runs(batch.runs, answer.local)
+        right = self._checks.runs(batch.runs, local)
         heads = {run.id for run in batch.runs}
-        settled = [self._finish(one, answer.local, one.run.id not in heads - right) for one in batch.finished]
+        wrong = heads - right
+        complete = self._checks.points({one.run.id: local[one.run.id] for one in batch.finished})
+        settled = [self._finish(one, local, one.run.id in complete - wrong) for one in batch.finished]
         if unfinished is not None:
-            settled.append(self._half(unfinished, answer.local, done or [], unfinished.run.id not in heads - right))
+            settled.append(self._half(unfinished, local, done or [], unfinished.run.id not in wrong))
         self._settle(settled)
         self._tell("")
 
     def _finish(self, one: _Begun, local: dict[str, str], right: bool) -> Known:
-        """Checks the points of a run and brings its files; the run with its mark when nothing is missing."""
+        """Brings the files of a run; the run with its mark when nothing is missing."""
         run, here = one.run, local[one.run.id]
         if here != run.id:
             self._findings.note("runs", "another run has the id: it is called otherwise here", f"{run.id} is {here}")
-        right &= self._checks.points(run.id, here) and one.whole
+        right &= one.whole
         place = run_location(self._known[EXPERIMENT, run.experiment].local, here)
         lost = self._findings.lost
         self._copying.files(one.holder, place, one.files or [])

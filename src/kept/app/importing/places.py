@@ -68,7 +68,9 @@ class Places:
         inner = path.strip("/")
         for root in self._proxied:
             found = root / inner
-            if found.is_dir() and _within(found, root):
+            if not _within(found, root):
+                raise NotFound("the address of the files leads out of their folder")
+            if found.is_dir():
                 return found
         return None
 

@@ -98,13 +98,17 @@ class ServerSource:
         for said in self._paged("runs/search", "runs", asked):
             info = said.get("info") or {}
             with self._one("runs", info.get("run_id") or info.get("run_uuid")):
-                run = _run(said, experiment)
+                run = _run(self._whole(said), experiment)
                 self._latest = {run.id: {text(one.get("key")): one for one in _list(said.get("data"), "metrics")}}
                 yield run
 
-    def evidence(self, run: ImportedRun) -> str | None:
-        """The latest points of a run that has ended; nothing tells of one that goes on."""
-        return digest_json(self._latest.get(run.id)) if run.status.ended else None
+    def evidence(self, run: ImportedRun) -> str:
+        """The latest points."""
+        return digest_json(self._latest.get(run.id))
+
+    def may_hide(self, run: ImportedRun) -> bool:
+        """A run that goes on may have got points before its latest."""
+        return not run.status.ended
 
     def series(self, run: ImportedRun, after: str) -> Iterator[Series]:
         """Points of the run, page by page of each metric."""
@@ -196,6 +200,15 @@ class ServerSource:
     def close(self) -> None:
         """Gives the connections back."""
         self._http.close()
+
+    def _whole(self, said: Answer) -> Answer:
+        """The run with the logged models that it read: of these a search says nothing."""
+        run_id = said["info"].get("run_id") or said["info"].get("run_uuid")
+        try:
+            found = self._asked("GET", "runs/get", {"run_id": text(run_id)}).get("run")
+        except (NotFound, Invalid):
+            found = None
+        return {**said, "inputs": found.get("inputs") or {}} if isinstance(found, dict) else said
 
     def _traces(self) -> int:
         found = 0
@@ -315,7 +328,7 @@ class ServerSource:
             yield
         except Unavailable:
             raise
-        except (KeptError, ValueError, TypeError, AttributeError) as error:
+        except (KeptError, ValueError, TypeError, AttributeError, LookupError) as error:
             said = error.what if isinstance(error, KeptError) else str(error)[:200]
             self._findings.leave_out(what, said, text(name))
 

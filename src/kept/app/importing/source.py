@@ -61,8 +61,12 @@ class Source(Protocol):
         """All runs of an experiment, deleted ones too."""
         ...
 
-    def evidence(self, run: ImportedRun) -> str | None:
-        """Text that changes when points are added to the run; None when nothing cheap can tell."""
+    def evidence(self, run: ImportedRun) -> str:
+        """Text that tells cheaply of points that were added to the run."""
+        ...
+
+    def may_hide(self, run: ImportedRun) -> bool:
+        """Whether points may have been added that the evidence does not tell of."""
         ...
 
     def series(self, run: ImportedRun, after: str) -> Iterator[Series]:

@@ -1,11 +1,13 @@
 """Reading back what was brought, and holding it against what the source told."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import chain
 
 import msgspec
+import numpy as np
 
-from kept.app.importing.fingerprints import Marks, marks_of, marks_of_rows, missing
+from kept.app.importing.fingerprints import Marks, marks_of, missing, seed_of
 from kept.app.importing.report import Findings
 from kept.core.digests import digest_file
 from kept.governance.workspace import Workspace
@@ -16,6 +18,8 @@ from kept.tracking.imported import ImportedModel, ImportedRun, Series
 from kept.tracking.importing import model_here, points_here, runs_here
 from kept.tracking.names import PARENT_TAG
 
+_AT_ONCE, _RUNS_AT_ONCE = 200_000, 200
+
 
 class Checks:
     """Checks batch by batch, and notes what it finds."""
@@ -23,32 +27,78 @@ class Checks:
     def __init__(self, workspace: Workspace, findings: Findings) -> None:
         self._workspace = workspace
         self._findings = findings
-        self._wanted: dict[tuple[str, str], list[Marks]] = defaultdict(list)
+        self._new: list[Series] = []
+        self._wanted: dict[str, dict[str, list[Marks]]] = defaultdict(dict)
 
     def expect(self, series: Series) -> None:
-        """Remembers points, eight bytes each, until their metric is checked."""
-        self._wanted[series.run, series.name].append(marks_of(series.at, series.step, series.value))
+        """Remembers points until they are checked: eight bytes each, once they are written."""
+        self._new.append(series)
 
-    def points(self, run: str, local: str) -> bool:
-        """Whether all points of a run that were expected are here; they are forgotten then."""
-        right = True
-        for key in [key for key in self._wanted if key[0] == run]:
-            right &= self.metric(key[1], run, local)
-        return right
+    def points(self, runs: Mapping[str, str]) -> set[str]:
+        """Which of these runs have all points that were expected; they are forgotten then. Ids there and here."""
+        self._gather()
+        right: set[str] = set()
+        some: dict[str, str] = {}
+        size = 0
+        for run, local in runs.items():
+            some[run] = local
+            size += sum(len(marks) for pieces in self._wanted.get(run, {}).values() for marks in pieces)
+            if size >= _AT_ONCE or len(some) >= _RUNS_AT_ONCE:
+                right |= self._compared(some)
+                some, size = {}, 0
+        return right | self._compared(some)
 
     def metrics_of(self, run: str) -> list[str]:
         """The metrics of a run whose points are expected."""
-        return [name for owner, name in self._wanted if owner == run]
+        self._gather()
+        return list(self._wanted.get(run, {}))
 
     def metric(self, name: str, run: str, local: str) -> bool:
         """Whether all points of a metric that were expected are here; they are forgotten then."""
-        wanted = self._wanted.pop((run, name))
-        held = [marks_of_rows(rows) for rows in points_here(self._workspace, local, name)]
-        count, absent = missing(wanted, held)
+        wanted = self._wanted[run].pop(name)
+        return self._count(run, *missing(wanted, self._held({run: local}, name)))
+
+    def _gather(self) -> None:
+        """Takes the fingerprints of all that is new at once: arrays cost little, many small ones much."""
+        new, self._new = self._new, []
+        if not new:
+            return
+        sizes = [len(one.at) for one in new]
+        seeds = np.repeat(np.array([seed_of(one.run, one.name) for one in new], dtype=np.uint64), sizes)
+        columns = [
+            list(chain.from_iterable(part))
+            for part in zip(*((one.at, one.step, one.value) for one in new), strict=True)
+        ]
+        marks = marks_of(seeds, *columns)
+        for one, mine in zip(new, np.split(marks, np.cumsum(sizes)[:-1]), strict=True):
+            self._wanted[one.run].setdefault(one.name, []).append(mine)
+
+    def _compared(self, runs: Mapping[str, str]) -> set[str]:
+        wanted = {run: [marks for pieces in self._wanted.get(run, {}).values() for marks in pieces] for run in runs}
+        count, absent = missing([marks for mine in wanted.values() for marks in mine], self._held(runs))
+        if absent and len(runs) > 1:
+            # Something is missing: now it is worth the time to say of which run.
+            return set().union(*(self._compared({run: local}) for run, local in runs.items()))
+        for run in runs:
+            self._wanted.pop(run, None)
+        return set(runs) if self._count(", ".join(runs), count, absent) else set()
+
+    def _held(self, runs: Mapping[str, str], name: str | None = None) -> list[Marks]:
+        there = {local: run for run, local in runs.items()}
+        seeds: dict[tuple[str, str], int] = {}
+        found: list[Marks] = []
+        for ids, names, *columns in points_here(self._workspace, list(there), name):
+            keys = list(zip(ids, names, strict=True))
+            for key in dict.fromkeys(keys):
+                seeds.setdefault(key, seed_of(there[key[0]], key[1]))
+            found.append(marks_of([seeds[key] for key in keys], *columns))
+        return found
+
+    def _count(self, run: str, count: int, absent: int) -> bool:
         self._findings["points"].found += count
         self._findings["points"].verified += count - absent
         if absent:
-            self._findings.differs("points", "they are not here", f"{run}: {name}", absent)
+            self._findings.differs("points", "they are not here", run, absent)
         return not absent
 
     def runs(self, runs: Sequence[ImportedRun], local: dict[str, str]) -> set[str]:

@@ -30,10 +30,8 @@ _ADD = {
         "CAST(:nan AS smallint[])) ON CONFLICT DO NOTHING"
     ),
 }
-_POINTS = (
-    select(points.c.at, points.c.step, points.c.value, points.c.nan)
-    .select_from(metrics.join(points, points.c.series == metrics.c.series))
-    .where(metrics.c.run == bindparam("run"), metrics.c.name == bindparam("name"))
+_POINTS = select(metrics.c.run, metrics.c.name, points.c.at, points.c.step, points.c.value, points.c.nan).select_from(
+    metrics.join(points, points.c.series == metrics.c.series)
 )
 _FEW = 1_000
 _READ_AT_ONCE = 50_000
@@ -94,10 +92,14 @@ def put_series(connection: Connection, keys: Mapping[str, RunKey], brought: Sequ
     return connection.execute(text(statement), dict(zip(names, columns, strict=True))).rowcount
 
 
-def points_of(connection: Connection, run: int, name: str) -> Iterator[Sequence[Any]]:
-    """The points of a metric of a run as rows of time, step, value and whether not a number; many at a time."""
-    result = connection.execution_options(yield_per=_READ_AT_ONCE).execute(_POINTS, {"run": run, "name": name})
-    yield from result.partitions()
+def points_of(connection: Connection, numbers: Sequence[int], name: str | None = None) -> Iterator[Sequence[Any]]:
+    """The points of runs, of one metric where it is named, as rows of number of the run, name of the metric, time,
+    step, value and whether not a number; many at a time.
+    """
+    query = _POINTS.where(metrics.c.run.in_(numbers))
+    if name is not None:
+        query = query.where(metrics.c.name == name)
+    yield from connection.execution_options(yield_per=_READ_AT_ONCE).execute(query).partitions()
 
 
 def taken_runs(connection: Connection, ids: Sequence[str]) -> dict[str, Any]:

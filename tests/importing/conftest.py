@@ -1,0 +1,78 @@
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from bringing import Bring, Serve
+
+from kept.app.importing.moving import Import
+from kept.app.importing.opening import Options, open_source
+from kept.app.importing.report import Findings, ImportReport
+from kept.governance.actor import Actor
+from kept.governance.workspace import Workspace
+from kept.tracking.experiments import ensure_default_experiment
+
+
+@pytest.fixture
+def bring(workspace: Workspace, me: Actor) -> Bring:
+    """Imports a source into the workspace and gives the report."""
+    ensure_default_experiment(workspace)
+
+    def import_(
+        address: str | Path,
+        artifacts: list[Path] | None = None,
+        part: str = "",
+        *,
+        rehearse: bool = False,
+        thorough: bool = False,
+    ) -> ImportReport:
+        findings = Findings()
+        given = Options(artifacts=[str(one) for one in artifacts or []], part=part)
+        source = open_source(str(address), given, findings, {"MLFLOW_TRACKING_TOKEN": "secret"})
+        try:
+            return Import(source, workspace, me, findings, rehearse=rehearse, thorough=thorough).run()
+        finally:
+            source.close()
+
+    return import_
+
+
+@contextmanager
+def _serving(root: Path) -> Iterator[str]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    address = f"http://127.0.0.1:{port}"
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("KEPT_")}
+    log = root.with_suffix(".log")
+    with log.open("wb") as stream:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "kept", "web", "--workspace", str(root), "--port", str(port)],
+            stdout=stream,
+            stderr=stream,
+            env={**kept, "KEPT_ACTOR": "ada"},
+        )
+    try:
+        for _ in range(300):
+            assert process.poll() is None, log.read_text()
+            try:
+                if httpx.get(f"{address}/api/v1/health/ready").status_code == 200:
+                    break
+            except httpx.TransportError:
+                time.sleep(0.1)
+        yield address
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+@pytest.fixture
+def serve() -> Serve:
+    """`kept web` on a workspace: a context with its address."""
+    return _serving
