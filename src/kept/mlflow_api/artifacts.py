@@ -86,7 +86,7 @@ def find_of_model(call: Call, model: str, path: str) -> Path:
 
 def find_of_version(call: Call, name: str, version: str, path: str) -> Path:
     """Where a file of a version of a registered model is."""
-    request = sent.OfModelVersion(name=name, version=version)
+    request = sent.DownloadAddressWanted(name=name, version=version)
     return _find_below(call, model_versions.download_address(call, request).artifact_uri, path)
 
 
