@@ -3,9 +3,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from asking import ADDRESS, Ask, serving
+from asking import ADDRESS, Ask
 from litestar import Litestar
 from litestar.testing import TestClient
+from running import serving
 
 from kept.governance.actor import Actor
 from kept.governance.workspace import Workspace

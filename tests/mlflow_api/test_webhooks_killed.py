@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import httpx
-from asking import serving
+from running import serving
 
 from webhook_receiver import receiving
 

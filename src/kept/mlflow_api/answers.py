@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from msgspec import Struct
 
 from kept.mlflow_api.errors import unfit
+from kept.mlflow_api.version_files import address_of
 from kept.registry.registered import RegisteredModel, RegisteredVersion
 from kept.registry.webhook import Event, Webhook
 from kept.tracking.experiment import Experiment
@@ -502,7 +503,7 @@ def version_answer(found: RegisteredVersion) -> ModelVersionAnswer:
         last_updated_timestamp=milliseconds(found.updated_at),
         current_stage=found.stage.value,
         description=found.description,
-        source=found.source,
+        source=address_of(found) if found.judged else found.source,
         run_id=found.run_id or "",
         status="READY",
         run_link=found.run_link or "",

@@ -17,6 +17,7 @@ from kept.mlflow_api import requests as sent
 from kept.mlflow_api.answers import FileAnswer, Files
 from kept.mlflow_api.call import Call
 from kept.mlflow_api.errors import NOT_IMPLEMENTED, Refused, invalid
+from kept.mlflow_api.version_files import find_file, is_of_version, list_files, refuse_change
 from kept.tracking import artifacts as verbs
 from kept.tracking import logged_models, runs
 from kept.tracking import requests as asked
@@ -40,14 +41,20 @@ def list_of_model(call: Call, request: sent.ListLoggedModelArtifacts) -> Files:
 
 def list_folder(call: Call, path: str) -> Files:
     """What is in a folder, by the last part of its name."""
-    found = call.do(verbs.list_artifacts, verbs.ListArtifacts(path=safe(path)))
+    place = safe(path)
+    if is_of_version(place):
+        found = list_files(call, place)
+    else:
+        found = call.do(verbs.list_artifacts, verbs.ListArtifacts(path=place))
     return Files(files=[_file(one, posixpath.basename(one.path)) for one in found])
 
 
 def delete(call: Call, path: str) -> None:
     """Deletes a file or a folder; what is not there is deleted already."""
+    place = safe(path)
+    refuse_change(place)
     try:
-        call.do(verbs.delete_artifact, verbs.DeleteArtifact(path=safe(path)))
+        call.do(verbs.delete_artifact, verbs.DeleteArtifact(path=place))
     except NotFound:
         return
 
@@ -55,6 +62,7 @@ def delete(call: Call, path: str) -> None:
 async def upload(call: Call, path: str, request: Request[Any, Any, Any]) -> None:
     """Keeps the body of a request as a file."""
     place = safe(path)
+    refuse_change(place)
     begun = await anyio.to_thread.run_sync(verbs.begin_artifact, call.workspace, call.actor, place)
     try:
         await receive(request, begun)
@@ -131,6 +139,8 @@ def _find_below(call: Call, location: str, path: str) -> Path:
 
 
 def _opened(call: Call, place: str) -> Path:
+    if is_of_version(place):
+        return find_file(call, place)
     try:
         return verbs.open_artifact(call.workspace, call.actor, place)
     except NotFound:

@@ -8,9 +8,10 @@ import msgspec
 from kept.mlflow_api import requests as sent
 from kept.mlflow_api.answers import Done, DownloadAddress, ModelVersions, OneModelVersion, version_answer
 from kept.mlflow_api.call import Call, texts
-from kept.mlflow_api.errors import RESOURCE_DOES_NOT_EXIST, Refused, invalid, unfit
+from kept.mlflow_api.errors import invalid, unfit
 from kept.mlflow_api.filters import models_only
 from kept.mlflow_api.prompts import refuse_prompts
+from kept.mlflow_api.version_files import address_of
 from kept.registry import registered_versions as verbs
 from kept.registry import requests as asked
 from kept.registry.grammar import registered_version_terms
@@ -79,11 +80,7 @@ def search(call: Call, request: sent.SearchRegistered) -> ModelVersions:
 
 def download_address(call: Call, request: sent.DownloadAddressWanted) -> DownloadAddress:
     """Where the files of a version stand."""
-    found = _found(call, request)
-    if found.judged:
-        what = f"Model Version (name={found.model}, version={found.number}) has no files that MLflow can load"
-        raise Refused(RESOURCE_DOES_NOT_EXIST, f"{what}: Kept trained it, and serves it from a bundle of its own form.")
-    return DownloadAddress(found.location)
+    return DownloadAddress(address_of(_found(call, request)))
 
 
 def transition(call: Call, request: sent.TransitionStage) -> OneModelVersion:

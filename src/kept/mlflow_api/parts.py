@@ -13,11 +13,12 @@ from litestar import Request
 from msgspec import Struct
 
 from kept.core.errors import NotFound
-from kept.mlflow_api.artifacts import receive, safe
+from kept.mlflow_api.artifacts import find, receive, safe
 from kept.mlflow_api.call import Call
 from kept.mlflow_api.decoding import Reader
 from kept.mlflow_api.errors import invalid
 from kept.mlflow_api.requests import Filled
+from kept.mlflow_api.version_files import refuse_change
 from kept.tracking import artifacts as verbs
 
 _MOST = 10_000
@@ -127,14 +128,16 @@ def abort(call: Call, folder: str, body: bytes) -> None:
 def address(call: Call, path: str, came: Request[Any, Any, Any]) -> Address:
     """Where a client that reads large files in ranges finds one."""
     place = safe(path)
-    size = verbs.open_artifact(call.workspace, call.actor, place).stat().st_size
+    size = find(call, place).stat().st_size
     return Address(url=f"{_base(came)}{ROOT}/artifacts/{quote(place)}", headers=_pass(came), file_size=size)
 
 
 def _place(folder: str, sent: str) -> str:
     """The file's place: clients send the folder in the path of the endpoint, and the name with the path on their disk."""
     name = posixpath.basename(sent.replace("\\", "/"))
-    return safe(posixpath.join(folder, name))
+    place = safe(posixpath.join(folder, name))
+    refuse_change(place)
+    return place
 
 
 def _base(came: Request[Any, Any, Any]) -> str:

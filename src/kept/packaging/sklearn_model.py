@@ -16,23 +16,7 @@ from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 from kept.core.errors import Damaged, Forbidden, Invalid
 from kept.packaging.answers import answering
 from kept.packaging.manifest import Manifest
-
-# Parts of fitted scikit-learn estimators that skops does not list itself. All of them hold data only; functools.partial
-# is loaded with a function that must be trusted as well, and check_array is the one that histogram boosting keeps.
-TRUSTED_TYPES = (
-    "functools.partial",
-    "numpy.dtype",
-    "sklearn.calibration._CalibratedClassifier",
-    "sklearn.calibration._SigmoidCalibration",
-    "sklearn.calibration._TemperatureScaling",
-    "sklearn.compose._column_transformer._RemainderColsList",
-    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
-    "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
-    "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
-    "sklearn.tree._tree.Tree",
-    "sklearn.utils._bunch.Bunch",
-    "sklearn.utils.validation.check_array",
-)
+from kept.packaging.portable import TRUSTED_TYPES
 
 # A zip can say that it unpacks to anything; a model of this size would not be served by one process anyway.
 _LARGEST_UNPACKED = 8 * 1024**3

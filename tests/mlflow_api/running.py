@@ -1,0 +1,68 @@
+"""The processes of these tests: a server of Kept, and scripts of people who use the published client of MLflow."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+
+@contextmanager
+def serving(root: Path, **told: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """A `kept web` process on a workspace in the folder, with its address; `told` are variables of its surroundings."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    address = f"http://127.0.0.1:{port}"
+    with (root / "web.log").open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "kept", "web", "--workspace", str(root / "workspace"), "--port", str(port)],
+            stdout=log,
+            stderr=log,
+            env=environment() | told,
+        )
+    try:
+        for _ in range(300):
+            assert process.poll() is None, (root / "web.log").read_text()
+            try:
+                if httpx.get(f"{address}/api/v1/health/ready").status_code == 200:
+                    break
+            except httpx.TransportError:
+                time.sleep(0.1)
+        yield address, process
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def environment() -> dict[str, str]:
+    """The environment of a command of Kept: this one without what would configure it."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("KEPT_")}
+    return {**kept, "KEPT_ACTOR": "ada", "KEPT_POLL_SECONDS": "0.1"}
+
+
+def run_script(python: Path, script: Path, server: str, folder: Path) -> None:
+    """Runs a script in a folder, with the client pointed to a server, and expects that it ends well."""
+    surroundings = {
+        "MLFLOW_TRACKING_URI": server,
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "GIT_PYTHON_REFRESH": "quiet",
+        "HOME": str(folder),
+        "PATH": "/usr/bin:/bin",
+    }
+    done = subprocess.run(
+        [str(python), "-W", "ignore", str(script)],
+        cwd=folder,
+        env=surroundings,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-4_000:]
