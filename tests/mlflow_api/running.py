@@ -15,9 +15,7 @@ import httpx
 @contextmanager
 def serving(root: Path, **told: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """A `kept web` process on a workspace in the folder, with its address; `told` are variables of its surroundings."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     address = f"http://127.0.0.1:{port}"
     with (root / "web.log").open("ab") as log:
         process = subprocess.Popen(
@@ -38,6 +36,13 @@ def serving(root: Path, **told: str) -> Iterator[tuple[str, subprocess.Popen[byt
     finally:
         process.terminate()
         process.wait(20)
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
 
 
 def environment() -> dict[str, str]:

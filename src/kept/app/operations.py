@@ -15,8 +15,8 @@ from kept.monitoring import alerts
 from kept.monitoring import catalog as monitoring
 from kept.pipelines import catalog as pipelines
 from kept.plan import catalog as plan
+from kept.registry import adoption, collecting, consent, registered_models, registered_versions, webhooks
 from kept.registry import catalog as registry
-from kept.registry import collecting, consent, registered_models, registered_versions, webhooks
 from kept.registry import importing as registry_importing
 from kept.tracking import (
     artifacts,
@@ -32,6 +32,7 @@ from kept.tracking import (
 
 OPERATIONS: dict[str, Operation[Any, Any]] = operations_in(
     [
+        adoption,
         alerts,
         artifacts,
         collecting,

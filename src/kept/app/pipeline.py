@@ -10,8 +10,9 @@ from kept.evaluation.steps import evaluate, judge
 from kept.pipelines.graph import Graph
 from kept.pipelines.step import Step
 from kept.plan.project import Project, describe
-from kept.registry.steps import champion, register
+from kept.registry.steps import champion, register, register_adopted
 from kept.tracking.run import Run
+from kept.training import adopting
 from kept.training.fitting import baseline, fit, package, tune
 from kept.training.preparing import columns, ingest, join, split
 from kept.training.reference import reference
@@ -26,6 +27,24 @@ class TrainingRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Length of event time to learn from; None for the project's."""
     fresh: bool = False
     """Run every step, whatever is known already."""
+    registered: str | None = None
+    """Id of the client's version that is taken over; None for a training."""
+    files: str = ""
+    """Where the files of that version stand."""
+    logged_by: str | None = None
+    """The run that logged it."""
+
+
+def adoption_steps() -> list[Step]:
+    """The steps that stand in for those of training when a client's version is taken over."""
+    return [
+        # What stands at an address can be written again.
+        Step("fit", adopting.fetch, cache=False),
+        Step("tune", adopting.logged_parameters, cache=False),
+        Step("columns", adopting.columns),
+        Step("package", adopting.package),
+        Step("register", register_adopted, cache=False),
+    ]
 
 
 def standard_steps(project: Project) -> list[Step]:
@@ -56,7 +75,9 @@ def standard_steps(project: Project) -> list[Step]:
 
 
 def training_graph(project: Project, source: Path, run: Run) -> Graph:
-    """The graph of one run: the standard steps, with the project's own in their place or beside them."""
+    """The graph of one run: the standard steps, with the project's own in their place or beside them; and, where a client's
+    version is taken over, with the steps for that in the place of those that would train.
+    """
     request = msgspec.convert(run.request, TrainingRequest)
     window = project.retraining.window
     inputs = {
@@ -75,4 +96,8 @@ def training_graph(project: Project, source: Path, run: Run) -> Graph:
         )
         for one in project.steps.values()
     ]
-    return Graph(standard_steps(project), inputs, folder=source.parent, fresh=request.fresh).having(*own)
+    graph = Graph(standard_steps(project), inputs, folder=source.parent, fresh=request.fresh).having(*own)
+    if request.registered is None:
+        return graph
+    inputs |= {"registered": request.registered, "files": request.files, "logged_by": request.logged_by}
+    return Graph(graph.steps, inputs, folder=source.parent, fresh=request.fresh).having(*adoption_steps())

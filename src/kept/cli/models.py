@@ -5,7 +5,7 @@ from typing import Annotated, cast, get_args
 import typer
 from rich.markdown import Markdown
 
-from kept.cli.options import Json, Workspace, settings_for
+from kept.cli.options import Json, ProjectFile, Reason, Workspace, settings_for
 from kept.cli.reach import connect
 from kept.cli.show import console, print_json, say, table
 from kept.registry.catalog import (
@@ -71,6 +71,24 @@ def show(
         _show_unjudged(found.registered)
     else:
         console.print(Markdown(render_markdown(found.version)))
+
+
+@app.command()
+def adopt(
+    model: Annotated[str, typer.Argument(help="The registered model.")],
+    version: Annotated[str, typer.Argument(help="A number, an alias, an id, or latest.")] = "latest",
+    reason: Reason = "asked for on the command line",
+    fresh: Annotated[bool, typer.Option(help="Run every step, whatever is known already.")] = False,
+    workspace: Workspace = None,
+    project: ProjectFile = None,
+    as_json: Json = False,
+) -> None:
+    """Take over a version that a client of MLflow registered: the project judges it as if it had trained it."""
+    # The engine of pipelines comes with it: listing models need not wait for that.
+    from kept.cli.adopting import adopt_version  # noqa: PLC0415
+
+    settings = settings_for(workspace, project)
+    adopt_version(settings, model, version, reason=reason, fresh=fresh, as_json=as_json)
 
 
 def _show_unjudged(version: RegisteredVersion) -> None:

@@ -1,27 +1,22 @@
 """`kept run`: one training run, from data to a judged version."""
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from kept.app.connection import Connection, Embedded
-from kept.app.projects import Projects
-from kept.app.running import make_runner
 from kept.cli.following import follow
 from kept.cli.options import Json, ProjectFile, Reason, Workspace, settings_for
 from kept.cli.reach import connect
-from kept.cli.show import errors, lines, print_json, say
+from kept.cli.show import errors
+from kept.cli.working import at_work, tell
 from kept.core.clock import parse_time
-from kept.core.errors import CheckFailed, Conflict, KeptError
+from kept.core.errors import Conflict
 from kept.loop.decisions import TRAINING, RetrainNow, retrain, training_request
 from kept.plan.catalog import ensure_registered
 from kept.plan.loading import load_project
-from kept.registry.catalog import ShowVersion, show_version
-from kept.registry.model import ModelVersion
 from kept.tracking.run import Run, RunStatus
 from kept.tracking.runs import CancelRun, ListRuns, cancel_run, list_runs
 
@@ -47,7 +42,7 @@ def main(
         ensure_registered(connection.workspace, connection.actor, loaded, source)
     moment = None if until is None else parse_time(until, where="--until")
     request = RetrainNow(project=loaded.name, reason=reason, until=moment, window=window, fresh=fresh)
-    with _at_work(connection) as here:
+    with at_work(connection) as here:
         run_id = _ask(connection, request, here=here)
         try:
             run, steps = follow(connection, run_id, quiet=as_json)
@@ -56,10 +51,7 @@ def main(
             if here:
                 _cancel(connection, run_id, "stopped with Ctrl-C")
             raise
-    failed = next((step.failure for step in steps if step.failure is not None), None)
-    if run.status is not RunStatus.FINISHED:
-        raise failed.raised() if failed else KeptError(run.error or f"the run is {run.status.value}")
-    _tell(connection, run, as_json)
+    tell(connection, run, steps, as_json=as_json)
 
 
 def _ask(connection: Connection, request: RetrainNow, *, here: bool) -> str:
@@ -93,52 +85,3 @@ def _left_behind(connection: Connection, project: str) -> Run | None:
 def _cancel(connection: Connection, run_id: str, reason: str) -> None:
     with suppress(Conflict):  # it has ended meanwhile
         connection.call(cancel_run, CancelRun(run=run_id, reason=reason))
-
-
-def _tell(connection: Connection, run: Run, as_json: bool) -> None:
-    version = connection.call(show_version, ShowVersion(model=run.project, version="latest")).judged
-    if as_json:
-        print_json(version)
-    else:
-        _show(version)
-    if version.status == "rejected":
-        fix = f"Mend the model, or: kept waive {version.number} --reason ..."
-        raise CheckFailed(f"version {version.number} is rejected: {'; '.join(version.verdict.failed)}", fix=fix)
-
-
-def _show(version: ModelVersion) -> None:
-    say((f"\n{version.model} version {version.number}", "bold"), f" is {version.status}")
-    held = [(one.passed, one.sentence) for one in version.verdict.objectives]
-    held += [(one.passed, one.sentence) for one in version.verdict.checks]
-    lines([(("✓", "green") if passed else ("✗", "red"), sentence) for passed, sentence in held])
-
-
-@contextmanager
-def _at_work(connection: Connection) -> Iterator[bool]:
-    """Runs the pipeline in this process, unless a worker does; gives whether it does."""
-    if not isinstance(connection, Embedded):
-        yield False
-        return
-    runner = make_runner(connection.workspace, Projects(connection.workspace))
-    try:
-        runner.start()
-    except Conflict:
-        # A worker of this workspace is up: it takes the run.
-        yield False
-        return
-    stopping = threading.Event()
-
-    def take() -> None:
-        while not stopping.wait(connection.workspace.settings.poll_seconds):
-            # A database that is locked or away for a moment: whoever follows the run would wait for ever.
-            with suppress(KeptError):
-                runner.tick()
-
-    thread = threading.Thread(target=take, name="runner", daemon=True)
-    thread.start()
-    try:
-        yield True
-    finally:
-        stopping.set()
-        thread.join()
-        runner.stop()

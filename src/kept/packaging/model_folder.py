@@ -20,13 +20,13 @@ from kept.core.errors import Invalid
 from kept.packaging import portable
 from kept.packaging.bundle import Bundle, read_bundle
 from kept.packaging.manifest import Manifest
+from kept.packaging.mlmodel import MLMODEL
 from kept.packaging.portable import TRUSTED_TYPES
 from kept.packaging.runtime import SELF_TEST, SelfTest
 from kept.packaging.signature import Field
 
 FORMAT = 1
 """Number of this form; folders that were written in an earlier one are written again."""
-MLMODEL = "MLmodel"
 _MLFLOW = "3.17.2"
 _BUNDLE, _CODE, _EXAMPLE = "bundle", "code", "input_example.json"
 _EXAMPLE_ROWS = 5

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
@@ -47,7 +47,7 @@ class Runner:
         builder: gives the graph of a run. It is asked again when a run goes on after a crash.
         actor: who the steps act as.
         executor: where steps run; by default slots on this machine, as many as the settings say.
-        kind: the kind of runs it takes.
+        kinds: the kinds of runs it takes.
     """
 
     def __init__(
@@ -58,14 +58,14 @@ class Runner:
         builder: Callable[[Run], Graph],
         actor: Actor,
         executor: Executor | None = None,
-        kind: str = "training",
+        kinds: Sequence[str] = ("training",),
     ) -> None:
         self._workspace = workspace
         self._opener = opener
         self._builder = builder
         self._actor = actor
         self._executor = executor or ProcessExecutor(workspace.settings.steps_at_once)
-        self._kind = kind
+        self._kinds = tuple(kinds)
         self._engine = Engine(workspace.root / "pipelines.db", self._drive)
         self._stopping = threading.Event()
         self._live: dict[str, _Live] = {}
@@ -105,10 +105,11 @@ class Runner:
 
     def tick(self) -> None:
         """Takes queued runs, and ends the steps of runs that were cancelled. The worker calls it again and again."""
-        queued, running = runs.queued_runs(self._workspace, self._kind), runs.running_runs(self._workspace, self._kind)
-        for run in (*queued, *running):
-            # Running ones that the engine does not know: the worker died between the two, or the ledger is gone.
-            self._submit(run.id)
+        for kind in self._kinds:
+            queued, running = runs.queued_runs(self._workspace, kind), runs.running_runs(self._workspace, kind)
+            for run in (*queued, *running):
+                # Running ones that the engine does not know: the worker died between the two, or the ledger is gone.
+                self._submit(run.id)
         with self._lock:
             live = dict(self._live)
         for run_id, state in live.items():

@@ -30,6 +30,24 @@ class DataSource(msgspec.Struct, frozen=True, kw_only=True):
     source: str = ""
 
 
+class Adoption(msgspec.Struct, frozen=True, kw_only=True):
+    """The version of a client from which a model was taken over."""
+
+    model: str
+    number: int
+    version_id: str
+    source: str
+    """What the client named as its source."""
+    run_id: str | None
+    """The run that logged it."""
+    logged_model: str | None
+    flavour: str
+    made_with: str
+    """The release of the framework that wrote it."""
+    files: dict[str, str]
+    """Digest of each file of its folder."""
+
+
 class Lineage(msgspec.Struct, frozen=True, kw_only=True):
     """Where a version comes from: what the pipeline knows of it."""
 
@@ -56,6 +74,8 @@ class Lineage(msgspec.Struct, frozen=True, kw_only=True):
     """Digest of the reference that drift is measured against: what the training rows looked like."""
     loss: LossReference | None = None
     """The loss on the test rows, against which decay is measured."""
+    adopted: Adoption | None = None
+    """Where the model comes from when Kept did not train it; then `data` is what it was judged on."""
     notes: tuple[str, ...] = ()
     """Limits that the pipeline met: not exported, rows left out."""
 
@@ -90,6 +110,11 @@ def write_card(
 
 
 def _limits_of_data(lineage: Lineage) -> list[str]:
+    if lineage.adopted is not None:
+        by = f"run {lineage.adopted.run_id}" if lineage.adopted.run_id else "a client"
+        return [
+            f"It was trained outside of Kept and logged by {by}: which rows it learnt from, test rows too, is not known."
+        ]
     limits = []
     for one in lineage.data:
         if one.event_from is not None and one.event_to is not None:

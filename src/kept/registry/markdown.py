@@ -90,11 +90,11 @@ def _made_from(lineage: Lineage) -> list[str]:
     data = [
         (f"{one.dataset}, version {one.number}", f"{one.rows:,}", one.fingerprint, one.source) for one in lineage.data
     ]
+    learnt = f"{lineage.training_rows:,} rows to learn from; " if lineage.adopted is None else ""
     parts = [
+        *_adopted(lineage),
         _table(["data", "rows", "fingerprint", "source"], data),
-        f"{lineage.training_rows:,} rows to learn from; {len(lineage.features)} features: "
-        + ", ".join(map(_text, lineage.features))
-        + ".",
+        f"{learnt}{len(lineage.features)} features: " + ", ".join(map(_text, lineage.features)) + ".",
     ]
     if lineage.views:
         views = ", ".join(f"{_text(name)} version {number}" for name, number in lineage.views.items())
@@ -102,6 +102,22 @@ def _made_from(lineage: Lineage) -> list[str]:
     if lineage.parameters:
         parts.append(_table(["parameter", "value"], [(name, str(one)) for name, one in lineage.parameters.items()]))
     return parts
+
+
+def _adopted(lineage: Lineage) -> list[str]:
+    """Where a model comes from that Kept did not train."""
+    if lineage.adopted is None:
+        return []
+    one = lineage.adopted
+    rows = [
+        ("taken over from", f"{one.model}, version {one.number}"),
+        ("source", one.source),
+        ("run", one.run_id or ""),
+        ("logged model", one.logged_model or ""),
+        ("flavour", f"{one.flavour} {one.made_with}"),
+        *((name, digest) for name, digest in sorted(one.files.items())),
+    ]
+    return [_table(["", ""], [row for row in rows if row[1]]), "It was judged on:"]
 
 
 def _table(heads: list[str], rows: Iterable[tuple[str, ...]]) -> str:

@@ -107,4 +107,6 @@ def summarize(registered: RegisteredVersion, version: ModelVersion | None) -> Mo
 def unjudged(registered: RegisteredVersion) -> Conflict:
     """What is asked of a version needs a verdict, and it has none."""
     what = f"version {registered.number} was registered by a client and is unjudged: it has no verdict, card or bundle"
-    return Conflict(what, where=registered.model, fix="Name a version that Kept trained and judged: kept models list")
+    return Conflict(
+        what, where=registered.model, fix=f"Have it judged: kept models adopt {registered.model} {registered.number}"
+    )

@@ -2,21 +2,30 @@
 
 from pathlib import Path
 
+import msgspec
 import polars as pl
 
+from kept.core.errors import NotFound
 from kept.data.records import find_version
 from kept.evaluation.gate import Verdict
 from kept.evaluation.steps import Evaluated, Incumbent
 from kept.pipelines.context import StepContext
 from kept.plan.loading import load_project
-from kept.registry.card import DataSource, Lineage, write_card
+from kept.plan.project import Project
+from kept.registry.card import Adoption, DataSource, Lineage, write_card
 from kept.registry.catalog import RegisterVersion, register_version
-from kept.registry.model import CHAMPION
+from kept.registry.model import CHAMPION, ModelVersion
+from kept.registry.records.registered import registered_by_id
 from kept.registry.records.versions import find_alias, version_by_id
+from kept.registry.registered_versions import set_version_tag
+from kept.registry.requests import SetVersionTag
 from kept.tracking.runs import get_run, log_metrics, log_params
+from kept.training.adopting import Adopted, release_note
 from kept.training.facts import Columns, Packaged, Pinned
 from kept.training.splits import TEST
 from kept.training.tuning import Tuned
+
+_ADOPTED_AS = "kept.adopted_as"
 
 
 def champion(context: StepContext) -> Incumbent:
@@ -26,7 +35,9 @@ def champion(context: StepContext) -> Incumbent:
         version = version_by_id(connection, alias.version_id) if alias else None
     if version is None:
         return Incumbent()
-    return Incumbent(version_id=version.id, number=version.number, bundle=version.bundle, run_id=version.run_id or "")
+    # The rows of the run that judged an adopted model are not those that it learnt from.
+    made_by = version.run_id if version.card.lineage.adopted is None else None
+    return Incumbent(version_id=version.id, number=version.number, bundle=version.bundle, run_id=made_by or "")
 
 
 def register(
@@ -42,16 +53,86 @@ def register(
     judge: Verdict,
 ) -> str:
     """Registers the bundle with its verdict and its card, accepted or rejected, and gives the version's id."""
-    _note(context, tune, package, evaluate)
     project = load_project(Path(source))
-    spec = project.the_dataset
     run = get_run(context.workspace, context.run_id)
+    lineage = msgspec.structs.replace(
+        _lineage(context, project, ingest, columns, tune, package, reference, evaluate),
+        estimator=project.the_model.name,
+        training_rows=split.filter(pl.col("part") != TEST).height,
+        code=run.code,
+        environment=run.environment,
+        seeds={"run": context.seed},
+    )
+    return _registered(context, project.name, lineage, tune, package, evaluate, judge).id
+
+
+def register_adopted(
+    context: StepContext,
+    source: str,
+    registered: str,
+    ingest: Pinned,
+    columns: Columns,
+    tune: Tuned,
+    fit: Adopted,
+    package: Packaged,
+    reference: str,
+    evaluate: Evaluated,
+    judge: Verdict,
+) -> str:
+    """Registers the bundle of a model that was taken over from the version `registered`, which is told so by a tag."""
+    project = load_project(Path(source))
+    with context.workspace.database.reading() as connection:
+        taken = registered_by_id(connection, registered)
+    if taken is None:
+        raise NotFound("the version was deleted meanwhile", where=registered, fix="Register the model again")
+    adopted = Adoption(
+        model=taken.model,
+        number=taken.number,
+        version_id=taken.id,
+        source=taken.source,
+        run_id=taken.run_id,
+        logged_model=taken.logged_model,
+        flavour=fit.folder.flavour,
+        made_with=fit.folder.made_with,
+        files=fit.files,
+    )
+    lineage = _lineage(context, project, ingest, columns, tune, package, reference, evaluate)
+    note = release_note(fit.folder)
+    lineage = msgspec.structs.replace(
+        lineage,
+        estimator=f"models:/{taken.model}/{taken.number}",
+        adopted=adopted,
+        notes=(*lineage.notes, *((note,) if note else ())),
+    )
+    version = _registered(context, project.name, lineage, tune, package, evaluate, judge)
+    tag = SetVersionTag(
+        name=taken.model,
+        version=str(taken.number),
+        key=_ADOPTED_AS,
+        value=f"models:/{version.model}/{version.number}",
+    )
+    set_version_tag(context.workspace, context.actor, tag)
+    return version.id
+
+
+def _lineage(
+    context: StepContext,
+    project: Project,
+    ingest: Pinned,
+    columns: Columns,
+    tune: Tuned,
+    package: Packaged,
+    reference: str,
+    evaluate: Evaluated,
+) -> Lineage:
+    """What every model has in common, wherever it was trained."""
+    spec = project.the_dataset
     with context.workspace.database.reading() as connection:
         pinned = find_version(connection, project.name, spec.name, ingest.dataset)
-    lineage = Lineage(
+    return Lineage(
         question=project.question,
         owner=project.owner,
-        estimator=project.the_model.name,
+        estimator="",
         data=(
             DataSource(
                 dataset=spec.name,
@@ -67,24 +148,33 @@ def register(
         features=columns.features,
         views=ingest.views,
         parameters=tune.parameters,
-        training_rows=split.filter(pl.col("part") != TEST).height,
+        training_rows=0,
         run_id=context.run_id,
-        code=run.code,
-        environment=run.environment,
-        seeds={"run": context.seed},
         bundle=package.bundle,
         runtime=package.runtime,
         reference=reference,
         loss=evaluate.loss,
         notes=(*evaluate.notes, *((package.not_exported,) if package.not_exported else ())),
     )
+
+
+def _registered(
+    context: StepContext,
+    project: str,
+    lineage: Lineage,
+    tune: Tuned,
+    package: Packaged,
+    evaluate: Evaluated,
+    judge: Verdict,
+) -> ModelVersion:
+    _note(context, tune, package, evaluate)
     card = write_card(lineage, evaluate.report, baseline=evaluate.baseline, champion=evaluate.champion)
     version = register_version(
         context.workspace,
         context.actor,
         RegisterVersion(
-            project=project.name,
-            model=project.name,
+            project=project,
+            model=project,
             bundle=package.bundle,
             run_id=context.run_id,
             verdict=judge,
@@ -92,7 +182,7 @@ def register(
         ),
     )
     context.log(f"version {version.number} is {version.status}")
-    return version.id
+    return version
 
 
 def _note(context: StepContext, tune: Tuned, package: Packaged, evaluate: Evaluated) -> None:

@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from kept.measures.metrics import measure, metric
 from kept.packaging.build import package as make_bundle
 from kept.packaging.bundle import store_bundle
+from kept.packaging.encoding import TableEncoder
 from kept.packaging.frames import fit_encoder, signature_of
+from kept.packaging.signature import Signature
 from kept.packaging.sklearn_model import load_skops, save_skops
 from kept.pipelines.context import StepContext
 from kept.plan.loading import load_project
@@ -92,11 +94,17 @@ def package(context: StepContext, fit: bytes, join: pl.DataFrame, split: pl.Data
     rows = rows_of(join, split, TRAIN, VALIDATION)
     encoder = fit_encoder(rows, columns.features)
     signature = signature_of(rows, encoder, task=columns.task, classes=columns.classes)
+    estimator = load_skops(fit)
+    return keep_bundle(context, estimator, encoder if input_of(estimator) == "matrix" else None, signature, rows)
+
+
+def keep_bundle(
+    context: StepContext, estimator: Any, encoder: TableEncoder | None, signature: Signature, rows: pl.DataFrame
+) -> Packaged:
+    """Makes a bundle of an estimator and keeps it; `encoder` is None when the estimator takes a table."""
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder) / "bundle"
-        estimator = load_skops(fit)
-        takes = encoder if input_of(estimator) == "matrix" else None
-        manifest = make_bundle(estimator, takes, signature, rows.select(columns.features), made)
+        manifest = make_bundle(estimator, encoder, signature, rows.select(signature.names), made)
         digest = store_bundle(made, context.workspace.blobs)
     context.log(
         f"{manifest.runtime} bundle, {manifest.size_mb:.2f} MB"

@@ -1,0 +1,128 @@
+"""What a model folder in MLflow's form says of itself: the file `MLmodel`, read as data and nothing else."""
+
+import re
+from pathlib import PurePosixPath
+from typing import Any, Literal
+
+import msgspec
+import yaml
+
+from kept.core.errors import Forbidden, Invalid
+
+MLMODEL = "MLmodel"
+LARGEST_MLMODEL = 4 * 1024 * 1024
+_MOST_ALIASES = 100
+_PICKLES = {"cloudpickle", "pickle"}
+
+Flavour = Literal["sklearn", "lightgbm", "xgboost"]
+Form = Literal["skops", "lightgbm text", "xgboost json", "xgboost ubj"]
+
+
+class ModelFolder(msgspec.Struct, frozen=True, kw_only=True):
+    """What is in a model folder, as far as it can be read without running anything of it."""
+
+    flavour: Flavour
+    file: str
+    """The model's file, below the folder."""
+    form: Form
+    made_with: str
+    """The release of the framework that wrote it; empty when it does not say."""
+    inputs: tuple[str, ...]
+    """Names of the columns that its signature tells, in order; none when it names none."""
+
+
+def read_mlmodel(data: bytes, *, where: str) -> ModelFolder:
+    """What an `MLmodel` file says.
+
+    Raises:
+        Invalid: it is none, or of no flavour that is read here.
+        Forbidden: the model is a pickle.
+    """
+    told = _loaded(data, where)
+    flavours = told.get("flavors")
+    if not isinstance(flavours, dict):
+        raise Invalid("it names no flavours", where=where, fix="Log the model again with mlflow.sklearn.log_model")
+    for flavour, read in _READERS.items():
+        if isinstance(flavours.get(flavour), dict):
+            file, form, made_with = read(flavours[flavour], where)
+            return ModelFolder(
+                flavour=flavour, file=_inside(file, where), form=form, made_with=made_with, inputs=_inputs(told, where)
+            )
+    known = ", ".join(sorted(str(name) for name in flavours)) or "none"
+    fix = "Log it with mlflow.sklearn, mlflow.lightgbm or mlflow.xgboost: of other models the answers could not be checked"
+    raise Invalid(f"its flavours are {known}", where=where, fix=fix)
+
+
+def _loaded(data: bytes, where: str) -> dict[str, Any]:
+    if len(data) > LARGEST_MLMODEL:
+        raise Invalid("it is too large to be an MLmodel file", where=where)
+    try:
+        # Some files refer to a part of theirs again; thousands of such words would only be there to fill the memory.
+        aliases = sum(isinstance(event, yaml.AliasEvent) for event in yaml.parse(data, Loader=yaml.SafeLoader))
+        if aliases > _MOST_ALIASES:
+            raise Invalid(f"it refers {aliases} times to parts of its own", where=where)
+        told = yaml.safe_load(data)
+    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
+        raise Invalid(f"it is no YAML: {error}", where=where, fix="Log the model again") from error
+    if not isinstance(told, dict):
+        raise Invalid("it describes no model", where=where, fix="Log the model again")
+    return told
+
+
+def _sklearn(flavour: dict[str, Any], where: str) -> tuple[Any, Form, str]:
+    # Without a word it is the format that was MLflow's only one.
+    form = flavour.get("serialization_format", "pickle")
+    _refuse_pickle(form, where, "mlflow.sklearn")
+    return flavour.get("pickled_model"), "skops", _text(flavour.get("sklearn_version"))
+
+
+def _lightgbm(flavour: dict[str, Any], where: str) -> tuple[Any, Form, str]:
+    made_with = _text(flavour.get("lgb_version"))
+    if flavour.get("model_class", "lightgbm.basic.Booster") != "lightgbm.basic.Booster":
+        form = flavour.get("serialization_format", "cloudpickle")
+        _refuse_pickle(form, where, "mlflow.lightgbm")
+        return flavour.get("data"), "skops", made_with
+    return flavour.get("data"), "lightgbm text", made_with
+
+
+def _xgboost(flavour: dict[str, Any], where: str) -> tuple[Any, Form, str]:
+    del where
+    forms: dict[str, Form] = {"json": "xgboost json"}
+    file = flavour.get("data")
+    ending = PurePosixPath(_text(file)).suffix.removeprefix(".")
+    return file, forms.get(ending, "xgboost ubj"), _text(flavour.get("xgb_version"))
+
+
+_READERS: dict[Flavour, Any] = {"sklearn": _sklearn, "lightgbm": _lightgbm, "xgboost": _xgboost}
+
+
+def _refuse_pickle(form: Any, where: str, module: str) -> None:
+    if form in _PICKLES:
+        fix = f'Log it again with {module}.log_model(..., serialization_format="skops")'
+        raise Forbidden(f"the model is a {form}, which can run any code when it is loaded", where=where, fix=fix)
+    if form != "skops":
+        raise Invalid(f"{form!r} is no form of a model that is known here", where=where)
+
+
+def _inputs(told: dict[str, Any], where: str) -> tuple[str, ...]:
+    signature = told.get("signature")
+    text = signature.get("inputs") if isinstance(signature, dict) else None
+    if not isinstance(text, str):
+        return ()
+    try:
+        columns = msgspec.json.decode(text)
+    except msgspec.DecodeError as error:
+        raise Invalid(f"its signature is no JSON: {error}", where=where, fix="Log the model again") from error
+    if not isinstance(columns, list) or not all(isinstance(one, dict) and one.get("name") for one in columns):
+        return ()
+    return tuple(str(one["name"]) for one in columns)
+
+
+def _inside(file: Any, where: str) -> str:
+    if not isinstance(file, str) or not file or ".." in file.split("/") or re.search(r"^/|[\\\0]|//", file):
+        raise Invalid(f"{file!r} names no file of the model", where=where, fix="Log the model again")
+    return file.removeprefix("./")
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""

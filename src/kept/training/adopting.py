@@ -1,0 +1,189 @@
+"""The steps that stand in for tuning and fitting when a model comes from outside: fetched, never run, packaged, checked."""
+
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import msgspec
+import polars as pl
+import sklearn
+
+from kept.core.digests import digest_file
+from kept.core.errors import Damaged, Invalid, NotFound
+from kept.packaging.frames import fit_encoder, signature_of
+from kept.packaging.mlmodel import LARGEST_MLMODEL, MLMODEL, ModelFolder, read_mlmodel
+from kept.packaging.signature import Signature
+from kept.packaging.sklearn_model import load_skops
+from kept.pipelines.context import StepContext
+from kept.plan.loading import load_project
+from kept.tracking.artifacts import ShowArtifact, files_of, show_artifact
+from kept.tracking.location import ROOT
+from kept.tracking.runs import ShowRun, show_run
+from kept.training.estimators import input_of
+from kept.training.facts import Columns, Packaged
+from kept.training.fitting import keep_bundle, rows_of
+from kept.training.preparing import columns as declared_columns
+from kept.training.splits import TRAIN, VALIDATION
+from kept.training.tuning import Tuned
+
+_LARGEST_MODEL = 4 * 1024**3
+_MOST_FILES = 1_000
+_RELOG = "Log it again with mlflow.sklearn.log_model(..., signature=infer_signature(frame, answers))"
+
+
+class Adopted(msgspec.Struct, frozen=True, kw_only=True):
+    """A model from outside, as it was fetched."""
+
+    folder: ModelFolder
+    model: bytes
+    """The model's file."""
+    inputs: tuple[str, ...]
+    """The columns that it takes, in order."""
+    files: dict[str, str]
+    """Digest of each file of its folder."""
+
+
+def fetch(context: StepContext, files: str) -> Adopted:
+    """Reads the model folder at an address, with each file held against the digest that was noted when it was uploaded."""
+    root = _path_of(context, files)
+    digests = _digests(context, root)
+    if MLMODEL not in digests:
+        fix = "Register the folder that log_model made"
+        raise NotFound(f"there is no file {MLMODEL}", where=files, fix=fix)
+    folder = read_mlmodel(_read(context, root, MLMODEL, LARGEST_MLMODEL), where=f"{files}/{MLMODEL}")
+    if folder.file not in digests:
+        raise NotFound(f"there is no file {folder.file}", where=files, fix="Log the model again")
+    if folder.form != "skops" or folder.flavour != "sklearn":
+        what = f"there is no exact exporter for models of {folder.flavour}, and nothing to check its answers with"
+        fix = "Train scikit-learn's HistGradientBoosting, or log the model with mlflow.sklearn"
+        raise Invalid(what, where=files, fix=fix)
+    model = _read(context, root, folder.file, _LARGEST_MODEL)
+    inputs = _inputs(load_skops(model), folder, files)
+    context.log(f"{folder.flavour} model of {len(inputs)} columns, {len(model) / 1e6:.2f} MB, {len(digests)} files")
+    return Adopted(folder=folder, model=model, inputs=inputs, files=digests)
+
+
+def logged_parameters(context: StepContext, logged_by: str | None) -> Tuned:
+    """The parameters that the run that made the model has logged."""
+    if logged_by is None:
+        return Tuned(parameters={}, loss=None, trials=())
+    try:
+        params = show_run(context.workspace, context.actor, ShowRun(run=logged_by)).params
+    except NotFound:
+        params = {}
+    return Tuned(parameters=dict(params), loss=None, trials=())
+
+
+def columns(source: str, join: pl.DataFrame, fit: Adopted) -> Columns:
+    """The columns that the model takes, in its order; each has to be a feature of the project."""
+    declared = declared_columns(source, join)
+    where = f"project {load_project(Path(source)).name}"
+    for name in fit.inputs:
+        if name not in declared.features:
+            fix = f"Its features are {', '.join(declared.features)}; name further ones in @project.dataset(features=[...])"
+            raise Invalid(f"the model takes {name!r}, which is no feature of the project", where=where, fix=fix)
+    return msgspec.structs.replace(
+        declared, features=fit.inputs, categorical=tuple(name for name in declared.categorical if name in fit.inputs)
+    )
+
+
+def package(context: StepContext, fit: Adopted, join: pl.DataFrame, split: pl.DataFrame, columns: Columns) -> Packaged:
+    """The bundle of the model: from numbers exported exactly where that is possible, else by scikit-learn itself."""
+    rows = rows_of(join, split, TRAIN, VALIDATION)
+    encoder = fit_encoder(rows, columns.features)
+    signature = signature_of(rows, encoder, task=columns.task, classes=columns.classes)
+    estimator = load_skops(fit.model)
+    _refuse_categories(estimator)
+    named = bool(len(getattr(estimator, "feature_names_in_", ())))
+    try:
+        if input_of(estimator) == "matrix" and not columns.categorical:
+            packaged = keep_bundle(context, estimator, encoder, signature, rows)
+            if packaged.exported or not named:
+                return packaged
+        elif not named:
+            fix = "Train it on a data frame, with a ColumnTransformer that chooses columns by name"
+            raise Invalid("the model takes numbers by place, and the project's features hold text", fix=fix)
+        return keep_bundle(context, estimator, None, _complete(signature), rows)
+    except (ImportError, ValueError, TypeError, KeyError, AttributeError) as error:
+        what = f"the model does not answer rows of the project: {type(error).__name__}: {error}"
+        raise Invalid(what, where="package", fix="Train it on the project's own columns and types") from error
+
+
+def release_note(folder: ModelFolder) -> str | None:
+    """What is to be said where another release of scikit-learn reads the model than wrote it."""
+    if folder.made_with and folder.made_with.split(".")[:2] != sklearn.__version__.split(".")[:2]:
+        return f"scikit-learn {folder.made_with} wrote it, and {sklearn.__version__} read it: the two may answer otherwise."
+    return None
+
+
+def _path_of(context: StepContext, address: str) -> str:
+    """Where the files at an address stand below those of the workspace."""
+    if address.startswith("runs:/"):
+        run, _, path = address.removeprefix("runs:/").strip("/").partition("/")
+        location = show_run(context.workspace, context.actor, ShowRun(run=run)).run.artifact_location
+        address = f"{location.rstrip('/')}/{path}"
+    parts = urlsplit(address)
+    if f"{parts.scheme}:/" != ROOT:
+        fix = "Log the model to this server, so that its files stand here"
+        raise Invalid(f"its files stand at {address}, where Kept does not look", fix=fix)
+    return unquote(parts.path).strip("/")
+
+
+def _digests(context: StepContext, root: str) -> dict[str, str]:
+    """The digest of every file below a folder, by its path within."""
+    files, found, waiting = files_of(context.workspace), dict[str, str](), [root]
+    while waiting:
+        for entry in files.list(waiting.pop()):
+            if entry.folder:
+                waiting.append(entry.path)
+                continue
+            digest = digest_file(files.locate(entry.path))
+            noted = show_artifact(context.workspace, context.actor, ShowArtifact(path=entry.path))
+            if noted is not None and noted.digest != digest:
+                raise Damaged("it is not the file that was uploaded", where=entry.path, fix="Log the model again")
+            found[str(PurePosixPath(entry.path).relative_to(root))] = digest
+            if len(found) > _MOST_FILES:
+                raise Invalid(f"there are more than {_MOST_FILES:,} files", where=root, fix="Register a model's folder")
+    return found
+
+
+def _read(context: StepContext, root: str, name: str, most: int) -> bytes:
+    path = files_of(context.workspace).locate(f"{root}/{name}")
+    if path.stat().st_size > most:
+        raise Invalid(f"it is larger than {most:,} bytes", where=name)
+    return path.read_bytes()
+
+
+def _inputs(estimator: Any, folder: ModelFolder, where: str) -> tuple[str, ...]:
+    """The columns in the order in which the estimator takes them: its own word counts before the signature's."""
+    known = tuple(map(str, getattr(estimator, "feature_names_in_", ())))
+    found, count = known or folder.inputs, getattr(estimator, "n_features_in_", None)
+    if not found:
+        raise Invalid("neither the model nor its signature names the columns that it takes", where=where, fix=_RELOG)
+    if count is not None and count != len(found):
+        what = f"its signature names {len(found)} columns, and the model takes {count}"
+        raise Invalid(what, where=where, fix=_RELOG)
+    return found
+
+
+def _refuse_categories(estimator: Any) -> None:
+    """Refuses what has learnt categories from the types of a pandas frame, which rows of a request do not have."""
+    for step in [estimator, *(step for _, step in getattr(estimator, "steps", ()))]:
+        if (
+            getattr(step, "is_categorical_", None) is not None
+            and getattr(step, "categorical_features", "") == "from_dtype"
+        ):
+            what = "it has learnt categories from the types of a pandas frame"
+            fix = "Encode them with an OrdinalEncoder in a Pipeline before it"
+            raise Invalid(what, where=type(step).__name__, fix=fix)
+
+
+def _complete(signature: Signature) -> Signature:
+    """The signature with text and truths that must be there.
+
+    pandas says NaN where we say None, and an encoder takes one for another: no row is answered where that could matter.
+    """
+    inputs = tuple(
+        msgspec.structs.replace(field, nullable=field.kind in {"number", "integer"}) for field in signature.inputs
+    )
+    return msgspec.structs.replace(signature, inputs=inputs)
