@@ -98,7 +98,7 @@ _READERS: dict[Flavour, Any] = {"sklearn": _sklearn, "lightgbm": _lightgbm, "xgb
 
 def _refuse_pickle(form: Any, where: str, module: str) -> None:
     if form in _PICKLES:
-        fix = f'Log it again with {module}.log_model(..., serialization_format="skops")'
+        fix = f'Log it again with serialization_format="skops", which {module}.log_model and mlflow.sklearn.autolog take'
         raise Forbidden(f"the model is a {form}, which can run any code when it is loaded", where=where, fix=fix)
     if form != "skops":
         raise Invalid(f"{form!r} is no form of a model that is known here", where=where)

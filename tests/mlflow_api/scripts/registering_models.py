@@ -34,7 +34,7 @@ assert np.array_equal(mlflow.pyfunc.load_model("models:/iris-copy/1").predict(ro
 
 assert client.get_model_version_by_alias("iris", "champion").version == "2"
 assert client.get_registered_model("iris").aliases == {"champion": "2"}
-assert [one.name for one in client.search_registered_models()] == ["iris", "iris-copy"]
+assert [one.name for one in client.search_registered_models("name LIKE 'iris%'")] == ["iris", "iris-copy"]
 found = client.search_model_versions("name='iris'", order_by=["version_number ASC"])
 assert [one.version for one in found] == ["1", "2", "3"]
 assert [one.version for one in client.search_model_versions("name = 'iris' AND tags.`from` = 'run'")] == ["2"]
