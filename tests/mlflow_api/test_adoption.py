@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 import httpx
@@ -22,6 +23,8 @@ from kept.app.workspace import embedded_actor, open_workspace
 from kept.core.errors import Conflict, NotFound
 from kept.deployment.release import ReleaseVersion, release
 from kept.governance.journal import ListAudit, VerifyAudit, list_audit, verify_audit
+from kept.packaging.bundle import fetch_bundle
+from kept.packaging.runtime import load_runtime
 from kept.pipelines.catalog import failure_of
 from kept.plan.loading import load_project
 from kept.registry.adoption import Adopt, adopt
@@ -96,6 +99,7 @@ def test_what_a_client_logged_is_judged_released_served_and_loaded_again(client_
         connection = Embedded(open_workspace(settings), embedded_actor(settings, "python"))
         adopt_the_others(connection, [name for name in expected if name != "numbers"])
         tell_where_they_come_from(connection)
+        adopt_boosters(connection, tmp_path, rows)
         connection.call(release, ReleaseVersion(endpoint="trains", version="1"))
         with predicting(tmp_path) as address:
             answer = httpx.post(f"{address}/predict/trains", json={"rows": rows.head(100).to_dicts()}).json()
@@ -124,6 +128,26 @@ def adopt_the_others(connection: Embedded, names: list[str]) -> None:
         connection.call(adopt, Adopt(model="trains", version="1", project="trains"))
     with pytest.raises(Conflict, match="kept models adopt numbers 1"):
         connection.call(release, ReleaseVersion(endpoint="trains", model="numbers", version="1"))
+
+
+def adopt_boosters(connection: Embedded, folder: Path, rows: pl.DataFrame) -> None:
+    """Takes over boosters where there is the library to hold them against, and sees them refused elsewhere."""
+    answers = json.loads((folder / "boosters.json").read_text())
+    with make_runner(connection.workspace, Projects(connection.workspace)) as runner:
+        for name, library in (("light", "lightgbm"), ("extreme", "xgboost")):
+            run = connection.call(adopt, Adopt(model=name, project="trains"))
+            runner.submit(run)
+            runner.wait(run.id, 60)
+            failure = failure_of(connection.workspace, run.id)
+            if find_spec(library) is None:
+                assert "is not installed here" in str(failure)
+                continue
+            assert failure is None
+            version = connection.call(show_version, ShowVersion(model="trains")).judged
+            assert version.card.lineage.runtime == "onnx"
+            bundle = fetch_bundle(version.bundle, connection.workspace.blobs, folder / name)
+            found = load_runtime(bundle).predict_rows(rows.to_dicts())
+            assert np.allclose(found, answers[name], rtol=0, atol=1e-6)
 
 
 def tell_where_they_come_from(connection: Embedded) -> None:

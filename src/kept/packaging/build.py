@@ -27,7 +27,7 @@ from kept.packaging.limits import find_limits
 from kept.packaging.manifest import MANIFEST, Kind, Latency, Manifest, ParityReport, bundle_digest, encode_manifest
 from kept.packaging.measuring import measure_latency
 from kept.packaging.onnx_model import OnnxModel
-from kept.packaging.parity import check_parity
+from kept.packaging.parity import TOLERANCE, check_parity
 from kept.packaging.probes import matrix_probes, table_probes
 from kept.packaging.runtime import SELF_TEST, Model, Runtime, SelfTest, load_runtime
 from kept.packaging.signature import Signature
@@ -124,6 +124,8 @@ class _Subject:
         self._created_at = created_at
         self._original = _asking(estimator, signature, codes)
         self._environment = this_environment()
+        # What adds up in float32 is held to fewer digits, and says so.
+        self._tolerance: float = getattr(estimator, "tolerance", TOLERANCE)
         self._limits = find_limits(self._original, encode_frame(frame, encoder)) if encoder is not None else None
         self._codes = codes
         if codes is not None and self._limits is not None:
@@ -180,6 +182,7 @@ class _Subject:
         answers = self._ask_frame(frame).reshape(frame.height, -1)
         return SelfTest(
             rows=tuple(_plain_rows(frame)),
+            tolerance=self._tolerance,
             answers=tuple(tuple(value if math.isfinite(value) else None for value in row) for row in answers.tolist()),
         )
 
@@ -203,7 +206,7 @@ class _Subject:
             groups = matrix_probes(encode_frame(self.frame, self._encoder), self._encoder, exported)
             if self._codes is not None:
                 groups = {name: self._codes.possible(rows) for name, rows in groups.items()}
-            parity = check_parity(self._original, runtime.predict, groups)
+            parity = check_parity(self._original, runtime.predict, groups, tolerance=self._tolerance)
         else:
             schema = table_schema(draft)
             original = self._original

@@ -25,6 +25,8 @@ class ModelFolder(msgspec.Struct, frozen=True, kw_only=True):
     file: str
     """The model's file, below the folder."""
     form: Form
+    model_class: str = ""
+    """The class that wrote it, where the flavour tells."""
     made_with: str
     """The release of the framework that wrote it; empty when it does not say."""
     inputs: tuple[str, ...]
@@ -46,7 +48,12 @@ def read_mlmodel(data: bytes, *, where: str) -> ModelFolder:
         if isinstance(flavours.get(flavour), dict):
             file, form, made_with = read(flavours[flavour], where)
             return ModelFolder(
-                flavour=flavour, file=_inside(file, where), form=form, made_with=made_with, inputs=_inputs(told, where)
+                flavour=flavour,
+                file=_inside(file, where),
+                form=form,
+                model_class=_text(flavours[flavour].get("model_class")),
+                made_with=made_with,
+                inputs=_inputs(told, where),
             )
     known = ", ".join(sorted(str(name) for name in flavours)) or "none"
     fix = "Log it with mlflow.sklearn, mlflow.lightgbm or mlflow.xgboost: of other models the answers could not be checked"
@@ -98,7 +105,9 @@ _READERS: dict[Flavour, Any] = {"sklearn": _sklearn, "lightgbm": _lightgbm, "xgb
 
 def _refuse_pickle(form: Any, where: str, module: str) -> None:
     if form in _PICKLES:
-        fix = f'Log it again with serialization_format="skops", which {module}.log_model and mlflow.sklearn.autolog take'
+        fix = (
+            f'Log it again with serialization_format="skops", which {module}.log_model and mlflow.sklearn.autolog take'
+        )
         raise Forbidden(f"the model is a {form}, which can run any code when it is loaded", where=where, fix=fix)
     if form != "skops":
         raise Invalid(f"{form!r} is no form of a model that is known here", where=where)

@@ -10,9 +10,13 @@ import sklearn
 
 from kept.core.digests import digest_file
 from kept.core.errors import Damaged, Invalid, NotFound
+from kept.packaging.encoding import TableEncoder
+from kept.packaging.exporters.lightgbm_booster import LightGbmModel
+from kept.packaging.exporters.registry import NotExportable, export
+from kept.packaging.exporters.xgboost_booster import XgBoostModel
 from kept.packaging.frames import fit_encoder, signature_of
 from kept.packaging.mlmodel import LARGEST_MLMODEL, MLMODEL, ModelFolder, read_mlmodel
-from kept.packaging.signature import Signature
+from kept.packaging.signature import Label, Signature
 from kept.packaging.sklearn_model import load_skops
 from kept.pipelines.context import StepContext
 from kept.plan.loading import load_project
@@ -28,6 +32,7 @@ from kept.training.tuning import Tuned
 
 _LARGEST_MODEL = 4 * 1024**3
 _MOST_FILES = 1_000
+_NATIVE = "Log the bare booster with mlflow.lightgbm.log_model(model.booster_, ...), or a model with mlflow.sklearn"
 _RELOG = "Log it again with mlflow.sklearn.log_model(..., signature=infer_signature(frame, answers))"
 
 
@@ -53,12 +58,8 @@ def fetch(context: StepContext, files: str) -> Adopted:
     folder = read_mlmodel(_read(context, root, MLMODEL, LARGEST_MLMODEL), where=f"{files}/{MLMODEL}")
     if folder.file not in digests:
         raise NotFound(f"there is no file {folder.file}", where=files, fix="Log the model again")
-    if folder.form != "skops" or folder.flavour != "sklearn":
-        what = f"there is no exact exporter for models of {folder.flavour}, and nothing to check its answers with"
-        fix = "Train scikit-learn's HistGradientBoosting, or log the model with mlflow.sklearn"
-        raise Invalid(what, where=files, fix=fix)
     model = _read(context, root, folder.file, _LARGEST_MODEL)
-    inputs = _inputs(load_skops(model), folder, files)
+    inputs = _inputs(_loaded(folder, model, ()), folder, files)
     context.log(f"{folder.flavour} model of {len(inputs)} columns, {len(model) / 1e6:.2f} MB, {len(digests)} files")
     return Adopted(folder=folder, model=model, inputs=inputs, files=digests)
 
@@ -92,7 +93,9 @@ def package(context: StepContext, fit: Adopted, join: pl.DataFrame, split: pl.Da
     rows = rows_of(join, split, TRAIN, VALIDATION)
     encoder = fit_encoder(rows, columns.features)
     signature = signature_of(rows, encoder, task=columns.task, classes=columns.classes)
-    estimator = load_skops(fit.model)
+    estimator = _loaded(fit.folder, fit.model, columns.classes)
+    if isinstance(estimator, LightGbmModel | XgBoostModel):
+        return _package_booster(context, estimator, encoder, signature, rows, columns)
     _refuse_categories(estimator)
     named = bool(len(getattr(estimator, "feature_names_in_", ())))
     try:
@@ -109,9 +112,54 @@ def package(context: StepContext, fit: Adopted, join: pl.DataFrame, split: pl.Da
         raise Invalid(what, where="package", fix="Train it on the project's own columns and types") from error
 
 
+def _package_booster(
+    context: StepContext,
+    model: LightGbmModel | XgBoostModel,
+    encoder: TableEncoder,
+    signature: Signature,
+    rows: pl.DataFrame,
+    columns: Columns,
+) -> Packaged:
+    """The bundle of a booster, which is exported exactly or not at all."""
+    if columns.categorical:
+        what = f"it takes {columns.categorical[0]!r} as a number, and the project has it as text"
+        raise Invalid(
+            what, where=type(model).__name__, fix="Give the project a column of numbers, as the model was trained on"
+        )
+    exported = export(model)
+    if isinstance(exported, NotExportable):
+        raise Invalid(exported.reason, where=type(model).__name__, fix=_NATIVE)
+    return keep_bundle(context, model, encoder, signature, rows)
+
+
+def _loaded(folder: ModelFolder, data: bytes, classes: tuple[Label, ...]) -> Any:
+    """The model behind the face of an estimator; nothing that could run code is read.
+
+    `classes` are the project's: a booster knows only their numbers.
+    """
+    if folder.flavour == "sklearn":
+        return load_skops(data)
+    if folder.form != "skops":
+        if classes and list(classes) not in (list(range(len(classes))), [False, True]):
+            what = (
+                f"the booster knows its classes as numbers only, and the project's are {', '.join(map(str, classes))}"
+            )
+            raise Invalid(what, where=folder.file, fix="Give the project labels of 0, 1, ..., in the booster's order")
+        if folder.form == "lightgbm text":
+            return LightGbmModel(data.decode(errors="replace"), names=folder.inputs, classes=classes)
+        best = folder.model_class not in {"", "xgboost.core.Booster"}
+        return XgBoostModel(data, names=folder.inputs, classes=classes, best=best)
+    what = f"there is no exact exporter for this model of {folder.flavour} ({folder.form})"
+    raise Invalid(what, where=folder.file, fix=_NATIVE)
+
+
 def release_note(folder: ModelFolder) -> str | None:
     """What is to be said where another release of scikit-learn reads the model than wrote it."""
-    if folder.made_with and folder.made_with.split(".")[:2] != sklearn.__version__.split(".")[:2]:
+    if (
+        folder.flavour == "sklearn"
+        and folder.made_with
+        and folder.made_with.split(".")[:2] != sklearn.__version__.split(".")[:2]
+    ):
         return f"scikit-learn {folder.made_with} wrote it, and {sklearn.__version__} read it: the two may answer otherwise."
     return None
 

@@ -4,9 +4,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+import lightgbm as lgb
 import mlflow
 import numpy as np
 import pandas as pd
+import xgboost as xgb
 from mlflow.models import infer_signature
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import HistGradientBoostingClassifier
@@ -54,6 +56,21 @@ log("pickled", by_name, rows, serialization_format="cloudpickle")
 log("nameless", by_place, numbers)
 log("answering", Ridge().fit(numbers.fillna(0), late), numbers)
 log("stranger", LogisticRegression().fit(rows[["coaches"]].rename(columns={"coaches": "wagons"}), late), rows)
+
+light = lgb.train({"objective": "binary", "verbose": -1, "num_leaves": 7}, lgb.Dataset(numbers, late), 10)
+with mlflow.start_run(run_name="light"):
+    mlflow.lightgbm.log_model(
+        light,
+        name="model",
+        registered_model_name="light",
+        signature=infer_signature(numbers, light.predict(numbers)),
+        pip_requirements=["lightgbm"],
+    )
+extreme = xgb.XGBClassifier(n_estimators=9, max_depth=3).fit(numbers, late)
+with mlflow.start_run(run_name="extreme"):
+    mlflow.xgboost.log_model(extreme, name="model", registered_model_name="extreme", pip_requirements=["xgboost"])
+boosters = {"light": light.predict(numbers), "extreme": extreme.predict_proba(numbers)[:, 1]}
+Path("boosters.json").write_text(json.dumps({name: one.tolist() for name, one in boosters.items()}))
 
 expected = {
     "numbers": boosted.predict_proba(numbers),

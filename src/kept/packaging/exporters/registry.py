@@ -35,6 +35,8 @@ from kept.packaging.exporters.encoders import export_one_hot, export_ordinal
 from kept.packaging.exporters.graph import Graph, Tensor
 from kept.packaging.exporters.hist_boosting import export_hist_boosting
 from kept.packaging.exporters.imputing import export_simple_imputer
+from kept.packaging.exporters.lightgbm import export_lightgbm
+from kept.packaging.exporters.lightgbm_booster import LightGbmModel
 from kept.packaging.exporters.linear import export_linear_regression, export_logistic_regression
 from kept.packaging.exporters.scaling import (
     export_max_abs_scaler,
@@ -43,8 +45,12 @@ from kept.packaging.exporters.scaling import (
     export_standard_scaler,
 )
 from kept.packaging.exporters.trees import export_boosting, export_forest, export_tree
+from kept.packaging.exporters.xgboost import export_xgboost
+from kept.packaging.exporters.xgboost_booster import XgBoostModel
 
 PREDICTORS: dict[type, Callable[[Any, Graph, Tensor], str]] = {
+    LightGbmModel: export_lightgbm,
+    XgBoostModel: export_xgboost,
     HistGradientBoostingClassifier: export_hist_boosting,
     HistGradientBoostingRegressor: export_hist_boosting,
     RandomForestClassifier: export_forest,

@@ -1,0 +1,174 @@
+"""Boosters of LightGBM, read from their own text form: what they are made of, and LightGBM itself to hold an export against."""
+
+import importlib
+import warnings
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from kept.core.errors import Damaged, Invalid
+from kept.packaging.exporters.ensemble import Tree
+
+_CATEGORICAL, _DEFAULT_LEFT = 1, 2
+_ZERO, _NAN = 1, 2
+# LightGBM takes what is no further from zero than this for zero.
+_NEAR_ZERO = float(np.float32(1e-35))
+_IDENTITY = {"regression", "huber", "fair", "quantile", "mape", "regression_l1"}
+_EXPONENTIAL = {"poisson", "gamma", "tweedie"}
+
+
+class Objective(msgspec.Struct, frozen=True, kw_only=True):
+    """What makes answers of the sums of leaves."""
+
+    link: str
+    """identity, exp, sigmoid or softmax."""
+    scale: float = 1.0
+    """Of the sum, within the sigmoid."""
+
+
+class LightGbmModel:
+    """A booster behind the face of a scikit-learn estimator. LightGBM answers; it must be installed.
+
+    Args:
+        text: what `Booster.save_model` writes.
+        names: the columns by their own names, in order; LightGBM keeps them without their spaces. None for its own.
+        classes: names of the classes, in the order of LightGBM's numbers; none for a regression.
+
+    Raises:
+        Damaged: the text is not such a file.
+        Invalid: LightGBM is not installed here, or the model is of a kind that does not answer the question.
+    """
+
+    def __init__(self, text: str, *, names: tuple[str, ...] = (), classes: tuple[Any, ...] = ()) -> None:
+        try:
+            self._header, blocks = _split(text)
+            self.per_iteration = int(self._header["num_tree_per_iteration"])
+            self.trees = [_tree(block) for block in blocks]
+        except (KeyError, ValueError, IndexError) as error:
+            what = f"this is not a booster of LightGBM: {type(error).__name__}: {error}"
+            raise Damaged(what, where="LightGBM file", fix="Log the model again") from error
+        known = tuple(self._header["feature_names"].split())
+        if names and [name.replace(" ", "_") for name in names] != list(known) and not _is_numbered(known):
+            what = f"it was trained on the columns {', '.join(known)}, its signature names {', '.join(names)}"
+            raise Invalid(what, where="LightGBM file", fix="Log it with the signature of its training frame")
+        self.feature_names_in_ = names or (() if _is_numbered(known) else known)
+        self.n_features_in_ = len(known)
+        self.objective = _objective(self._header)
+        if classes and len(classes) != max(2, self.per_iteration):
+            raise Invalid(f"it answers {max(2, self.per_iteration)} classes, not {len(classes)}", where="LightGBM file")
+        if classes:
+            self.classes_ = np.array(classes)
+        self._booster = _library().Booster(model_str=text)
+
+    def predict(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Its values."""
+        return self._ask(features)
+
+    def predict_proba(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
+        """A probability for each class."""
+        found = self._ask(features)
+        return found if found.ndim == 2 else np.column_stack([1 - found, found])
+
+    def _ask(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return np.asarray(self._booster.predict(features, num_threads=1), dtype=np.float64)
+
+
+def _library() -> Any:
+    try:
+        return importlib.import_module("lightgbm")
+    except (ImportError, OSError) as error:
+        what = f"LightGBM is not installed here, and without it nobody can check the answers ({error})"
+        raise Invalid(what, where="LightGBM file", fix="Install it: pip install 'kept[lightgbm]'") from error
+
+
+def _split(text: str) -> tuple[dict[str, str], list[dict[str, str]]]:
+    """The header and the trees, each as fields by name."""
+    body = text.split("\nend of trees", 1)[0]
+    head, *blocks = body.split("\nTree=")
+    if not head.startswith("tree\n"):
+        raise ValueError("it does not begin as one")
+    return _fields(head), [_fields(block) for block in blocks]
+
+
+def _fields(block: str) -> dict[str, str]:
+    fields = {}
+    for line in block.splitlines():
+        name, equals, value = line.partition("=")
+        # A word alone is a switch that is on.
+        fields[name] = value if equals else "1"
+    return fields
+
+
+def _objective(header: dict[str, str]) -> Objective:
+    words = header.get("objective", "").split()
+    name, settings = (words[0] if words else "none"), dict(word.partition(":")[::2] for word in words[1:])
+    if "average_output" in header:
+        raise Invalid("a random forest of LightGBM has no exact exporter", where="LightGBM file")
+    if name == "binary":
+        return Objective(link="sigmoid", scale=float(settings["sigmoid"]))
+    if name == "multiclass":
+        return Objective(link="softmax")
+    if name in _IDENTITY and "sqrt" not in settings:
+        return Objective(link="identity")
+    if name in _EXPONENTIAL:
+        return Objective(link="exp")
+    raise Invalid(
+        f"there is no exact exporter for the objective {header.get('objective', 'none')!r}", where="LightGBM file"
+    )
+
+
+def _tree(block: dict[str, str]) -> Tree:
+    if block.get("is_linear", "0") != "0":
+        raise Invalid("there is no exact exporter for linear trees", where="LightGBM file")
+    leaves = np.array(block["leaf_value"].split(), dtype=np.float64)
+    inner = len(leaves) - 1
+    left, right = (_children(block[side], inner) for side in ("left_child", "right_child"))
+    kinds = np.array(block["decision_type"].split(), dtype=np.int64)
+    thresholds = np.array(block["threshold"].split(), dtype=np.float64)
+    features = np.array(block["split_feature"].split(), dtype=np.int64)
+    if (kinds & _CATEGORICAL).any():
+        fix = "Encode categories as numbers before it, with categorical_feature=''"
+        raise Invalid("there is no exact exporter for splits by category", where="LightGBM file", fix=fix)
+    missing = kinds >> 2 & 3
+    if (missing == _ZERO).any():
+        raise Invalid("with zero_as_missing it takes zeros for missing, which no exporter does", where="LightGBM file")
+    if not len(features) == len(thresholds) == len(left) == len(right) == inner:
+        raise ValueError("a tree does not have a split for each pair of leaves")
+    thresholds = np.where((thresholds >= 0) & (thresholds < _NEAR_ZERO), _NEAR_ZERO, thresholds)
+    below = np.nextafter(-_NEAR_ZERO, -np.inf)
+    thresholds = np.where((thresholds < 0) & (thresholds >= -_NEAR_ZERO), below, thresholds)
+    # Where training saw nothing missing, it is as if a zero stood there.
+    missing_left = np.where(missing == _NAN, (kinds & _DEFAULT_LEFT) > 0, thresholds >= 0)
+    size = inner + len(leaves)
+    at_leaf = np.full(size, -1)
+    return Tree(
+        left=_filled(at_leaf, left),
+        right=_filled(at_leaf, right),
+        feature=_filled(np.zeros(size, dtype=np.int64), features),
+        threshold=np.concatenate([thresholds, np.zeros(len(leaves))]),
+        missing_left=np.concatenate([missing_left, np.zeros(len(leaves), dtype=bool)]),
+        value=np.concatenate([np.zeros(inner), leaves]),
+    )
+
+
+def _children(words: str, inner: int) -> NDArray[np.int64]:
+    """Places of the children: inner nodes first, then the leaves, which the file counts as -1, -2, ..."""
+    found = np.array(words.split(), dtype=np.int64)
+    placed = np.where(found < 0, inner + ~found, found)
+    if len(placed) and not ((placed > 0) & (placed <= 2 * inner)).all():
+        raise ValueError("a tree leads to a node that is not there")
+    return placed
+
+
+def _filled(whole: NDArray[np.int64], first: NDArray[np.int64]) -> NDArray[np.int64]:
+    whole = whole.copy()
+    whole[: len(first)] = first
+    return whole
+
+
+def _is_numbered(names: tuple[str, ...]) -> bool:
+    return names == tuple(f"Column_{place}" for place in range(len(names)))
