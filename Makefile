@@ -16,7 +16,7 @@ help:  ## Show what can be made
 demo: $(VENV)/.demo  ## Install Kept and watch a real model being kept (DEMO_ARGS="--exit --json demo.json")
 	$(BIN)/kept demo $(DEMO_ARGS)
 
-test: $(VENV)/.dev $(VENV)-mlflow/.ready $(VENV)-serving/.ready  ## Install what tests need and run them all
+test: $(VENV)/.dev $(VENV)-mlflow/.ready $(VENV)-serving/.ready $(VENV)-triton/.ready  ## Install what tests need and run them all
 	$(BIN)/python -m pytest -n 2 --dist loadfile -q
 
 check: lint types contracts  ## Lint, types and import contracts
@@ -72,6 +72,12 @@ $(VENV)-serving/.ready: src/kept/app/targets/serving.txt
 	  && $(VENV)-serving/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r $< \
 	  && touch $@ || echo "The environment of the serving part could not be made: its test is skipped."
 
+# So does the public client of the protocol that predictions are asked in.
+$(VENV)-triton/.ready: requirements/triton.txt
+	@$(PYTHON) -m venv $(VENV)-triton \
+	  && $(VENV)-triton/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r $< \
+	  && touch $@ || echo "The environment of tritonclient could not be made: its tests are skipped."
+
 # The tools that monitoring is measured beside stand apart too; without them they are left out, and that is said.
 $(VENV)-bench-monitoring/.ready: requirements/bench-monitoring.txt
 	@$(PYTHON) -m venv $(VENV)-bench-monitoring \
@@ -105,6 +111,7 @@ requirements:  ## Pin again (needs uv)
 	$(COMPILE) requirements/build.in -o requirements/build.txt
 	$(COMPILE) requirements/dev.in -o requirements/dev.txt
 	$(COMPILE) requirements/mlflow.in -o requirements/mlflow.txt
+	$(COMPILE) requirements/triton.in -o requirements/triton.txt
 	$(COMPILE) requirements/bench-monitoring.in -o requirements/bench-monitoring.txt
 	$(COMPILE) requirements/bench-mlflow.in -o requirements/bench-mlflow.txt
 	for peer in $(SERVING_PEERS); do $(COMPILE) requirements/bench-serving-$$peer.in -o requirements/bench-serving-$$peer.txt; done
@@ -127,4 +134,4 @@ timeline: $(VENV)/.demo  ## Put the last demo (make demo DEMO_ARGS="--exit --jso
 	$(BIN)/python tools/demo_table.py demo.json README.md
 
 clean:  ## Remove what was installed and cached
-	rm -rf $(VENV) $(VENV)-mlflow $(VENV)-serving $(VENV)-bench-monitoring $(VENV)-bench-mlflow $(VENV)-bench-serving-* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) $(VENV)-mlflow $(VENV)-serving $(VENV)-triton $(VENV)-bench-monitoring $(VENV)-bench-mlflow $(VENV)-bench-serving-* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -34,3 +34,12 @@ def running(tmp_path_factory: pytest.TempPathFactory, packaged: dict[str, Packag
     )
     yield made.start()
     assert made.stop() == 0
+
+
+@pytest.fixture(scope="session")
+def client_python() -> Path:
+    """The interpreter of the environment in which the protocol's public client stands as it is published."""
+    environment = Path(__file__).parents[2] / ".venv-triton"
+    if not (environment / ".ready").exists():
+        pytest.skip("the environment of tritonclient was not made: run make .venv-triton/.ready")
+    return environment / "bin" / "python"

@@ -53,7 +53,7 @@ def test_rows_that_do_not_fit(running: Service, body: object, said: str) -> None
         ([tensor("distance", "FP64", 1.0, 2.0), *GOOD[1:]], "found 1"),
         ([tensor("distance", "FP64", 1.0, shape=[2]), *GOOD[1:]], "the shape [2] holds 2 values, found 1"),
         ([tensor("distance", "FP64", shape=[0]), *GOOD[1:]], "holds no row"),
-        ([tensor("distance", "FP64", 1.0, shape=[1, 1, 1]), *GOOD[1:]], "expected the shape [rows] or [rows, 1]"),
+        ([tensor("distance", "FP64", 1.0, 2.0, shape=[1, 1, 2]), *GOOD[1:]], "expected the shape [rows] or [rows, 1]"),
         ([tensor("distance", "FP64", 1.0, shape=[-1]), *GOOD[1:]], "holds no row"),
         ([GOOD[0], *GOOD], "two inputs have one name"),
         ([{"name": "distance", "datatype": "FP64", "shape": [1]}, *GOOD[1:]], "it has no data"),

@@ -13,17 +13,21 @@ from kept.core.errors import Invalid, KeptError, NotFound, Unavailable
 from kept.packaging.signature import Signature
 from kept.serving.calls import Call
 from kept.serving.counters import Counters
-from kept.serving.http import Door
+from kept.serving.door import Door, not_admitted
 from kept.serving.protocol.answers import error_body, output_tensors
+from kept.serving.protocol.tensors import Sent
 from kept.serving.protocol.values import kind_of
+from kept.serving.request import Request
 from kept.serving.router import Router
-from kept.serving.runtime import Form
 from kept.serving.statuses import status_of
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
+# What tells that the service lives is told without a token.
+_OPEN = (["v2", "health", "live"], ["v2", "health", "ready"], ["ping"])
+EXTENSIONS = ("binary_tensor_data",)
 _DATATYPES = {"number": "FP64", "integer": "INT64", "boolean": "BOOL", "text": "BYTES"}
 _JSON = b"application/json"
 
@@ -33,6 +37,7 @@ class _Answer(msgspec.Struct):
     body: bytes
     media: bytes = _JSON
     last: bool = False
+    json_size: int = 0
 
 
 class Application:
@@ -52,7 +57,9 @@ class Application:
         except KeptError as error:
             answer = _Answer(status_of(error), error_body(error))
         headers = [(b"content-type", answer.media), (b"content-length", str(len(answer.body)).encode())]
-        if answer.status == 503:
+        if answer.json_size:
+            headers.append((b"inference-header-content-length", str(answer.json_size).encode()))
+        if answer.status in {429, 503}:
             headers.append((b"retry-after", b"1"))
         if answer.status == 401:
             headers.append((b"www-authenticate", b"Bearer"))
@@ -64,28 +71,43 @@ class Application:
     async def _answer(self, scope: Scope, receive: Receive) -> _Answer:
         path = [unquote(part) for part in scope["raw_path"].decode("ascii", "replace").strip("/").split("/")]
         headers = dict(scope["headers"])
-        if path in (["v2", "health", "live"], ["v2", "health", "ready"]):
-            return _read(scope) or (self._ready() if path[2] == "ready" else _json({"live": True}))
-        if not self._door.admits(headers.get(b"authorization", b"")):
-            fix = "Send the header Authorization: Bearer and the service's token"
-            return _Answer(401, error_body(Invalid("the token is missing or wrong", where="authorization", fix=fix)))
-        match path:
-            case ["predict", name]:
-                return await self._predict(scope, receive, headers, name, "rows")
-            case ["v2", "models", name, "infer"] | ["v2", "models", name, "versions", _, "infer"]:
-                return await self._predict(scope, receive, headers, name, "tensors", path[4] if len(path) > 4 else None)
+        if path in _OPEN:
+            return _read(scope) or self._open(path)
+        if self._door.caller(headers.get(b"authorization", b"")) is None:
+            return _Answer(401, error_body(not_admitted()))
+        if (request := self._asked(path)) is not None:
+            return await self._predict(scope, receive, headers, request)
         described = self._described(path)
         if described is None:
             raise NotFound(
-                "there is nothing here", where=scope["path"], fix="See /v2, /predict/{endpoint} and /metrics"
+                "there is nothing here",
+                where=scope["path"],
+                fix="See /v2, /predict/{endpoint}, /invocations/{endpoint} and /metrics",
             )
         return _read(scope) or described()
+
+    def _asked(self, path: list[str]) -> Request | None:
+        """The request for a prediction, when it is one."""
+        match path:
+            case ["predict", name]:
+                return Request(name, "rows")
+            case ["invocations", name]:
+                return Request(name, "invocations")
+            case ["invocations"]:
+                return Request(self._only(), "invocations")
+            case ["v2", "models", name, "infer"]:
+                return Request(name, "tensors")
+            case ["v2", "models", name, "versions", number, "infer"]:
+                return Request(name, "tensors", number)
+        return None
 
     def _described(self, path: list[str]) -> Callable[[], _Answer] | None:
         """What tells about the service, a model or one of its versions."""
         match path:
             case ["v2"]:
-                return lambda: _json({"name": "kept", "version": kept.__version__, "extensions": []})
+                return lambda: _json({"name": "kept", "version": kept.__version__, "extensions": EXTENSIONS})
+            case ["version"]:
+                return lambda: _Answer(200, kept.__version__.encode(), b"text/plain; charset=utf-8")
             case ["metrics"]:
                 return lambda: _Answer(200, self._counters.text(), CONTENT_TYPE_LATEST.encode())
             case ["v2", "models", name] | ["v2", "models", name, "versions", _]:
@@ -93,6 +115,19 @@ class Application:
             case ["v2", "models", name, "ready"] | ["v2", "models", name, "versions", _, "ready"]:
                 return lambda: self._model_ready(name, path[4] if len(path) > 4 else None)
         return None
+
+    def _open(self, path: list[str]) -> _Answer:
+        if path == ["ping"]:
+            return _Answer(200, b"\n")
+        return self._ready() if path[2] == "ready" else _json({"live": True})
+
+    def _only(self) -> str:
+        """The endpoint of a service that has but one."""
+        names = list(self._router.routes)
+        if len(names) == 1:
+            return names[0]
+        fix = f"Ask /invocations/{{endpoint}} of {', '.join(sorted(names)) or 'none yet'}"
+        raise NotFound(f"{len(names)} endpoints are served here", where="invocations", fix=fix)
 
     def _ready(self) -> _Answer:
         if self._router.ready:
@@ -121,39 +156,57 @@ class Application:
             }
         )
 
-    async def _predict(
-        self,
-        scope: Scope,
-        receive: Receive,
-        headers: dict[bytes, bytes],
-        name: str,
-        form: Form,
-        version: str | None = None,
-    ) -> _Answer:
+    async def _predict(self, scope: Scope, receive: Receive, headers: dict[bytes, bytes], request: Request) -> _Answer:
         if scope["method"] != "POST":
             return _Answer(405, error_body(Invalid(f"expected POST, found {scope['method']}", where=scope["path"])))
-        refusal = self._door.refusal(headers)
+        door = self._door
+        refusal = door.examine(headers, request)
         if refusal is not None:
             return _Answer(refusal[0], error_body(refusal[1]), last=True)
-        body = bytearray()
+        body = await _body(receive, door, request)
+        if isinstance(body, _Answer):
+            return body
+        call = await answered(door, request, body, len(body))
+        if call is None:
+            return _Answer(429, error_body(door.turns.refuse(request.endpoint)))
+        media = b"application/octet-stream" if call.answer_json_size else _JSON
+        return _Answer(call.status, call.answer, media, json_size=call.answer_json_size)
+
+
+async def _body(receive: Receive, door: Door, request: Request) -> bytes | _Answer:
+    """The whole body, or why it is not taken."""
+    body = bytearray()
+    try:
         more = True
         while more:
             message = await receive()
             if message["type"] != "http.request":
                 return _Answer(400, error_body(Invalid("the client left before its request was whole", where="body")))
-            body += message.get("body", b"")
+            piece = message.get("body", b"")
+            body += piece
+            door.held += len(piece)
             more = message.get("more_body", False)
-            if len(body) > self._door.largest_body:
-                return _Answer(413, error_body(self._door.too_large_error()), last=True)
-        answered: asyncio.Future[Call] = asyncio.get_running_loop().create_future()
-        self._door.turns.ask(Call(name, form, bytes(body), lambda call: _settle(answered, call), version))
-        call = await answered
-        return _Answer(call.status, call.answer)
+            if len(body) > door.largest_body:
+                return _Answer(413, error_body(door.too_large_error()), last=True)
+            if door.is_full:
+                return _Answer(429, error_body(door.turns.refuse(request.endpoint)), last=True)
+        return bytes(body)
+    finally:
+        door.held -= len(body)
 
 
-def _settle(answered: "asyncio.Future[Call]", call: Call) -> None:
-    if not answered.done():
-        answered.set_result(call)
+async def answered(door: Door, request: Request, body: bytes | Sent, size: int) -> Call | None:
+    """The call for a request, answered; None when it was not admitted."""
+    if not door.turns.admits(request.caller, size, request.timeout_us):
+        return None
+    done: asyncio.Future[Call] = asyncio.get_running_loop().create_future()
+    door.turns.ask(Call(request, body, size, lambda call: _settle(done, call)))
+    return await done
+
+
+def _settle(done: "asyncio.Future[Call]", call: Call) -> None:
+    if not done.done():
+        done.set_result(call)
 
 
 def _read(scope: Scope) -> _Answer | None:

@@ -5,12 +5,14 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from kept.core.errors import KeptError, Unavailable
+from kept.core.errors import Invalid, KeptError, Unavailable
 from kept.core.ids import new_id, new_ids
 from kept.serving.entries import Answered, Failed
 from kept.serving.protocol.answers import as_scores, error_body
+from kept.serving.protocol.tensors import Sent
 from kept.serving.protocol.values import Question
-from kept.serving.runtime import Form, LoadedArm, LoadedRoute
+from kept.serving.request import Request
+from kept.serving.runtime import LoadedArm, LoadedRoute
 from kept.serving.statuses import status_of
 
 _LONGEST_REASON = 500
@@ -24,18 +26,18 @@ class Call:
     """One request on its way: what came, what it was found to ask, and what is answered."""
 
     __slots__ = (
-        "answer", "arm", "body", "deliver", "endpoint", "error", "form", "ids", "latency_us", "question", "received_at",
-        "route", "scores", "started", "status", "version",
+        "answer", "answer_json_size", "arm", "body", "deliver", "endpoint", "error", "form", "ids", "latency_us", "question",
+        "received_at", "request", "route", "scores", "size", "started", "status", "timeout_us",
     )  # fmt: skip
 
-    def __init__(
-        self, endpoint: str, form: Form, body: bytes, deliver: "Callable[[Call], None]", version: str | None = None
-    ) -> None:
-        self.endpoint = endpoint
-        self.form = form
+    def __init__(self, request: Request, body: bytes | Sent, size: int, deliver: "Callable[[Call], None]") -> None:
+        self.request = request
+        self.endpoint = request.endpoint
+        self.form = request.form
+        self.timeout_us = request.timeout_us
         self.body = body
+        self.size = size
         self.deliver = deliver
-        self.version = version
         self.started = time.perf_counter_ns()
         self.received_at = time.time_ns() // 1000
         self.route: LoadedRoute | None = None
@@ -47,6 +49,12 @@ class Call:
         self.latency_us = 0
         self.status = 0
         self.answer = b""
+        self.answer_json_size = 0
+
+    def fail(self, error: KeptError, status: int = 0) -> None:
+        """Notes why there is no prediction; the status is the error's own unless another is given."""
+        self.error = error
+        self.status = status or status_of(error)
 
 
 def predict(arm: LoadedArm, calls: list[Call]) -> None:
@@ -66,7 +74,11 @@ def predict(arm: LoadedArm, calls: list[Call]) -> None:
                 predict(arm, [call])
             return
         what, where = f"the model raised {type(error).__name__}", f"version {arm.arm.number} of {arm.arm.model}"
-        calls[0].error = error if isinstance(error, KeptError) else fault(what, where, error)
+        if isinstance(error, Invalid):
+            # It fits the signature, and yet the model does not take it.
+            calls[0].fail(error, 422)
+        else:
+            calls[0].fail(error if isinstance(error, KeptError) else fault(what, where, error))
         return
     ids = new_ids(len(scores))
     start = 0
@@ -110,7 +122,7 @@ def failure_of(call: Call) -> Failed:
         version_id=note.version_id if note else "",
         role=note.role if note else "",
         received_at=call.received_at,
-        status=status_of(call.error),
+        status=call.status,
         reason=str(call.error)[:_LONGEST_REASON],
         rows=len(call.question.values),
         latency_us=call.latency_us,
@@ -120,11 +132,19 @@ def failure_of(call: Call) -> Failed:
 def answer(call: Call) -> None:
     """Puts an answered call's status and bytes together."""
     if call.error is not None or call.arm is None:
-        error = call.error or fault("nothing was asked", "service", None)
-        call.status, call.answer, call.ids = status_of(error), error_body(error), []
+        if call.error is None:
+            call.fail(fault("nothing was asked", "service", None))
+        call.ids = []
+        call.answer = error_body(call.error) if call.error is not None else b""
         return
     call.status = 200
-    if call.form == "rows":
-        call.answer = call.arm.answerer.rows(call.ids, call.scores)
-    else:
-        call.answer = call.arm.answerer.tensors(call.question, call.ids, call.scores)
+    answerer, form = call.arm.answerer, call.form
+    if form == "rows":
+        call.answer = answerer.rows(call.ids, call.scores)
+    elif form == "tensors":
+        if call.question.binary:
+            call.answer, call.answer_json_size = answerer.binary(call.question, call.ids, call.scores)
+        else:
+            call.answer = answerer.tensors(call.question, call.ids, call.scores)
+    elif form != "message":
+        call.answer = answerer.invocations(call.ids, call.scores)

@@ -47,7 +47,10 @@ class Counters:
 
     def of(self, endpoint: str, version: str, role: str) -> ArmCounters:
         """The counts of an arm; empty names where no endpoint or no version was there."""
-        return self._arms.setdefault((endpoint, version, role), ArmCounters())
+        found = self._arms.get((endpoint, version, role))
+        if found is None:
+            found = self._arms[endpoint, version, role] = ArmCounters()
+        return found
 
     def text(self) -> bytes:
         """The counts in Prometheus' text form."""

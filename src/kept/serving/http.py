@@ -1,12 +1,12 @@
 """The hot way in: predictions are read and answered straight from the HTTP parser's callbacks.
 
-`POST /predict/{endpoint}` and `POST /v2/models/{endpoint}/infer` never become an ASGI request, which would cost more
-than the prediction. Everything else does, and so do these when they come with something rare (an `Expect` header, an
-escaped path, an ASGI request before them on the same connection): the application answers them the same way.
+`POST /predict/{endpoint}`, `POST /v2/models/{endpoint}[/versions/{number}]/infer` and `POST /invocations/{endpoint}` never become
+an ASGI request, which would cost more than the prediction. Everything else does, and so do these when they come with
+something rare (an `Expect` header, an escaped path, an ASGI request before them on the same connection): the application
+answers them the same way.
 """
 
 import asyncio
-import hmac
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -18,82 +18,36 @@ from uvicorn.server import ServerState
 
 from kept.core.errors import Invalid, KeptError
 from kept.serving.calls import Call
+from kept.serving.door import Door
 from kept.serving.protocol.answers import error_body
-from kept.serving.runtime import Form
-from kept.serving.turns import Turns
+from kept.serving.protocol.forms import Form
+from kept.serving.request import Request
 
-PREDICT = b"/predict/"
-MODELS = b"/v2/models/"
-INFER = b"/infer"
+_PREDICT = b"/predict/"
+_MODELS = b"/v2/models/"
+_INFER = b"/infer"
+_VERSIONS = b"/versions/"
+_INVOCATIONS = b"/invocations/"
 
 _LARGEST_HEAD = 64 * 1024
+# At least what is read from a socket at once, which may end with the beginning of a head.
+_LARGEST_READ = 1 << 20
 # A client that is slower than this with one request, or silent for so long between two, is let go.
 _SLOWEST_REQUEST = 10.0
 _LONGEST_SILENCE = 75.0
 _LAST_CHANCE = 0.25
 _LINGER = 2.0
+_JSON = b"content-type: application/json\r\n"
+_BINARY = b"content-type: application/octet-stream\r\ninference-header-content-length: %d\r\n"
 _REASONS = {
     200: b"OK", 400: b"Bad Request", 401: b"Unauthorized", 403: b"Forbidden", 404: b"Not Found", 409: b"Conflict",
-    413: b"Content Too Large", 415: b"Unsupported Media Type", 431: b"Request Header Fields Too Large",
-    500: b"Internal Server Error", 503: b"Service Unavailable",
+    413: b"Content Too Large", 415: b"Unsupported Media Type", 422: b"Unprocessable Content", 429: b"Too Many Requests",
+    431: b"Request Header Fields Too Large", 500: b"Internal Server Error", 503: b"Service Unavailable",
 }  # fmt: skip
-_MORE = {401: b"www-authenticate: Bearer\r\n", 503: b"retry-after: 1\r\n"}
-
-
-class Door:
-    """What every connection of the service shares."""
-
-    def __init__(self, turns: Turns, *, token: str = "", largest_body: int = 16 << 20) -> None:
-        self.turns = turns
-        self.largest_body = largest_body
-        self._expected = f"Bearer {token}".encode() if token else b""
-
-    def admits(self, authorization: bytes) -> bool:
-        """Whether a request with this header may pass; compared in constant time."""
-        return not self._expected or hmac.compare_digest(authorization, self._expected)
-
-    def refusal(self, headers: dict[bytes, bytes]) -> tuple[int, KeptError] | None:
-        """Why a request is turned away by its headers alone, or None."""
-        if not self.admits(headers.get(b"authorization", b"")):
-            fix = "Send the header Authorization: Bearer and the service's token"
-            return 401, Invalid("the token is missing or wrong", where="authorization", fix=fix)
-        media = headers.get(b"content-type", b"application/json").partition(b";")[0].strip().lower()
-        if media != b"application/json" or b"inference-header-content-length" in headers:
-            found = "binary tensors" if media == b"application/json" else repr(media.decode("latin-1"))
-            return 415, Invalid(f"expected JSON, found {found}", where="content-type", fix="Send application/json")
-        if (coding := headers.get(b"content-encoding", b"identity").lower()) != b"identity":
-            found = repr(coding.decode("latin-1"))
-            return 415, Invalid(
-                f"expected a plain body, found {found}", where="content-encoding", fix="Send it as it is"
-            )
-        if self.too_large(headers):
-            return 413, self.too_large_error()
-        return None
-
-    def too_large(self, headers: dict[bytes, bytes]) -> bool:
-        """Whether the announced length is beyond the limit."""
-        length = headers.get(b"content-length", b"0")
-        return not length.isdigit() or len(length) > 18 or int(length) > self.largest_body
-
-    def too_large_error(self) -> KeptError:
-        """What is said of a body beyond the limit."""
-        return Invalid(
-            f"the body is larger than {self.largest_body} bytes", where="body", fix="Send fewer rows at once"
-        )
-
-
-class _Pending:
-    """A hot request on its connection, from its head to its answer."""
-
-    __slots__ = ("answer", "body", "close", "endpoint", "form", "linger")
-
-    def __init__(self, endpoint: str, form: Form, *, close: bool, linger: bool = False) -> None:
-        self.endpoint = endpoint
-        self.form: Form = form
-        self.body: bytes | bytearray = b""
-        self.close = close
-        self.linger = linger
-        self.answer: bytes | None = None
+_MORE = {401: b"www-authenticate: Bearer\r\n", 429: b"retry-after: 1\r\n", 503: b"retry-after: 1\r\n"}
+# A connection that comes again before the second is over that it was asked to wait is left unread for so long.
+_ASKED_TO_WAIT = 1.0
+_LEFT_UNREAD = 0.05
 
 
 class PredictionProtocol(HttpToolsProtocol):
@@ -109,14 +63,18 @@ class PredictionProtocol(HttpToolsProtocol):
     ) -> None:
         super().__init__(config=config, server_state=server_state, app_state=app_state, _loop=_loop)
         self._door = door
-        self._reading: _Pending | None = None
-        self._waiting: deque[_Pending] = deque()
+        self._reading: Request | None = None
+        self._waiting: deque[Request] = deque()
         self._drained: asyncio.Event | None = None
         self._head = 0
+        self._raw = 0
+        self._in_head = False
         self._ended = False
         self._leaving = False
         self._began: float | None = None
         self._seen = 0.0
+        self._refused_at = 0.0
+        self._unread = False
 
     # --- the connection ---------------------------------------------------------------------------------------
 
@@ -124,10 +82,14 @@ class PredictionProtocol(HttpToolsProtocol):
         """A client is there."""
         super().connection_made(transport)
         self._seen = self.loop.time()
+        if len(self.connections) > self._door.most_connections:
+            self._make_room()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It is gone: nobody waits for its answers any more."""
         super().connection_lost(exc)
+        self._let_go(self._reading)
+        self._reading = None
         self._waiting.clear()
         self._set_drained()
 
@@ -137,9 +99,12 @@ class PredictionProtocol(HttpToolsProtocol):
             return
         self._seen = self.loop.time()
         super().data_received(data)
+        if self._began is not None and not self._ended:
+            self._taken_in(len(data))
 
     def send_400_response(self, msg: str) -> None:
         """The parser gave up: said after the answers that are still due."""
+        self._let_go(self._reading)
         self._reading = None
         if not self._ended:
             self._refuse(400, Invalid(msg.rstrip("."), where="request", fix="Send HTTP/1.1"))
@@ -152,7 +117,8 @@ class PredictionProtocol(HttpToolsProtocol):
     def resume_writing(self) -> None:
         """It reads again."""
         super().resume_writing()
-        self.flow.resume_reading()
+        if not self._unread:
+            self.flow.resume_reading()
 
     def shutdown(self) -> None:
         """The service ends: what came is answered, and a request on its way gets its chance."""
@@ -165,6 +131,19 @@ class PredictionProtocol(HttpToolsProtocol):
     def _leave(self) -> None:
         if self._is_idle() and not self.transport.is_closing():
             self.transport.close()
+
+    def _make_room(self) -> None:
+        """Lets the connection go that has been silent for longest, so that new clients are answered."""
+        idle = [
+            one for one in self.connections if isinstance(one, PredictionProtocol) and one is not self and one.is_idle
+        ]
+        if idle:
+            min(idle, key=lambda one: one._seen).transport.abort()  # noqa: SLF001 - another connection of this class
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it has no request, whole or in part."""
+        return self._is_idle()
 
     def _is_idle(self) -> bool:
         return self._began is None and not self._waiting and (self.cycle is None or self.cycle.response_complete)
@@ -182,7 +161,8 @@ class PredictionProtocol(HttpToolsProtocol):
         self.url = b""
         self.headers = []
         self.expect_100_continue = False
-        self._head = 0
+        self._head = self._raw = 0
+        self._in_head = True
         self._began = self._seen
 
     def on_url(self, url: bytes) -> None:
@@ -193,31 +173,48 @@ class PredictionProtocol(HttpToolsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header, or a trailer of a chunked body."""
         self._weigh(len(name) + len(value))
-        super().on_header(name, value)
+        name = name.lower()
+        if name == b"expect":
+            self.expect_100_continue = value.lower() == b"100-continue"
+        self.headers.append((name, value))
 
     def _weigh(self, size: int) -> None:
         self._head += size
         if self._head > _LARGEST_HEAD and not self._ended:
-            fix = f"Send at most {_LARGEST_HEAD} bytes before the body"
-            self._refuse(431, Invalid("the head of the request is too large", where="request", fix=fix))
+            self._refuse_head()
+
+    def _refuse_head(self) -> None:
+        fix = f"Send at most {_LARGEST_HEAD} bytes before the body"
+        self._refuse(431, Invalid("the head of the request is too large", where="request", fix=fix))
+
+    def _taken_in(self, size: int) -> None:
+        """Weighs what the parser was given of a request that is not whole: it keeps a header to itself until the header ends."""
+        self._raw += size
+        if self._in_head:
+            if self._raw > _LARGEST_HEAD + _LARGEST_READ:
+                self._refuse_head()
+        elif self._raw > 2 * self._door.largest_body + _LARGEST_READ:
+            self._let_go(self._reading)
+            self._reading = None
+            self._refuse(413, self._door.too_large_error())
 
     def on_headers_complete(self) -> None:
         """The head is there: the hot way or the application's."""
+        self._in_head = False
         if self._ended:
             return
         target = self._target()
         if target is None:
             self._hand_over()
             return
-        endpoint, form = target
         keep = self.parser.should_keep_alive() and self.parser.get_http_version() != "1.0"
-        headers = dict(self.headers)
-        refusal = self._door.refusal(headers)
+        request = Request(*target, close=not keep or self._leaving)
+        refusal = self._door.examine(dict(self.headers), request)
         if refusal is not None:
             # The body is not read: the connection ends with the refusal.
             self._refuse(*refusal)
             return
-        self._reading = _Pending(endpoint, form, close=not keep or self._leaving)
+        self._reading = request
 
     def on_body(self, body: bytes) -> None:
         """A piece of the body."""
@@ -229,12 +226,33 @@ class PredictionProtocol(HttpToolsProtocol):
         elif not reading.body:
             reading.body = body
         else:
-            if isinstance(reading.body, bytes):
-                reading.body = bytearray(reading.body)
-            reading.body += body
+            self._add(reading, body)
         if reading is not None and len(reading.body) > self._door.largest_body:
-            self._reading = None
-            self._refuse(413, self._door.too_large_error())
+            self._turn_away(reading, 413, self._door.too_large_error())
+
+    def _add(self, reading: Request, body: bytes) -> None:
+        """A further piece of a body. What all bodies hold is counted from their second piece on: small ones come in one."""
+        door = self._door
+        if isinstance(reading.body, bytes):
+            door.held += len(reading.body)
+            reading.body = bytearray(reading.body)
+        reading.body += body
+        door.held += len(body)
+        if door.is_full:
+            self._turn_away(reading, 429, door.turns.refuse(reading.endpoint))
+
+    def _let_go(self, reading: Request | None) -> None:
+        """Gives back what a body held."""
+        if reading is not None and isinstance(reading.body, bytearray):
+            self._door.held -= len(reading.body)
+            reading.body = b""
+
+    def _turn_away(self, reading: Request, status: int, error: KeptError) -> None:
+        if self._ended:
+            return
+        self._let_go(reading)
+        self._reading = None
+        self._refuse(status, error)
 
     def on_message_complete(self) -> None:
         """The request is whole."""
@@ -249,20 +267,42 @@ class PredictionProtocol(HttpToolsProtocol):
         self._waiting.append(reading)
         if reading.close:
             self._ended = True
-        self._door.turns.ask(Call(reading.endpoint, reading.form, bytes(reading.body), _Delivery(self, reading)))
+        body = bytes(reading.body)
+        self._let_go(reading)
+        turns, size = self._door.turns, len(body)
+        if not turns.admits(reading.caller, size, reading.timeout_us):
+            self._shed(reading)
+            return
+        turns.ask(Call(reading, body, size, _Delivery(self, reading)))
+
+    def _shed(self, request: Request) -> None:
+        """Refuses a request that could not be answered in time, at once and cheaply."""
+        now = self.loop.time()
+        if now - self._refused_at < _ASKED_TO_WAIT and not self._unread:
+            self._unread = True
+            self.flow.pause_reading()
+            self.loop.call_later(_LEFT_UNREAD, self._read_again)
+        self._refused_at = now
+        self.deliver(request, 429, error_body(self._door.turns.refuse(request.endpoint)))
+
+    def _read_again(self) -> None:
+        self._unread = False
+        if not self.transport.is_closing() and not self.flow.write_paused:
+            self.flow.resume_reading()
 
     # --- answers ----------------------------------------------------------------------------------------------
 
-    def deliver(self, pending: _Pending, status: int, body: bytes) -> None:
-        """Takes an answer and sends what is due, in order."""
+    def deliver(self, pending: Request, status: int, body: bytes, json_size: int = 0) -> None:
+        """Takes an answer and sends what is due, in order; `json_size` is given when tensors follow the JSON as bytes."""
         self.server_state.total_requests += 1
         close = pending.close = pending.close or (
             self._leaving and pending is self._waiting[-1] and self._reading is None
         )
-        head = b"HTTP/1.1 %d %b\r\n%bcontent-type: application/json\r\n%b%bcontent-length: %d\r\n\r\n" % (
+        head = b"HTTP/1.1 %d %b\r\n%b%b%b%bcontent-length: %d\r\n\r\n" % (
             status,
             _REASONS[status],
-            b"".join(b"%b: %b\r\n" % header for header in self.server_state.default_headers),
+            _BINARY % json_size if json_size else _JSON,
+            self._door.lines(self.server_state.default_headers),
             _MORE.get(status, b""),
             b"connection: close\r\n" if close else b"",
             len(body),
@@ -292,20 +332,29 @@ class PredictionProtocol(HttpToolsProtocol):
             # An application's answer is under way; nothing can be put in order behind it.
             self.transport.close()
             return
-        pending = _Pending("", "rows", close=True, linger=True)
+        pending = Request("", "rows", close=True)
+        pending.linger = True
         self._waiting.append(pending)
         self.deliver(pending, status, error_body(error))
 
     # --- the application --------------------------------------------------------------------------------------
 
-    def _target(self) -> tuple[str, Form] | None:
-        """Endpoint and form when this is a request for the hot way."""
+    def _target(self) -> tuple[str, Form, str | None] | None:
+        """Endpoint, form and version when this is a request for the hot way."""
         url = self.url
         form: Form
-        if url.startswith(PREDICT):
-            name, form = url[len(PREDICT) :], "rows"
-        elif url.startswith(MODELS) and url.endswith(INFER):
-            name, form = url[len(MODELS) : -len(INFER)], "tensors"
+        version = None
+        if url.startswith(_PREDICT):
+            name, form = url[len(_PREDICT) :], "rows"
+        elif url.startswith(_MODELS) and url.endswith(_INFER):
+            name, form = url[len(_MODELS) : -len(_INFER)], "tensors"
+            if _VERSIONS in name:
+                name, _, number = name.partition(_VERSIONS)
+                if not number.isdigit():
+                    return None
+                version = number.decode("ascii")
+        elif url.startswith(_INVOCATIONS):
+            name, form = url[len(_INVOCATIONS) :], "invocations"
         else:
             return None
         busy = self.cycle is not None and not self.cycle.response_complete
@@ -313,7 +362,7 @@ class PredictionProtocol(HttpToolsProtocol):
             return None
         if self.parser.get_method() != b"POST" or self.parser.should_upgrade():
             return None
-        return name.decode("ascii"), form
+        return name.decode("ascii"), form, version
 
     def _hand_over(self) -> None:
         url, headers, expects = self.url, self.headers, self.expect_100_continue
@@ -355,11 +404,11 @@ class _Delivery:
 
     __slots__ = ("_pending", "_protocol")
 
-    def __init__(self, protocol: PredictionProtocol, pending: _Pending) -> None:
+    def __init__(self, protocol: PredictionProtocol, pending: Request) -> None:
         self._protocol = protocol
         self._pending = pending
 
     def __call__(self, call: Call) -> None:
         protocol = self._protocol
         if protocol._waiting:  # noqa: SLF001 - the connection's own delivery; it is empty once the connection is gone
-            protocol.deliver(self._pending, call.status, call.answer)
+            protocol.deliver(self._pending, call.status, call.answer, call.answer_json_size)

@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,11 +16,11 @@ from kept.packaging.signature import Field, Signature
 from kept.serving.entries import ArmNote
 from kept.serving.protocol.answers import Answerer, label_text, output_names
 from kept.serving.protocol.envelope import routing_key_in
+from kept.serving.protocol.forms import Form
+from kept.serving.protocol.invocations import InvocationsReader
 from kept.serving.protocol.rows import RowsReader
-from kept.serving.protocol.tensors import TensorsReader
+from kept.serving.protocol.tensors import Sent, TensorsReader
 from kept.serving.protocol.values import Question, kind_of
-
-Form = Literal["rows", "tensors"]
 
 _WARM_SIZES = (1, 2, 16, 1)
 
@@ -38,11 +38,20 @@ class LoadedModel:
         self._codes = None if encoder is None else [(p, encoder.columns[p].codes) for p in encoder.categorical]
         self._rows = RowsReader(self.signature)
         self._tensors = TensorsReader(self.signature, output_names(self.signature))
+        self._invocations: InvocationsReader | None = None
         self._warm()
 
-    def read(self, form: Form, body: bytes) -> Question:
-        """What a body asks of this model."""
-        return self._rows.read(body) if form == "rows" else self._tensors.read(body)
+    def read(self, form: Form, body: bytes | Sent, json_size: int | None = None) -> Question:
+        """What a body asks of this model; `json_size` is how much of it is JSON when tensors follow as bytes."""
+        if isinstance(body, Sent):
+            return self._tensors.read_sent(body)
+        if form == "rows":
+            return self._rows.read(body)
+        if form == "tensors":
+            return self._tensors.read(body, json_size)
+        if self._invocations is None:
+            self._invocations = InvocationsReader(self.signature, self._rows)
+        return self._invocations.read(body) if form == "invocations" else self._invocations.read_csv(body)
 
     def predict(self, values: Sequence[Sequence[Any]]) -> NDArray[np.float64]:
         """Scores for rows that were read: (rows,), or (rows, classes) for multiclass."""
@@ -101,19 +110,21 @@ class LoadedRoute:
         self._only = self.champion if len(answering) == 1 else None
         self._alike = all(same_inputs(self.champion, loaded) for loaded in answering)
 
-    def read(self, form: Form, body: bytes) -> tuple[LoadedArm, Question | KeptError]:
+    def read(
+        self, form: Form, body: bytes | Sent, json_size: int | None = None
+    ) -> tuple[LoadedArm, Question | KeptError]:
         """The arm that a request goes to, and what it asks of it, or what is wrong with it.
 
         The arm is chosen by the routing key, else by the first row's key, else by chance. Arms may take different inputs.
         """
         if self._only is not None:
-            return self._only, _read(self._only, form, body)
+            return self._only, _read(self._only, form, body, json_size)
         if not self._alike:
-            arm = self.choose(routing_key_in(form, body))
-            return arm, _read(arm, form, body)
-        asked = _read(self.champion, form, body)
+            arm = self.choose(routing_key_in(form, body, json_size))
+            return arm, _read(arm, form, body, json_size)
+        asked = _read(self.champion, form, body, json_size)
         if isinstance(asked, KeptError):
-            return self.choose(routing_key_in(form, body)), asked
+            return self.choose(routing_key_in(form, body, json_size)), asked
         key = asked.routing_key
         if key is None and asked.keys:
             key = asked.keys[0]
@@ -133,9 +144,9 @@ class LoadedRoute:
         raise NotFound(f"version {number} is not served", where=where, fix=f"Ask for {numbers}, or name no version")
 
 
-def _read(arm: LoadedArm, form: Form, body: bytes) -> Question | KeptError:
+def _read(arm: LoadedArm, form: Form, body: bytes | Sent, json_size: int | None) -> Question | KeptError:
     try:
-        return arm.model.read(form, body)
+        return arm.model.read(form, body, json_size)
     except KeptError as error:
         return error
 

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import functools
 import ipaddress
+import resource
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -18,7 +19,8 @@ from kept.deployment.routing import Arm, Route, RoutingTable
 from kept.packaging.bundle import read_bundle
 from kept.serving.app import Application
 from kept.serving.counters import Counters
-from kept.serving.http import Door, PredictionProtocol
+from kept.serving.door import Door
+from kept.serving.http import PredictionProtocol
 from kept.serving.local import FixedRoutes, LocalCopy, RouteSource
 from kept.serving.log import Spool
 from kept.serving.router import Follower, Router
@@ -30,6 +32,9 @@ from kept.store.blobs import Blobs
 _PATIENCE_WITH_COPY = 1.0
 _PATIENCE_WITHOUT = 10.0
 _BACKLOG = 2048
+_MOST_FILES = 65_536
+# Models, the spool, the database, and what is accepted while room is being made.
+_OWN_FILES = 128
 
 
 def serve(
@@ -47,7 +52,7 @@ def serve(
 
     Args:
         root: the workspace's folder; the spool is `spool/`, the local copy `serving/`.
-        settings: `host`, `port` (predictions answer on the next one), `token`, `poll_seconds`.
+        settings: `host`, `port` (predictions answer on the next one), `token`, `callers`, `poll_seconds`, `longest_wait`.
         source: gives the routing table.
         blobs: give the bundles that are not here yet.
         port: another port; 0 for any that is free.
@@ -104,7 +109,11 @@ def _run(
     has_copy = router.load_kept()
     follower = Follower(router, source, counters, settings.poll_seconds)
     follower.start(_PATIENCE_WITH_COPY if has_copy else _PATIENCE_WITHOUT)
-    door = Door(Turns(router, spool, counters), token=settings.token)
+    door = Door(
+        Turns(router, spool, counters, longest_wait=settings.longest_wait),
+        callers=callers_in(settings),
+        most_connections=_most_connections(),
+    )
     config = uvicorn.Config(
         Application(door, router, counters),
         http=functools.partial(PredictionProtocol, door),  # type: ignore[arg-type]
@@ -168,10 +177,33 @@ def _check_host(settings: Settings) -> None:
         loopback = settings.host == "localhost" or ipaddress.ip_address(settings.host).is_loopback
     except ValueError:
         loopback = False
-    if not loopback and not settings.token:
+    if not loopback and not callers_in(settings):
         raise Invalid(
             "the address is reached from other machines", where=f"host {settings.host}", fix="Set a token first"
         )
+
+
+def callers_in(settings: Settings) -> dict[str, str]:
+    """The secrets that predictions are asked with, and whose they are."""
+    found = {settings.token: "token"} if settings.token else {}
+    for number, entry in enumerate(settings.callers.split()):
+        name, _, secret = entry.partition(":")
+        if not name or not secret or name == "token" or name in found.values() or secret in found:
+            fix = "Write name:secret, with a space between callers; each with a name and a secret of its own, none called token"
+            raise Invalid("it is not a name and a secret, or stands there twice", where=f"callers[{number}]", fix=fix)
+        found[secret] = name
+    return found
+
+
+def _most_connections() -> int:
+    """How many connections may be open at once: what the system allows a process, without what the service itself needs."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = min(hard, _MOST_FILES) if hard != resource.RLIM_INFINITY else _MOST_FILES
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        soft = wanted
+    files = _MOST_FILES if soft == resource.RLIM_INFINITY else soft
+    return max(files - _OWN_FILES, files // 2)
 
 
 def _shown(host: str) -> str:

@@ -8,7 +8,6 @@ from kept.serving.calls import Call, answered_by, failure_of, predict
 from kept.serving.counters import Counters
 from kept.serving.log import Spool
 from kept.serving.runtime import LoadedArm, same_inputs
-from kept.serving.statuses import status_of
 
 # Rows that may wait for the shadows; beyond them copies are dropped and counted.
 _MOST_WAITING = 10_000
@@ -37,17 +36,17 @@ class Shadows:
             self._ask(call, shadow, rows)
 
     def _ask(self, call: Call, shadow: LoadedArm, rows: int) -> None:
-        copy = Call(call.endpoint, call.form, call.body, _keep_quiet)
+        copy = Call(call.request, call.body, call.size, _keep_quiet)
         copy.received_at, copy.arm = call.received_at, shadow
         try:
             alike = call.arm is not None and same_inputs(call.arm, shadow)
-            copy.question = call.question if alike else shadow.model.read(call.form, call.body)
+            copy.question = call.question if alike else shadow.model.read(call.form, call.body, call.request.json_size)
         except KeptError as error:
-            copy.error = error
+            copy.fail(error)
         else:
             predict(shadow, [copy])
         copy.latency_us = (time.perf_counter_ns() - copy.started) // 1000
-        copy.status = status_of(copy.error)
+        copy.status = copy.status or 200
         try:
             if copy.error is None:
                 entry = answered_by(shadow.note.key, [copy], answers=call.ids)

@@ -1,6 +1,8 @@
 """Answering by turns of the event loop: what came in one turn for the same arm is one prediction call and one log frame.
 
-No timer is involved, so a lone request waits for nothing. The frame is written before any answer of the turn goes out.
+No timer is involved, so a lone request waits for nothing. The frame is written before any answer of the turn goes out. When more
+comes than can be answered, a turn takes what it can do in a few milliseconds, and what cannot be answered in time is refused
+before it is read.
 """
 
 import asyncio
@@ -9,6 +11,7 @@ import time
 from kept.core.errors import KeptError, Unavailable
 from kept.serving.calls import Call, answer, answered_by, failure_of, fault, predict
 from kept.serving.counters import Counters
+from kept.serving.lines import Lines
 from kept.serving.log import Spool
 from kept.serving.protocol.values import Question
 from kept.serving.router import Router
@@ -17,43 +20,51 @@ from kept.serving.shadows import Shadows
 
 
 class Turns:
-    """Takes calls and delivers each exactly once, in the order they came within a turn."""
+    """Takes calls and delivers each exactly once; in the order they came within a caller's line.
 
-    def __init__(self, router: Router, spool: Spool, counters: Counters) -> None:
+    Args:
+        router: finds who answers.
+        spool: the prediction log.
+        counters: what is counted.
+        longest_wait: seconds that a call may have to wait for its turn.
+    """
+
+    def __init__(self, router: Router, spool: Spool, counters: Counters, *, longest_wait: float = 0.2) -> None:
         self._router = router
         self._spool = spool
         self._counters = counters
-        self._calls: list[Call] = []
+        self._lines = Lines(longest_wait)
+        self._due = False
+        # When the last turn began, if it left calls behind: then turns follow each other, and their distance is what work takes.
+        self._began = 0.0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._shadows = Shadows(spool, counters)
 
+    def admits(self, caller: str, size: int, timeout_us: int = 0) -> bool:
+        """Whether a call of that size could be answered in time. Refusing what could not costs next to nothing."""
+        return self._lines.admits(caller, size, timeout_us)
+
+    def refuse(self, endpoint: str) -> KeptError:
+        """Counts a call that was not admitted, and says why."""
+        known = endpoint in self._router.routes
+        self._counters.of(endpoint if known else "", "", "").count(429, 0, 0)
+        return _OVERLOADED
+
     def ask(self, call: Call) -> None:
-        """Reads a call and puts it into this turn. Called from the event loop."""
-        try:
-            route = call.route = self._router.find(call.endpoint)
-            if call.version is None:
-                call.arm, asked = route.read(call.form, call.body)
-            else:
-                call.arm = route.version(call.version)
-                asked = call.arm.model.read(call.form, call.body)
-            if isinstance(asked, Question):
-                call.question = asked
-            else:
-                call.error = asked
-        except KeptError as error:
-            call.error = error
-        except Exception as error:  # noqa: BLE001 - one body must not end the connection without an answer
-            call.error = fault(f"reading raised {type(error).__name__}", f"model {call.endpoint!r}", error)
-        self._calls.append(call)
-        if len(self._calls) == 1:
+        """Puts a call into its line. Called from the event loop."""
+        self._lines.add(call)
+        if not self._due:
+            self._due = True
             if self._loop is None:
                 self._loop = asyncio.get_running_loop()
             self._loop.call_soon(self._run)
 
     def _run(self) -> None:
-        calls, self._calls = self._calls, []
+        began = time.perf_counter()
+        calls, cost = self._lines.take()
         groups: dict[LoadedArm, list[Call]] = {}
         for call in calls:
+            self._read(call)
             if call.error is None and call.arm is not None:
                 groups.setdefault(call.arm, []).append(call)
         for arm, members in groups.items():
@@ -65,6 +76,39 @@ class Turns:
         for call in calls:
             if call.route is not None and call.route.shadows and call.status == 200:
                 self._shadows.copy(call, call.route.shadows)
+        self._go_on(began, cost)
+
+    def _go_on(self, began: float, cost: int) -> None:
+        now = time.perf_counter()
+        self._lines.learn(cost, now - (self._began or began))
+        self._due = bool(self._lines)
+        self._began = now if self._due else 0.0
+        if self._due and self._loop is not None:
+            self._loop.call_soon(self._run)
+
+    def _read(self, call: Call) -> None:
+        """Finds who answers a call, and what it asks; not when nobody waits for it any more."""
+        try:
+            route = call.route = self._router.find(call.endpoint)
+            if call.timeout_us:
+                _check_deadline(call)
+            request = call.request
+            if request.version is None:
+                call.arm, asked = route.read(call.form, call.body, request.json_size)
+            else:
+                call.arm = route.version(request.version)
+                asked = call.arm.model.read(call.form, call.body, request.json_size)
+            if isinstance(asked, Question):
+                call.question = asked
+                if asked.timeout_us:
+                    call.timeout_us = min(asked.timeout_us, call.timeout_us or asked.timeout_us)
+                    _check_deadline(call)
+            else:
+                call.fail(asked)
+        except KeptError as error:
+            call.fail(error)
+        except Exception as error:  # noqa: BLE001 - one body must not end the connection without an answer
+            call.fail(fault(f"reading raised {type(error).__name__}", f"model {call.endpoint!r}", error))
 
     def _log(self, calls: list[Call], groups: dict[LoadedArm, list[Call]]) -> None:
         """Writes the turn's frame. When that fails, every prediction of the turn becomes an error."""
@@ -89,7 +133,7 @@ class Turns:
         if trouble is not None:
             for call in calls:
                 if call.error is None:
-                    call.error = trouble
+                    call.fail(trouble)
                     self._counters.unlogged += 1
 
     def _is_ours(self, call: Call) -> bool:
@@ -107,10 +151,22 @@ class Turns:
             counters.count(call.status, len(call.ids), (now - call.started) // 1000)
 
 
+_OVERLOADED = Unavailable(
+    "more is asked than can be answered in time", where="service", fix="Wait a second, and ask for less at once"
+)
+
+
+def _check_deadline(call: Call) -> None:
+    waited = (time.perf_counter_ns() - call.started) // 1000
+    if waited >= call.timeout_us:
+        what = f"its deadline of {call.timeout_us} microseconds had passed before its turn came, so it was not run"
+        raise Unavailable(what, where="timeout", fix="Allow more time, or try again later")
+
+
 def _finish(call: Call) -> None:
     try:
         answer(call)
     except Exception as error:  # noqa: BLE001 - one answer that cannot be written must not keep back the others
-        call.error = fault(f"answering raised {type(error).__name__}", f"model {call.endpoint!r}", error)
+        call.fail(fault(f"answering raised {type(error).__name__}", f"model {call.endpoint!r}", error))
         answer(call)
     call.deliver(call)

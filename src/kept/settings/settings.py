@@ -27,6 +27,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Port of the API and the pages; predictions answer on the next one."""
     token: str = ""
     """Secret that every request must carry as `Authorization: Bearer`. Empty: only loopback is served."""
+    callers: str = ""
+    """Further secrets for predictions, each with the name of whose it is: `name:secret name:secret`. Callers get equal shares."""
+    longest_wait: Annotated[float, Meta(gt=0, le=60)] = 0.2
+    """Seconds that a prediction may wait for its turn. What would wait longer is refused at once (429)."""
     url: str = ""
     """Server to talk to instead of a workspace on this machine."""
     spool: str = ""

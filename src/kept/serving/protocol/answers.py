@@ -3,7 +3,8 @@
 Plain form: `{"predictions": [{"id", "prediction", "probability" | "probabilities"}], "model", "version"}`; a regression's
 `prediction` is its value. Tensors: `probability` FP64 [n] (binary, of `classes[1]`) or `probabilities` FP64 [n, classes]
 (multiclass), `prediction` [n] (the label; for a regression the value, FP64), `prediction_id` BYTES [n].
-A number that is not finite is sent as null.
+A number that is not finite is sent as null in JSON. MLflow's form: `{"predictions": [...]}`, the labels or values, with the
+probabilities and ids beside them.
 """
 
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from kept.core.errors import KeptError
 from kept.packaging.signature import Label, Signature
+from kept.serving.protocol.datatypes import pack
 from kept.serving.protocol.values import Question
 
 _encode = msgspec.json.Encoder().encode
@@ -31,7 +33,10 @@ class Answerer:
     """
 
     def __init__(self, endpoint: str, model: str, number: int, signature: Signature) -> None:
+        self.endpoint = endpoint
+        self.number = number
         self._task = signature.task
+        self._classes = signature.classes
         self._labels = [_encode(label) for label in signature.classes]
         self._names = [_encode(label_text(label)) for label in signature.classes]
         self._datatype = _datatype(signature.classes)
@@ -71,6 +76,54 @@ class Answerer:
         wanted = question.wanted or self.outputs
         parts = [self._tensor(name, ids, scores) for name in wanted]
         return head + b',"outputs":[' + b",".join(parts) + b"]}"
+
+    def binary(self, question: Question, ids: Sequence[str], scores: Sequence[Any]) -> tuple[bytes, int]:
+        """The answer in the protocol's form with some outputs as bytes behind the JSON, and how many bytes the JSON has."""
+        head = self._head if question.name is None else self._head + b',"id":' + _encode(question.name)
+        parts, tail = [], []
+        for name in question.wanted or self.outputs:
+            if name not in question.binary:
+                parts.append(self._tensor(name, ids, scores))
+                continue
+            datatype, shape, data = self.elements(name, ids, scores)
+            described = {"name": name, "shape": shape, "datatype": datatype}
+            parts.append(_encode({**described, "parameters": {"binary_data_size": len(data)}}))
+            tail.append(data)
+        body = head + b',"outputs":[' + b",".join(parts) + b"]}"
+        return b"".join([body, *tail]), len(body)
+
+    def elements(self, name: str, ids: Sequence[str], scores: Sequence[Any]) -> tuple[str, list[int], bytes]:
+        """An output's datatype, shape and bytes."""
+        n = len(ids)
+        if name == "prediction_id":
+            return "BYTES", [n], pack("BYTES", [one.encode() for one in ids])
+        if name == "probabilities":
+            return "FP64", [n, len(self._labels)], pack("FP64", [value for row in scores for value in row])
+        if name == "probability" or self._task == "regression":
+            return "FP64", [n], pack("FP64", scores)
+        chosen = [self._classes[place] for place in self._places(scores)]
+        datatype = self._datatype.decode()
+        texts = [label_text(label).encode() for label in chosen] if datatype == "BYTES" else chosen
+        return datatype, [n], pack(datatype, texts)
+
+    def invocations(self, ids: Sequence[str], scores: Sequence[Any]) -> bytes:
+        """The answer in MLflow's form."""
+        if self._task == "regression":
+            return b'{"predictions":%b,"ids":["%b"]%b' % (_encode(scores), '","'.join(ids).encode(), self._tail[1:])
+        chosen = b",".join([self._labels[place] for place in self._places(scores)])
+        return b'{"predictions":[%b],"%b":%b,"ids":["%b"]%b' % (
+            chosen,
+            self.outputs[0].encode(),
+            _encode(scores),
+            '","'.join(ids).encode(),
+            self._tail[1:],
+        )
+
+    def _places(self, scores: Sequence[Any]) -> list[int]:
+        """The places of the chosen classes."""
+        if self._task == "binary":
+            return [int(score > 0.5) for score in scores]
+        return [best_class(score) for score in scores]
 
     def _tensor(self, name: str, ids: Sequence[str], scores: Sequence[Any]) -> bytes:
         n = len(ids)

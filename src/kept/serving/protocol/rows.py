@@ -1,10 +1,11 @@
-"""The plain form: `POST /predict/{endpoint}` with `{"rows": [{"field": value, ...}, ...]}`.
+"""The plain form: `POST /predict/{endpoint}` with `{"rows": [{"field": value, ...}, ...]}` or `{"columns": {"field": [value, ...]}}`.
 
-Beside `rows` it may carry `keys` (one per row), `event_times` (one per row) or `event_time` (for all), with their zone, and
-`routing_key`. Every field of the signature must be there, null where it is unknown; further fields of a row are not
-read, so that a sender can serve two versions with different inputs.
+Beside them it may carry `keys` (one per row), `event_times` (one per row) or `event_time` (for all), with their zone,
+`routing_key` and `timeout` (microseconds). Every field of the signature must be there, null where it is unknown; further fields
+are not read, so that a sender can serve two versions with different inputs.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -25,16 +26,28 @@ from kept.serving.protocol.values import (
     type_of,
 )
 
+# What may stand beside the rows, and what it is when it does not.
+BESIDE: tuple[tuple[str, Any, None], ...] = (
+    ("keys", list[Key | None] | None, None),
+    ("event_times", list[Moment] | None, None),
+    ("event_time", Moment | None, None),
+    ("routing_key", Key | None, None),
+    ("timeout", int | None, None),
+)
+
 
 class RowsReader:
     """Reads bodies in the plain form for one signature."""
 
     def __init__(self, signature: Signature) -> None:
+        self._names = signature.names
         self._integers = integers_in(signature.inputs)
         # Where a name cannot be a typed field (quotes, control characters), rows are read as objects and checked after.
         self._checked = None if all(_typable(field) for field in signature.inputs) else RowReader(signature)
-        row = dict[str, Any] if self._checked else _row_type(signature.inputs)
-        self._decoder = msgspec.json.Decoder(_body_type(row))
+        row = dict[str, Any] if self._checked else _typed("Row", signature.inputs, type_of)
+        self.row_type: Any = row
+        columns = dict[str, Any] if self._checked else _typed("Columns", signature.inputs, _column_of)
+        self._decoder = msgspec.json.Decoder(_body_type(row, columns))
 
     def read(self, body: bytes) -> Question:
         """The question, or `Invalid` naming the field."""
@@ -42,36 +55,85 @@ class RowsReader:
             asked: Any = self._decoder.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise explain(error) from error
-        rows = asked.rows
-        if not rows:
+        if asked.rows is msgspec.UNSET:
+            values = self._from_columns(asked.columns)
+            shown = "columns.{name}[{row}]"
+        elif asked.columns is not msgspec.UNSET:
+            raise Invalid("there are rows and columns", where="body", fix="Send one of them")
+        elif not asked.rows:
             raise Invalid("there are no rows", where="rows", fix="Send at least one")
-        values = self._checked.read(rows) if self._checked else [msgspec.structs.astuple(row) for row in rows]
+        else:
+            values = self.rows(asked.rows)
+            shown = "rows[{row}].{name}"
         for place, name in self._integers:
-            check_whole([row[place] for row in values], name, "rows[{row}].{name}")
-        moments = asked.event_times if asked.event_times is not None else asked.event_time
-        return Question(
-            values=values,
-            keys=None if asked.keys is None else as_keys(asked.keys, len(rows)),
-            event_times=None if moments is None else as_event_times(moments, len(rows)),
-            routing_key=as_routing_key(asked.routing_key),
-        )
+            check_whole([row[place] for row in values], name, shown)
+        return asked_with(asked, values)
+
+    def rows(self, rows: list[Any]) -> list[Any]:
+        """The values of decoded rows."""
+        return self._checked.read(rows) if self._checked else [msgspec.structs.astuple(row) for row in rows]
+
+    def _from_columns(self, columns: Any) -> list[Any]:
+        if columns is msgspec.UNSET:
+            raise Invalid("the field 'rows' is missing", where="body", fix="Send rows, or columns")
+        if self._checked is None:
+            columns = dict(zip(self._names, msgspec.structs.astuple(columns), strict=True))
+        values = transpose(columns, self._names, "columns")
+        if self._checked is None:
+            return values
+        return self._checked.read([dict(zip(self._names, row, strict=True)) for row in values])
 
 
-def _row_type(inputs: tuple[Field, ...]) -> type[msgspec.Struct]:
+def transpose(columns: Mapping[str, Any], names: Sequence[str], where: str) -> list[Any]:
+    """The rows of columns, in the order of the names; at least one."""
+    for name in names:
+        if name not in columns:
+            raise Invalid(f"the field {name!r} is missing", where=where, fix="Send it; null if it is unknown")
+        if not isinstance(columns[name], list):
+            raise Invalid("expected a list", where=f"{where}.{name}", fix="Send a list, an item for each row")
+    rows = len(columns[names[0]])
+    for name in names:
+        if len(columns[name]) != rows:
+            what = f"expected {rows} values like the column {names[0]!r}, found {len(columns[name])}"
+            raise Invalid(what, where=f"{where}.{name}")
+    if not rows:
+        raise Invalid("there are no rows", where=where, fix="Send at least one")
+    return list(zip(*(columns[name] for name in names), strict=True))
+
+
+def asked_with(asked: Any, values: list[Any]) -> Question:
+    """The question of rows with what stands beside them, which is as `BESIDE` says."""
+    rows = len(values)
+    moments = asked.event_times if asked.event_times is not None else asked.event_time
+    if asked.timeout is not None and asked.timeout < 0:
+        raise Invalid(f"expected microseconds, found {asked.timeout}", where="timeout")
+    return Question(
+        values=values,
+        keys=None if asked.keys is None else as_keys(asked.keys, rows),
+        event_times=None if moments is None else as_event_times(moments, rows),
+        routing_key=as_routing_key(asked.routing_key),
+        timeout_us=asked.timeout or 0,
+    )
+
+
+def _typed(name: str, inputs: tuple[Field, ...], type_for: Any) -> type[msgspec.Struct]:
     names = {f"f{place}": field.name for place, field in enumerate(inputs)}
-    fields = [(f"f{place}", type_of(field)) for place, field in enumerate(inputs)]
-    return msgspec.defstruct("Row", fields, rename=names, gc=False)
+    fields = [(f"f{place}", type_for(field)) for place, field in enumerate(inputs)]
+    return msgspec.defstruct(name, fields, rename=names, gc=False)
 
 
-def _body_type(row: Any) -> type[msgspec.Struct]:
+def _column_of(field: Field) -> Any:
+    value: Any = type_of(field)
+    return list[value]
+
+
+def _body_type(row: Any, columns: Any) -> type[msgspec.Struct]:
     return msgspec.defstruct(
         "Body",
         [
-            ("rows", list[row]),
-            ("keys", list[Key | None] | None, None),
-            ("event_times", list[Moment] | None, None),
-            ("event_time", Moment | None, None),
-            ("routing_key", Key | None, None),
+            ("rows", list[row] | msgspec.UnsetType, msgspec.UNSET),
+            ("columns", columns | msgspec.UnsetType, msgspec.UNSET),
+            *BESIDE,
         ],
         forbid_unknown_fields=True,
     )

@@ -1,16 +1,21 @@
-"""The Open Inference Protocol, version 2, in JSON: `POST /v2/models/{endpoint}/infer`.
+"""The Open Inference Protocol, version 2: `POST /v2/models/{endpoint}/infer`, in JSON or with tensors as bytes behind it.
 
-Inputs are one tensor for each field of the signature, of shape [n] or [n, 1], or for models that take numbers only
-one tensor `features` of shape [n, fields], row by row. In `data` a missing value is null. `parameters` may carry
-`keys` (or `key`), `event_times` (or `event_time`) and `routing_key`, as in the plain form. Further inputs are not read.
+Inputs are one tensor for each field of the signature, of shape [n] (or [n, 1], [n, 1, 1], ...), or for models that take
+numbers only one tensor `features` of shape [n, fields], row by row; of more dimensions where those behind the first hold as
+many values as there are fields, as an image's do. A missing value is null in `data`, and NaN in a float's bytes.
+`parameters` may carry `keys` (or `key`), `event_times` (or `event_time`) and `routing_key`, as in the plain form, and `timeout`
+(microseconds), `binary_data_output`. Further inputs are not read.
 """
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from kept.core.errors import Invalid
 from kept.packaging.signature import Field, Signature
+from kept.serving.protocol.datatypes import FLOATS, INTEGERS, unpack
 from kept.serving.protocol.values import (
     Key,
     Moment,
@@ -26,16 +31,20 @@ from kept.serving.protocol.values import (
 
 MATRIX = "features"
 
-_FLOATS = frozenset({"FP16", "FP32", "FP64", "BF16"})
-_INTEGERS = frozenset({"INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64"})
 _DATATYPES = {
-    "number": _FLOATS | _INTEGERS,
-    "integer": _INTEGERS | _FLOATS,
+    "number": FLOATS | INTEGERS,
+    "integer": INTEGERS | FLOATS,
     "boolean": frozenset({"BOOL"}),
     "text": frozenset({"BYTES"}),
 }
 _USUAL = {"number": "FP64", "integer": "INT64", "boolean": "BOOL", "text": "BYTES"}
 _ROW = "inputs {name!r}: row {row}"
+_MOST_DIMENSIONS = 16
+_SPACE = b" \t\r\n"
+
+
+class _TensorParameters(msgspec.Struct, gc=False):
+    binary_data_size: int | None = None
 
 
 class _Tensor(msgspec.Struct, gc=False):
@@ -43,25 +52,53 @@ class _Tensor(msgspec.Struct, gc=False):
     shape: list[int]
     datatype: str
     data: msgspec.Raw = msgspec.Raw()
+    parameters: _TensorParameters | None = None
+
+
+class Part(msgspec.Struct, gc=False):
+    """A tensor whose elements did not come as JSON: as bytes, or as a list of values."""
+
+    name: str
+    shape: list[int]
+    datatype: str
+    data: Any
+
+
+class _WantedParameters(msgspec.Struct):
+    binary_data: bool | None = None
 
 
 class _Wanted(msgspec.Struct):
     name: str
+    parameters: _WantedParameters | None = None
 
 
-class _Parameters(msgspec.Struct):
+class Parameters(msgspec.Struct):
+    """What a request says beside its tensors. Further ones are not read."""
+
     keys: list[Key | None] | None = None
     key: Key | None = None
     event_times: list[Moment] | None = None
     event_time: Moment | None = None
     routing_key: Key | None = None
+    timeout: int | None = None
+    binary_data_output: bool | None = None
 
 
 class _Body(msgspec.Struct):
     inputs: list[_Tensor]
     id: str | None = None
-    parameters: _Parameters | None = None
+    parameters: Parameters | None = None
     outputs: list[_Wanted] | None = None
+
+
+class Sent(msgspec.Struct, gc=False):
+    """A request whose tensors did not come as JSON at all."""
+
+    inputs: list[Part]
+    outputs: list[str] = []
+    id: str | None = None
+    parameters: Parameters | None = None
 
 
 _decoder = msgspec.json.Decoder(_Body)
@@ -76,20 +113,41 @@ class TensorsReader:
         numeric = all(field.kind in {"number", "integer"} for field in signature.inputs)
         self._matrix = _Matrix(signature.inputs) if numeric and MATRIX not in signature.names else None
 
-    def read(self, body: bytes) -> Question:
-        """The question, or `Invalid` naming the input."""
+    def read(self, body: bytes, json_size: int | None = None) -> Question:
+        """The question, or `Invalid` naming the input.
+
+        Args:
+            body: what came.
+            json_size: how much of it is JSON when tensors follow as bytes; None when all of it is.
+        """
+        if json_size is not None and json_size > len(body):
+            what = f"the JSON was to have {json_size} bytes, and the body has {len(body)}"
+            raise Invalid(what, where="inference-header-content-length")
         try:
-            asked = _decoder.decode(body)
+            asked = _decoder.decode(body if json_size is None else memoryview(body)[:json_size])
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise explain(error) from error
-        question = Question(values=self._values(asked.inputs), name=asked.id)
+        inputs: Sequence[_Tensor | Part] = asked.inputs if json_size is None else _parts(asked.inputs, body, json_size)
+        question = Question(values=self._values(inputs), name=asked.id)
         if asked.outputs:
-            question.wanted = self._wanted(asked.outputs)
+            question.wanted = self._wanted([output.name for output in asked.outputs])
         if asked.parameters is not None:
             _add_parameters(question, asked.parameters)
+        if json_size is not None or asked.parameters is not None or asked.outputs:
+            question.binary = self._binary(asked)
         return question
 
-    def _values(self, inputs: list[_Tensor]) -> list[Any]:
+    def read_sent(self, sent: Sent) -> Question:
+        """The question, or `Invalid` naming the input."""
+        question = Question(values=self._values(sent.inputs), name=sent.id)
+        if sent.outputs:
+            question.wanted = self._wanted(sent.outputs)
+        if sent.parameters is not None:
+            _add_parameters(question, sent.parameters)
+        return question
+
+    def _values(self, inputs: Sequence[_Tensor | Part]) -> list[Any]:
+        """The values of each row, in the signature's order."""
         by_name = {tensor.name: tensor for tensor in inputs}
         if len(by_name) < len(inputs):
             raise Invalid("two inputs have one name", where="inputs", fix="Give each its own")
@@ -108,12 +166,106 @@ class TensorsReader:
                 raise Invalid(what, where=f"inputs {column.name!r}")
         return list(zip(*columns, strict=True))
 
-    def _wanted(self, outputs: list[_Wanted]) -> tuple[str, ...]:
-        for output in outputs:
-            if output.name not in self._outputs:
+    def _wanted(self, names: list[str]) -> tuple[str, ...]:
+        """The outputs asked for."""
+        for name in names:
+            if name not in self._outputs:
                 fix = f"Ask for {', '.join(self._outputs)}"
-                raise Invalid(f"there is no output {output.name!r}", where="outputs", fix=fix)
-        return tuple(output.name for output in outputs)
+                raise Invalid(f"there is no output {name!r}", where="outputs", fix=fix)
+        if len(set(names)) < len(names):
+            raise Invalid("an output is asked for twice", where="outputs", fix="Name each once")
+        return tuple(names)
+
+    def _binary(self, asked: _Body) -> frozenset[str]:
+        """The outputs that are to come as bytes."""
+        usual = asked.parameters is not None and bool(asked.parameters.binary_data_output)
+        if not asked.outputs:
+            return frozenset(self._outputs) if usual else frozenset()
+        return frozenset(
+            output.name
+            for output in asked.outputs
+            if (usual if output.parameters is None or output.parameters.binary_data is None else output.parameters.binary_data)
+        )  # fmt: skip
+
+
+def _parts(inputs: list[_Tensor], body: bytes, json_size: int) -> list[_Tensor | Part]:
+    """The inputs, each with its own piece of what follows the JSON."""
+    found: list[_Tensor | Part] = []
+    view, place = memoryview(body), json_size
+    for tensor in inputs:
+        size = None if tensor.parameters is None else tensor.parameters.binary_data_size
+        if size is None:
+            found.append(tensor)
+            continue
+        where = f"inputs {tensor.name!r}"
+        if tensor.data:
+            raise Invalid("it has data in JSON and a binary_data_size", where=where, fix="Send one of them")
+        if size < 0 or place + size > len(body):
+            what = f"expected {size} bytes of binary data, found {len(body) - place}"
+            raise Invalid(what, where=where, fix="Send the binary data of all inputs, in their order, behind the JSON")
+        found.append(Part(tensor.name, tensor.shape, tensor.datatype, view[place : place + size]))
+        place += size
+    if place != len(body):
+        what = f"{len(body) - place} bytes behind the JSON belong to no input"
+        raise Invalid(what, where="body", fix="Give each input's size as its parameter binary_data_size")
+    return found
+
+
+class _Elements:
+    """Decodes the elements of tensors in one type, from a flat list or from lists within lists."""
+
+    def __init__(self, value: Any) -> None:
+        self._value = value
+        # What is a number in the signature is one in the log, whatever it was sent as.
+        self._floats = value in {float, float | None}
+        self._decoders: list[msgspec.json.Decoder[Any]] = [msgspec.json.Decoder(list[value])]
+
+    def read(self, tensor: _Tensor | Part, where: str, kind: str, *, nullable: bool) -> list[Any]:
+        """The elements, row by row; as many as the shape holds."""
+        shape = tensor.shape
+        if min(shape) < 1:
+            raise Invalid(f"the shape {shape} holds no row", where=where, fix="Send at least one")
+        count = shape[0] if len(shape) == 1 else math.prod(shape)
+        data = tensor.data
+        if type(data) is msgspec.Raw:
+            return self._decode(data, shape, count, where)
+        values = unpack(tensor.datatype, count, data, where) if isinstance(data, bytes | memoryview) else data
+        if len(values) != count:
+            raise Invalid(f"the shape {shape} holds {count} values, found {len(values)}", where=where)
+        if self._floats and tensor.datatype in INTEGERS:
+            return list(map(float, values))
+        if None in values and not nullable:
+            what = f"expected {kind}, found NaN"
+            raise Invalid(what, where=f"{where}: row {values.index(None) * shape[0] // count}", fix="Send a value")
+        return values
+
+    def _decode(self, data: msgspec.Raw, shape: list[int], count: int, where: str) -> list[Any]:
+        if not data:
+            fix = "Send the values as a list in `data`, or as bytes with binary_data_size and Inference-Header-Content-Length"
+            raise Invalid("it has no data", where=where, fix=fix)
+        try:
+            if len(shape) > 1 and bytes(memoryview(data)[:64]).translate(None, _SPACE).startswith(b"[["):
+                values = self._flattened(data, shape, where)
+            else:
+                values = self._decoders[0].decode(data)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise explain(error, inside=f"{where}: data") from error
+        if len(values) != count:
+            raise Invalid(f"the shape {shape} holds {count} values, found {len(values)}", where=where)
+        return values
+
+    def _flattened(self, data: msgspec.Raw, shape: list[int], where: str) -> list[Any]:
+        while len(self._decoders) < len(shape):
+            nested: Any = self._value
+            for _ in range(len(self._decoders) + 1):
+                nested = list[nested]
+            self._decoders.append(msgspec.json.Decoder(nested))
+        values: list[Any] = self._decoders[len(shape) - 1].decode(data)
+        for size in shape[1:]:
+            if any(len(inner) != size for inner in values):
+                raise Invalid(f"its lists are not all as long as the shape {shape} says", where=where)
+            values = [value for inner in values for value in inner]
+        return values
 
 
 class _Column:
@@ -124,19 +276,20 @@ class _Column:
         self._kind = kind_of(field)
         self.usual = _USUAL[self._kind]
         self._datatypes = _DATATYPES[self._kind]
-        value: Any = type_of(field)
-        self._decoder = msgspec.json.Decoder(list[value])
-        self._nested = msgspec.json.Decoder(list[list[value]])
+        self._nullable = field.nullable
+        self._elements = _Elements(type_of(field))
 
-    def read(self, tensor: _Tensor) -> list[Any]:
+    def read(self, tensor: _Tensor | Part) -> list[Any]:
         """The values, one for each row."""
         where = f"inputs {self.name!r}"
         if tensor.datatype not in self._datatypes:
             raise Invalid(f"expected the datatype {self.usual}, found {tensor.datatype!r}", where=where)
         shape = tensor.shape
-        if not (len(shape) == 1 or (len(shape) == 2 and shape[1] == 1)):
+        if len(shape) != 1 and (
+            not 1 < len(shape) <= _MOST_DIMENSIONS or any(size != 1 for size in shape[1:])
+        ):  # fmt: skip
             raise Invalid(f"expected the shape [rows] or [rows, 1], found {shape}", where=where)
-        values = _decode(self._decoder, self._nested, tensor.data, shape, where)
+        values = self._elements.read(tensor, where, f"a value of {tensor.datatype}", nullable=self._nullable)
         if self._kind == "integer":
             check_whole(values, self.name, _ROW)
         return values
@@ -146,22 +299,22 @@ class _Matrix:
     """The one tensor that holds all fields."""
 
     def __init__(self, inputs: tuple[Field, ...]) -> None:
-        self._names = [field.name for field in inputs]
         self._width = len(inputs)
         self._integers = [(place, field.name) for place, field in enumerate(inputs) if kind_of(field) == "integer"]
         self._required = [(place, field.name) for place, field in enumerate(inputs) if not field.nullable]
-        self._decoder = msgspec.json.Decoder(list[float | None])
-        self._nested = msgspec.json.Decoder(list[list[float | None]])
+        self._elements = _Elements(float | None)
 
-    def read(self, tensor: _Tensor) -> list[Any]:
+    def read(self, tensor: _Tensor | Part) -> list[Any]:
         """The values of each row."""
         where = f"inputs {MATRIX!r}"
-        if tensor.datatype not in _FLOATS | _INTEGERS:
+        if tensor.datatype not in FLOATS | INTEGERS:
             raise Invalid(f"expected the datatype FP64, found {tensor.datatype!r}", where=where)
         shape, width = tensor.shape, self._width
-        if len(shape) != 2 or shape[1] != width:
+        if not 1 < len(shape) <= _MOST_DIMENSIONS or (
+            shape[1] != width if len(shape) == 2 else math.prod(shape[1:]) != width
+        ):
             raise Invalid(f"expected the shape [rows, {width}], found {shape}", where=where)
-        flat = _decode(self._decoder, self._nested, tensor.data, shape, where)
+        flat = self._elements.read(tensor, where, "numbers", nullable=True)
         values = [flat] if shape[0] == 1 else [flat[start : start + width] for start in range(0, len(flat), width)]
         for place, name in self._integers:
             check_whole([row[place] for row in values], name, where + ": row {row}, field {name!r}")
@@ -174,38 +327,15 @@ class _Matrix:
         return values
 
 
-def _decode(
-    flat: msgspec.json.Decoder[Any],
-    nested: msgspec.json.Decoder[Any],
-    data: msgspec.Raw,
-    shape: list[int],
-    where: str,
-) -> list[Any]:
-    """The tensor's values, row by row, from a flat or a nested list."""
-    if not data:
-        raise Invalid("it has no data", where=where, fix="Send the values as a list in `data`")
-    if min(shape) < 1:
-        raise Invalid(f"the shape {shape} holds no row", where=where, fix="Send at least one")
-    try:
-        if len(shape) == 2 and bytes(memoryview(data)[:64]).replace(b" ", b"").startswith(b"[["):
-            rows = nested.decode(data)
-            if any(len(row) != shape[1] for row in rows):
-                raise Invalid(f"not every row has {shape[1]} values", where=where)
-            values = [value for row in rows for value in row]
-        else:
-            values = flat.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise explain(error, inside=f"{where}: data") from error
-    expected = shape[0] * (shape[1] if len(shape) == 2 else 1)
-    if len(values) != expected:
-        raise Invalid(f"the shape {shape} holds {expected} values, found {len(values)}", where=where)
-    return values
-
-
-def _add_parameters(question: Question, given: _Parameters) -> None:
+def _add_parameters(question: Question, given: Parameters) -> None:
+    """Puts what stands beside the tensors into the question."""
     rows = len(question.values)
     keys = given.keys if given.keys is not None else None if given.key is None else [given.key]
     moments = given.event_times if given.event_times is not None else given.event_time
     question.keys = None if keys is None else as_keys(keys, rows)
     question.event_times = None if moments is None else as_event_times(moments, rows)
     question.routing_key = as_routing_key(given.routing_key)
+    if given.timeout is not None:
+        if given.timeout < 0:
+            raise Invalid(f"expected microseconds, found {given.timeout}", where="parameters.timeout")
+        question.timeout_us = given.timeout

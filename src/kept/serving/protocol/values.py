@@ -42,6 +42,8 @@ class Question(msgspec.Struct, gc=False):
         routing_key: what the arm is chosen by, or None.
         wanted: names of the outputs asked for (tensors only), or None for all.
         name: what the sender calls the request (tensors only).
+        binary: names of the outputs that are to come as bytes (tensors only).
+        timeout_us: microseconds from the request's last byte after which nobody wants the answer; 0 for no such limit.
     """
 
     values: list[Any]
@@ -50,6 +52,8 @@ class Question(msgspec.Struct, gc=False):
     routing_key: str | None = None
     wanted: tuple[str, ...] | None = None
     name: str | None = None
+    binary: frozenset[str] = frozenset()
+    timeout_us: int = 0
 
 
 def kind_of(field: Field) -> str:

@@ -1,0 +1,112 @@
+"""Waiting lines: one for each caller, as long as can be worked off in time, and emptied in turn.
+
+What a call costs is guessed from its size, and what a unit of cost takes is learnt from the turns that were run. A call whose line
+is full is not taken in: it would wait longer than its caller should, and work on it would keep others waiting.
+"""
+
+from collections import deque
+
+from kept.serving.calls import Call
+
+# Bytes that the work on a request without a body would be worth.
+_HEAD = 600
+# How much of a turn's evidence is believed.
+_TRUST = 0.1
+# A guess for the first turns: the work of 20 microseconds on a small request.
+_FIRST_GUESS = 1.5e-8
+# A turn is ended after about this long, so that new requests are seen and refused in time.
+_TURN_SECONDS = 0.005
+# ... but not before this much is taken: a very slow model's calls are taken one by one without counting up to them in pennies.
+_LEAST_BUDGET = 10_000
+# One turn may say at most that work takes so many times longer than was thought: a machine that slept is no slow model.
+_MOST_SURPRISE = 8.0
+
+
+class _Line:
+    __slots__ = ("calls", "cost", "credit")
+
+    def __init__(self) -> None:
+        self.calls: deque[Call] = deque()
+        self.cost = 0
+        self.credit = 0
+
+
+class Lines:
+    """Calls that wait for their turn, each in its caller's line.
+
+    Args:
+        longest_wait: seconds that a call may have to wait for its turn.
+    """
+
+    def __init__(self, longest_wait: float) -> None:
+        self._longest_wait = longest_wait
+        self._seconds = _FIRST_GUESS
+        self._lines: dict[str, _Line] = {}
+        self._busy: deque[_Line] = deque()
+        self._room = 0
+        self._budget = 0
+        self._measure()
+
+    def __bool__(self) -> bool:
+        return bool(self._busy)
+
+    def admits(self, caller: str, size: int, timeout_us: int = 0) -> bool:
+        """Whether there is room for a call of that size, and its turn would come before its deadline."""
+        if not self._busy:
+            return True
+        line = self._lines.get(caller)
+        if line is None or not line.calls:
+            return True
+        waiting = line.cost + size + _HEAD
+        if waiting > self._room:
+            return False
+        return not timeout_us or waiting * self._seconds * len(self._busy) * 1e6 <= timeout_us
+
+    def add(self, call: Call) -> None:
+        """Puts a call at the end of its caller's line."""
+        caller = call.request.caller
+        line = self._lines.get(caller)
+        if line is None:
+            line = self._lines[caller] = _Line()
+        if not line.calls:
+            self._busy.append(line)
+            if len(self._busy) > 1:
+                self._measure()
+        line.calls.append(call)
+        line.cost += call.size + _HEAD
+
+    def take(self) -> tuple[list[Call], int]:
+        """The calls of the next turn, and what they cost. Callers that wait are served alike."""
+        taken: list[Call] = []
+        budget, busy = self._budget, self._busy
+        if len(busy) == 1 and busy[0].cost <= budget:
+            line = busy.popleft()
+            taken.extend(line.calls)
+            line.calls.clear()
+            spent, line.cost = line.cost, 0
+            return taken, spent
+        spent = 0
+        share = max(budget // max(len(busy), 1), 1)
+        while busy and (spent < budget or not taken):
+            line = busy.popleft()
+            line.credit += share
+            while line.calls and (cost := line.calls[0].size + _HEAD) <= line.credit and (spent < budget or not taken):
+                line.credit -= cost
+                line.cost -= cost
+                spent += cost
+                taken.append(line.calls.popleft())
+            if line.calls:
+                busy.append(line)
+            else:
+                line.credit = 0
+        return taken, spent
+
+    def learn(self, cost: int, seconds: float) -> None:
+        """Notes how long the work on some cost took."""
+        self._seconds += (min(seconds / max(cost, 1), self._seconds * _MOST_SURPRISE) - self._seconds) * _TRUST
+        self._measure()
+
+    def _measure(self) -> None:
+        in_time = self._longest_wait / self._seconds
+        self._room = int(in_time / max(len(self._busy), 1))
+        self._budget = max(int(_TURN_SECONDS / self._seconds), _LEAST_BUDGET)

@@ -1,0 +1,36 @@
+"""A request on its connection: what its head says, its body as it comes in, and its answer as it waits to leave."""
+
+from kept.serving.protocol.forms import Form
+
+
+class Request:
+    """Holds what one request brings, from its head to its answer."""
+
+    __slots__ = (
+        "answer",
+        "body",
+        "caller",
+        "close",
+        "endpoint",
+        "form",
+        "json_size",
+        "linger",
+        "timeout_us",
+        "version",
+    )
+
+    def __init__(self, endpoint: str, form: Form, version: str | None = None, *, close: bool = False) -> None:
+        self.endpoint = endpoint
+        self.form: Form = form
+        self.version = version
+        self.close = close
+        # Whether its answer is the last, and the client may still be sending.
+        self.linger = False
+        self.body: bytes | bytearray = b""
+        # Whose secret it came with; empty where none is asked for.
+        self.caller = ""
+        # How much of the body is JSON, when tensors follow as bytes.
+        self.json_size: int | None = None
+        # From the body's last byte; 0 for no such limit.
+        self.timeout_us = 0
+        self.answer: bytes | None = None

@@ -1,0 +1,133 @@
+"""Columns, and the forms that MLflow's clients send."""
+
+import json
+
+import httpx
+import pytest
+from predicting import ROW, Packaged, Service, flights
+
+FRAME = flights(6).select([*ROW])
+SPLIT = {"columns": FRAME.columns, "data": [list(row) for row in FRAME.rows()]}
+TURNED = FRAME.select(FRAME.columns[::-1])
+CSV = "\n".join([",".join(FRAME.columns), *(",".join(map(str, row)) for row in FRAME.rows())])
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"dataframe_split": SPLIT},
+        {"dataframe_split": SPLIT | {"index": [9, 8, 7, 6, 5, 4]}, "params": {"temperature": 1}},
+        {"dataframe_split": {"columns": TURNED.columns, "data": TURNED.rows()}},
+        {"dataframe_records": FRAME.to_dicts()},
+        {"instances": FRAME.to_dicts()},
+        {"instances": FRAME.rows()},
+        {"inputs": FRAME.to_dict(as_series=False)},
+        {"inputs": FRAME.rows(), "params": {"routing_key": "a", "keys": [1, 2, 3, 4, 5, 6]}},
+    ],
+)
+def test_what_mlflow_sends(running: Service, packaged: dict[str, Packaged], body: dict[str, object]) -> None:
+    answer = httpx.post(f"{running.url}/invocations/late", json=body)
+    assert answer.status_code == 200, answer.text
+    found = answer.json()
+    expected = packaged["first"].expected(FRAME)
+    assert found["probability"] == pytest.approx(expected, abs=1e-12)
+    assert found["predictions"] == (expected > 0.5).tolist()
+    assert len(set(found["ids"])) == 6
+
+
+def test_csv(running: Service, packaged: dict[str, Packaged]) -> None:
+    headers = {"content-type": "text/csv; charset=utf-8"}
+    answer = httpx.post(f"{running.url}/invocations/late", content=CSV.encode(), headers=headers)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["probability"] == pytest.approx(packaged["first"].expected(FRAME), abs=1e-12)
+    missing = httpx.post(
+        f"{running.url}/invocations/late", content=b"express,carrier,hour,distance\n,,,\n", headers=headers
+    )
+    nulls = httpx.post(f"{running.url}/predict/late", json={"rows": [dict.fromkeys(ROW)]})
+    assert missing.json()["probability"] == [nulls.json()["predictions"][0]["probability"]]
+    for content, said in (
+        (b"", "there is no line"),
+        (b"distance,hour,carrier,express\n", "there are no rows"),
+        (b"distance,hour,carrier\n1,2,AA\n", "the column 'express' is missing"),
+        (b"distance,hour,carrier,express\n1,2,AA\n", "row 0: expected 4 cells, found 3"),
+        (b"distance,hour,carrier,express\nfar,2,AA,true\n", "row 0, column 'distance': expected a number, found 'far'"),
+        (b"distance,hour,carrier,express\n1,2.5,AA,true\n", "row 0, column 'hour': expected a whole number"),
+        (b"distance,hour,carrier,express\n1,2,AA,yes\n", "expected true or false, found 'yes'"),
+        (b"distance,hour,carrier,express\n1,2,\xff,true\n", "the body is not CSV"),
+        (b'distance,hour,carrier,express\n1,2,"A\n', "the body is not CSV"),
+    ):
+        refused = httpx.post(f"{running.url}/invocations/late", content=content, headers=headers)
+        assert (refused.status_code, said in refused.json()["error"]) == (400, True), refused.text
+
+
+def test_other_tasks(running: Service) -> None:
+    rows = [{"distance": 1.0, "wind": 2.0}]
+    hours = httpx.post(f"{running.url}/invocations/hours", json={"dataframe_records": rows}).json()
+    assert isinstance(hours["predictions"][0], float)
+    kinds = httpx.post(f"{running.url}/invocations/kinds", json={"inputs": {"distance": 1.0, "wind": 2.0}}).json()
+    assert kinds["predictions"][0] in {"early", "late", "on time"}
+    assert sum(kinds["probabilities"][0]) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({}, "found none of them"),
+        ({"inputs": [], "instances": []}, "found instances and inputs"),
+        ({"inputs": []}, "inputs: there are no rows"),
+        ({"instances": [1, 2]}, "instances: expected objects or lists"),
+        ({"instances": [[1]]}, "instances: row 0: expected 4 values, found 1"),
+        ({"instances": [{"distance": 1}]}, "instances[0]: the field 'hour' is missing"),
+        ({"dataframe_split": {"columns": ["distance"], "data": [[1]]}}, "the column 'hour' is missing"),
+        ({"dataframe_split": {"columns": ["a", "a"], "data": []}}, "two columns have one name"),
+        ({"dataframe_split": SPLIT | {"data": [[1, 2, 3, True]]}}, "row 0, column 'carrier': expected text or null"),
+        ({"dataframe_split": SPLIT | {"data": [[1, 2.5, "AA", True]]}}, "row 0, column 'hour': expected a whole number"),
+        ({"dataframe_records": [ROW | {"hour": "x"}]}, "dataframe_records[0].hour: expected a whole number or null"),
+        ({"inputs": {name: [value] for name, value in ROW.items()} | {"hour": [1, 2]}}, "inputs.hour: expected 1 values"),
+        ({"dataframe_records": [ROW], "params": {"keys": ["a", "b"]}}, "found 2 keys for 1 rows"),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit(running: Service, body: dict[str, object], said: str) -> None:
+    refused = httpx.post(
+        f"{running.url}/invocations/late", content=json.dumps(body), headers={"content-type": "application/json"}
+    )
+    assert (refused.status_code, said in refused.json()["error"]) == (400, True), refused.text
+
+
+def test_columns(running: Service, packaged: dict[str, Packaged]) -> None:
+    columns = FRAME.to_dict(as_series=False)
+    answer = httpx.post(f"{running.url}/predict/late", json={"columns": columns, "keys": [*"abcdef"]})
+    assert answer.status_code == 200, answer.text
+    scores = [one["probability"] for one in answer.json()["predictions"]]
+    assert scores == pytest.approx(packaged["first"].expected(FRAME), abs=1e-12)
+    for changed, said in (
+        ({"columns": columns | {"hour": [1]}}, "columns.hour: expected 6 values like the column 'distance', found 1"),
+        ({"columns": columns | {"hour": [1.5] * 6}}, "columns.hour[0]: expected a whole number, found 1.5"),
+        ({"columns": columns | {"hour": ["x"] * 6}}, "columns.hour[0]: expected a whole number or null, found text"),
+        ({"columns": {name: [] for name in columns}}, "there are no rows"),
+        ({"columns": columns, "rows": []}, "there are rows and columns"),
+    ):
+        refused = httpx.post(f"{running.url}/predict/late", json=changed)
+        assert (refused.status_code, said in refused.json()["error"]) == (400, True), refused.text
+
+
+def test_what_mlflow_asks_beside(running: Service, service: Service) -> None:
+    assert httpx.get(f"{running.url}/ping").status_code == 200
+    assert httpx.get(f"{running.url}/version").text
+    refused = httpx.post(f"{running.url}/invocations", json={"dataframe_records": [ROW]})
+    assert (refused.status_code, "late" in refused.json()["fix"]) == (404, True)
+    assert httpx.post(f"{service.start().url}/invocations", json={"dataframe_records": [ROW]}).status_code == 200
+    wrong = httpx.post(f"{running.url}/invocations/late", content=b"x", headers={"content-type": "text/plain"})
+    assert wrong.status_code == 415
+
+
+def test_another_sites_page_may_not_ask(running: Service) -> None:
+    for origin, status in (("http://evil.example", 403), ("null", 403), (running.url, 200)):
+        answer = httpx.post(f"{running.url}/predict/late", json={"rows": [ROW]}, headers={"origin": origin})
+        assert answer.status_code == status
+
+
+def test_values_that_fit_the_signature_and_not_the_model(running: Service) -> None:
+    answer = httpx.post(f"{running.url}/predict/hours", json={"rows": [{"distance": None, "wind": 1.0}]})
+    assert answer.status_code == 422
+    assert "'distance' is missing" in answer.json()["error"]
