@@ -1,5 +1,6 @@
 """A real prediction service in a process of its own, and models for it."""
 
+import os
 import subprocess
 import sys
 import time
@@ -90,6 +91,7 @@ class Service:
     url: str = ""
     digests: dict[str, str] = field(default_factory=dict)
     revision: int = 0
+    settings: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         blobs = FolderBlobs(self.root / "blobs")
@@ -113,7 +115,8 @@ class Service:
     def start(self, *arguments: str) -> "Service":
         script = Path(__file__).with_name("serve_process.py")
         command = [sys.executable, str(script), str(self.root), *(arguments or (self.token,))]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        more = {f"KEPT_{name.upper()}": value for name, value in self.settings.items()}
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | more)
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         assert line.startswith(ARRIVES), line

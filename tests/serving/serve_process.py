@@ -1,4 +1,4 @@
-"""A prediction service whose routing table is a file: `serve_process.py ROOT [TOKEN]`, or that serves one bundle:
+"""A prediction service whose routing table is a file: `serve_process.py ROOT [TOKEN]` with further settings in `KEPT_*`, or that serves one bundle:
 `serve_process.py ROOT --bundle FOLDER`. Prints its address.
 """
 
@@ -9,7 +9,7 @@ import msgspec
 
 from kept.deployment.routing import RoutingTable
 from kept.serving.service import serve, serve_bundle
-from kept.settings.settings import Settings
+from kept.settings.settings import Settings, load_settings
 from kept.store.blobs import FolderBlobs
 
 
@@ -33,7 +33,8 @@ if __name__ == "__main__":
     if "--bundle" in sys.argv:
         serve_bundle(Path(sys.argv[3]), "late", Settings(), port=0, spool=root / "spool", started=started)
     else:
-        settings = Settings(token=sys.argv[2] if len(sys.argv) > 2 else "", poll_seconds=0.02)
+        token = sys.argv[2] if len(sys.argv) > 2 else ""
+        settings = load_settings(root, poll_seconds=0.02, token=token or None)
         source = FileSource(root / "table.json")
         serve(root, settings, source, FolderBlobs(root / "blobs"), port=0, started=started)
     heavy = {"sklearn", "pandas", "polars", "sqlalchemy", "scipy"} & set(sys.modules)

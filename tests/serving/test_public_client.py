@@ -1,8 +1,11 @@
 """The public client of the Open Inference Protocol, as it is published, against a real service."""
 
+import socket
 import subprocess
 from pathlib import Path
 
+import httpx
+import pytest
 from predicting import Service
 
 SCRIPTS = Path(__file__).parent / "scripts"
@@ -19,3 +22,25 @@ def run(client_python: Path, script: str, *arguments: str) -> None:
 
 def test_over_http(running: Service, client_python: Path) -> None:
     run(client_python, "over_http.py", f"127.0.0.1:{running.port}")
+
+
+def test_over_grpc(service: Service, client_python: Path) -> None:
+    pytest.importorskip("grpc", reason="kept[grpc] is not installed")
+    port = free_port()
+    service.settings, service.token = {"grpc_port": str(port)}, "secret"
+    service.route(
+        late=(service.arm("first", 1),), trial=(service.arm("first", 1), service.arm("second", 2, "shadow", 0.0))
+    )
+    service.start()
+    run(client_python, "over_grpc.py", f"127.0.0.1:{port}", "secret")
+    counted = httpx.get(f"{service.url}/metrics", headers={"authorization": "Bearer secret"}).text
+    assert 'kept_requests_total{endpoint="late",role="champion",status="200",version="1"} 102.0' in counted
+    assert 'kept_requests_total{endpoint="trial",role="shadow",status="200",version="2"} 1.0' in counted
+    assert service.stop() == 0
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+        return port

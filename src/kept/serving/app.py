@@ -111,7 +111,7 @@ class Application:
             case ["metrics"]:
                 return lambda: _Answer(200, self._counters.text(), CONTENT_TYPE_LATEST.encode())
             case ["v2", "models", name] | ["v2", "models", name, "versions", _]:
-                return lambda: self._describe(name, path[4] if len(path) > 4 else None)
+                return lambda: _json(describe(self._router, name, path[4] if len(path) > 4 else None))
             case ["v2", "models", name, "ready"] | ["v2", "models", name, "versions", _, "ready"]:
                 return lambda: self._model_ready(name, path[4] if len(path) > 4 else None)
         return None
@@ -143,19 +143,6 @@ class Application:
             route.version(version)
         return _json({"name": name, "ready": True})
 
-    def _describe(self, name: str, version: str | None) -> _Answer:
-        route = self._router.find(name)
-        arm = route.champion if version is None else route.version(version)
-        return _json(
-            {
-                "name": name,
-                "versions": [str(loaded.arm.number) for loaded in route.arms],
-                "platform": f"kept_{arm.model.manifest.runtime}",
-                "inputs": _input_tensors(arm.model.signature),
-                "outputs": output_tensors(arm.model.signature),
-            }
-        )
-
     async def _predict(self, scope: Scope, receive: Receive, headers: dict[bytes, bytes], request: Request) -> _Answer:
         if scope["method"] != "POST":
             return _Answer(405, error_body(Invalid(f"expected POST, found {scope['method']}", where=scope["path"])))
@@ -168,7 +155,7 @@ class Application:
             return body
         call = await answered(door, request, body, len(body))
         if call is None:
-            return _Answer(429, error_body(door.turns.refuse(request.endpoint)))
+            return _Answer(429, door.turns.refuse(request.endpoint))
         media = b"application/octet-stream" if call.answer_json_size else _JSON
         return _Answer(call.status, call.answer, media, json_size=call.answer_json_size)
 
@@ -189,19 +176,37 @@ async def _body(receive: Receive, door: Door, request: Request) -> bytes | _Answ
             if len(body) > door.largest_body:
                 return _Answer(413, error_body(door.too_large_error()), last=True)
             if door.is_full:
-                return _Answer(429, error_body(door.turns.refuse(request.endpoint)), last=True)
+                return _Answer(429, door.turns.refuse(request.endpoint), last=True)
         return bytes(body)
     finally:
         door.held -= len(body)
 
 
-async def answered(door: Door, request: Request, body: bytes | Sent, size: int) -> Call | None:
-    """The call for a request, answered; None when it was not admitted."""
+async def answered(
+    door: Door, request: Request, body: bytes | Sent, size: int, began: int | None = None
+) -> Call | None:
+    """The call for a request, answered; None when it was not admitted. `began` is when it was whole, where that was earlier."""
     if not door.turns.admits(request.caller, size, request.timeout_us):
         return None
     done: asyncio.Future[Call] = asyncio.get_running_loop().create_future()
-    door.turns.ask(Call(request, body, size, lambda call: _settle(done, call)))
+    call = Call(request, body, size, lambda call: _settle(done, call))
+    if began is not None:
+        call.started = began
+    door.turns.ask(call)
     return await done
+
+
+def describe(router: Router, name: str, version: str | None) -> dict[str, Any]:
+    """What the protocol tells of a model: its versions that are loaded, and the tensors of the one asked about."""
+    route = router.find(name)
+    arm = route.champion if version is None else route.version(version)
+    return {
+        "name": name,
+        "versions": [str(loaded.arm.number) for loaded in route.arms],
+        "platform": f"kept_{arm.model.manifest.runtime}",
+        "inputs": _input_tensors(arm.model.signature),
+        "outputs": output_tensors(arm.model.signature),
+    }
 
 
 def _settle(done: "asyncio.Future[Call]", call: Call) -> None:

@@ -63,44 +63,19 @@ class Door:
         request.caller = caller
         if b"origin" in headers and headers[b"origin"].rpartition(b"/")[2] != headers.get(b"host"):
             return 403, foreign_origin(headers[b"origin"])
+        refusal = None
         media = headers.get(b"content-type", _JSON)
         if media != _JSON or _JSON_SIZE in headers:
-            refusal = self._examine_form(media, headers.get(_JSON_SIZE), request)
-            if refusal is not None:
-                return refusal
-        if b"content-encoding" in headers and (coding := headers[b"content-encoding"].lower()) != b"identity":
-            what = f"expected a plain body, found {coding.decode('latin-1')!r}"
-            return 415, Invalid(what, where="content-encoding", fix="Send it as it is")
-        if TIMEOUT_HEADER in headers:
-            given = headers[TIMEOUT_HEADER]
-            if not _is_number(given) or not 0 < int(given) <= _LONGEST_TIMEOUT_MS:
-                what = f"expected milliseconds from 1 to {_LONGEST_TIMEOUT_MS}, found {given.decode('latin-1')!r}"
-                return 400, Invalid(what, where=TIMEOUT_HEADER.decode())
-            request.timeout_us = int(given) * 1000
-        return (413, self.too_large_error()) if self.too_large(headers) else None
-
-    def _examine_form(self, sent: bytes, json_size: bytes | None, request: Request) -> Refusal | None:
-        """What kind of body it is: JSON, CSV, or JSON with tensors as bytes behind it."""
-        media = sent.partition(b";")[0].strip().lower()
-        form = request.form
-        if form == "invocations" and media == b"text/csv":
-            request.form = "csv"
-            return None
-        if json_size is not None and form == "tensors":
-            if not _is_number(json_size):
-                what = f"expected a number of bytes, found {json_size.decode('latin-1')!r}"
-                return 400, Invalid(what, where=_JSON_SIZE.decode())
-            request.json_size = int(json_size)
-            if media == b"application/octet-stream":
-                return None
-        elif json_size is not None:
-            fix = "Send it to /v2/models/{endpoint}/infer, or send application/json"
-            return 415, Invalid("expected JSON, found binary tensors", where=_JSON_SIZE.decode(), fix=fix)
-        if media == _JSON:
-            return None
-        expected = "JSON or CSV" if form == "invocations" else "JSON"
-        fix = "Send application/json or text/csv" if form == "invocations" else "Send application/json"
-        return 415, Invalid(f"expected {expected}, found {media.decode('latin-1')!r}", where="content-type", fix=fix)
+            refusal = _examine_form(media, headers.get(_JSON_SIZE), request)
+        if b"content-encoding" in headers or TIMEOUT_HEADER in headers:
+            refusal = refusal or _examine_rare(headers, request)
+        if refusal is not None:
+            return refusal
+        length = headers.get(b"content-length", b"0")
+        if not length.isdigit() or len(length) > 18 or int(length) > self.largest_body:
+            return 413, self.too_large_error()
+        request.announced = int(length)
+        return None
 
     def too_large(self, headers: dict[bytes, bytes]) -> bool:
         """Whether the announced length is beyond the limit."""
@@ -117,6 +92,42 @@ class Door:
     def is_full(self) -> bool:
         """Whether the bodies on their way in hold all the memory that they may."""
         return self.held > _MOST_HELD
+
+
+def _examine_form(sent: bytes, json_size: bytes | None, request: Request) -> Refusal | None:
+    """What kind of body it is: JSON, CSV, or JSON with tensors as bytes behind it."""
+    media = sent.partition(b";")[0].strip().lower()
+    form = request.form
+    if form == "invocations" and media == b"text/csv":
+        request.form = "csv"
+        return None
+    if json_size is not None and form == "tensors":
+        if not _is_number(json_size):
+            what = f"expected a number of bytes, found {json_size.decode('latin-1')!r}"
+            return 400, Invalid(what, where=_JSON_SIZE.decode())
+        request.json_size = int(json_size)
+        if media == b"application/octet-stream":
+            return None
+    elif json_size is not None:
+        fix = "Send it to /v2/models/{endpoint}/infer, or send application/json"
+        return 415, Invalid("expected JSON, found binary tensors", where=_JSON_SIZE.decode(), fix=fix)
+    if media == _JSON:
+        return None
+    expected = "JSON or CSV" if form == "invocations" else "JSON"
+    fix = "Send application/json or text/csv" if form == "invocations" else "Send application/json"
+    return 415, Invalid(f"expected {expected}, found {media.decode('latin-1')!r}", where="content-type", fix=fix)
+
+
+def _examine_rare(headers: dict[bytes, bytes], request: Request) -> Refusal | None:
+    if (coding := headers.get(b"content-encoding", b"identity").lower()) != b"identity":
+        what = f"expected a plain body, found {coding.decode('latin-1')!r}"
+        return 415, Invalid(what, where="content-encoding", fix="Send it as it is")
+    if (given := headers.get(TIMEOUT_HEADER)) is not None:
+        if not _is_number(given) or not 0 < int(given) <= _LONGEST_TIMEOUT_MS:
+            what = f"expected milliseconds from 1 to {_LONGEST_TIMEOUT_MS}, found {given.decode('latin-1')!r}"
+            return 400, Invalid(what, where=TIMEOUT_HEADER.decode())
+        request.timeout_us = int(given) * 1000
+    return None
 
 
 def not_admitted() -> KeptError:

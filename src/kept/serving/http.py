@@ -37,6 +37,8 @@ _SLOWEST_REQUEST = 10.0
 _LONGEST_SILENCE = 75.0
 _LAST_CHANCE = 0.25
 _LINGER = 2.0
+# Larger bodies are not read when it is plain from their length that they could not be answered in time.
+_LARGE = 4096
 _JSON = b"content-type: application/json\r\n"
 _BINARY = b"content-type: application/octet-stream\r\ninference-header-content-length: %d\r\n"
 _REASONS = {
@@ -45,9 +47,8 @@ _REASONS = {
     431: b"Request Header Fields Too Large", 500: b"Internal Server Error", 503: b"Service Unavailable",
 }  # fmt: skip
 _MORE = {401: b"www-authenticate: Bearer\r\n", 429: b"retry-after: 1\r\n", 503: b"retry-after: 1\r\n"}
-# A connection that comes again before the second is over that it was asked to wait is left unread for so long.
-_ASKED_TO_WAIT = 1.0
-_LEFT_UNREAD = 0.05
+# A connection that was refused and comes again within this time, although it was asked to wait, is left unread for as long.
+_LEFT_UNREAD = 0.1
 
 
 class PredictionProtocol(HttpToolsProtocol):
@@ -215,6 +216,11 @@ class PredictionProtocol(HttpToolsProtocol):
             self._refuse(*refusal)
             return
         self._reading = request
+        if request.announced > _LARGE and not self._door.turns.admits(
+            request.caller, request.announced, request.timeout_us
+        ):
+            # Its body would be read for nothing: it is dropped as it comes.
+            request.shed = True
 
     def on_body(self, body: bytes) -> None:
         """A piece of the body."""
@@ -224,11 +230,11 @@ class PredictionProtocol(HttpToolsProtocol):
         if reading is None:
             super().on_body(body)
         elif not reading.body:
-            reading.body = body
+            reading.body = b"" if reading.shed else body
         else:
             self._add(reading, body)
         if reading is not None and len(reading.body) > self._door.largest_body:
-            self._turn_away(reading, 413, self._door.too_large_error())
+            self._turn_away(reading, 413, error_body(self._door.too_large_error()))
 
     def _add(self, reading: Request, body: bytes) -> None:
         """A further piece of a body. What all bodies hold is counted from their second piece on: small ones come in one."""
@@ -247,12 +253,12 @@ class PredictionProtocol(HttpToolsProtocol):
             self._door.held -= len(reading.body)
             reading.body = b""
 
-    def _turn_away(self, reading: Request, status: int, error: KeptError) -> None:
+    def _turn_away(self, reading: Request, status: int, said: bytes) -> None:
         if self._ended:
             return
         self._let_go(reading)
         self._reading = None
-        self._refuse(status, error)
+        self._end_with(status, said)
 
     def on_message_complete(self) -> None:
         """The request is whole."""
@@ -270,7 +276,7 @@ class PredictionProtocol(HttpToolsProtocol):
         body = bytes(reading.body)
         self._let_go(reading)
         turns, size = self._door.turns, len(body)
-        if not turns.admits(reading.caller, size, reading.timeout_us):
+        if reading.shed or not turns.admits(reading.caller, size, reading.timeout_us):
             self._shed(reading)
             return
         turns.ask(Call(reading, body, size, _Delivery(self, reading)))
@@ -278,12 +284,12 @@ class PredictionProtocol(HttpToolsProtocol):
     def _shed(self, request: Request) -> None:
         """Refuses a request that could not be answered in time, at once and cheaply."""
         now = self.loop.time()
-        if now - self._refused_at < _ASKED_TO_WAIT and not self._unread:
+        if now - self._refused_at < _LEFT_UNREAD and not self._unread:
             self._unread = True
             self.flow.pause_reading()
             self.loop.call_later(_LEFT_UNREAD, self._read_again)
         self._refused_at = now
-        self.deliver(request, 429, error_body(self._door.turns.refuse(request.endpoint)))
+        self.deliver(request, 429, self._door.turns.refuse(request.endpoint))
 
     def _read_again(self) -> None:
         self._unread = False
@@ -326,6 +332,9 @@ class PredictionProtocol(HttpToolsProtocol):
             self._set_drained()
 
     def _refuse(self, status: int, error: KeptError) -> None:
+        self._end_with(status, error_body(error))
+
+    def _end_with(self, status: int, said: bytes) -> None:
         self._ended = True
         self._began = None
         if self.cycle is not None and not self.cycle.response_complete:
@@ -335,7 +344,7 @@ class PredictionProtocol(HttpToolsProtocol):
         pending = Request("", "rows", close=True)
         pending.linger = True
         self._waiting.append(pending)
-        self.deliver(pending, status, error_body(error))
+        self.deliver(pending, status, said)
 
     # --- the application --------------------------------------------------------------------------------------
 

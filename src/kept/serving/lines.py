@@ -1,7 +1,8 @@
 """Waiting lines: one for each caller, as long as can be worked off in time, and emptied in turn.
 
-What a call costs is guessed from its size, and what a unit of cost takes is learnt from the turns that were run. A call whose line
-is full is not taken in: it would wait longer than its caller should, and work on it would keep others waiting.
+What a call costs is guessed from its size; what a unit of cost takes, and how much of the time is left for work beside reading and
+refusing, is learnt from the turns that were run. A call whose line is full is not taken in: it would wait longer than its caller
+should, and work on it would keep others waiting.
 """
 
 from collections import deque
@@ -10,16 +11,20 @@ from kept.serving.calls import Call
 
 # Bytes that the work on a request without a body would be worth.
 _HEAD = 600
-# How much of a turn's evidence is believed.
-_TRUST = 0.1
+# How much of what was learnt is kept from turn to turn.
+_MEMORY = 0.95
+# The share of the time that is left for work is taken to be at least this.
+_LEAST_SHARE = 0.1
 # A guess for the first turns: the work of 20 microseconds on a small request.
 _FIRST_GUESS = 1.5e-8
+_FIRST_COST = 10_000.0
 # A turn is ended after about this long, so that new requests are seen and refused in time.
 _TURN_SECONDS = 0.005
 # ... but not before this much is taken: a very slow model's calls are taken one by one without counting up to them in pennies.
 _LEAST_BUDGET = 10_000
 # One turn may say at most that work takes so many times longer than was thought: a machine that slept is no slow model.
 _MOST_SURPRISE = 8.0
+_LONGEST_BETWEEN = 0.1
 
 
 class _Line:
@@ -40,9 +45,13 @@ class Lines:
 
     def __init__(self, longest_wait: float) -> None:
         self._longest_wait = longest_wait
+        self._cost = _FIRST_COST
+        self._worked = _FIRST_COST * _FIRST_GUESS
+        self._between = 0.0
         self._seconds = _FIRST_GUESS
         self._lines: dict[str, _Line] = {}
         self._busy: deque[_Line] = deque()
+        self._pace = _FIRST_GUESS
         self._room = 0
         self._budget = 0
         self._measure()
@@ -60,7 +69,7 @@ class Lines:
         waiting = line.cost + size + _HEAD
         if waiting > self._room:
             return False
-        return not timeout_us or waiting * self._seconds * len(self._busy) * 1e6 <= timeout_us
+        return not timeout_us or waiting * self._pace * len(self._busy) * 1e6 <= timeout_us
 
     def add(self, call: Call) -> None:
         """Puts a call at the end of its caller's line."""
@@ -101,12 +110,16 @@ class Lines:
                 line.credit = 0
         return taken, spent
 
-    def learn(self, cost: int, seconds: float) -> None:
-        """Notes how long the work on some cost took."""
-        self._seconds += (min(seconds / max(cost, 1), self._seconds * _MOST_SURPRISE) - self._seconds) * _TRUST
+    def learn(self, cost: int, worked: float, between: float) -> None:
+        """Notes how long the work on some cost took, and how long it waited since the turn before that left some behind (else 0)."""
+        self._cost = self._cost * _MEMORY + cost
+        self._worked = self._worked * _MEMORY + min(worked, cost * self._seconds * _MOST_SURPRISE)
+        self._between = self._between * _MEMORY + min(between, _LONGEST_BETWEEN)
+        self._seconds = self._worked / self._cost
         self._measure()
 
     def _measure(self) -> None:
-        in_time = self._longest_wait / self._seconds
-        self._room = int(in_time / max(len(self._busy), 1))
+        share = max(self._worked / (self._worked + self._between), _LEAST_SHARE)
+        self._pace = self._seconds / share
+        self._room = int(self._longest_wait / self._pace / max(len(self._busy), 1))
         self._budget = max(int(_TURN_SECONDS / self._seconds), _LEAST_BUDGET)

@@ -7,17 +7,9 @@ class Request:
     """Holds what one request brings, from its head to its answer."""
 
     __slots__ = (
-        "answer",
-        "body",
-        "caller",
-        "close",
-        "endpoint",
-        "form",
-        "json_size",
-        "linger",
-        "timeout_us",
+        "announced", "answer", "body", "caller", "close", "endpoint", "form", "json_size", "linger", "shed", "timeout_us",
         "version",
-    )
+    )  # fmt: skip
 
     def __init__(self, endpoint: str, form: Form, version: str | None = None, *, close: bool = False) -> None:
         self.endpoint = endpoint
@@ -27,6 +19,10 @@ class Request:
         # Whether its answer is the last, and the client may still be sending.
         self.linger = False
         self.body: bytes | bytearray = b""
+        # The length that its head gives; 0 when it gives none.
+        self.announced = 0
+        # Whether it is refused already for want of time, and its body is dropped as it comes.
+        self.shed = False
         # Whose secret it came with; empty where none is asked for.
         self.caller = ""
         # How much of the body is JSON, when tensors follow as bytes.

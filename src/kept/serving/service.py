@@ -3,13 +3,14 @@
 import asyncio
 import contextlib
 import functools
+import importlib
 import ipaddress
 import resource
 import signal
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import uvicorn
 
@@ -32,6 +33,8 @@ from kept.store.blobs import Blobs
 _PATIENCE_WITH_COPY = 1.0
 _PATIENCE_WITHOUT = 10.0
 _BACKLOG = 2048
+# Seconds that requests which have come may take when the service ends.
+_GRACE = 10
 _MOST_FILES = 65_536
 # Models, the spool, the database, and what is accepted while room is being made.
 _OWN_FILES = 128
@@ -126,29 +129,68 @@ def _run(
         proxy_headers=False,
         backlog=_BACKLOG,
         timeout_keep_alive=75,
-        timeout_graceful_shutdown=10,
+        timeout_graceful_shutdown=_GRACE,
     )
     address = f"http://{_shown(settings.host)}:{listener.getsockname()[1]}"
+    beside = _grpc_service(settings, door, router) if settings.grpc_port else None
     try:
-        _Server(config, functools.partial(started, address) if started else None).run([listener])
+        _Server(config, functools.partial(started, address) if started else None, beside).run([listener])
     finally:
         follower.stop()
         spool.close()
         listener.close()
 
 
+class _Beside(Protocol):
+    """Another way in, which lives as long as the server does."""
+
+    async def start(self) -> None:
+        """Begins to listen."""
+        ...
+
+    async def stop(self, grace: float) -> None:
+        """Answers what has come, for at most so many seconds."""
+        ...
+
+
+def _grpc_service(settings: Settings, door: Door, router: Router) -> _Beside:
+    """The way in over gRPC. What it needs is heavy, and only loaded where it is wanted."""
+    try:
+        module = importlib.import_module("kept.serving.rpc.service")
+    except ModuleNotFoundError as error:
+        raise Invalid(
+            f"predictions over gRPC need the package {error.name!r}",
+            where="grpc_port",
+            fix="Install kept[grpc], or set grpc_port to 0",
+        ) from error
+    made: _Beside = module.GrpcService(f"{_shown(settings.host)}:{settings.grpc_port}", door, router)
+    return made
+
+
 class _Server(uvicorn.Server):
     """uvicorn's server, which also lets slow clients go, and ends well on a signal."""
 
-    def __init__(self, config: uvicorn.Config, started: Callable[[], None] | None) -> None:
+    def __init__(
+        self, config: uvicorn.Config, started: Callable[[], None] | None, beside: _Beside | None = None
+    ) -> None:
         super().__init__(config)
         self._tell = started
+        self._beside = beside
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listens, then says so."""
         await super().startup(sockets)
+        if self._beside is not None:
+            await self._beside.start()
         if self._tell is not None:
             self._tell()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Answers what has come, then ends."""
+        beside = asyncio.ensure_future(self._beside.stop(_GRACE)) if self._beside is not None else None
+        await super().shutdown(sockets)
+        if beside is not None:
+            await beside
 
     async def on_tick(self, counter: int) -> bool:
         """Ten times a second."""

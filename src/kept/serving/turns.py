@@ -13,6 +13,7 @@ from kept.serving.calls import Call, answer, answered_by, failure_of, fault, pre
 from kept.serving.counters import Counters
 from kept.serving.lines import Lines
 from kept.serving.log import Spool
+from kept.serving.protocol.answers import error_body
 from kept.serving.protocol.values import Question
 from kept.serving.router import Router
 from kept.serving.runtime import LoadedArm
@@ -35,8 +36,8 @@ class Turns:
         self._counters = counters
         self._lines = Lines(longest_wait)
         self._due = False
-        # When the last turn began, if it left calls behind: then turns follow each other, and their distance is what work takes.
-        self._began = 0.0
+        # When the last turn ended, if it left calls behind.
+        self._ended = 0.0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._shadows = Shadows(spool, counters)
 
@@ -44,11 +45,10 @@ class Turns:
         """Whether a call of that size could be answered in time. Refusing what could not costs next to nothing."""
         return self._lines.admits(caller, size, timeout_us)
 
-    def refuse(self, endpoint: str) -> KeptError:
-        """Counts a call that was not admitted, and says why."""
-        known = endpoint in self._router.routes
-        self._counters.of(endpoint if known else "", "", "").count(429, 0, 0)
-        return _OVERLOADED
+    def refuse(self, endpoint: str) -> bytes:
+        """Counts a call that was not admitted; what is said to its sender with the status 429."""
+        self._counters.of(endpoint if endpoint in self._router.routes else "", "", "").count(429, 0, 0)
+        return _REFUSAL
 
     def ask(self, call: Call) -> None:
         """Puts a call into its line. Called from the event loop."""
@@ -80,9 +80,9 @@ class Turns:
 
     def _go_on(self, began: float, cost: int) -> None:
         now = time.perf_counter()
-        self._lines.learn(cost, now - (self._began or began))
+        self._lines.learn(cost, now - began, began - self._ended if self._ended else 0.0)
         self._due = bool(self._lines)
-        self._began = now if self._due else 0.0
+        self._ended = now if self._due else 0.0
         if self._due and self._loop is not None:
             self._loop.call_soon(self._run)
 
@@ -151,9 +151,10 @@ class Turns:
             counters.count(call.status, len(call.ids), (now - call.started) // 1000)
 
 
-_OVERLOADED = Unavailable(
+OVERLOADED = Unavailable(
     "more is asked than can be answered in time", where="service", fix="Wait a second, and ask for less at once"
 )
+_REFUSAL = error_body(OVERLOADED)
 
 
 def _check_deadline(call: Call) -> None:

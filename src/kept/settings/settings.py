@@ -29,6 +29,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Secret that every request must carry as `Authorization: Bearer`. Empty: only loopback is served."""
     callers: str = ""
     """Further secrets for predictions, each with the name of whose it is: `name:secret name:secret`. Callers get equal shares."""
+    grpc_port: Annotated[int, Meta(ge=0, le=65_535)] = 0
+    """Port on which predictions answer over gRPC, too (needs `kept[grpc]`). 0: none."""
     longest_wait: Annotated[float, Meta(gt=0, le=60)] = 0.2
     """Seconds that a prediction may wait for its turn. What would wait longer is refused at once (429)."""
     url: str = ""
