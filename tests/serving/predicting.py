@@ -92,6 +92,7 @@ class Service:
     digests: dict[str, str] = field(default_factory=dict)
     revision: int = 0
     settings: dict[str, str] = field(default_factory=dict)
+    prefix: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         blobs = FolderBlobs(self.root / "blobs")
@@ -114,7 +115,7 @@ class Service:
 
     def start(self, *arguments: str) -> "Service":
         script = Path(__file__).with_name("serve_process.py")
-        command = [sys.executable, str(script), str(self.root), *(arguments or (self.token,))]
+        command = [*self.prefix, sys.executable, str(script), str(self.root), *(arguments or (self.token,))]
         more = {f"KEPT_{name.upper()}": value for name, value in self.settings.items()}
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | more)
         assert self.process.stdout is not None

@@ -189,12 +189,15 @@ class PredictionProtocol(HttpToolsProtocol):
         self._refuse(431, Invalid("the head of the request is too large", where="request", fix=fix))
 
     def _taken_in(self, size: int) -> None:
-        """Weighs what the parser was given of a request that is not whole: it keeps a header to itself until the header ends."""
+        """Weighs what the parser was given of a request that is not whole: it keeps a header to itself until the header ends.
+
+        Behind the head that is what is no body (chunks' sizes, trailers), less as much as the body has.
+        """
         self._raw += size
         if self._in_head:
             if self._raw > _LARGEST_HEAD + _LARGEST_READ:
                 self._refuse_head()
-        elif self._raw > 2 * self._door.largest_body + _LARGEST_READ:
+        elif self._raw > _LARGEST_READ:
             self._let_go(self._reading)
             self._reading = None
             self._refuse(413, self._door.too_large_error())
@@ -224,6 +227,7 @@ class PredictionProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         """A piece of the body."""
+        self._raw -= 2 * len(body)
         reading = self._reading
         if self._ended:
             return

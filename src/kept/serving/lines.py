@@ -18,10 +18,11 @@ _LEAST_SHARE = 0.1
 # A guess for the first turns: the work of 20 microseconds on a small request.
 _FIRST_GUESS = 1.5e-8
 _FIRST_COST = 10_000.0
-# A turn is ended after about this long, so that new requests are seen and refused in time.
-_TURN_SECONDS = 0.005
-# ... but not before this much is taken: a very slow model's calls are taken one by one without counting up to them in pennies.
-_LEAST_BUDGET = 10_000
+# A turn is ended after about this share of the longest wait: soon enough that what comes is seen and refused in time, late enough
+# that a slow model that answers many as fast as one is asked about many.
+_TURN = 0.25
+# What a line may be given in one round at least, so that large calls are not counted up to in pennies.
+_LEAST_CREDIT = 10_000
 # One turn may say at most that work takes so many times longer than was thought: a machine that slept is no slow model.
 _MOST_SURPRISE = 8.0
 _LONGEST_BETWEEN = 0.1
@@ -95,7 +96,7 @@ class Lines:
             spent, line.cost = line.cost, 0
             return taken, spent
         spent = 0
-        share = max(budget // max(len(busy), 1), 1)
+        share = max(budget // max(len(busy), 1), _LEAST_CREDIT)
         while busy and (spent < budget or not taken):
             line = busy.popleft()
             line.credit += share
@@ -121,5 +122,6 @@ class Lines:
     def _measure(self) -> None:
         share = max(self._worked / (self._worked + self._between), _LEAST_SHARE)
         self._pace = self._seconds / share
-        self._room = int(self._longest_wait / self._pace / max(len(self._busy), 1))
-        self._budget = max(int(_TURN_SECONDS / self._seconds), _LEAST_BUDGET)
+        # What comes during a turn waits for its end, too.
+        self._room = int(self._longest_wait * (1 - _TURN) / self._pace / max(len(self._busy), 1))
+        self._budget = max(int(self._longest_wait * _TURN / self._seconds), 1)

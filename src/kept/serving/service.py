@@ -132,7 +132,7 @@ def _run(
         timeout_graceful_shutdown=_GRACE,
     )
     address = f"http://{_shown(settings.host)}:{listener.getsockname()[1]}"
-    beside = _grpc_service(settings, door, router) if settings.grpc_port else None
+    beside = _grpc_service(settings, door, router, share=share_port) if settings.grpc_port else None
     try:
         _Server(config, functools.partial(started, address) if started else None, beside).run([listener])
     finally:
@@ -153,7 +153,7 @@ class _Beside(Protocol):
         ...
 
 
-def _grpc_service(settings: Settings, door: Door, router: Router) -> _Beside:
+def _grpc_service(settings: Settings, door: Door, router: Router, *, share: bool) -> _Beside:
     """The way in over gRPC. What it needs is heavy, and only loaded where it is wanted."""
     try:
         module = importlib.import_module("kept.serving.rpc.service")
@@ -163,7 +163,7 @@ def _grpc_service(settings: Settings, door: Door, router: Router) -> _Beside:
             where="grpc_port",
             fix="Install kept[grpc], or set grpc_port to 0",
         ) from error
-    made: _Beside = module.GrpcService(f"{_shown(settings.host)}:{settings.grpc_port}", door, router)
+    made: _Beside = module.GrpcService(f"{_shown(settings.host)}:{settings.grpc_port}", door, router, share=share)
     return made
 
 

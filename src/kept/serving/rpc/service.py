@@ -41,12 +41,14 @@ class GrpcService:
         address: host and port.
         door: says who may ask, and takes the calls.
         router: finds what is described.
+        share: whether other processes may listen on the port too.
     """
 
-    def __init__(self, address: str, door: Door, router: Router) -> None:
+    def __init__(self, address: str, door: Door, router: Router, *, share: bool = False) -> None:
         self._address = address
         self._door = door
         self._router = router
+        self._share = share
         self._server: Any = None
         self.port = 0
 
@@ -55,7 +57,7 @@ class GrpcService:
         limits = [
             ("grpc.max_receive_message_length", self._door.largest_body),
             ("grpc.max_send_message_length", -1),
-            ("grpc.so_reuseport", 0),
+            ("grpc.so_reuseport", int(self._share)),
         ]
         self._server = grpc.aio.server(options=limits)
         methods: dict[str, Answering] = {

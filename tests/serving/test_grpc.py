@@ -1,0 +1,141 @@
+"""gRPC from below: bytes that are no message, deadlines, secrets, metrics. The public client has a test of its own."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from predicting import Packaged, Service, flights
+from test_public_client import free_port
+
+grpc = pytest.importorskip("grpc", reason="kept[grpc] is not installed")
+
+from kept.serving.rpc.messages import message_type  # noqa: E402 - it needs the package that is asked for above
+
+Request: Any = message_type("ModelInferRequest")
+Response: Any = message_type("ModelInferResponse")
+INVALID = grpc.StatusCode.INVALID_ARGUMENT
+
+
+@pytest.fixture(scope="module")
+def listening(tmp_path_factory: pytest.TempPathFactory, packaged: dict[str, Packaged]) -> Iterator[tuple[Service, int]]:
+    made = Service(tmp_path_factory.mktemp("grpc"), packaged)
+    port = free_port()
+    made.settings = {"grpc_port": str(port)}
+    made.route(
+        late=(made.arm("first", 1),),
+        wider=(made.arm("first", 1, weight=0.5), made.arm("wider", 2, "canary", 0.5)),
+        hours=(made.arm("regression", 2),),
+    )
+    yield made.start(), port
+    assert made.stop() == 0
+
+
+@pytest.fixture(scope="module")
+def infer(listening: tuple[Service, int]) -> Iterator[Any]:
+    with grpc.insecure_channel(f"127.0.0.1:{listening[1]}") as channel:
+        yield channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")
+
+
+def asked(model: str = "late", rows: int = 2, **more: str) -> Any:
+    request = Request(model_name=model)
+    for name, value in more.items():
+        request.parameters[name].string_param = value
+    frame = flights(rows)
+    for name, datatype, field in (
+        ("distance", "FP64", "fp64_contents"),
+        ("hour", "INT32", "int_contents"),
+        ("carrier", "BYTES", "bytes_contents"),
+        ("express", "BOOL", "bool_contents"),
+        ("wind", "FP32", "fp32_contents"),
+    ):
+        values = frame[name].to_list()
+        tensor = request.inputs.add(name=name, datatype=datatype, shape=[rows])
+        getattr(tensor.contents, field).extend(map(str.encode, values) if datatype == "BYTES" else values)
+    return request
+
+
+def test_answers(infer: Any, packaged: dict[str, Packaged]) -> None:
+    answer = Response.FromString(infer(asked().SerializeToString()))
+    assert [one.name for one in answer.outputs] == ["probability", "prediction", "prediction_id"]
+    assert memoryview(answer.raw_output_contents[0]).cast("d").tolist() == pytest.approx(
+        packaged["first"].expected(flights(2)), abs=1e-12
+    )
+
+
+def test_a_routing_key_keeps_its_arm(infer: Any) -> None:
+    seen = set()
+    for key in map(str, range(20)):
+        versions = {
+            Response.FromString(infer(asked("wider", routing_key=key).SerializeToString())).model_version
+            for _ in range(2)
+        }
+        assert len(versions) == 1
+        seen |= versions
+    assert seen == {"1", "2"}
+
+
+def refused(infer: Any, data: bytes, **more: Any) -> Any:
+    with pytest.raises(grpc.RpcError) as raised:
+        infer(data, **more)
+    return raised.value
+
+
+def test_what_does_not_fit(infer: Any) -> None:
+    no_shape = asked()
+    del no_shape.inputs[0].shape[:]
+    half = asked()
+    half.inputs[0].datatype = "FP16"
+    some_raw = asked()
+    some_raw.raw_input_contents.append(b"")
+    text = asked()
+    text.inputs[2].contents.bytes_contents[1] = b"\xff"
+    for data, said, code in (
+        (b"\xff\xff", "not a ModelInferRequest", INVALID),
+        (asked("nobody").SerializeToString(), "there is no such endpoint", grpc.StatusCode.NOT_FOUND),
+        (no_shape.SerializeToString(), "an input has no shape", INVALID),
+        (half.SerializeToString(), "cannot be sent one by one", INVALID),
+        (some_raw.SerializeToString(), "expected raw contents for all of 5 inputs, found 1", INVALID),
+        (text.SerializeToString(), "expected text in UTF-8", INVALID),
+        (asked(event_time="yesterday").SerializeToString(), "parameters", INVALID),
+        (bytes(17 << 20), "larger than max", grpc.StatusCode.RESOURCE_EXHAUSTED),
+    ):
+        error = refused(infer, data)
+        assert (said in error.details(), error.code()) == (True, code), error.details()
+
+
+def test_a_deadline(infer: Any) -> None:
+    assert infer(asked().SerializeToString(), timeout=5.0)
+    late = asked()
+    late.parameters["timeout"].int64_param = 1
+    error = refused(infer, late.SerializeToString())
+    assert (error.code(), "its deadline of 1 microseconds" in error.details()) == (grpc.StatusCode.UNAVAILABLE, True)
+    assert ("retry-after", "1") in error.trailing_metadata()
+
+
+def test_a_secret_is_asked_for(service: Service) -> None:
+    port = free_port()
+    service.settings = {"grpc_port": str(port), "callers": "shop:one back:two"}
+    service.start()
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        call = channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")
+        for metadata in ((), (("authorization", "Bearer three"),)):
+            assert (
+                refused(call, asked().SerializeToString(), metadata=metadata).code() == grpc.StatusCode.UNAUTHENTICATED
+            )
+        assert call(asked().SerializeToString(), metadata=(("authorization", "Bearer two"),))
+    assert service.stop() == 0
+
+
+@given(st.binary(max_size=60) | st.tuples(st.integers(0, 200), st.binary(max_size=5)))
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_any_bytes(infer: Any, listening: tuple[Service, int], change: bytes | tuple[int, bytes]) -> None:
+    data = asked().SerializeToString()
+    sent = change if isinstance(change, bytes) else data[: change[0]] + change[1] + data[change[0] + len(change[1]) :]
+    try:
+        infer(sent, timeout=5.0)
+    except grpc.RpcError as error:
+        assert error.code() in {INVALID, grpc.StatusCode.NOT_FOUND}, error.details()  # noqa: PT017
+    assert httpx.get(f"{listening[0].url}/v2/health/live").status_code == 200
