@@ -57,10 +57,11 @@ class Door:
 
     def examine(self, headers: dict[bytes, bytes], request: Request) -> Refusal | None:
         """Why a request is turned away by its headers alone; or None, and what they say is noted on it."""
-        caller = self.caller(headers.get(b"authorization", b""))
-        if caller is None:
-            return 401, not_admitted()
-        request.caller = caller
+        if self._callers:
+            caller = self._callers.get(headers.get(b"authorization", b""))
+            if caller is None:
+                return 401, not_admitted()
+            request.caller = caller
         if b"origin" in headers and headers[b"origin"].rpartition(b"/")[2] != headers.get(b"host"):
             return 403, foreign_origin(headers[b"origin"])
         refusal = None

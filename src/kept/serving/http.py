@@ -277,8 +277,10 @@ class PredictionProtocol(HttpToolsProtocol):
         self._waiting.append(reading)
         if reading.close:
             self._ended = True
-        body = bytes(reading.body)
-        self._let_go(reading)
+        body = reading.body
+        if isinstance(body, bytearray):
+            body = bytes(body)
+            self._let_go(reading)
         turns, size = self._door.turns, len(body)
         if reading.shed or not turns.admits(reading.caller, size, reading.timeout_us):
             self._shed(reading)

@@ -6,6 +6,7 @@ should, and work on it would keep others waiting.
 """
 
 from collections import deque
+from collections.abc import Collection
 
 from kept.serving.calls import Call
 
@@ -24,7 +25,7 @@ _TURN = 0.25
 # What a line may be given in one round at least, so that large calls are not counted up to in pennies.
 _LEAST_CREDIT = 10_000
 # One turn may say at most that work takes so many times longer than was thought: a machine that slept is no slow model.
-_MOST_SURPRISE = 8.0
+_MOST_SURPRISE = 50.0
 _LONGEST_BETWEEN = 0.1
 
 
@@ -85,16 +86,16 @@ class Lines:
         line.calls.append(call)
         line.cost += call.size + _HEAD
 
-    def take(self) -> tuple[list[Call], int]:
-        """The calls of the next turn, and what they cost. Callers that wait are served alike."""
-        taken: list[Call] = []
+    def take(self) -> tuple[Collection[Call], int]:
+        """The calls of the next turn, of which there is at least one, and what they cost. Callers that wait are served alike."""
         budget, busy = self._budget, self._busy
-        if len(busy) == 1 and busy[0].cost <= budget:
-            line = busy.popleft()
-            taken.extend(line.calls)
-            line.calls.clear()
+        line = busy[0]
+        if len(busy) == 1 and line.cost <= budget:
+            busy.clear()
+            calls, line.calls = line.calls, deque()
             spent, line.cost = line.cost, 0
-            return taken, spent
+            return calls, spent
+        taken: list[Call] = []
         spent = 0
         share = max(budget // max(len(busy), 1), _LEAST_CREDIT)
         while busy and (spent < budget or not taken):

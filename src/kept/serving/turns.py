@@ -7,6 +7,7 @@ before it is read.
 
 import asyncio
 import time
+from collections.abc import Collection
 
 from kept.core.errors import KeptError, Unavailable
 from kept.serving.calls import Call, answer, answered_by, failure_of, fault, predict
@@ -36,6 +37,7 @@ class Turns:
         self._counters = counters
         self._lines = Lines(longest_wait)
         self._due = False
+        self._turns = 0
         # When the last turn ended, if it left calls behind.
         self._ended = 0.0
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -79,10 +81,13 @@ class Turns:
         self._go_on(began, cost)
 
     def _go_on(self, began: float, cost: int) -> None:
-        now = time.perf_counter()
-        self._lines.learn(cost, now - began, began - self._ended if self._ended else 0.0)
         self._due = bool(self._lines)
-        self._ended = now if self._due else 0.0
+        self._turns += 1
+        # While there is time for all that comes, what work takes is seldom looked at.
+        if self._due or self._ended or cost > _MUCH or not self._turns % _SELDOM:
+            now = time.perf_counter()
+            self._lines.learn(cost, now - began, began - self._ended if self._ended else 0.0)
+            self._ended = now if self._due else 0.0
         if self._due and self._loop is not None:
             self._loop.call_soon(self._run)
 
@@ -110,7 +115,7 @@ class Turns:
         except Exception as error:  # noqa: BLE001 - one body must not end the connection without an answer
             call.fail(fault(f"reading raised {type(error).__name__}", f"model {call.endpoint!r}", error))
 
-    def _log(self, calls: list[Call], groups: dict[LoadedArm, list[Call]]) -> None:
+    def _log(self, calls: Collection[Call], groups: dict[LoadedArm, list[Call]]) -> None:
         """Writes the turn's frame. When that fails, every prediction of the turn becomes an error."""
         now = time.perf_counter_ns()
         for call in calls:
@@ -140,7 +145,7 @@ class Turns:
         """Whether the endpoint exists. Other names are the sender's own: such requests are counted, not kept."""
         return call.route is not None or call.endpoint in self._router.troubles
 
-    def _count(self, calls: list[Call]) -> None:
+    def _count(self, calls: Collection[Call]) -> None:
         now = time.perf_counter_ns()
         for call in calls:
             arm = call.arm
@@ -151,6 +156,9 @@ class Turns:
             counters.count(call.status, len(call.ids), (now - call.started) // 1000)
 
 
+_SELDOM = 16
+# The cost of a few dozen small requests.
+_MUCH = 50_000
 OVERLOADED = Unavailable(
     "more is asked than can be answered in time", where="service", fix="Wait a second, and ask for less at once"
 )
