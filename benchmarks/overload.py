@@ -13,6 +13,7 @@ import asyncio
 import random
 import time
 from collections import Counter, deque
+from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 from urllib.parse import urlsplit
@@ -30,7 +31,7 @@ class _Client(asyncio.Protocol):
         self._request = request
         self._received = b""
         self._due: float | None = None
-        self.done = _nothing
+        self.done: Callable[[_Client], None] = _nothing
         self.counts: Counter[str] = Counter()
         self.deadline = 0.25
 
