@@ -200,6 +200,8 @@ def _engine(place: URL, where: str) -> Engine:
         connection.execute(f"SET lock_timeout = '{_PATIENCE_SECONDS}s'")
         # The searches are short: compiling them takes longer than they do.
         connection.execute("SET jit = off")
+        # Sets of runs that a search finds are kept whole: a million takes about so much.
+        connection.execute("SET work_mem = '64MB'")
         connection.commit()
 
     @event.listens_for(engine, "handle_error")

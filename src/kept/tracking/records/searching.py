@@ -22,6 +22,7 @@ from sqlalchemy import (
     not_,
     or_,
     select,
+    true,
 )
 
 from kept.store.schema import (
@@ -96,7 +97,9 @@ def _by_metric(
     joined = select(runs).join(metrics, metrics.c.run == runs.c.number).where(having)
     number, no_number = _numbers(same)
     sorted_ = [direction, *_sorting(others)]
-    fitting = _whole(joined, experiment_ids, rest, lifecycles, number=metrics.c.run)
+    # The metric names the experiment already. Named of the run too, a database that knows nothing yet of how much there
+    # is would read all runs of the experiment for each value.
+    fitting = _fitting(joined, experiment_ids, rest, lifecycles, number=metrics.c.run)
     streams: list[Select[Any]] = [fitting.where(metrics.c.nan == 0, *number).order_by(*sorted_)]
     if no_number:
         streams.append(fitting.where(metrics.c.nan == 1).order_by(*sorted_[1:]))
@@ -129,14 +132,22 @@ def _whole(
     experiment_ids: Sequence[int],
     terms: Sequence[Term],
     lifecycles: Sequence[Lifecycle],
+) -> Select[Any]:
+    within = query.where(runs.c.experiment.in_(experiment_ids))
+    return _fitting(within, experiment_ids, terms, lifecycles, number=runs.c.number)
+
+
+def _fitting(
+    query: Select[Any],
+    experiment_ids: Sequence[int],
+    terms: Sequence[Term],
+    lifecycles: Sequence[Lifecycle],
     *,
-    number: SQLColumnExpression[int] = runs.c.number,
+    number: SQLColumnExpression[int],
 ) -> Select[Any]:
     # The sum keeps the database from looking each run of a set up: it walks in the order asked for and tests.
     tested = number + 0
-    query = query.where(
-        runs.c.experiment.in_(experiment_ids), runs.c.lifecycle.in_([lifecycle.value for lifecycle in lifecycles])
-    )
+    query = query.where(runs.c.lifecycle.in_([lifecycle.value for lifecycle in lifecycles]))
     return query.where(*(_condition(term, experiment_ids, tested) for term in terms))
 
 
@@ -149,7 +160,7 @@ def _condition(term: Term, experiment_ids: Sequence[int], number: ColumnElement[
         column = run_datasets.c.context if term.name == "context" else datasets.c[term.name]
         read = select(run_datasets.c.run).join(datasets, datasets.c.id == run_datasets.c.dataset)
         read = read.where(datasets.c.experiment.in_(experiment_ids), compared(column, term.comparator, term.value))
-        return number.in_(read)
+        return _among(number, read)
     table: FromClause = metrics if term.kind is Kind.METRIC else _BY_NAME[term.kind]
     named = select(table.c.run).where(table.c.experiment.in_(experiment_ids), table.c.name == term.name)
     if term.comparator == "IS NULL":
@@ -160,7 +171,13 @@ def _condition(term: Term, experiment_ids: Sequence[int], number: ColumnElement[
         named = named.where(fits)
     elif term.comparator != "IS NOT NULL":
         named = named.where(compared(table.c.value, term.comparator, term.value))
-    return number.in_(named)
+    return _among(number, named)
+
+
+def _among(number: ColumnElement[int], found: Select[Any]) -> ColumnElement[bool]:
+    # Asked whether it is true, PostgreSQL finds the set once and keeps it; left alone it may choose to look for every
+    # run anew, by an estimate of how many there are.
+    return number.in_(found).is_(true())
 
 
 def _sorting(orders: Sequence[Order]) -> list[ColumnElement[Any]]:
