@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-import httpx
 import msgspec
 
 from kept.core import errors
@@ -57,9 +56,13 @@ class Remote:
     """A server."""
 
     def __init__(self, url: str, token: str = "") -> None:
+        # Whoever works on this machine, as the server does, is spared what it takes to load.
+        import httpx  # noqa: PLC0415
+
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         self.url = url.rstrip("/")
         self._http = httpx.Client(base_url=self.url, headers=headers, timeout=30)
+        self._faults = httpx.HTTPError
 
     def call(self, operation: Operation[Request, Answer], request: Request) -> Answer:
         """Does the operation on the server."""
@@ -88,7 +91,7 @@ class Remote:
     def _send(self, method: str, path: str, **request: Any) -> bytes:
         try:
             response = self._http.request(method, path, **request)
-        except httpx.HTTPError as error:
+        except self._faults as error:
             fix = "Start it with kept up, or name another with KEPT_URL"
             raise Unavailable(f"the server does not answer ({error})", where=self.url, fix=fix) from error
         if response.is_success:

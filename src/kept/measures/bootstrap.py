@@ -8,7 +8,6 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-from scipy.special import ndtri
 
 from kept.core.errors import Invalid
 from kept.measures import delong
@@ -16,6 +15,7 @@ from kept.measures.arrays import Array, Floats
 from kept.measures.intervals import Interval
 from kept.measures.losses import likeliest
 from kept.measures.metrics import Metric, check_rows, metric
+from kept.measures.special import ndtri
 
 DRAWS = 1000
 

@@ -6,10 +6,9 @@ characteristic curves"; by mid-ranks as in Sun and Xu 2014, "Fast implementation
 
 import math
 
-from scipy.special import ndtri
-
 from kept.measures.arrays import Array, Floats, mid_ranks
 from kept.measures.intervals import Interval
+from kept.measures.special import ndtri
 
 
 def auc_interval(labels: Array, scores: Floats, *, level: float = 0.95) -> Interval:

@@ -11,10 +11,10 @@ from typing import Literal
 
 import msgspec
 import numpy as np
-from scipy.optimize import isotonic_regression
 
 from kept.core.errors import Invalid
 from kept.measures.arrays import Array, Floats
+from kept.measures.special import isotonic_regression
 
 Estimated = Literal["accuracy", "precision", "recall", "f1", "log_loss", "brier_score", "roc_auc"]
 
@@ -87,7 +87,7 @@ def calibrate(scores: Array, labels: Array, weights: Array | None = None) -> Cal
     if not kept.any():
         raise Invalid("all weights are zero", where="calibrate", fix="Give at least one row some weight")
     share = np.bincount(place, weights=weights * labels)[kept] / weight[kept]
-    fitted = isotonic_regression(share, weights=weight[kept]).x
+    fitted = isotonic_regression(share, weight[kept])
     return Calibration(scores=points[kept], probabilities=np.asarray(fitted, dtype=np.float64))
 
 

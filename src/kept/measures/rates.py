@@ -2,9 +2,8 @@
 
 import math
 
-from scipy.special import betaincc, betaln
-
 from kept.core.errors import Invalid
+from kept.measures.special import betaincc, betaln
 
 # Where the prior expects the rate of a broken service: a few times the limit. It decides how fast the
 # test is, never how often it is wrong.

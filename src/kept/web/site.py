@@ -1,6 +1,7 @@
 """The web server: operations, health, metrics and pages on one port."""
 
 from contextlib import suppress
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -11,6 +12,8 @@ from litestar.config.compression import CompressionConfig
 from litestar.datastructures import MutableScopeHeaders
 from litestar.exceptions import HTTPException
 from litestar.handlers import HTTPRouteHandler
+from litestar.plugins import PluginProtocol
+from litestar.plugins.core import MsgspecDIPlugin
 from litestar.types import Message, Scope
 
 from kept import __version__
@@ -37,6 +40,14 @@ _HEADERS = {
 }
 
 
+class _Site(Litestar):
+    """The framework without its plugins for other kinds of types: ours are msgspec's, and pydantic takes long to load."""
+
+    @staticmethod
+    def _get_default_plugins(plugins: list[PluginProtocol]) -> list[PluginProtocol]:
+        return [*plugins, MsgspecDIPlugin()]
+
+
 def make_site(workspace: Workspace, actor: Actor) -> Litestar:
     """The application; whoever comes through the gate acts as `actor`."""
     labels = handler(OPERATIONS["labels.record"], "/api/v1/labels", workspace, actor)
@@ -52,7 +63,7 @@ def make_site(workspace: Workspace, actor: Actor) -> Litestar:
     ]
     for route in guarded:
         route.guards = [*(route.guards or []), gate]
-    return Litestar(
+    return _Site(
         route_handlers=[*guarded, *_health(workspace), health_route()],
         exception_handlers={KeptError: answer_kept_error, HTTPException: answer_http_error, Exception: answer_fault},
         # Static files are compressed once, not at every answer; clients of MLflow gain nothing by it.
@@ -97,11 +108,13 @@ def _health(workspace: Workspace) -> list[HTTPRouteHandler]:
 
 
 def _openapi() -> HTTPRouteHandler:
-    description = msgspec.json.encode(describe(OPERATIONS, __version__))
+    @cache
+    def description() -> bytes:
+        return msgspec.json.encode(describe(OPERATIONS, __version__))
 
-    @get("/api/v1/openapi.json", include_in_schema=False)
-    async def openapi() -> Response[bytes]:
-        return Response(description, media_type=MediaType.JSON)
+    @get("/api/v1/openapi.json", include_in_schema=False, sync_to_thread=True)
+    def openapi() -> Response[bytes]:
+        return Response(description(), media_type=MediaType.JSON)
 
     return openapi
 

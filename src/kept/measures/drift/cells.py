@@ -11,9 +11,9 @@ from functools import cached_property
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
 
 from kept.measures.arrays import Array, Floats, Ints
+from kept.measures.special import ndtri
 
 CELLS = 2_000
 SHAPE_BINS = 10

@@ -6,10 +6,10 @@ a share of few rows each is made from its own exact tail, so that neither is lar
 
 import msgspec
 import numpy as np
-from scipy.special import betainc, betaincc, ndtri, stdtr
 
 from kept.measures.arrays import Flags, Floats
 from kept.measures.drift.reference import Reference
+from kept.measures.special import betainc, betaincc, ndtri, stdtr
 
 # Below this many expected rows of a rare share the normal curve is too thin-tailed.
 _FEW_ROWS = 20.0
@@ -115,4 +115,4 @@ def _gamma(rows: Floats, rate: Floats, variance: Floats) -> tuple[Floats, Floats
 
 
 def _quantile(tail: Floats) -> Floats:
-    return np.clip(ndtri(np.clip(tail, 1e-300, 1.0)), -_FARTHEST, _FARTHEST)
+    return np.asarray(np.clip(ndtri(np.clip(tail, 1e-300, 1.0)), -_FARTHEST, _FARTHEST))

@@ -8,9 +8,9 @@ import math
 
 import msgspec
 import numpy as np
-from scipy.special import digamma, polygamma
 
 from kept.measures.arrays import Flags, Floats, Ints
+from kept.measures.special import digamma, polygamma
 
 LEAST_WINDOWS = 10
 
