@@ -3,15 +3,17 @@
 from typing import Any
 
 import anyio.to_thread
-from litestar import HttpMethod, Request, Response, get, route
-from litestar.handlers import HTTPRouteHandler
+from litestar import HttpMethod, Request, Response, asgi, get, route
+from litestar.handlers import ASGIRouteHandler, HTTPRouteHandler
 from litestar.params import FromPath
+from litestar.types import Receive, Scope, Send
 
 from kept.governance.actor import Actor
 from kept.governance.workspace import Workspace
 from kept.mlflow_api.call import Call
 from kept.mlflow_api.endpoints import Endpoints, check_content
 from kept.mlflow_api.errors import HANDLERS
+from kept.mlflow_api.exchange import Exchange
 from kept.mlflow_api.file_routes import PREFIXES, file_of_model, file_routes
 
 PATHS = r"^/((ajax-)?api/\d\.0/?mlflow|get-artifact|model-versions/get-artifact)"
@@ -19,6 +21,15 @@ PATHS = r"^/((ajax-)?api/\d\.0/?mlflow|get-artifact|model-versions/get-artifact)
 SPOKEN = "3.17.2"
 """The version of MLflow whose API this is."""
 _VERBS = [HttpMethod.GET, HttpMethod.POST, HttpMethod.PATCH, HttpMethod.PUT, HttpMethod.DELETE]
+_HOT = (
+    "runs/create",
+    "runs/get",
+    "runs/log-batch",
+    "runs/log-metric",
+    "runs/log-parameter",
+    "runs/set-tag",
+    "runs/update",
+)
 # Parts and ranges are served to whoever asks for them, and not offered: on one stream a file is as fast, and this client
 # cannot send a file named by a `Path` in parts.
 _SERVER = {
@@ -34,14 +45,30 @@ _SERVER = {
 _Request = Request[Any, Any, Any]
 
 
-def mlflow_routes(workspace: Workspace, actor: Actor) -> list[HTTPRouteHandler]:
-    """All routes of this door; whoever comes through acts as `actor`."""
-    call = Call(workspace, actor)
-    return [_server(), _version(), _table(call), *file_routes(call)]
+def mlflow_routes(workspace: Workspace, actor: Actor, largest_body: int) -> list[HTTPRouteHandler | ASGIRouteHandler]:
+    """All routes of this door; whoever comes through acts as `actor`. Only files may be larger than the largest body."""
+    call, endpoints = Call(workspace, actor), Endpoints()
+    return [_server(), _version(), _hot(call, endpoints, largest_body), _table(call, endpoints), *file_routes(call)]
 
 
-def _table(call: Call) -> HTTPRouteHandler:
-    endpoints = Endpoints()
+def _hot(call: Call, endpoints: Endpoints, largest_body: int) -> ASGIRouteHandler:
+    """The endpoints that training waits for at every step, past the framework's objects."""
+    root = f"{PREFIXES[0]}/2.0/mlflow/"
+
+    @asgi([root + path for path in _HOT], exception_handlers=HANDLERS, copy_scope=False)
+    async def hot(scope: Scope, receive: Receive, send: Send) -> None:
+        exchange = Exchange(scope, receive, send)
+        check_content(exchange.method, exchange.header(b"content-type"))
+        body = await exchange.body(largest_body)
+        path, query = scope["path"].removeprefix(root), scope["query_string"]
+        await exchange.answer(
+            await anyio.to_thread.run_sync(endpoints.answer, call, exchange.method, path, query, body)
+        )
+
+    return hot
+
+
+def _table(call: Call, endpoints: Endpoints) -> HTTPRouteHandler:
     paths = [f"{prefix}/{version}/mlflow/{{path:path}}" for prefix in PREFIXES for version in ("2.0", "3.0")]
     # A client asks for this one without the slash.
     paths += [f"{prefix}/2.0mlflow/{{path:path}}" for prefix in PREFIXES]

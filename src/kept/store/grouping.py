@@ -84,6 +84,13 @@ class GroupCommit:
 
 
 def _do(connection: Connection, group: list[_Waiting]) -> None:
+    if len(group) == 1:
+        # Alone it is the transaction: what it raises ends it.
+        alone = group[0]
+        alone.answer = alone.work(connection)
+        if alone.closing is not None:
+            alone.closing(connection, [alone.note])
+        return
     notes: dict[Closing, list[Any]] = {}
     for waiting in group:
         connection.exec_driver_sql("SAVEPOINT work")

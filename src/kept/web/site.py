@@ -9,7 +9,6 @@ import prometheus_client
 import uvicorn
 from litestar import Litestar, MediaType, Response, get
 from litestar.config.compression import CompressionConfig
-from litestar.datastructures import MutableScopeHeaders
 from litestar.exceptions import HTTPException
 from litestar.handlers import HTTPRouteHandler
 from litestar.plugins import PluginProtocol
@@ -31,13 +30,16 @@ from kept.web.pages.routes import page_routes
 from kept.web.problems import answer_fault, answer_http_error, answer_kept_error
 
 LARGEST_BODY = 64 * 1024 * 1024
-_HEADERS = {
-    # Plotly sets styles on what it draws; scripts come from our own files alone.
-    "Content-Security-Policy": "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
-    "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-}
+# Plotly sets styles on what it draws; scripts come from our own files alone.
+_POLICY = (
+    b"default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    b"object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+_HEADERS = [
+    (b"content-security-policy", _POLICY),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+]
 
 
 class _Site(Litestar):
@@ -57,7 +59,7 @@ def make_site(workspace: Workspace, actor: Actor) -> Litestar:
         *routes(OPERATIONS, workspace, actor),
         labels,
         *pages,
-        *mlflow_routes(workspace, actor),
+        *mlflow_routes(workspace, actor, LARGEST_BODY),
         _openapi(),
         _metrics(),
     ]
@@ -91,7 +93,7 @@ def serve_site(workspace: Workspace, actor: Actor) -> None:
 async def _protect(message: Message, _: Scope) -> None:
     """Headers that keep a page to itself, on every answer, errors too."""
     if message["type"] == "http.response.start":
-        MutableScopeHeaders.from_message(message).update(_HEADERS)
+        message["headers"] = [*message["headers"], *_HEADERS]
 
 
 def _health(workspace: Workspace) -> list[HTTPRouteHandler]:
