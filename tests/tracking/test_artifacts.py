@@ -57,6 +57,29 @@ def test_a_file_is_written_in_pieces_listed_and_deleted(workspace: Workspace, me
         delete_artifact(workspace, me, DeleteArtifact(path="1/r/artifacts/m"))
 
 
+def test_a_large_file_is_whole_and_its_digest_is_of_its_pieces_in_order(workspace: Workspace, me: Actor) -> None:
+    # More than is flushed at once, in pieces of which some are worth a thread and some are not.
+    sizes = [1 << 20, 1, 1 << 17, (1 << 17) - 1, 3 << 20] * 32
+    pieces = [bytes([number]) * size for number, size in enumerate(sizes)]
+    kept = _put(workspace, me, "1/large", *pieces)
+    whole = b"".join(pieces)
+    assert (kept.size, kept.digest) == (len(whole), digest_bytes(whole))
+    assert open_artifact(workspace, me, "1/large").read_bytes() == whole
+
+
+def test_many_files_that_are_written_at_once_are_kept_apart(workspace: Workspace, me: Actor) -> None:
+    uploads = [begin_artifact(workspace, me, f"1/{number}") for number in range(12)]
+    for turn in range(6):
+        for number, upload in enumerate(uploads):
+            upload.write(bytes([number, turn]) * (1 << 18))
+    for number, upload in enumerate(uploads[:6]):
+        wanted = b"".join(bytes([number, turn]) * (1 << 18) for turn in range(6))
+        assert end_artifact(workspace, me, f"1/{number}", upload).digest == digest_bytes(wanted)
+    for upload in uploads[6:]:
+        upload.abandon()
+    assert [one.path for one in list_artifacts(workspace, me, ListArtifacts(path="1"))] == [f"1/{n}" for n in range(6)]
+
+
 def test_a_file_is_joined_of_its_parts(workspace: Workspace, me: Actor) -> None:
     files = files_of(workspace)
     key = files.begin_parts("1/large")

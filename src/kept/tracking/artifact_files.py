@@ -7,6 +7,7 @@ import re
 import shutil
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from types import TracebackType
@@ -22,6 +23,11 @@ _LONGEST = 4_096
 _PIECE = 1 << 20
 _KEY = re.compile(r"[0-9a-f-]{36}")
 _LONGEST_PART = 255
+_BESIDE = ThreadPoolExecutor(max_workers=8, thread_name_prefix="upload")
+_WORTH_A_THREAD = 1 << 17
+_WORTH_A_FLUSH = 64 << 20
+_DONE: Future[None] = Future()
+_DONE.set_result(None)
 
 
 class FileEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -153,28 +159,45 @@ class ArtifactFiles:
 
 
 class Upload:
-    """A file that is being written, in pieces; nobody sees it before `keep`."""
+    """A file that is being written, in pieces; nobody sees it before `keep`.
+
+    Threads beside take its digest and begin to flush it while more of it comes: alone each would take as long as all
+    else.
+    """
 
     def __init__(self, root: Path, target: Path, temporary: Path) -> None:
         self._root = root
         self._target = target
         self._temporary = temporary
         self._hash = hashlib.sha256()
+        self._hashing: Future[None] = _DONE
+        self._flushing: Future[None] = _DONE
+        self._flushed = 0
         self.size = 0
         self._stream = temporary.open("wb", buffering=0)
 
-    def write(self, piece: bytes | memoryview) -> None:
+    def write(self, piece: bytes) -> None:
         """Adds bytes at the end."""
         with _told(self._target.name):
             rest = memoryview(piece)
-            self._hash.update(rest)
+            self._hashing.result()
+            if len(rest) < _WORTH_A_THREAD:
+                self._hash.update(rest)
+            else:
+                self._hashing = _BESIDE.submit(self._hash.update, rest)
             self.size += len(rest)
             while rest:
                 rest = rest[self._stream.write(rest) or 0 :]
+            if self.size - self._flushed >= _WORTH_A_FLUSH and self._flushing.done():
+                self._flushing.result()
+                self._flushed = self.size
+                self._flushing = _BESIDE.submit(os.fsync, self._stream.fileno())
 
     def keep(self) -> str:
         """Puts the file in its place, in the place of what was there, on the disk; gives its digest."""
         with _told(self._target.name):
+            self._hashing.result()
+            self._flushing.result()
             os.fsync(self._stream.fileno())
             self._stream.close()
             try:
@@ -191,6 +214,8 @@ class Upload:
 
     def abandon(self) -> None:
         """Removes what was written, unless it was kept."""
+        # Neither thread may come too late: the number of a closed file is soon another's.
+        wait([self._hashing, self._flushing])
         self._stream.close()
         self._temporary.unlink(missing_ok=True)
 
