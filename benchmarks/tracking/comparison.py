@@ -8,16 +8,23 @@ from typing import Any, Self, TypeVar
 
 import filling
 import reading
+import straight
 import writing
 from figures import Figure
+from postgres import learn
 from servers import Server
-from wire import Api
+from wire import LONGEST, Api
+
+from kept.store.postgres import PostgresDatabase
+from kept.store.sqlite import SqliteDatabase
 
 Measured = TypeVar("Measured")
 
 _CLIENT_RUNS = 15
 _REST = 2.0
 _FLAT = 48.0
+_NAMES = 12_000
+_LIMITS = dict(zip(reading.SEARCHES, (50, 200, 50, 200), strict=True))
 
 
 @dataclass(frozen=True)
@@ -39,10 +46,17 @@ class Sizes:
 
 
 class Comparison:
-    """Measures Kept and MLflow. The one that is not measured stands idle."""
+    """Measures Kept and MLflow, and Kept on PostgreSQL where it is given. What is not measured stands idle."""
 
     def __init__(
-        self, kept: Server, mlflow: Server, environment: Path, folder: Path, sizes: Sizes, tell: Callable[[str], None]
+        self,
+        kept: Server,
+        mlflow: Server,
+        environment: Path,
+        folder: Path,
+        sizes: Sizes,
+        tell: Callable[[str], None],
+        postgres: tuple[str, Server] | tuple[None, None],
     ) -> None:
         self.figures: list[Figure] = []
         self.different: list[str] = []
@@ -51,16 +65,27 @@ class Comparison:
         self._folder = folder
         self._sizes = sizes
         self._tell = tell
+        # The address of the database, and the server on it.
+        self._postgres: str | None = postgres[0]
+        self._third: Server | None = postgres[1]
 
     def run(self) -> None:
         """All of it, in order; the servers are left running."""
         started = [self._start(server) for server in self._servers]
-        self._apis = [Api(server.address) for server in self._servers]
+        servers = [*self._servers, *([] if self._third is None else [self._third])]
+        if self._third is None:
+            self._tell("PostgreSQL is not installed: its column is left out.")
+        else:
+            self._third.start()
+        self._apis = [Api(server.address) for server in servers]
         self._experiments = [api.experiment("logged") for api in self._apis]
         self._log_points()
         self._log_batches()
         self._log_with_client()
         self._search()
+        self._search_wide()
+        if self._third is not None:
+            self._third.stop()
         self._points()
         self._move_file()
         (kept_ready, kept_memory), (ready, memory) = started
@@ -92,15 +117,22 @@ class Comparison:
             kept, mlflow = (
                 writing.best_of(some)
                 for some in self._in_turns(
-                    lambda place, clients=clients: writing.log_points(  # type: ignore[misc]
-                        self._servers[place], self._experiments[place], clients, self._sizes.seconds
-                    )
+                    lambda place, clients=clients: self._log(self._servers[place], place, clients)  # type: ignore[misc]
                 )
             )
-            self._check(f"points of {who}", kept.whole, mlflow.whole)
-            self._add(f"log_metric, {who}", "calls/s", kept.rate, mlflow.rate, more_is_better=True, times=10)
+            third = self._on_postgres(lambda server, clients=clients: self._log(server, 2, clients))  # type: ignore[misc]
+            self._check(f"points of {who}", kept.whole, mlflow.whole, third is None or third.whole)
+            rate, late = (None, None) if third is None else (third.rate, third.late)
+            work = f"log_metric, {who}"
+            self._add(work, "calls/s", kept.rate, mlflow.rate, more_is_better=True, times=10, postgres=rate)
             if clients > 1:
-                self._add(f"log_metric, {who}, 99th percentile", "ms", kept.late, mlflow.late, times=10)
+                self._add(f"{work}, 99th percentile", "ms", kept.late, mlflow.late, times=10, postgres=late)
+
+    def _log(self, server: Server, place: int, clients: int) -> writing.Logged:
+        return writing.log_points(server, self._experiments[place], clients, self._sizes.seconds)
+
+    def _on_postgres(self, measure: Callable[[Server], Measured]) -> Measured | None:
+        return None if self._third is None else measure(self._third)
 
     def _log_batches(self) -> None:
         self._tell("Logging points by the thousand.")
@@ -110,8 +142,11 @@ class Comparison:
                 lambda place: writing.log_batches(self._servers[place], self._experiments[place], self._sizes.seconds)
             )
         )
-        self._check("points of batches", kept.whole, mlflow.whole)
-        self._add("log_batch of 1,000 metrics", "points/s", kept.rate, mlflow.rate, more_is_better=True, times=10)
+        third = self._on_postgres(lambda server: writing.log_batches(server, self._experiments[2], self._sizes.seconds))
+        self._check("points of batches", kept.whole, mlflow.whole, third is None or third.whole)
+        rate = None if third is None else third.rate
+        work = "log_batch of 1,000 metrics"
+        self._add(work, "points/s", kept.rate, mlflow.rate, more_is_better=True, times=10, postgres=rate)
 
     def _log_with_client(self) -> None:
         self._tell("Logging runs with MLflow's client.")
@@ -129,29 +164,51 @@ class Comparison:
 
     def _search(self) -> None:
         self._tell(f"Filling in {self._sizes.runs:,} runs.")
-        filled = [api.experiment("searched") for api in self._apis]
-        filling.fill_kept(self._servers[0], filled[0], self._sizes.runs)
-        filling.fill_mlflow(self._servers[1], filled[1], self._sizes.runs)
-        limits = dict(zip(reading.SEARCHES, (50, 200, 50, 200), strict=True))
+        places = self._fill("searched", filling.many_runs(self._sizes.runs))
         for work, asked in reading.SEARCHES.items():
-            self._tell(f"{work[0].upper()}{work[1:]}.")
-            (kept, kept_found), (mlflow, found) = [
-                reading.search(api, experiment, asked) for api, experiment in zip(self._apis, filled, strict=True)
-            ]
-            self._check(work, kept_found == found, bool(found))
-            self._add(work, "ms", kept, mlflow, limit=limits[work])
+            self._tell(f"Asking for {work}.")
+            self._find(work, asked, places, _LIMITS[work])
         beside = {"filter": "metrics.loss < 0.5", "order_by": ["metrics.loss ASC"], "max_results": 100}
-        kept, mlflow = [
-            reading.search(api, experiment, beside)[0]
-            for api, experiment in zip(self._apis, self._experiments, strict=True)
+        self._find("the first in a small experiment beside it", beside, self._fill("small", filling.many_runs(200)), 50)
+
+    def _search_wide(self) -> None:
+        self._tell(f"Filling in {_NAMES:,} names of metrics.")
+        narrow, wide = (self._fill(f"{names} names", filling.wide_runs(names)) for names in (12, _NAMES))
+        kept, found = reading.search(self._apis[0], narrow[0], reading.FIRST_PAGE, 15)
+        self._check("runs of few names", bool(found))
+        work = f"first page of runs with {_NAMES:,} names of metrics; 12 names take {kept:.1f} ms"
+        # The same number of values is read: only chance may lie between them.
+        self._find(work, reading.FIRST_PAGE, wide, 1.5 * kept + 2)
+
+    def _fill(self, name: str, logged: list[filling.Logged]) -> list[str]:
+        """The ids of an experiment on each server, with the same runs."""
+        experiments = [api.experiment(name) for api in self._apis]
+        straight.fill_kept(SqliteDatabase(self._servers[0].database), int(experiments[0]), logged)
+        filling.fill_mlflow(self._servers[1], experiments[1], logged)
+        if self._postgres:
+            straight.fill_kept(PostgresDatabase(self._postgres), int(experiments[2]), logged)
+            learn(self._postgres)
+        return experiments
+
+    def _find(self, work: str, asked: dict[str, Any], experiments: list[str], limit: float) -> None:
+        answers = [
+            reading.search(api, experiment, asked) for api, experiment in zip(self._apis, experiments, strict=True)
         ]
-        self._add("the first in a small experiment beside it", "ms", kept, mlflow, limit=50)
+        (kept, found), (mlflow, told) = answers[:2]
+        if told is None:
+            self._tell(f"MLflow was not waited for longer than {LONGEST:.0f} s; its server is started again.")
+            self._servers[1].stop()
+            self._servers[1].start()
+            self._apis[1] = Api(self._servers[1].address)
+        self._check(work, bool(found), *(one == found for _, one in answers if one is not None))
+        postgres = answers[2][0] if self._postgres else None
+        self._add(work, "ms", kept, mlflow, limit=limit, postgres=postgres, more=told is None)
 
     def _points(self) -> None:
         self._tell(f"Filling in {self._sizes.points:,} points.")
         runs = [
             filling.make_runs(api, experiment, self._sizes.points)
-            for api, experiment in zip(self._apis, self._experiments, strict=True)
+            for api, experiment in zip(self._apis[:2], self._experiments[:2], strict=True)
         ]
         before = [server.stored() for server in self._servers]
         filling.points_kept(self._servers[0], runs[0])
@@ -159,7 +216,7 @@ class Comparison:
         after = [server.stored() for server in self._servers]
         count = len(runs[0]) * filling.HISTORY
         (kept, kept_points), (mlflow, points) = [
-            reading.read_history(api, some[0]) for api, some in zip(self._apis, runs, strict=True)
+            reading.read_history(api, some[0]) for api, some in zip(self._apis[:2], runs, strict=True)
         ]
         self._check("history", kept_points == points, len(points) == filling.HISTORY)
         self._add("history of a metric of 100,000 points", "s", kept, mlflow, times=10)

@@ -1,14 +1,15 @@
 """Fills both servers with the same runs and points.
 
-Kept takes them through its API. MLflow would take hours for the large sizes, so its rows go straight into its tables, as
-its server writes them; that they are what the server would tell is checked when both are asked.
+Runs go straight into the tables of both, as their servers write them: through the APIs the large sizes would take
+minutes, and hours. That they are what the servers would tell is checked when both are asked. Kept takes points through
+its API; MLflow's go into its tables.
 """
 
 import json
 import sqlite3
 import uuid
 from collections.abc import Iterator
-from typing import Any
+from typing import NamedTuple
 
 from servers import Server
 from wire import Api, Wire, on_wires
@@ -25,74 +26,80 @@ def value(number: int) -> float:
     return (number * 2_654_435_761 % 2**32) / 2**32
 
 
-def values_of(number: int) -> tuple[dict[str, float], dict[str, str], dict[str, str], str]:
-    """Metrics, parameters, tags and state of the run of this number."""
-    metrics = {"loss": value(number), "accuracy": value(number + 1), "seconds": float(number % 600)}
-    params = {
-        "rate": str(value(number + 2)),
-        "depth": str(number % 12),
-        "note": f"trial {number % 977} on shard {number % 31}",
-    }
-    return metrics, params, {"team": _TEAMS[number % 4], "origin": "bench"}, "FINISHED" if number % 10 else "FAILED"
+class Logged(NamedTuple):
+    """What is logged to a run: each metric once."""
+
+    name: str
+    began: int
+    metrics: dict[str, float]
+    params: dict[str, str]
+    tags: dict[str, str]
+    failed: bool
+
+    @property
+    def all_tags(self) -> dict[str, str]:
+        """With the one that clients hold the name in."""
+        return {**self.tags, "mlflow.runName": self.name}
 
 
-def fill_kept(server: Server, experiment: str, runs: int) -> None:
-    """Makes runs through the API, on several connections."""
-
-    async def make(number: int, wire: Wire) -> None:
-        metrics, params, tags, status = values_of(number)
-        body: dict[str, Any] = {
-            "experiment_id": experiment,
-            "run_name": f"run-{number:06}",
-            "start_time": BEGAN + number,
-        }
-        run = json.loads(await wire.post("runs/create", json.dumps(body).encode()))["run"]["info"]["run_id"]
-        body = {
-            "run_id": run,
-            "metrics": [{"key": name, "value": one, "timestamp": BEGAN, "step": 0} for name, one in metrics.items()],
-            "params": [{"key": name, "value": one} for name, one in params.items()],
-            "tags": [{"key": name, "value": one} for name, one in tags.items()],
-        }
-        await wire.post("runs/log-batch", json.dumps(body).encode())
-        await wire.post(
-            "runs/update", json.dumps({"run_id": run, "status": status, "end_time": BEGAN + number}).encode()
+def many_runs(count: int) -> list[Logged]:
+    """Runs that differ in all that is searched."""
+    return [
+        Logged(
+            f"run-{number:06}",
+            BEGAN + number,
+            {"loss": value(number), "accuracy": value(number + 1), "seconds": float(number % 600)},
+            {
+                "rate": str(value(number + 2)),
+                "depth": str(number % 12),
+                "note": f"trial {number % 977} on shard {number % 31}",
+            },
+            {"team": _TEAMS[number % 4], "origin": "bench"},
+            number % 10 == 0,
         )
-
-    async def some(place: int, wire: Wire) -> None:
-        for number in range(place, runs, _WIRES):
-            await make(number, wire)
-
-    on_wires(server.address, _WIRES, some)
+        for number in range(count)
+    ]
 
 
-def fill_mlflow(server: Server, experiment: str, runs: int) -> None:
-    """Makes the same runs in the tables."""
-    made = [(uuid.uuid4().hex, number, *values_of(number)) for number in range(runs)]
+def wide_runs(names: int) -> list[Logged]:
+    """A thousand runs of twelve metrics each, of so many names in all."""
+    return [
+        Logged(
+            f"run-{number:06}",
+            BEGAN + number,
+            {f"metric-{(number * 12 + place) % names:05}": value(number * 12 + place) for place in range(12)},
+            {},
+            {},
+            False,
+        )
+        for number in range(1_000)
+    ]
+
+
+def fill_mlflow(server: Server, experiment: str, logged: list[Logged]) -> None:
+    """Makes the runs in the tables of MLflow's server, as it writes them."""
+    made = [(uuid.uuid4().hex, one) for one in logged]
     with _tables(server) as tables:
         tables.executemany(
             "INSERT INTO runs (run_uuid, name, source_type, source_name, entry_point_name, user_id, status, start_time, "
             "end_time, source_version, lifecycle_stage, artifact_uri, experiment_id) "
             "VALUES (?, ?, 'UNKNOWN', '', '', '', ?, ?, ?, '', 'active', ?, ?)",
             (
-                (run, f"run-{number:06}", status, BEGAN + number, BEGAN + number,
+                (run, one.name, "FAILED" if one.failed else "FINISHED", one.began, one.began,
                  f"mlflow-artifacts:/{experiment}/{run}/artifacts", int(experiment))
-                for run, number, _, _, _, status in made
+                for run, one in made
             ),
         )  # fmt: skip
-        logged = [(name, one, BEGAN, 0, False, run) for run, _, metrics, *_ in made for name, one in metrics.items()]
-        _put_points(tables, logged)
-        _put_latest(tables, logged)
+        points = [(name, number, BEGAN, 0, False, run) for run, one in made for name, number in one.metrics.items()]
+        _put_points(tables, points)
+        _put_latest(tables, points)
         tables.executemany(
             "INSERT INTO params (key, value, run_uuid) VALUES (?, ?, ?)",
-            ((name, text, run) for run, _, _, params, _, _ in made for name, text in params.items()),
+            ((name, text, run) for run, one in made for name, text in one.params.items()),
         )
         tables.executemany(
             "INSERT INTO tags (key, value, run_uuid) VALUES (?, ?, ?)",
-            (
-                (name, text, run)
-                for run, number, _, _, tags, _ in made
-                for name, text in {**tags, "mlflow.runName": f"run-{number:06}"}.items()
-            ),
+            ((name, text, run) for run, one in made for name, text in one.all_tags.items()),
         )
     tables.close()
 

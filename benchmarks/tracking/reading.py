@@ -6,9 +6,10 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import httpx
 import xxhash
 from servers import Server
-from wire import Api
+from wire import LONGEST, Api
 
 _ENOUGH = 5.0
 _PIECE = 1 << 20
@@ -26,10 +27,11 @@ SEARCHES: dict[str, dict[str, Any]] = {
     },
     "search_runs, newest 1,000": {"order_by": ["attributes.start_time DESC"], "max_results": 1_000},
 }  # fmt: skip
+FIRST_PAGE: dict[str, Any] = {"order_by": ["attributes.start_time DESC"], "max_results": 100}
 
 
 def often(ask: Callable[[], Any], most: int = 5) -> tuple[float, Any]:
-    """The median milliseconds of up to five calls after a first, fewer when they take long; and the last answer."""
+    """The median milliseconds of some calls after a first, fewer when they take long; and the last answer."""
     begun = time.perf_counter()
     answer = ask()
     taken = [time.perf_counter() - begun]
@@ -40,9 +42,15 @@ def often(ask: Callable[[], Any], most: int = 5) -> tuple[float, Any]:
     return statistics.median(taken[1:] or taken) * 1e3, answer
 
 
-def search(api: Api, experiment: str, asked: dict[str, Any]) -> tuple[float, list[Any]]:
-    """Milliseconds of a search, and the names of its runs with what was logged to them."""
-    took, answer = often(lambda: api.post("runs/search", {"experiment_ids": [experiment], **asked}))
+def search(api: Api, experiment: str, asked: dict[str, Any], most: int = 7) -> tuple[float, list[Any] | None]:
+    """Milliseconds of a search, and the names of its runs with what was logged to them.
+
+    The longest that is waited, and None, when it is not answered in that time.
+    """
+    try:
+        took, answer = often(lambda: api.post("runs/search", {"experiment_ids": [experiment], **asked}), most)
+    except httpx.ReadTimeout:
+        return LONGEST * 1e3, None
     return took, [_told(run) for run in answer.get("runs", [])]
 
 

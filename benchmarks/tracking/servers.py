@@ -23,13 +23,14 @@ _PLAIN = {name: value for name, value in os.environ.items() if not name.startswi
 class Server:
     """A server that is started, stopped and started again over the same folder."""
 
-    def __init__(self, name: str, command: list[str], ready: str, folder: Path, database: Path) -> None:
+    def __init__(self, name: str, command: list[str], ready: str, folder: Path, database: Path, **more: str) -> None:
         self.name = name
         self.seconds_to_ready = 0.0
         self._command = command
         self._ready = ready
         self._folder = folder
         self._database = database
+        self._more = more
         self._process: subprocess.Popen[bytes] | None = None
         self.port = 0
 
@@ -116,7 +117,8 @@ class Server:
 
     def _environment(self) -> dict[str, str]:
         # Its documented switches for what an experiment tracker has no use for.
-        return {**_PLAIN, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+        switched = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+        return {**_PLAIN, **switched, **self._more}
 
     def __enter__(self) -> Self:
         """Starts nothing yet."""
@@ -129,11 +131,12 @@ class Server:
         self.stop()
 
 
-def kept_server(folder: Path) -> Server:
-    """`kept web` as it comes."""
+def kept_server(folder: Path, database: str = "") -> Server:
+    """`kept web` as it comes, on SQLite or on a PostgreSQL database."""
     workspace = folder / "workspace"
     command = [sys.executable, "-m", "kept", "web", "--workspace", str(workspace), "--port", "PORT"]
-    return Server("Kept", command, "/api/v1/health/ready", folder, workspace / "kept.db")
+    more = {"KEPT_DATABASE": database} if database else {}
+    return Server("Kept", command, "/api/v1/health/ready", folder, workspace / "kept.db", **more)
 
 
 def mlflow_server(folder: Path, environment: Path, workers: int) -> Server:

@@ -11,6 +11,8 @@ import httpx
 import uvloop
 
 API = "/api/2.0/mlflow/"
+LONGEST = 90.0
+"""Seconds for which an answer is waited for."""
 
 
 class Wire:
@@ -67,7 +69,7 @@ class Api:
     """The same API, a call at a time."""
 
     def __init__(self, address: str) -> None:
-        self._http = httpx.Client(base_url=address, timeout=600)
+        self._http = httpx.Client(base_url=address, timeout=LONGEST)
 
     def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """The answer to a body."""
