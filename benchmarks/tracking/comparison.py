@@ -20,7 +20,7 @@ from kept.store.sqlite import SqliteDatabase
 
 Measured = TypeVar("Measured")
 
-_CLIENT_RUNS = 15
+_CLIENT_RUNS = 8
 _REST = 2.0
 _FLAT = 48.0
 _NAMES = 12_000
@@ -151,7 +151,8 @@ class Comparison:
     def _log_with_client(self) -> None:
         self._tell("Logging runs with MLflow's client.")
         kept, mlflow = self._in_turns(
-            lambda place: writing.log_with_client(self._servers[place], self._environment, self._folder, _CLIENT_RUNS)
+            lambda place: writing.log_with_client(self._servers[place], self._environment, self._folder, _CLIENT_RUNS),
+            4,
         )
         told = mlflow[0][1]
         self._check(
