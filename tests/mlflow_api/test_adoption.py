@@ -90,7 +90,7 @@ def test_what_a_client_logged_is_judged_released_served_and_loaded_again(client_
     journeys: pl.DataFrame = load_project(tmp_path / "project.py").the_dataset.function()
     rows = journeys.select("line", "people", "coaches")
     rows.with_columns(journeys["late"]).write_csv(tmp_path / "journeys.csv")
-    with serving(tmp_path) as server:
+    with serving(tmp_path) as (server, _):
         run_script(client_python, EXCHANGING / "logging_for_adoption.py", server, tmp_path)
         expected: dict[str, list[float]] = json.loads((tmp_path / "expected.json").read_text())
         shown = kept(tmp_path, "models", "adopt", "numbers", "--workspace", "workspace", "--json")
@@ -153,7 +153,7 @@ def adopt_boosters(connection: Embedded, folder: Path, rows: pl.DataFrame) -> No
 def tell_where_they_come_from(connection: Embedded) -> None:
     """Cards, lineage and the audit chain say it."""
     workspace, me = connection.workspace, connection.actor
-    forms = {"numbers": ("onnx", ("people", "coaches")), "names": ("skops", ("line", "people", "coaches"))}
+    forms = {"numbers": ("onnx", ("people", "coaches")), "names": ("onnx", ("line", "people", "coaches"))}
     for number, (name, (runtime, features)) in enumerate(forms.items(), 1):
         version = connection.call(show_version, ShowVersion(model="trains", version=str(number))).judged
         lineage = version.card.lineage

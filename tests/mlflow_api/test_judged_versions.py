@@ -14,6 +14,7 @@ from sklearn.compose import make_column_transformer
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
+from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
@@ -117,14 +118,17 @@ def test_a_client_loads_them_and_gets_what_kept_answers(
         expected[name] = register(workspace, me, name, *made, rows, target, tmp_path)[1]
     numbers, texts = ["number", "when", "count"], ["category", "flag"]
     chosen = rows.select(numbers + texts)
-    by_name = make_pipeline(
-        make_column_transformer(
-            (make_pipeline(SimpleImputer(), StandardScaler()), numbers), (OneHotEncoder(handle_unknown="ignore"), texts)
-        ),
-        LogisticRegression(),
-    ).fit(chosen, late)
     signature = infer_signature(chosen, chosen.columns, task="binary", classes=(0, 1))
-    expected["table"] = register(workspace, me, "table", by_name, None, signature, chosen, late, tmp_path)[1]
+    # One of the two is exported, the other is served by scikit-learn.
+    for name, last in (("columns", LogisticRegression()), ("table", GaussianNB())):
+        by_name = make_pipeline(
+            make_column_transformer(
+                (make_pipeline(SimpleImputer(), StandardScaler()), numbers),
+                (OneHotEncoder(handle_unknown="ignore", sparse_output=False), texts),
+            ),
+            last,
+        ).fit(chosen, late)
+        expected[name] = register(workspace, me, name, by_name, None, signature, chosen, late, tmp_path)[1]
     rows.write_csv(tmp_path / "rows.csv")
     rows.write_json(tmp_path / "rows.json")
     (tmp_path / "expected.json").write_text(json.dumps(expected))

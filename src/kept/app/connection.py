@@ -79,7 +79,7 @@ class Remote:
             headers = {"Content-Length": str(size), "Content-Type": "application/octet-stream"}
             pieces = iter(lambda: stream.read(_PIECE), b"")
             # It answers when the whole file is on its disk.
-            self._send("PUT", path, content=pieces, headers=headers, timeout=httpx.Timeout(30, read=600))
+            self._send("PUT", path, content=pieces, headers=headers, timeout=(30, 600, 30, 30))
 
     def close(self) -> None:
         """Gives the connections back."""

@@ -143,17 +143,21 @@ def _opened(manifest: dict[str, Any], data: bytes) -> Callable[[Any], Answers]:
 
 
 def _encoded(values: Any, column: dict[str, Any]) -> Answers:
-    """A column of the matrix: numbers as they are, categories as their places; NaN for what is missing or unknown."""
+    """A column of the matrix: numbers as they are, categories as their places; NaN for what is missing.
+
+    What is unknown is NaN, too, or infinity where the bundle keeps it apart.
+    """
     if column["kind"] != "category":
         return _numbers(values, column)
     codes = {category: float(code) for code, category in enumerate(column["categories"])}
     text = not column["categories"] or isinstance(column["categories"][0], str)
+    unseen = math.inf if column.get("unseen_apart") else math.nan
     found = np.full(len(values), math.nan)
     for row, value in enumerate(_objects(values)):
         if not _is_missing(value):
             if isinstance(value, str) != text and codes:
                 raise _unfit(column, value)
-            found[row] = codes.get(value, math.nan)
+            found[row] = codes.get(value, unseen)
     return found
 
 
