@@ -12,7 +12,8 @@ from kept.core.digests import digest_bytes
 from kept.core.errors import Conflict, Damaged, KeptError, NotFound
 from kept.packaging.bundle import fetch_bundle, read_bundle, store_bundle
 from kept.packaging.manifest import MANIFEST, Manifest, decode_manifest, encode_manifest
-from kept.packaging.runtime import SELF_TEST, load_runtime
+from kept.packaging.runtime import load_runtime
+from kept.packaging.self_test import SELF_TEST
 from kept.store.blobs import FolderBlobs
 
 

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 
 import msgspec
 import numpy as np
-from scipy.special import stdtr, stdtrit
 
 from kept.measures.arrays import Floats
 from kept.measures.intervals import Interval
+from kept.measures.special import stdtr, stdtrit
 
 # Below this share of the values' size a spread is that of rounding.
 _ROUNDING = 1e-12

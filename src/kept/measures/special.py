@@ -28,6 +28,13 @@ def stdtr(freedom: Numbers, value: Numbers) -> Any:
     return special.stdtr(freedom, value)
 
 
+def stdtrit(freedom: Numbers, share: Numbers) -> Any:
+    """The quantile of Student's t."""
+    from scipy import special  # noqa: PLC0415
+
+    return special.stdtrit(freedom, share)
+
+
 def betainc(a: Numbers, b: Numbers, x: Numbers) -> Any:
     """The regularized incomplete beta function."""
     from scipy import special  # noqa: PLC0415

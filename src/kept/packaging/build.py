@@ -29,7 +29,8 @@ from kept.packaging.measuring import measure_latency
 from kept.packaging.onnx_model import OnnxModel
 from kept.packaging.parity import TOLERANCE, check_parity
 from kept.packaging.probes import matrix_probes, table_probes
-from kept.packaging.runtime import SELF_TEST, Model, Runtime, SelfTest, load_runtime
+from kept.packaging.runtime import Model, Runtime, load_runtime
+from kept.packaging.self_test import SELF_TEST, SelfTest
 from kept.packaging.signature import Signature
 from kept.packaging.sklearn_model import (
     SklearnModel,

@@ -22,7 +22,7 @@ from kept.packaging.bundle import Bundle, read_bundle
 from kept.packaging.manifest import Manifest
 from kept.packaging.mlmodel import MLMODEL
 from kept.packaging.portable import TRUSTED_TYPES
-from kept.packaging.runtime import SELF_TEST, SelfTest
+from kept.packaging.self_test import SELF_TEST, SelfTest
 from kept.packaging.signature import Field
 
 FORMAT = 1

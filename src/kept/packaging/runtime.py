@@ -14,10 +14,9 @@ from kept.packaging.bundle import Bundle, read_bundle
 from kept.packaging.manifest import Limits, Manifest
 from kept.packaging.onnx_model import OnnxModel
 from kept.packaging.rows import Matrix, MatrixEncoder, Row, RowReader
+from kept.packaging.self_test import SELF_TEST, SelfTest
 
 Answers = NDArray[np.float64]
-
-SELF_TEST = "self_test.json"
 
 # scikit-learn, skops and polars are wanted by some bundles only: a process that serves ONNX never loads them.
 _WITH_SCIKIT_LEARN = "kept.packaging.sklearn_model"
@@ -29,14 +28,6 @@ class Model(Protocol):
     def run(self, features: Any) -> Answers:
         """Answers for a matrix, or for a table where the bundle takes one."""
         ...
-
-
-class SelfTest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Rows and what the original estimator answered to them (None for what is not a finite number)."""
-
-    rows: tuple[dict[str, Any], ...]
-    answers: tuple[tuple[float | None, ...], ...]
-    tolerance: float = 1e-9
 
 
 class Runtime:

@@ -42,10 +42,10 @@ def float32_splits(thresholds: NDArray[np.float64]) -> NDArray[np.float64]:
     So `x <= split` in float64 decides as scikit-learn does, which rounds x to float32 (nearest, ties to even) and
     compares that with t in float64.
     """
+    # At either end of float32 the neighbour is infinite, and that is meant.
     with np.errstate(over="ignore"):
         low = thresholds.astype(np.float32)
-    low = np.where(low > thresholds, np.nextafter(low, np.float32(-np.inf)), low)
-    with np.errstate(over="ignore"):
+        low = np.where(low > thresholds, np.nextafter(low, np.float32(-np.inf)), low)
         high = np.nextafter(low, np.float32(np.inf))
     middle = (low.astype(np.float64) + high.astype(np.float64)) / 2
     tie_is_low = (low.view(np.uint32) & 1) == 0
