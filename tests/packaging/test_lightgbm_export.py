@@ -1,5 +1,6 @@
 """Boosters of LightGBM, held against LightGBM itself."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -124,3 +125,37 @@ def test_names_and_classes_must_fit(values: NDArray[np.float64]) -> None:
 def test_a_damaged_file_is_no_booster(values: NDArray[np.float64], change: tuple[str, str]) -> None:
     with pytest.raises(Damaged, match="not a booster"):
         LightGbmModel(text_of(values, objective="binary").replace(*change))
+
+
+@pytest.mark.parametrize(
+    ("field", "told"),
+    [
+        ("left_child", "1 2 1"),
+        ("left_child", "1 2 0"),
+        ("split_feature", "9999999 9999999 9999999"),
+        ("split_feature", "-9 -9 -9"),
+        ("split_feature", "0_0 0 0"),
+        ("tree_sizes", "1000000000 1"),
+        ("num_tree_per_iteration", "0"),
+        ("num_class", "1000000"),
+        ("feature_names", "a b c d"),
+    ],
+)
+def test_lightgbm_never_reads_what_would_take_the_process_down(
+    values: NDArray[np.float64], field: str, told: str
+) -> None:
+    text = text_of(values, rounds=2, objective="binary", num_leaves=4)
+    broken = re.sub(rf"^{field}=.*$", f"{field}={told}", text, flags=re.MULTILINE)
+    assert broken != text
+    if field == "tree_sizes":
+        assert np.array_equal(LightGbmModel(broken).predict(values), LightGbmModel(text).predict(values))
+        return
+    with pytest.raises(Damaged):
+        LightGbmModel(broken)
+
+
+def test_what_is_said_twice_is_no_booster(values: NDArray[np.float64]) -> None:
+    text = text_of(values, rounds=2, objective="binary", num_leaves=4)
+    twice = text.replace("\nsplit_feature=", "\nsplit_feature=9999999 9999999 9999999\nsplit_feature=")
+    with pytest.raises(Damaged, match="twice"):
+        LightGbmModel(twice)

@@ -1,5 +1,6 @@
 """Boosters of XGBoost, held against XGBoost itself."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -153,3 +154,40 @@ def test_names_classes_and_file_must_fit(values: NDArray[np.float64]) -> None:
     for damaged in (b"", b"{}", data[: len(data) // 2], text[: len(text) // 2], b'{"learner": {}}', other):
         with pytest.raises(Damaged, match="not a booster"):
             XgBoostModel(damaged)
+
+
+@pytest.mark.parametrize(
+    ("place", "told"),
+    [
+        (("gradient_booster", "model", "tree_info"), [5_000_000] * 3),
+        (("gradient_booster", "model", "tree_info"), [-5] * 3),
+        (("gradient_booster", "model", "iteration_indptr"), [0, -5, 2, 3]),
+        (("gradient_booster", "model", "trees", 0, "split_indices"), [100_000_000] * 7),
+        (("gradient_booster", "model", "trees", 0, "split_indices"), [-9] * 7),
+        (("gradient_booster", "model", "trees", 0, "parents"), [0]),
+        (("learner_model_param", "num_feature"), "1000000000"),
+        (("learner_model_param", "num_class"), "1000000000"),
+    ],
+    ids=str,
+)
+def test_xgboost_never_reads_what_would_take_the_process_down(
+    values: NDArray[np.float64], place: tuple[Any, ...], told: Any
+) -> None:
+    booster = trained(values, rounds=3, objective="binary:logistic", max_depth=2)
+    whole = json.loads(data_of(booster, "json"))
+    at = whole["learner"]
+    for step in place[:-1]:
+        at = at[step]
+    assert place[-1] in at
+    at[place[-1]] = told
+    with pytest.raises(Damaged):
+        XgBoostModel(json.dumps(whole).encode(), names=NAMES)
+
+
+def test_xgboost_is_given_what_was_read_and_not_the_file(values: NDArray[np.float64]) -> None:
+    plain = data_of(trained(values, rounds=3, objective="binary:logistic"), "json")
+    broken = json.loads(plain)["learner"]
+    broken["gradient_booster"]["model"]["tree_info"] = [5_000_000] * 3
+    # The later of two counts here, whichever counts there.
+    twice = b'{"learner":' + json.dumps(broken).encode() + b"," + plain[1:]
+    assert np.array_equal(XgBoostModel(twice).predict(values), XgBoostModel(plain).predict(values))

@@ -8,11 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kept.core.errors import Damaged, Invalid
-from kept.packaging.exporters.ensemble import Tree
+from kept.packaging.exporters.ensemble import Tree, is_tree
 from kept.packaging.exporters.trees import float32_splits
 from kept.packaging.ubjson import read_ubjson
 
 _WHERE = "XGBoost file"
+# More than any model has: XGBoost makes room for them, whether there are or not.
+_MOST_COLUMNS, _MOST_CLASSES = 1_000_000, 10_000
 _LINKS = {
     "binary:logistic": "sigmoid",
     "multi:softprob": "softmax",
@@ -48,20 +50,22 @@ class XgBoostModel:
         self, data: bytes, *, names: tuple[str, ...] = (), classes: tuple[Any, ...] = (), best: bool = False
     ) -> None:
         try:
-            # XGBoost takes its process down with it when a file is broken: it is given what was found whole here.
-            told = (msgspec.json.decode(data) if data[1:2] in {b'"', b"\n", b" "} else read_ubjson(data))["learner"]
+            whole = msgspec.json.decode(data) if data[1:2] in {b'"', b"\n", b" "} else read_ubjson(data)
+            told = whole["learner"]
             self._read(told, best=best)
+            # XGBoost takes its process down with it when a file is broken: it is given what was found whole here, as it
+            # was understood here, and not the file, which it may understand otherwise.
+            plain = msgspec.json.encode(whole)
+            self._library = _library()
+            self._booster = self._library.Booster(model_file=bytearray(plain))
         except (KeyError, ValueError, IndexError, TypeError, RecursionError, msgspec.MsgspecError) as error:
             what = f"this is not a booster of XGBoost: {type(error).__name__}: {error}"
             raise Damaged(what, where=_WHERE, fix="Log the model again") from error
-        self._library = _library()
-        self._booster = self._library.Booster(model_file=bytearray(data))
         known = tuple(told["feature_names"])
         if known and names and known != names:
             what = f"it was trained on the columns {', '.join(known)}, its signature names {', '.join(names)}"
             raise Invalid(what, where=_WHERE, fix="Log it with the signature of its training frame")
         self.feature_names_in_ = known or names
-        self.n_features_in_ = int(told["learner_model_param"]["num_feature"])
         if classes and len(classes) != max(2, self.targets):
             raise Invalid(f"it answers {max(2, self.targets)} classes, not {len(classes)}", where=_WHERE)
         if classes:
@@ -93,15 +97,21 @@ class XgBoostModel:
         if int(parameters["num_target"]) > 1:
             raise Invalid(f"it answers {parameters['num_target']} targets", where=_WHERE)
         self.targets = max(1, int(parameters["num_class"]))
+        self.n_features_in_ = int(parameters["num_feature"])
+        if self.targets > _MOST_CLASSES or not 0 <= self.n_features_in_ <= _MOST_COLUMNS:
+            raise ValueError("it has more classes or columns than a model has")
         self.base = _margins(parameters["base_score"], self.link, self.targets)
         ends, trees = booster["model"]["iteration_indptr"], booster["model"]["trees"]
         chosen = told["attributes"].get("best_iteration") if best else None
         self._rounds = len(ends) - 1 if chosen is None else int(chosen) + 1
-        kept = trees[: ends[self._rounds]]
-        if ends[-1] != len(trees) or len(booster["model"]["tree_info"]) != len(trees):
+        belonging = [int(one) for one in booster["model"]["tree_info"]]
+        if ends != sorted(ends) or ends[:1] != [0] or ends[-1] != len(trees) or len(belonging) != len(trees):
             raise ValueError("it does not hold the trees that it names")
-        targets = booster["model"]["tree_info"][: len(kept)]
-        self.trees = [(_tree(one), int(target)) for one, target in zip(kept, targets, strict=True)]
+        if not 0 <= self._rounds < len(ends) or not all(0 <= one < self.targets for one in belonging):
+            raise ValueError("a tree is of a round or a class that is not there")
+        # XGBoost goes through all of them; those behind the best round are held against the rest, too, and left.
+        read = [(_tree(one, self.n_features_in_), target) for one, target in zip(trees, belonging, strict=True)]
+        self.trees = read[: ends[self._rounds]]
 
 
 def _library() -> Any:
@@ -122,7 +132,7 @@ def _margins(text: str, link: str, targets: int) -> NDArray[np.float64]:
     return np.broadcast_to(found, targets).copy()
 
 
-def _tree(told: dict[str, Any]) -> Tree:
+def _tree(told: dict[str, Any], width: int) -> Tree:
     if any(told["split_type"]):
         fix = "Encode categories as numbers before it"
         raise Invalid("there is no exact exporter for splits by category", where=_WHERE, fix=fix)
@@ -133,8 +143,10 @@ def _tree(told: dict[str, Any]) -> Tree:
     leaf = left < 0
     size = len(values)
     features = np.where(leaf, 0, np.array(told["split_indices"], dtype=np.int64))
-    if not (len(left) == len(right) == size == len(told["default_left"]) and _is_tree(left, right)):
+    if not (len(left) == len(right) == size == len(told["default_left"]) and is_tree(left, right)):
         raise ValueError("a tree leads to a node that is not there")
+    if not ((features >= 0) & (features < max(1, width))).all():
+        raise ValueError("a tree splits by a column that is not there")
     # A row goes left where its value, rounded to float32, is below the threshold.
     splits = float32_splits(np.nextafter(values, np.float32(-np.inf)).astype(np.float64))
     return Tree(
@@ -145,13 +157,3 @@ def _tree(told: dict[str, Any]) -> Tree:
         missing_left=np.array(told["default_left"], dtype=bool),
         value=values.astype(np.float64),
     )
-
-
-def _is_tree(left: NDArray[np.int64], right: NDArray[np.int64]) -> bool:
-    """Whether every node but the first is the child of one node before it."""
-    inner = left >= 0
-    parents = np.flatnonzero(inner)
-    if not ((left[inner] > parents) & (right[inner] > parents)).all():
-        return False
-    children = np.sort(np.concatenate([left[inner], right[inner]]))
-    return bool(np.array_equal(children, np.arange(1, len(left))))
