@@ -21,7 +21,7 @@ from kept.governance.workspace import Workspace
 from kept.store.spool import HEADER, SpoolWriter, payloads, segments
 from kept.tracking.finding import metric_history
 from kept.tracking.requests import MetricHistory
-from kept.tracking.spooled import Begun, Frame, Logged, Received, ReceiveFrames
+from kept.tracking.spooled import Begun, FileNote, Frame, Logged, Received, ReceiveFrames
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 calmly = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -210,3 +210,40 @@ def test_a_full_spool_holds_back_and_drops_nothing(tmp_path: Path, when_full: st
     recorder.close()
     frames = [msgspec.msgpack.decode(payload, type=Frame) for payload in read(recorder.folder)]
     assert [row.step for frame in frames for row in frame.logged] == list(range(steps))
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_a_forged_spool_sends_and_removes_no_file_of_others(
+    workspace: Workspace, me: Actor, tmp_path: Path, *, link: bool
+) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("mine")
+    destination = InWorkspace(workspace, me)
+    run = new_id().replace("-", "")
+    facts = {"spool.json": msgspec.json.encode(facts_of(run, begun=False, actor="me", address=""))}
+    name = "000001" if link else str(secret)
+    writer = SpoolWriter(destination.spools, MAGIC, facts=facts)
+    for frame in (Frame(begun=Begun(experiment="e", at=NOW)), Frame(file=FileNote(path="taken", waiting=name))):
+        writer.append(bytearray(HEADER.size) + msgspec.msgpack.encode(frame))
+    if link:
+        (writer.folder / "files").mkdir()
+        (writer.folder / "files" / name).symlink_to(secret)
+    writer.close()
+    (told,) = deliver_waiting(destination)
+    assert told.waiting
+    assert "file" in told.trouble
+    assert secret.read_text() == "mine"
+    assert not any(path.name == "taken" for path in workspace.root.rglob("*"))
+
+
+def test_what_is_no_segment_holds_nothing_up(tmp_path: Path) -> None:
+    writer = spooled(tmp_path, [b"x"])
+    writer.close()
+    (writer.folder / "notes.log").write_text("x")
+    assert read(writer.folder) == [b"x"]
+
+
+def test_a_spool_is_for_its_owner_alone(tmp_path: Path) -> None:
+    writer = spooled(tmp_path / "spools", [b"x"])
+    writer.close()
+    assert writer.folder.stat().st_mode & 0o077 == 0

@@ -139,7 +139,8 @@ class SpoolWriter:
         """Makes the folder, locked before it gets its name, so that no one takes it for a dead process's."""
         self._root.mkdir(parents=True, exist_ok=True)
         new = self._root / f".new-{self._folder.name}"
-        new.mkdir(exist_ok=True)
+        # What waits is for its owner alone.
+        new.mkdir(mode=0o700, exist_ok=True)
         for name, content in self._facts.items():
             (new / name).write_bytes(content)
         lock = os.open(new, os.O_RDONLY | os.O_DIRECTORY)
@@ -154,7 +155,7 @@ class SpoolWriter:
 
 def segments(spool: Path) -> list[tuple[int, Path]]:
     """A spool's segments and their first offsets, in order."""
-    return sorted((int(path.stem), path) for path in spool.glob("*.log"))
+    return sorted((int(path.stem), path) for path in spool.glob(f"{'[0-9]' * 20}.log"))
 
 
 def payloads(path: Path, start: int, magic: bytes, *, after: int = 0) -> Iterator[tuple[int, bytes]]:

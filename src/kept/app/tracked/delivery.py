@@ -1,6 +1,7 @@
 """From a spool to its destination: in order, each frame exactly once, and nothing removed before it is acknowledged."""
 
 import logging
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +20,7 @@ REFUSED = "refused.jsonl"
 _MOST_ROWS = 5_000
 _MOST_BYTES = 1 << 20
 _TORN = ".torn"
+_NAME = re.compile(r"[0-9]{6,20}")
 
 _logger = logging.getLogger("kept.tracking")
 
@@ -116,24 +118,34 @@ class Delivery:
         if end <= self.position:
             return
         noted = frames[-1].file
-        if noted is not None:
-            self._put(frames[-1], noted)
+        waiting = None if noted is None else self._waiting(noted)
+        if noted is not None and waiting is not None:
+            self._put(frames[-1], noted, waiting)
         writer = self._spool.name
         answer = self._destination.receive(ReceiveFrames(run=self._run, writer=writer, frames=frames))
         self._location = answer.location
         by_position = {frame.position: frame for frame in frames}
         for refusal in answer.refused:
             self._set_aside(by_position[refusal.position], refusal)
-        if noted is not None:
-            (self._spool / FILES / noted.waiting).unlink(missing_ok=True)
+        if waiting is not None:
+            waiting.unlink(missing_ok=True)
         self.sent += len(frames)
         # A process before this one may have been heard further.
         self.position = max(end, answer.position)
 
-    def _put(self, frame: Frame, noted: FileNote) -> None:
+    def _waiting(self, noted: FileNote) -> Path | None:
+        """The file that waits; None when it was put down and acknowledged by the process before.
+
+        Whoever can write to the spool shall not have another file of this machine sent and removed.
+        """
         waiting = self._spool / FILES / noted.waiting
-        if not waiting.exists():
-            return  # put down and acknowledged by the process before
+        if not _NAME.fullmatch(noted.waiting):
+            raise Damaged(f"{noted.waiting!r} names no file that waits", where=str(self._spool))
+        if waiting.is_symlink() or waiting.parent.is_symlink() or (waiting.exists() and not waiting.is_file()):
+            raise Damaged("it is no plain file", where=str(waiting))
+        return waiting if waiting.exists() else None
+
+    def _put(self, frame: Frame, noted: FileNote, waiting: Path) -> None:
         if not self._location:
             request = ReceiveFrames(run=self._run, writer=self._spool.name, frames=[])
             self._location = self._destination.receive(request).location
