@@ -33,7 +33,7 @@ class Reader(Generic[Sent]):
         if not placed and not camel:
             try:
                 return self._decoder.decode(raw or b"{}")
-            except msgspec.DecodeError:
+            except (msgspec.DecodeError, RecursionError):
                 pass
         values = _loaded(raw)
         return self._convert({**(with_names_of(self._kind, values) if camel else values), **placed})
@@ -77,7 +77,7 @@ def _absent_within(name: str, kind: Any, value: Any) -> Refused | None:
         return None
     for place, element in enumerate(value):
         for field in msgspec.structs.fields(elements) if isinstance(element, dict) else ():
-            if field.required and element.get(field.name) in {None, ""}:
+            if field.required and element.get(field.name) in (None, ""):
                 return missing(f"{name}[{place}].{field.name}")
     return None
 
@@ -87,7 +87,7 @@ def _loaded(raw: bytes) -> dict[str, Any]:
         values = msgspec.json.decode(raw) if raw else {}
         if isinstance(values, str):  # some older clients encode twice
             values = msgspec.json.decode(values)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):  # no JSON, or nested deeper than anything is
         values = {}
     return values if isinstance(values, dict) else {}
 

@@ -118,8 +118,11 @@ def _named(call: Call) -> list[HTTPRouteHandler]:
             raise invalid("Artifact size is too large. Max size is 10MB.")
         run, path = _asked(request, "run_uuid"), _asked(request, "path")
         place = await anyio.to_thread.run_sync(artifacts.place_of_run, call, run, path)
-        if not await request.body():
+        sent = await request.body()
+        if not sent:
             raise invalid("Request must specify data.")
+        if len(sent) > _LARGEST_OF_A_PAGE:  # nobody has to announce it
+            raise invalid("Artifact size is too large. Max size is 10MB.")
         await artifacts.upload(call, place, request)
         return Response(b"", media_type="application/json")
 

@@ -22,6 +22,7 @@ from kept.mlflow_api.version_files import refuse_change
 from kept.tracking import artifacts as verbs
 
 _MOST = 10_000
+_LONGEST_PASS = 4_096
 ROOT = "/api/2.0/mlflow-artifacts"
 
 
@@ -86,8 +87,11 @@ def create(call: Call, folder: str, body: bytes, came: Request[Any, Any, Any]) -
     asked = _CREATE.body(body, {})
     if not 1 <= asked.num_parts <= _MOST:
         raise invalid(f"Invalid value {asked.num_parts} for parameter 'num_parts' supplied. It must be 1 to {_MOST}.")
-    key = verbs.begin_parts(call.workspace, call.actor, _place(folder, asked.path))
     base, headers = _base(came), _pass(came)
+    if len(base) + sum(map(len, headers.values())) > _LONGEST_PASS:
+        # Both stand in the answer once for each part.
+        raise invalid("The headers Host and Authorization are too long for an upload in parts.")
+    key = verbs.begin_parts(call.workspace, call.actor, _place(folder, asked.path))
     numbers = range(1, asked.num_parts + 1)
     parts = [Credential(url=f"{base}{ROOT}/mpu/part/{key}/{one}", part_number=one, headers=headers) for one in numbers]
     return Created(upload_id=key, credentials=parts)
@@ -109,7 +113,7 @@ def complete(call: Call, folder: str, body: bytes) -> None:
     """Joins the parts to the file."""
     asked = _COMPLETE.body(body, {})
     numbers = [part.part_number for part in asked.parts]
-    if not numbers or sorted(set(numbers)) != sorted(numbers):
+    if not numbers or sorted(set(numbers)) != sorted(numbers) or not 1 <= min(numbers) <= max(numbers) <= _MOST:
         raise invalid("Invalid value for parameter 'parts' supplied. Each part must be there once.")
     tags = {part.part_number: (part.etag or "").strip('"') for part in asked.parts}
     verbs.end_parts(call.workspace, call.actor, _place(folder, asked.path), asked.upload_id, tags)

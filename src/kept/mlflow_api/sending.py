@@ -16,7 +16,7 @@ from litestar import Request, Response
 from litestar.response import Stream
 
 _PIECE = 1 << 20
-_RANGE = re.compile(r"bytes\s*=\s*(\d*)\s*-\s*(\d*)", re.IGNORECASE)
+_RANGE = re.compile(r"bytes\s*=\s*(\d{0,18})\s*-\s*(\d{0,18})", re.IGNORECASE)
 _TOKEN = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
 # What a person can read is sent as text, whatever a browser would make of it; the names are files of MLflow.
 _TEXTS = frozenset(

@@ -29,7 +29,7 @@ def handler(operation: Operation[Any, Any], path: str, workspace: Workspace, act
     def work(body: bytes) -> bytes:
         try:
             request = decoder.decode(body or b"{}")
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, RecursionError) as error:
             fix = "See /api/v1/openapi.json for its form"
             raise Invalid(str(error), where=f"request of {operation.name}", fix=fix) from error
         return encoder.encode(operation(workspace, actor, request))

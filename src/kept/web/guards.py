@@ -1,7 +1,6 @@
 """Who may ask: this machine, or whoever has the token; and only pages of this server's own."""
 
 import base64
-import binascii
 import hmac
 from typing import Any
 from urllib.parse import urlsplit
@@ -43,7 +42,7 @@ class Gate:
             # Another name that leads here is how a foreign page reaches a loopback server.
             raise PermissionDeniedException("This server is not known under that name")
         origin = connection.headers.get("origin")
-        foreign = origin is not None and urlsplit(origin).netloc != connection.headers.get("host", "")
+        foreign = origin is not None and _place(origin) != connection.headers.get("host", "")
         cross = connection.headers.get("sec-fetch-site") in {"cross-site", "same-site"}
         if connection.scope["method"] not in _SAFE and (foreign or cross):  # type: ignore[typeddict-item]
             raise PermissionDeniedException("A page of another site may not ask for this")
@@ -55,9 +54,17 @@ def _token_in(header: str) -> bytes:
     if scheme.lower() == "basic":
         try:
             return base64.b64decode(value, validate=True).partition(b":")[2]
-        except binascii.Error:
+        except ValueError:  # no base64, or not even in ASCII
             return b""
     return value.strip().encode() if scheme.lower() == "bearer" else b""
+
+
+def _place(origin: str) -> str | None:
+    """Host and port of an origin; None of what is none."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return None
 
 
 def _challenge(connection: Call) -> dict[str, str]:
