@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -28,7 +29,9 @@ from kept.registry.webhook import (
     Webhook,
     WebhookStatus,
 )
+from kept.registry.webhook_address import is_public
 from kept.registry.webhook_delivery import deliver_next, forget_old, webhooks_owed
+from kept.registry.webhook_posting import post
 from kept.testing.manual_clock import ManualClock
 from webhook_receiver import WebhookReceiver, receiving
 
@@ -361,6 +364,40 @@ def test_secrets_are_told_nowhere_and_only_administrators_may(
         hook(there, other, receiver.url)
     with pytest.raises(Forbidden):
         webhooks.list_webhooks(there, other, ListWebhooks())
+
+
+@pytest.mark.parametrize(
+    "url", ["https://ann:s3cret@hooks.example/x", "https:ann:s3cret@hooks.example", "https://[s3cret@"]
+)
+def test_no_entry_tells_the_password_of_an_address(there: Workspace, me: Actor, url: str) -> None:
+    webhook = hook(there, me, "https://hooks.example/x")
+    for change in (CreateWebhook(name="b", url=url, events=ALL), UpdateWebhook(webhook=webhook.id, url=url)):
+        assert b"s3cret" not in msgspec.json.encode(change.told())
+    with suppress(Invalid):
+        hook(there, me, url)
+        webhooks.update_webhook(there, me, UpdateWebhook(webhook=webhook.id, url=url))
+    assert b"s3cret" not in msgspec.json.encode([one.details for one in list_audit(there, me, ListAudit())])
+
+
+@pytest.mark.parametrize("host", ["a b", "a\x01b", "u:p\x00@a"])
+def test_a_host_that_nobody_can_be_asked_at_is_refused(there: Workspace, me: Actor, host: str) -> None:
+    with pytest.raises(Invalid):
+        hook(there, me, f"http://{host}/x")
+    if ":" not in host:
+        with pytest.raises(Forbidden, match="no address"):
+            post(f"http://{host}/x", b"", {}, seconds=1, private=True)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["::7f00:1", "::ffff:127.0.0.1", "::ffff:0:127.0.0.1", "64:ff9b::7f00:1", "64:ff9b:1::7f00:1", "2002:7f00:1::",
+     "fec0::1", "224.0.0.1", "ff0e::1", "::ffff:224.0.0.1", "0.0.0.0", "::", "::1", "100.64.0.1"],
+)  # fmt: skip
+def test_no_form_of_an_address_that_is_not_public_passes_for_one(address: str) -> None:
+    assert not is_public(address)
+    assert is_public("8.8.8.8")
+    assert is_public("2001:4860:4860::8888")
+    assert is_public("64:ff9b::808:808")
 
 
 def test_a_courier_carries_beside_the_caller_and_one_that_hangs_holds_up_no_other(

@@ -2,9 +2,11 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
+
+from kept.registry.webhook_address import HIDDEN, without_user
 
 
 class Event(StrEnum):
@@ -96,6 +98,10 @@ class CreateWebhook(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     secret: str | None = None
     status: WebhookStatus = WebhookStatus.ACTIVE
 
+    def told(self) -> dict[str, Any]:
+        """What an entry tells of it: nothing that is secret."""
+        return _told(self)
+
 
 class UpdateWebhook(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What changes of a webhook; what is None stays. An empty secret takes the signature away."""
@@ -107,6 +113,10 @@ class UpdateWebhook(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     description: str | None = None
     secret: str | None = None
     status: WebhookStatus | None = None
+
+    def told(self) -> dict[str, Any]:
+        """What an entry tells of it: nothing that is secret."""
+        return _told(self)
 
 
 class OfWebhook(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -143,3 +153,13 @@ class ListDeliveries(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
     webhook: str
     limit: int = 50
+
+
+def _told(request: CreateWebhook | UpdateWebhook) -> dict[str, Any]:
+    """A request without its secret, and without the user and password that an address may hold."""
+    fields = msgspec.structs.asdict(request)
+    if request.secret:
+        fields["secret"] = HIDDEN
+    if request.url is not None:
+        fields["url"] = without_user(request.url)
+    return fields

@@ -37,7 +37,10 @@ def post(url: str, body: bytes, headers: Mapping[str, str], *, seconds: float, p
     secure = parts.scheme == "https"
     kind = (_GuardedSecurely if secure else _Guarded) if not private else None
     opened = kind or (http.client.HTTPSConnection if secure else http.client.HTTPConnection)
-    connection = opened(parts.hostname or "", parts.port, timeout=seconds)
+    try:
+        connection = opened(parts.hostname or "", parts.port, timeout=seconds)
+    except http.client.InvalidURL as error:
+        raise Forbidden(f"it is no address: {error}", fix="Give the webhook another") from error
     if parts.username is not None:
         pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
         headers = {**headers, "Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}

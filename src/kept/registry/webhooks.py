@@ -21,7 +21,6 @@ from kept.tracking.paging import offset_of, token_of
 _LARGEST_PAGE = 1_000
 _SHOWN = 10_000
 _MILLISECOND = timedelta(milliseconds=1)
-_SECRET = ("secret",)
 
 
 def _check_new(workspace: Workspace, request: asked.CreateWebhook) -> None:
@@ -37,7 +36,7 @@ def _check_changes(workspace: Workspace, request: asked.UpdateWebhook) -> None:
         _check_url(workspace, request.url)
 
 
-@operation("webhooks.create", needs=Permission.ADMINISTER, on="name", hides=_SECRET, before=_check_new)
+@operation("webhooks.create", needs=Permission.ADMINISTER, on="name", before=_check_new)
 def create_webhook(workspace: Workspace, actor: Actor, request: asked.CreateWebhook) -> Webhook:
     """Makes a webhook. From now on it is told of its events; what is sent is signed when it has a secret."""
     del actor
@@ -79,7 +78,7 @@ def list_webhooks(workspace: Workspace, actor: Actor, request: asked.ListWebhook
     return Webhooks(webhooks=found[: request.limit], next_page=token_of(offset + request.limit) if more else None)
 
 
-@operation("webhooks.update", needs=Permission.ADMINISTER, on="webhook", hides=_SECRET, before=_check_changes)
+@operation("webhooks.update", needs=Permission.ADMINISTER, on="webhook", before=_check_changes)
 def update_webhook(workspace: Workspace, actor: Actor, request: asked.UpdateWebhook) -> Webhook:
     """Changes a webhook. What it is owed already goes to where it points when it is sent."""
     del actor
