@@ -2,6 +2,7 @@
 
 import pickle
 import warnings
+import zlib
 from io import BytesIO
 from typing import Any
 from zipfile import BadZipFile, ZipFile
@@ -17,9 +18,14 @@ from kept.core.errors import Damaged, Forbidden, Invalid
 from kept.packaging.answers import answering
 from kept.packaging.manifest import Manifest
 from kept.packaging.portable import TRUSTED_TYPES
+from kept.packaging.sound_trees import check_trees
 
 # A zip can say that it unpacks to anything; a model of this size would not be served by one process anyway.
 _LARGEST_UNPACKED = 8 * 1024**3
+# RuntimeError and NotImplementedError are how a zip says that it is encrypted, or packed in a way that is not known.
+_UNREADABLE = (
+    BadZipFile, zlib.error, EOFError, KeyError, IndexError, ValueError, TypeError, AttributeError, ImportError, RuntimeError, OSError,
+)  # fmt: skip
 
 
 class SklearnModel:
@@ -62,7 +68,7 @@ def load_model(manifest: Manifest, data: bytes, *, may_run_code: bool) -> Sklear
 
 
 def load_skops(data: bytes) -> Any:
-    """The estimator in a skops file, if it holds nothing but data and known types."""
+    """The estimator in a skops file, if it holds nothing but data and known types, and trees that lead somewhere."""
     try:
         with ZipFile(BytesIO(data)) as archive:
             if sum(entry.file_size for entry in archive.infolist()) > _LARGEST_UNPACKED:
@@ -70,13 +76,15 @@ def load_skops(data: bytes) -> Any:
         with warnings.catch_warnings():
             # Another release of scikit-learn is caught by the bundle's self-test, which looks at answers.
             warnings.simplefilter("ignore")
-            return skops.io.loads(data, trusted=list(TRUSTED_TYPES))
+            estimator = skops.io.loads(data, trusted=list(TRUSTED_TYPES))
+        check_trees(estimator)
     except UntrustedTypesFoundException as error:
         raise Forbidden(f"the file holds types that are not known to be safe: {error}", where="skops file") from error
-    except (BadZipFile, KeyError, ValueError, TypeError, AttributeError, ImportError, RecursionError, OSError) as error:
+    except _UNREADABLE as error:
         raise Damaged(
             f"this is not a skops file: {error}", where="skops file", fix="Package the model again"
         ) from error
+    return estimator
 
 
 def save_skops(estimator: Any) -> bytes:

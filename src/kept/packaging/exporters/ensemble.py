@@ -163,13 +163,3 @@ _TENSORS = {"nodes_splits": TensorProto.DOUBLE, "nodes_modes": TensorProto.UINT8
 def _tensor(name: str, kind: int, values: NDArray[Any]) -> TensorProto:
     numpy_kind = np.uint8 if kind == TensorProto.UINT8 else np.float64
     return helper.make_tensor(name, kind, values.shape, values.astype(numpy_kind).tobytes(), raw=True)
-
-
-def is_tree(left: NDArray[np.int64], right: NDArray[np.int64]) -> bool:
-    """Whether every node but the first is the child of one node before it."""
-    inner = left >= 0
-    parents = np.flatnonzero(inner)
-    if not ((left[inner] > parents) & (right[inner] > parents)).all():
-        return False
-    children = np.sort(np.concatenate([left[inner], right[inner]]))
-    return bool(np.array_equal(children, np.arange(1, len(left))))

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kept.core.errors import Damaged, Invalid
-from kept.packaging.exporters.ensemble import Tree, is_tree
+from kept.packaging.exporters.ensemble import Tree
+from kept.packaging.sound_trees import is_tree
 
 _CATEGORICAL, _DEFAULT_LEFT = 1, 2
 _ZERO, _NAN = 1, 2

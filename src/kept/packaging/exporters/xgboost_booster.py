@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kept.core.errors import Damaged, Invalid
-from kept.packaging.exporters.ensemble import Tree, is_tree
+from kept.packaging.exporters.ensemble import Tree
 from kept.packaging.exporters.trees import float32_splits
+from kept.packaging.sound_trees import is_tree
 from kept.packaging.ubjson import read_ubjson
 
 _WHERE = "XGBoost file"

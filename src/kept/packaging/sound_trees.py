@@ -1,0 +1,98 @@
+"""Trees in models that somebody else wrote: scikit-learn follows their nodes without looking whether they are there."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.ensemble import BaseEnsemble
+from sklearn.ensemble._hist_gradient_boosting.predictor import TreePredictor
+from sklearn.tree import BaseDecisionTree
+from sklearn.tree._tree import Tree
+
+from kept.core.errors import Damaged
+
+_WHERE = "skops file"
+_MOST_PARTS = 10_000_000
+_UNBOUND = 1 << 30
+
+
+def check_trees(estimator: Any) -> None:
+    """Refuses a model one of whose trees leads to a node or a column that is not there, or in a circle, with `Damaged`."""
+    for tree, width in _trees(estimator, _UNBOUND, _UNBOUND, set()):
+        sound = _is_sound(tree, width) if isinstance(tree, Tree) else _is_sound_predictor(tree, width)
+        if not sound:
+            what = "a tree leads to a node or a column that is not there, or in a circle"
+            raise Damaged(what, where=_WHERE, fix="Log the model again")
+
+
+def is_tree(left: NDArray[np.int64], right: NDArray[np.int64]) -> bool:
+    """Whether every node but the first is the child of one node before it; a node whose `left` is negative is a leaf."""
+    inner = left >= 0
+    parents = np.flatnonzero(inner)
+    if not ((left[inner] > parents) & (right[inner] > parents)).all():
+        return False
+    children = np.sort(np.concatenate([left[inner], right[inner]]))
+    return bool(np.array_equal(children, np.arange(1, len(left))))
+
+
+def _trees(value: Any, width: int, bound: int, seen: set[int]) -> Iterator[tuple[Any, int]]:
+    """Every tree below a value, with the number of columns that it is given.
+
+    Args:
+        value: what is looked through.
+        width: the columns that the nearest estimator takes.
+        bound: those of the ensemble it is in, which gives its rows to its trees past the check of their own estimators.
+        seen: what was looked through before.
+    """
+    if isinstance(value, Tree | TreePredictor):
+        yield value, min(width, bound)
+        return
+    if isinstance(value, str | bytes | int | float | None) or id(value) in seen:
+        return
+    if len(seen) > _MOST_PARTS:
+        raise Damaged("it has more parts than a model has", where=_WHERE)
+    seen.add(id(value))
+    fields: dict[str, Any] = getattr(value, "__dict__", {})
+    columns = fields.get("n_features_in_")
+    if isinstance(columns, int | np.integer):
+        width = int(columns)
+        if isinstance(value, BaseEnsemble):
+            bound = width
+        elif not isinstance(value, BaseDecisionTree):
+            bound = _UNBOUND
+    for one in [*fields.values(), *_members(value)]:
+        yield from _trees(one, width, bound, seen)
+
+
+def _members(value: Any) -> list[Any]:
+    if isinstance(value, np.ndarray):
+        return list(value.ravel()) if value.dtype == object else []
+    if isinstance(value, dict):
+        return list(value.values())
+    return list(value) if isinstance(value, list | tuple | set | frozenset) else []
+
+
+def _is_sound(tree: Any, width: int) -> bool:
+    # Its arrays are views of memory that may end before them: this first.
+    if not 0 < tree.node_count <= tree.capacity:
+        return False
+    left, right = tree.children_left.astype(np.int64), tree.children_right.astype(np.int64)
+    return is_tree(left, right) and _within(tree.feature[left >= 0], width)
+
+
+def _is_sound_predictor(predictor: Any, width: int) -> bool:
+    nodes = predictor.nodes
+    inner = nodes["is_leaf"] == 0
+    left, right = (np.where(inner, nodes[side].astype(np.int64), -1) for side in ("left", "right"))
+    sets = nodes["bitset_idx"][inner & (nodes["is_categorical"] != 0)]
+    return (
+        len(nodes) > 0
+        and is_tree(left, right)
+        and _within(nodes["feature_idx"][inner], width)
+        and _within(sets, len(predictor.raw_left_cat_bitsets))
+    )
+
+
+def _within(places: NDArray[Any], size: int) -> bool:
+    return bool(((places >= 0) & (places < size)).all())
