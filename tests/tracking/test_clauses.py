@@ -8,8 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kept.core.errors import Invalid
+from kept.governance.actor import Actor
+from kept.governance.workspace import Workspace
 from kept.tracking.clauses import clauses_of
+from kept.tracking.experiments import ensure_default_experiment
+from kept.tracking.finding import search_runs
 from kept.tracking.grammar import LONGEST_FILTER, experiment_terms, model_terms, run_orders, run_terms
+from kept.tracking.requests import SearchRuns
 
 
 @pytest.mark.parametrize(
@@ -73,3 +78,18 @@ def test_the_longest_text_is_read_at_once(piece: str) -> None:
         run_orders([text])
     # A hundredth of it is usual; in step with the square of the length it would be ten times as much.
     assert time.perf_counter() - began < 2
+
+
+def test_a_row_of_digits_that_is_no_number_is_gone_through_once() -> None:
+    began = time.perf_counter()
+    assert clauses_of("1" * LONGEST_FILTER + "a").invalid
+    assert time.perf_counter() - began < 0.2
+
+
+@pytest.mark.parametrize("digits", [300, 400, 6_000])
+@pytest.mark.parametrize("name", ["metrics.a", "attributes.start_time"])
+def test_a_number_beyond_all_numbers_is_compared_with(workspace: Workspace, me: Actor, name: str, digits: int) -> None:
+    ensure_default_experiment(workspace)
+    number = "9" * digits
+    for filter_ in (f"{name} > {number}", f"{name} < -{number}"):
+        assert not search_runs(workspace, me, SearchRuns(experiments=["0"], filter=filter_)).runs

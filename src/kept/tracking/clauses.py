@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 _PART = r"(?:`[^`]*`|\"[^\"]*\"|[\w$]+)"
 _WORD = rf"{_PART}(?:\.(?:{_PART}|'[^']*'))*"
-_NUMBER = r"-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?![\w.`])"
+# Possessive: a long row of digits that is no number is gone through once, not once for each of its digits.
+_NUMBER = r"-?(?:\d++(?:\.\d*+)?+|\.\d++)(?:[eE][+-]?\d++)?+(?![\w.`])"
 _TOKEN = re.compile(
     r"(?P<comment>--[^\n]*)"
     r"|(?P<text>'(?:''|[^'])*')"

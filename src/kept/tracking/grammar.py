@@ -22,6 +22,7 @@ from kept.tracking.phrases import (
     braced,
 )
 
+_MOST_DIGITS = 300
 LONGEST_FILTER = 8_192
 MOST_TERMS = 50
 _LONGEST_ID = 18
@@ -279,7 +280,9 @@ def _value(term: Term, token: Token, grammar: Grammar) -> int | float | str | li
             return _counted(term.name, token.text[1:-1])
         if token.sort != "number":
             raise Invalid(f"Expected numeric value type for {_what(term)}. Found {token.text}")
-        return float(token.text) if set(token.text) & set(".eE") else int(token.text)
+        # So many digits are beyond every number: infinite, as a float of them is.
+        whole = not set(token.text) & set(".eE") and len(token.text) <= _MOST_DIGITS
+        return int(token.text) if whole else float(token.text)
     if token.sort == "list" and (grammar.loose or term.kind in {Kind.ATTRIBUTE, Kind.DATASET}):
         if term.kind is Kind.ATTRIBUTE:
             _check_listed(term, grammar)
@@ -300,6 +303,8 @@ def _value(term: Term, token: Token, grammar: Grammar) -> int | float | str | li
 
 def _counted(name: str, text: str) -> int:
     try:
+        if len(text) > _MOST_DIGITS:
+            raise ValueError
         return int(text)
     except ValueError as error:
         raise Invalid(f"Invalid value for numeric attribute '{name}': {text!r}") from error
