@@ -208,3 +208,36 @@ def test_another_kept_is_a_source_too(
     assert model is not None
     assert model.metrics[0].point.dataset_name == "my rows"
     assert find_model(workspace, "churn-model").aliases == {"champion": 2}
+
+
+@pytest.mark.parametrize("size", [4, None])
+def test_a_file_without_an_end_is_left_out_before_it_fills_the_disk(
+    bring: Bring, wire: Wire, workspace: Workspace, monkeypatch: pytest.MonkeyPatch, size: int | None
+) -> None:
+    if size is None:
+        monkeypatch.setattr(copying, "_SPARE", 1 << 60)
+    wire.routes["artifacts/list"] = lambda _: {"files": [{"path": "notes.txt", "file_size": size}]}
+    wire.routes["/get-artifact"] = lambda _: bytes(5 << 20)
+    report = bring(wire.address)
+    assert [(one.what, one.count) for one in report.left_out] == [("files", 1)]
+    assert "larger than the" in report.left_out[0].why
+    assert not [path for path in (workspace.root / "artifacts").rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("experiments/search", {"experiments": {"a": 1}}),
+        ("runs/search", {"runs": [{"info": [1]}]}),
+        ("runs/search", {"runs": 5}),
+        ("metrics/get-history", {"metrics": 7}),
+        ("metrics/get-history", {"metrics": []}),
+        ("metrics/get-history", {"metrics": [{"timestamp": "y"}]}),
+        ("artifacts/list", {"files": [3, {"path": "notes.txt", "file_size": "abc"}]}),
+        ("artifacts/list", {"files": [{"path": "notes.txt", "file_size": []}]}),
+    ],
+    ids=str,
+)
+def test_answers_of_another_form_end_no_import(bring: Bring, wire: Wire, path: str, said: Any) -> None:
+    wire.routes[path] = lambda _: said
+    assert bring(wire.address).tallies

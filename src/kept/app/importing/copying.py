@@ -16,6 +16,8 @@ from kept.tracking.importing import import_files
 from kept.tracking.location import ROOT
 
 _AT_ONCE = 100
+# So much is left free for all else where nobody says how large a file is.
+_SPARE = 1 << 30
 _TRIES, _NAP_SECONDS = 3, 1.0
 
 
@@ -89,10 +91,20 @@ class Copying:
         with begin_artifact(self._workspace, self._actor, path) as upload:
             for piece in self._source.pieces(holder, file):
                 upload.write(piece)
+                self._check_size(file, upload.size)
             digest = upload.keep()
             size = upload.size
         self._findings.bytes_brought += size
         return ImportedFile(path=path, size=size, digest=digest)
+
+    def _check_size(self, file: FoundFile, size: int) -> None:
+        """Stops a server that sends more than it said, or without an end; a file of this machine may grow."""
+        if self._source.local:
+            return
+        if file.size is not None and size > file.size:
+            raise KeptError("larger than the server says that it is")
+        if file.size is None and shutil.disk_usage(self._workspace.root).free < _SPARE:
+            raise KeptError("larger than the space that is free")
 
     def _note(self, written: list[ImportedFile]) -> None:
         if written:

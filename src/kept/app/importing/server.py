@@ -96,7 +96,7 @@ class ServerSource:
             "order_by": ["attributes.start_time ASC"],
         }
         for said in self._paged("runs/search", "runs", asked):
-            info = said.get("info") or {}
+            info = _named(said, "info")
             with self._one("runs", info.get("run_id") or info.get("run_uuid")):
                 run = _run(self._whole(said), experiment)
                 self._latest = {run.id: {text(one.get("key")): one for one in _list(said.get("data"), "metrics")}}
@@ -118,7 +118,7 @@ class ServerSource:
             asked = {"run_id": run.id, "metric_key": name, "max_results": _PAGE_OF_POINTS}
             for page in self._pages("metrics/get-history", asked, method="GET"):
                 at, step, value = [], [], []
-                for one in page.get("metrics") or ():
+                for one in _list(page, "metrics"):
                     try:
                         point = _point(one)
                     except (TypeError, ValueError):
@@ -127,14 +127,15 @@ class ServerSource:
                     at.append(point[0])
                     step.append(point[1])
                     value.append(point[2])
-                yield Series(run=run.id, name=name, at=at, step=step, value=value)
+                if at:
+                    yield Series(run=run.id, name=name, at=at, step=step, value=value)
 
     def models(self, experiment: str) -> Iterator[ImportedModel]:
         """All logged models of an experiment that the server tells of: deleted ones it does not."""
         asked = {"experiment_ids": [experiment], "max_results": _PAGE_OF_MODELS}
         try:
             for said in self._paged("logged-models/search", "models", asked):
-                info = said.get("info") or {}
+                info = _named(said, "info")
                 with self._one("logged models", info.get("model_id")):
                     yield _model(said, experiment)
         except NotFound:
@@ -253,8 +254,7 @@ class ServerSource:
             elif said.get("is_dir"):
                 yield from self._listed(holder, name, depth + 1)
             else:
-                size = said.get("file_size")
-                yield FoundFile(path=name, size=None if size is None else int(size))
+                yield FoundFile(path=name, size=_size(said.get("file_size")))
 
     def _paged(self, path: str, field: str, asked: Mapping[str, Any], *, method: str = "POST") -> Iterator[Answer]:
         for page in self._pages(path, asked, method=method):
@@ -436,8 +436,20 @@ def _pairs(said: Any) -> dict[str, str]:
 
 
 def _list(said: Any, field: str) -> list[Answer]:
-    found = (said or {}).get(field) or []
-    return [one for one in found if isinstance(one, dict)]
+    found = said.get(field) if isinstance(said, dict) else None
+    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+
+
+def _named(said: Answer, field: str) -> Answer:
+    found = said.get(field)
+    return found if isinstance(found, dict) else {}
+
+
+def _size(said: Any) -> int | None:
+    try:
+        return int(said)
+    except (TypeError, ValueError, OverflowError):
+        return None
 
 
 def _id(said: Answer, field: str) -> str:

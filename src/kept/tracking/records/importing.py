@@ -74,6 +74,7 @@ def insert_runs(connection: Connection, made: Sequence[Run], params: Sequence[Ma
 
 def put_series(connection: Connection, keys: Mapping[str, RunKey], brought: Sequence[Series]) -> int:
     """Adds points and moves the latest ones; how many points were not there."""
+    brought = [one for one in brought if one.at]
     numbers = _series_numbers(connection, keys, brought)
     columns: tuple[list[int], list[int], list[int], list[float], list[int]] = ([], [], [], [], [])
     for one in brought:
