@@ -97,6 +97,8 @@ def test_runs_are_deleted_restored_and_removed_for_good(ask: Ask, monkeypatch: p
     said = ask("gc")
     assert goes[-8:] in said
     assert "1 runs with 21 points and 0.0 MB of files would be removed" in said
+    assert "kept runs gc --older-than 30d --yes does it" in " ".join(said.split())
+    assert "stays because" not in said
     assert ask("list", "--deleted", "--json") != []
     assert "1 runs with 21 points and 0.0 MB of files are removed" in ask("gc", "--yes")
     assert ask("list", "--deleted", "--json") == []

@@ -115,7 +115,8 @@ def test_a_second_import_brings_nothing(bring: Bring, mlruns: Path, workspace: W
     assert report.bytes_brought == 0
     assert len(list_audit(workspace, me, ListAudit(limit=1_000))) == before
     thorough = bring(mlruns, thorough=True)
-    assert all(one.new == 0 for one in thorough.tallies.values()), thorough.tallies
+    assert all((one.new, one.changed) == (0, 0) for one in thorough.tallies.values()), thorough.tallies
+    assert all(one.already == one.found for one in thorough.tallies.values()), thorough.tallies
     assert (thorough.tallies["points"].verified, thorough.tallies["files"].verified) == (255, 3)
 
 
@@ -193,7 +194,7 @@ def test_a_rehearsal_writes_nothing(bring: Bring, mlruns: Path, workspace: Works
     before = list_audit(workspace, me, ListAudit())
     report = bring(mlruns, rehearse=True)
     assert report.dry_run
-    assert (report.tallies["runs"].new, report.tallies["points"].new, report.tallies["files"].new) == (1, 256, 2)
+    assert (report.tallies["runs"].new, report.tallies["points"].new, report.tallies["files"].new) == (1, 256, 3)
     assert not _runs(workspace, me)
     assert list_audit(workspace, me, ListAudit()) == before
 

@@ -152,6 +152,13 @@ def test_grouping_by_tags_names_and_filters(logged: Logged, compare: Callable[..
     assert compare(by=["tags.stage"], baseline="b").baseline == "stage=b"
 
 
+def test_a_group_is_not_named_for_what_its_runs_lack(logged: Logged, compare: Callable[..., RunComparison]) -> None:
+    logged(params={"depth": "3"}, metrics={"accuracy": 0.5})
+    logged(params={"rate": "0.1"}, metrics={"accuracy": 0.6})
+    logged(metrics={"accuracy": 0.7})
+    assert [group.name for group in compare().groups] == ["depth=3", "rate=0.1", "none of these parameters"]
+
+
 def test_what_cannot_be_compared_is_told(logged: Logged, compare: Callable[..., RunComparison]) -> None:
     with pytest.raises(NotFound, match="no run fits"):
         compare()

@@ -143,6 +143,9 @@ def _show(report: ImportReport) -> None:
     rows = [(kind, one.found, one.new, one.changed, one.already, one.verified) for kind, one in report.tallies.items()]
     title = f"{_printable(report.source)} in {report.seconds:.1f} s, {report.bytes_brought / 1e6:,.1f} MB of files"
     table(title, ["what", "#found", f"#{said}", "#changed", "#here already", "#verified"], rows)
+    runs = report.tallies["runs"]
+    if runs.already > runs.verified:
+        say("Points and files of unchanged runs were not read again and are not counted; --thorough reads them.")
     _list("Left out", report.left_out)
     _list("Not as in the source", report.differing)
     _list("Not brought: Kept has no place for it", report.out_of_scope)

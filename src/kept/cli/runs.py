@@ -185,10 +185,12 @@ def gc(
     rows = [(short(one.run), one.name, one.deleted_at, one.points, one.files, one.bytes, one.held) for one in found]
     if rows:
         columns = ["run", "name", "deleted", "#points", "#files", "#bytes", "~stays because"]
-        table("Removed" if yes else "Would be removed", columns, rows)
+        shown = len(columns) if any(one.held for one in found) else len(columns) - 1
+        table("Removed" if yes else "Would be removed", columns[:shown], [row[:shown] for row in rows])
     points, size = sum(one.points for one in going), sum(one.bytes for one in going)
-    words = "are removed" if yes else "would be removed; kept runs gc --yes does it"
-    say(f"{len(going)} runs with {points:,} points and {size / 1e6:,.1f} MB of files {words}.")
+    words = "are removed" if yes else "would be removed"
+    again = "." if yes or not going else f"; kept runs gc --older-than {older_than} --yes does it."
+    say(f"{len(going)} runs with {points:,} points and {size / 1e6:,.1f} MB of files {words}{again}")
 
 
 @app.command()

@@ -33,7 +33,11 @@ def answering(estimator: Any, signature: Signature) -> Callable[[Any], Answers]:
         )
     found = tuple(np.asarray(estimator.classes_).tolist())
     if found != signature.classes:
-        raise Invalid(f"it knows the classes {found}, the signature says {signature.classes}", where=name)
+        raise Invalid(
+            f"it knows the classes {found}, the signature says {signature.classes}",
+            where=name,
+            fix="Train it on the labels as the data name them, in this order",
+        )
     if signature.task == "binary":
         return lambda features: np.ascontiguousarray(estimator.predict_proba(features)[:, 1], dtype=np.float64)
     return lambda features: np.ascontiguousarray(estimator.predict_proba(features), dtype=np.float64)

@@ -213,4 +213,5 @@ def _is_missing(value: Any) -> bool:
 
 
 def _unfit(column: dict[str, Any], value: Any) -> ValueError:
-    return ValueError(f"the column {column['name']!r} holds {value!r}, which is no {column['kind']}")
+    said = f"the text {value!r}" if isinstance(value, str) else repr(value)
+    return ValueError(f"the column {column['name']!r} holds {said}, which is no {column['kind']}")

@@ -42,7 +42,7 @@ def compare_runs(workspace: Workspace, actor: Actor, request: CompareRuns) -> Ru
     if not kept:
         raise NotFound("no run fits", where="runs", fix="Widen the filter, or name other runs")
     by = keys_of(kept, request.by)
-    groups = grouped(kept, by, experiments)
+    groups = grouped(kept, by, experiments, asked=bool(request.by))
     metrics = [ComparedMetric(name=name, better=_better(name, request)) for name in _metrics(kept, request.metrics)]
     chosen = _baseline(list(groups), request.baseline)
     members = {name: group[1] for name, group in groups.items()}

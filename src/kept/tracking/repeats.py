@@ -32,18 +32,27 @@ def keys_of(found: Sequence[RunData], by: Sequence[str]) -> list[str]:
 
 
 def grouped(
-    found: Sequence[RunData], by: Sequence[str], experiments: Mapping[str, str]
+    found: Sequence[RunData], by: Sequence[str], experiments: Mapping[str, str], *, asked: bool
 ) -> dict[str, tuple[dict[str, str | None], list[RunData]]]:
-    """Runs by the name of their group, with its key; in the order of the first run of each. `experiments`: names by id."""
+    """Runs by the name of their group, with its key; in the order of the first run of each.
+
+    `experiments`: names by id. `asked`: a person named what they are grouped by.
+    """
     groups: dict[str, tuple[dict[str, str | None], list[RunData]]] = {}
     for one in sorted(found, key=lambda one: (one.run.created_at, one.run.id)):
         key = {name: _value(one, name, experiments) for name in by}
-        name = ", ".join(
-            f"{field.partition('.')[2]}={'-' if value is None else value}" if "." in field else str(value)
-            for field, value in key.items()
-        )
-        groups.setdefault(name, (key, []))[1].append(one)
+        groups.setdefault(_named(key, said=asked), (key, []))[1].append(one)
     return groups
+
+
+def _named(key: Mapping[str, str | None], *, said: bool) -> str:
+    """A group's name; what its runs do not have is `said` when it was asked for."""
+    parts = [
+        f"{field.partition('.')[2]}={'-' if value is None else value}" if "." in field else str(value)
+        for field, value in key.items()
+        if said or value is not None
+    ]
+    return ", ".join(parts) if parts else "none of these parameters"
 
 
 def pair_of(one: RunData) -> Pair:

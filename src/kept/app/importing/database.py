@@ -19,7 +19,7 @@ from kept.app.importing.source import FoundFile, Holder, Source, Totals
 from kept.app.importing.tables import Row, Tables
 from kept.app.importing.words import NO_PLACE, PROMPT_TAG, lifecycle, model_status, run_status, stage
 from kept.app.importing.words import text as text_of
-from kept.core.errors import Invalid, KeptError, NotFound, Unavailable
+from kept.core.errors import Invalid, KeptError, Unavailable
 from kept.registry.imported import ImportedRegisteredModel, ImportedVersion
 from kept.tracking.imported import (
     ImportedExperiment,
@@ -178,16 +178,11 @@ class DatabaseSource:
 
     def files(self, holder: Holder) -> Iterator[FoundFile]:
         """All files of a run or logged model."""
-        folder = self._places.folder(holder)
-        if folder is not None:
-            yield from self._places.list(folder, holder)
+        return self._places.files(holder)
 
     def pieces(self, holder: Holder, file: FoundFile) -> Iterator[bytes]:
         """The bytes of a file."""
-        folder = self._places.folder(holder)
-        if folder is None:
-            raise NotFound("the folder is gone", where=file.path)
-        return self._places.pieces(folder, file)
+        return self._places.pieces(holder, file)
 
     def count_left_out(self) -> None:
         """Counts traces and all that has to do with them, and what stands in other parts."""

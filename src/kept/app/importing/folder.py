@@ -10,7 +10,7 @@ from kept.app.importing.report import Findings
 from kept.app.importing.source import FoundFile, Holder, Source, Totals
 from kept.app.importing.words import NO_PLACE, PROMPT_TAG, lifecycle, model_status, run_status, stage, text
 from kept.core.digests import digest_json
-from kept.core.errors import Invalid, KeptError, NotFound
+from kept.core.errors import Invalid, KeptError
 from kept.registry.imported import ImportedRegisteredModel, ImportedVersion
 from kept.tracking.imported import (
     LARGEST_INTEGER,
@@ -109,16 +109,11 @@ class FolderSource:
 
     def files(self, holder: Holder) -> Iterator[FoundFile]:
         """All files of a run or logged model."""
-        folder = self._places.folder(holder)
-        if folder is not None:
-            yield from self._places.list(folder, holder)
+        return self._places.files(holder)
 
     def pieces(self, holder: Holder, file: FoundFile) -> Iterator[bytes]:
         """The bytes of a file."""
-        folder = self._places.folder(holder)
-        if folder is None:
-            raise NotFound("the folder is gone", where=file.path)
-        return self._places.pieces(folder, file)
+        return self._places.pieces(holder, file)
 
     def count_left_out(self) -> None:
         """Counts traces."""

@@ -85,6 +85,8 @@ class _Batch:
     series: list[Series] = field(default_factory=list)
     points: int = 0
     finished: list[_Begun] = field(default_factory=list)
+    changed: int = 0
+    """How many of the runs were here whole, and are otherwise in the source by now."""
 
 
 class Import:
@@ -166,8 +168,9 @@ class Import:
         request = ImportExperiments(source=self._source.address, experiments=new)
         answer = import_experiments(self._workspace, self._actor, request)
         tally.new += answer.new
-        tally.already += answer.matched
-        tally.changed += len(new) - answer.new - answer.matched
+        changed = sum(self._has_changed(EXPERIMENT, one.id, marks[one.id]) for one in new)
+        tally.changed += changed
+        tally.already += len(new) - answer.new - changed
         tally.verified += len(answer.local)
         self._settle(
             [Known(kind=EXPERIMENT, foreign=one.id, local=answer.local[one.id], mark=marks[one.id]) for one in new]
@@ -200,6 +203,7 @@ class Import:
         begun = _Begun(run=run, holder=holder, files=files, mark=mark)
         if not same:
             self._batch.runs.append(run)
+            self._batch.changed += self._has_changed(RUN, run.id, mark)
         earlier = self._known.get((RUN, run.id))
         done: list[str] = []
         name = ""
@@ -231,10 +235,12 @@ class Import:
         if self._workspace is None:
             for one in batch.finished:
                 before = (RUN, one.run.id) in self._known
-                self._findings["runs"].changed += before and one.run in batch.runs
+                self._findings["runs"].already += before and one.run in batch.runs
                 self._findings["runs"].new += not before
                 self._findings["files"].found += len(one.files or ())
                 self._findings["files"].new += len(one.files or ()) * (not before)
+            self._findings["runs"].changed += batch.changed
+            self._findings["runs"].already -= batch.changed
             return
         if not batch.finished and not batch.series:
             return
@@ -244,8 +250,8 @@ class Import:
         local = {name: one.local for name, one in known.items() if one is not None} | answer.local
         tally = self._findings["runs"]
         tally.new += answer.new
-        tally.changed += answer.changed
-        tally.already += answer.matched
+        tally.changed += batch.changed
+        tally.already += answer.matched + answer.changed - batch.changed
         self._findings["points"].new += answer.points
         right = self._checks.runs(batch.runs, local)
         heads = {run.id for run in batch.runs}
@@ -310,13 +316,15 @@ class Import:
                 files, _ = self._listed(holder)
             begun.append((msgspec.structs.replace(model, stays=files is None), holder, files, mark))
         if self._workspace is None or not begun:
-            tally.new += len(begun)
+            for model, _, found, mark in begun:
+                self._rehearsed(model, found or [], mark)
             return
         request = ImportModels(source=self._source.address, models=[one[0] for one in begun])
         answer = import_models(self._workspace, self._actor, request)
+        changed = sum(self._has_changed(MODEL, model.id, mark) for model, _, _, mark in begun)
         tally.new += answer.new
-        tally.already += answer.matched
-        tally.changed += len(begun) - answer.new - answer.matched
+        tally.changed += changed
+        tally.already += len(begun) - answer.new - changed
         settled = []
         for model, holder, files, mark in begun:
             local = answer.local[model.id]
@@ -328,6 +336,16 @@ class Import:
             right = self._findings.lost == lost and (files is not None or self._source.local)
             settled.append(Known(kind=MODEL, foreign=model.id, local=local, mark=mark if right else ""))
         self._settle(settled)
+
+    def _rehearsed(self, model: ImportedModel, found: list[FoundFile], mark: str) -> None:
+        tally, files = self._findings["logged models"], self._findings["files"]
+        before = (MODEL, model.id) in self._known
+        changed = self._has_changed(MODEL, model.id, mark)
+        tally.new += not before
+        tally.changed += changed
+        tally.already += before and not changed
+        files.found += len(found)
+        files.new += 0 if before else len(found)
 
     def _registered(self, model: ImportedRegisteredModel) -> None:
         tally, versions = self._findings["registered models"], self._findings["versions"]
@@ -350,10 +368,10 @@ class Import:
             return
         request = ImportRegisteredModel(source=self._source.address, model=model, mark=mark)
         answer = import_registered_model(self._workspace, self._actor, request)
-        known = (REGISTERED, model.name) in self._known
+        changed = self._has_changed(REGISTERED, model.name, mark)
         tally.new += answer.new
-        tally.changed += not answer.new and known
-        tally.already += not answer.new and not known
+        tally.changed += changed
+        tally.already += not answer.new and not changed
         versions.new += answer.new_versions
         versions.already += len(model.versions) - answer.new_versions
         self._checks.registered(model, answer.numbers)
@@ -388,6 +406,11 @@ class Import:
     def _is_here(self, kind: str, foreign: str, mark: str) -> bool:
         known = self._known.get((kind, foreign))
         return known is not None and known.mark == mark and not self._thorough
+
+    def _has_changed(self, kind: str, foreign: str, mark: str) -> bool:
+        known = self._known.get((kind, foreign))
+        # Without a mark it was brought in part: it goes on, and nothing is known to be otherwise.
+        return known is not None and bool(known.mark) and known.mark != mark
 
     def _fits(self, what: str, name: str, check: Callable[[Thing], None], thing: Thing) -> bool:
         """Whether a thing can be kept; it is left out otherwise."""

@@ -44,13 +44,17 @@ class Places:
             raise NotFound("the source does not say where the files are")
         return self._of_machine(Path(path), holder)
 
-    def list(self, folder: Path, holder: Holder) -> Iterator[FoundFile]:
-        """All files below a folder, by name. What is no plain file is noted and left out."""
-        yield from self._walk(folder, "", holder, 0)
+    def files(self, holder: Holder) -> Iterator[FoundFile]:
+        """All files of a run or logged model, by name. What is no plain file is noted and left out."""
+        folder = self.folder(holder)
+        if folder is not None:
+            yield from self._walk(folder, "", holder, 0)
 
-    @staticmethod
-    def pieces(folder: Path, file: FoundFile) -> Iterator[bytes]:
+    def pieces(self, holder: Holder, file: FoundFile) -> Iterator[bytes]:
         """The bytes of a file."""
+        folder = self.folder(holder)
+        if folder is None:
+            raise NotFound("the folder is gone", where=file.path)
         path = folder.joinpath(*checked(file.path).parts)
         try:
             # Should a link have taken its place since, it is not followed.
