@@ -152,6 +152,14 @@ def test_grouping_by_tags_names_and_filters(logged: Logged, compare: Callable[..
     assert compare(by=["tags.stage"], baseline="b").baseline == "stage=b"
 
 
+def test_repeats_of_one_thing_alone_are_one_group(logged: Logged, compare: Callable[..., RunComparison]) -> None:
+    for seed in range(4):
+        logged(params={"model": "a", "seed": str(seed)}, metrics={"accuracy": 0.5 + seed / 100})
+    (group,) = compare().groups
+    assert (len(group.runs), group.metrics[0].repeats) == (4, 4)
+    assert group.metrics[0].low is not None
+
+
 def test_a_group_is_not_named_for_what_its_runs_lack(logged: Logged, compare: Callable[..., RunComparison]) -> None:
     logged(params={"depth": "3"}, metrics={"accuracy": 0.5})
     logged(params={"rate": "0.1"}, metrics={"accuracy": 0.6})

@@ -1,5 +1,6 @@
 """Names that runs and logged models get when they are given none."""
 
+import re
 import secrets
 
 _FIRST = """
@@ -13,6 +14,11 @@ gull hare hawk heron hound ibis jay kite koala lark lion lynx mole moose moth mo
 pike quail ram raven robin seal shark shrew skink slug snail sparrow squid stag stork swan tern toad trout vole
 wasp whale wolf wren yak
 """
+
+
+def is_made_up(name: str) -> bool:
+    """Whether a name looks like one that no person gave: two words and a number, from here or from another client."""
+    return re.fullmatch(r"[a-z]+-[a-z]+-[0-9]{1,3}", name) is not None
 
 
 def random_name() -> str:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 
 from kept.core.errors import Invalid
+from kept.tracking.naming import is_made_up
 from kept.tracking.run import RunData
 
 REPEATS = ("seed", "fold")
@@ -16,7 +17,10 @@ Pair = tuple[str | None, str | None]
 
 
 def keys_of(found: Sequence[RunData], by: Sequence[str]) -> list[str]:
-    """What the runs are grouped by: as asked for, else by every parameter that differs but for the repeats' own."""
+    """What the runs are grouped by: as asked for, else by every parameter that differs but for the repeats' own.
+
+    Where none does, repeats and runs of several experiments are grouped by experiment, others by name.
+    """
     if by:
         for one in by:
             kind, _, name = one.partition(".")
@@ -28,7 +32,10 @@ def keys_of(found: Sequence[RunData], by: Sequence[str]) -> list[str]:
     differing = [f"params.{name}" for name in names if len({one.params.get(name) for one in found}) > 1]
     if differing:
         return differing
-    return ["experiment"] if len({one.run.experiment for one in found}) > 1 else ["name"]
+    pairs = {pair_of(one) for one in found}
+    # A name that a person gave may tell things apart that no parameter does.
+    repeats = len(pairs) == len(found) and (None, None) not in pairs and all(is_made_up(one.run.name) for one in found)
+    return ["experiment"] if repeats or len({one.run.experiment for one in found}) > 1 else ["name"]
 
 
 def grouped(
