@@ -75,5 +75,10 @@ def _display(quiet: bool) -> Iterator[Live | None]:
     if quiet:
         yield None
         return
-    with Live(console=errors, refresh_per_second=8) as live:
-        yield live
+    try:
+        with Live(console=errors, refresh_per_second=8) as live:
+            yield live
+    finally:
+        if not errors.is_terminal:
+            # Into a file, the last picture comes without the end of its line.
+            errors.line()
