@@ -69,7 +69,7 @@ with mlflow.start_run(run_name="light"):
 extreme = xgb.XGBClassifier(n_estimators=9, max_depth=3).fit(numbers, late)
 with mlflow.start_run(run_name="extreme"):
     mlflow.xgboost.log_model(extreme, name="model", registered_model_name="extreme", pip_requirements=["xgboost"])
-boosters = {"light": light.predict(numbers), "extreme": extreme.predict_proba(numbers)[:, 1]}
+boosters = {"light": np.asarray(light.predict(numbers)), "extreme": extreme.predict_proba(numbers)[:, 1]}
 Path("boosters.json").write_text(json.dumps({name: one.tolist() for name, one in boosters.items()}))
 
 expected = {

@@ -70,20 +70,20 @@ mlflow.xgboost.autolog(disable=True)
 
 mlflow.lightgbm.autolog(registered_model_name="light")
 with mlflow.start_run() as run:
-    data = lgb.Dataset(train, train_labels)
+    table = lgb.Dataset(train, train_labels)
     light = lgb.train(
         {"objective": "binary", "metric": ["auc", "binary_logloss"], "verbose": -1, "learning_rate": 0.2},
-        data,
+        table,
         num_boost_round=12,
-        valid_sets=[data, lgb.Dataset(test, test_labels, reference=data)],
+        valid_sets=[table, lgb.Dataset(test, test_labels, reference=table)],
         valid_names=["train", "valid"],
     )
 found, files = told(run.info.run_id)
 assert found.data.params["learning_rate"] == "0.2"
 assert len(client.get_metric_history(run.info.run_id, "valid-auc")) == 12
 assert {"feature_importance_gain.json", "feature_importance_split.png"} <= files
-assert np.allclose(mlflow.lightgbm.load_model("models:/light/1").predict(test), light.predict(test))
-assert np.allclose(mlflow.pyfunc.load_model("models:/light/1").predict(test), light.predict(test))
+assert np.allclose(mlflow.lightgbm.load_model("models:/light/1").predict(test), np.asarray(light.predict(test)))
+assert np.allclose(mlflow.pyfunc.load_model("models:/light/1").predict(test), np.asarray(light.predict(test)))
 mlflow.lightgbm.autolog(disable=True)
 
 mlflow.lightgbm.autolog()
@@ -93,7 +93,7 @@ found, files = told(run.info.run_id)
 assert found.data.params["num_boost_round"] == "4"
 assert len(client.get_metric_history(run.info.run_id, "valid_0-binary_logloss")) == 4
 again = mlflow.lightgbm.load_model(f"runs:/{run.info.run_id}/model")
-assert np.array_equal(again.predict(test), classifier.predict(test))
+assert np.array_equal(again.predict(test), np.asarray(classifier.predict(test)))
 mlflow.lightgbm.autolog(disable=True)
 
 logged = mlflow.search_logged_models(experiment_ids=[found.info.experiment_id], output_format="list")
