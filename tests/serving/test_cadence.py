@@ -25,7 +25,7 @@ def ship(cadence: Cadence) -> bool:
 def segment(tmp_path: Path) -> Path:
     folder = tmp_path / "spool" / "one"
     folder.mkdir(parents=True)
-    return folder / "0000.log"
+    return folder / f"{0:020d}.log"
 
 
 def test_nothing_is_due_where_nothing_waits(tmp_path: Path) -> None:
@@ -63,7 +63,7 @@ def test_a_new_segment_goes_on_where_the_last_ended(segment: Path) -> None:
     segment.write_bytes(b"x" * ENOUGH_BYTES)
     assert ship(cadence)
     segment.unlink()
-    (segment.parent / f"{ENOUGH_BYTES}.log").write_bytes(b"")
+    (segment.parent / f"{ENOUGH_BYTES:020d}.log").write_bytes(b"")
     assert not cadence.due()
 
 
