@@ -9,6 +9,7 @@ import msgspec
 
 from kept.core.digests import verify
 from kept.core.errors import Conflict, Damaged, Invalid, KeptError, NotFound
+from kept.core.flushing import flush
 from kept.packaging.manifest import LARGEST_MANIFEST, MANIFEST, BundleFile, Manifest, bundle_digest, decode_manifest
 from kept.store.blobs import Blobs
 
@@ -84,7 +85,8 @@ def fetch_bundle(digest: str, blobs: Blobs, to: Path) -> Path:
             blobs.fetch(file.digest, fresh / file.name)
         (fresh / MANIFEST).write_bytes(data)
         read_bundle(fresh, digest=digest)
-        _flush(fresh)
+        for path in [*fresh.iterdir(), fresh]:
+            flush(path)
         _settle(fresh, to, digest)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
@@ -97,15 +99,6 @@ def _settle(fresh: Path, to: Path, digest: str) -> None:
     except OSError:
         # Another process may have brought the same bundle meanwhile.
         read_bundle(to, digest=digest)
-
-
-def _flush(folder: Path) -> None:
-    for path in [*folder.iterdir(), folder]:
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 def _checked(folder: Path, file: BundleFile) -> bytes:

@@ -9,6 +9,7 @@ from typing import Protocol
 import msgspec
 
 from kept.core.errors import KeptError, NotFound
+from kept.core.flushing import flush
 from kept.core.ids import new_id
 from kept.deployment.routing import RoutingTable
 from kept.packaging.bundle import fetch_bundle
@@ -66,11 +67,7 @@ class LocalCopy:
             stream.flush()
             os.fsync(stream.fileno())
         temporary.replace(self._table)
-        folder = os.open(self._root, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        flush(self._root)
 
 
 class FixedRoutes:

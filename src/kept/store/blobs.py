@@ -11,6 +11,7 @@ from typing import IO, Protocol
 
 from kept.core.digests import digest_bytes, digest_file, verify
 from kept.core.errors import Damaged, Invalid, NotFound, Unavailable
+from kept.core.flushing import flush
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _PIECE = 1 << 20
@@ -120,9 +121,9 @@ class FolderBlobs:
         target = self._path(digest)
         if not target.parent.exists():
             target.parent.mkdir(exist_ok=True)
-            _flush_folder(self._kept)
+            flush(self._kept)
         Path(stream.name).replace(target)
-        _flush_folder(target.parent)
+        flush(target.parent)
 
     def _clear_abandoned(self) -> None:
         """Removes what processes that were killed had begun to write."""
@@ -136,14 +137,6 @@ class FolderBlobs:
         if not _DIGEST.fullmatch(digest):
             raise Invalid(f"{digest!r} is not a digest", where="blobs", fix="Write sha256: and 64 hexadecimal digits")
         return self._kept / digest[7:9] / digest[9:]
-
-
-def _flush_folder(path: Path) -> None:
-    folder = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def _fits(blobs: FolderBlobs) -> Blobs:

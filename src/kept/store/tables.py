@@ -1,7 +1,6 @@
 """The seam to tables: versioned, append-mostly data frames, and their keeper in Delta Lake."""
 
 import json
-import os
 from contextlib import suppress
 from pathlib import Path
 from typing import Literal, Protocol
@@ -13,6 +12,7 @@ from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from kept.core.errors import Invalid, NotFound, Unavailable
+from kept.core.flushing import flush
 
 _ATTEMPTS = 10
 # Some readers of Delta cannot read string views, which polars hands out.
@@ -120,11 +120,7 @@ class DeltaTables:
         added = [root / unquote(action["add"]["path"]) for action in actions if "add" in action]
         folders = {path.parent for path in (*added, log)} | {root}
         for path in (*added, log, *sorted(folders)):
-            descriptor = os.open(path, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+            flush(path)
         return version
 
     def _made(self, name: str, frame: pl.DataFrame) -> DeltaTable:

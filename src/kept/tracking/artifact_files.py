@@ -16,6 +16,7 @@ from typing import Self
 import msgspec
 
 from kept.core.errors import Conflict, Invalid, NotFound, Unavailable
+from kept.core.flushing import flush
 from kept.core.ids import new_id
 
 _ABANDONED_SECONDS = 7 * 24 * 3600
@@ -209,7 +210,7 @@ class Upload:
                 raise Conflict("a file stands where a folder is wanted, or a folder", where="path", fix=fix) from error
             for folder in {self._target.parent, *(folder.parent for folder in made)}:
                 if folder.is_relative_to(self._root):
-                    _flush_folder(folder)
+                    flush(folder)
         return f"sha256:{self._hash.hexdigest()}"
 
     def abandon(self) -> None:
@@ -258,11 +259,3 @@ def _told(where: str) -> Iterator[None]:
         raise Unavailable(
             what, where=where, fix="Free space or check who may use the folder, then try again"
         ) from error
-
-
-def _flush_folder(path: Path) -> None:
-    folder = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

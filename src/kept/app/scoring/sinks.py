@@ -1,6 +1,5 @@
 """Where scores go, piece by piece: what was written once is not written again when scoring is taken up."""
 
-import os
 import shutil
 from pathlib import Path
 from typing import Protocol
@@ -9,6 +8,7 @@ import msgspec
 import polars as pl
 
 from kept.core.errors import Conflict, Invalid
+from kept.core.flushing import flush
 from kept.store.tables import DeltaTables
 
 _JOB = "job.json"
@@ -84,9 +84,9 @@ class FileSink:
             rows.sink_csv(fresh)
         else:
             rows.sink_parquet(fresh)
-        _flush(fresh)
+        flush(fresh)
         fresh.replace(self._path)
-        _flush(self._path.parent)
+        flush(self._path.parent)
         shutil.rmtree(self._parts)
 
 
@@ -117,11 +117,3 @@ def _put(path: Path, data: bytes) -> None:
     fresh = path.with_suffix(".new")
     fresh.write_bytes(data)
     fresh.replace(path)
-
-
-def _flush(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
