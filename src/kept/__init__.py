@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from kept.plan.policy import decay as decay
     from kept.plan.policy import drift as drift
     from kept.plan.policy import every as every
+    from kept.plan.policy import fall_back as fall_back
     from kept.plan.policy import new_data as new_data
     from kept.plan.project import Project as Project
     from kept.plan.search import choices as choices
@@ -39,6 +40,7 @@ _FACE = {
     "decay": "kept.plan.policy",
     "drift": "kept.plan.policy",
     "every": "kept.plan.policy",
+    "fall_back": "kept.plan.policy",
     "new_data": "kept.plan.policy",
     "Project": "kept.plan.project",
     "choices": "kept.plan.search",
@@ -68,6 +70,7 @@ __all__ = [
     "decay",
     "drift",
     "every",
+    "fall_back",
     "floats",
     "ints",
     "new_data",

@@ -20,7 +20,7 @@ from kept.deployment.endpoint import EndpointStatus
 from kept.deployment.release import Advance, ReleaseVersion, advance, release
 from kept.deployment.rollback import RollBack, roll_back
 from kept.deployment.rollout import Rollout
-from kept.deployment.rule import ArmStatistics, StepStatistics
+from kept.deployment.statistics import ArmStatistics, StepStatistics
 from kept.governance.actor import Actor, automation, owner
 from kept.governance.journal import ListAudit, VerifyAudit, list_audit, verify_audit
 from kept.governance.workspace import Workspace

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from kept.core.errors import Invalid
 from kept.deployment.rollout import Decision, Rule
-from kept.deployment.rule import ArmStatistics, StepStatistics, decide
+from kept.deployment.rule import decide
+from kept.deployment.statistics import ArmStatistics, StepStatistics
 from kept.measures.sequential import Arm as Outcomes
 
 HOUR = timedelta(hours=1)

@@ -14,6 +14,7 @@ from kept.data.labels import RecordLabels, record_labels
 from kept.deployment.catalog import ShowStatus, show_status
 from kept.deployment.endpoint import EndpointStatus
 from kept.deployment.release import ReleaseVersion, release
+from kept.deployment.routing import Arm
 from kept.evaluation.gate import ObjectiveResult, Verdict
 from kept.evaluation.loss import LossReference
 from kept.evaluation.report import EvaluationReport
@@ -49,6 +50,7 @@ class World:
         self.now = APRIL
         self.shift, self.useful, self.rows = 0.0, 1.0, 200
         self.failing: set[str] = set()
+        self.contrary: set[str] = set()
         project = Project(NAME, question="Late?", owner="ops", objectives=[at_least("roc_auc", 0.6)])
 
         @project.dataset(key="id", event_time="at", label="late", label_delay="1d")
@@ -118,9 +120,12 @@ class World:
         x, origin, score, late = self._draw(self.rows, self.shift, self.useful)
         which = self.random.choice(len(arms), self.rows, p=[arm.weight for arm in arms])
         received = datetime.now(UTC)
+        contrary = np.array([arms[arm].version_id in self.contrary for arm in which])
+        score = np.where(contrary, 1 - score, score)
         frame = pl.DataFrame(
             {
-                "id": [new_id() for _ in range(self.rows)],
+                "id": (ids := [new_id() for _ in range(self.rows)]),
+                "answer_id": ids,
                 "event_time": [self.now + DAY * place / self.rows for place in range(self.rows)],
                 "received_at": [received + timedelta(microseconds=place) for place in range(self.rows)],
                 "version_id": [arms[arm].version_id for arm in which],
@@ -136,6 +141,7 @@ class World:
             },
             schema_overrides={"event_time": pl.Datetime("us", "UTC"), "received_at": pl.Datetime("us", "UTC")},
         )
+        frame = pl.concat([frame, *(self._copies(frame, arm) for arm in arms if arm.role == "shadow")])
         failed = frame.filter(pl.col("version_id").is_in(list(self.failing)))
         frame = frame.filter(~pl.col("version_id").is_in(list(self.failing)))
         self.workspace.tables.append(f"predictions/{NAME}", frame)
@@ -187,6 +193,18 @@ class World:
     def decisions(self) -> list[Decision]:
         """Every decision, oldest first."""
         return list_decisions(self.workspace, self.me, ListDecisions(project=NAME, limit=1000))[::-1]
+
+    def _copies(self, frame: pl.DataFrame, arm: Arm) -> pl.DataFrame:
+        """What a shadow answers to copies of the same rows."""
+        score = 1 - frame["score"] if arm.version_id in self.contrary else frame["score"]
+        return frame.with_columns(
+            id=pl.Series([new_id() for _ in range(frame.height)]),
+            version_id=pl.lit(arm.version_id),
+            version=pl.lit(arm.number).cast(pl.Int64),
+            role=pl.lit("shadow"),
+            score=score,
+            prediction=pl.Series(["true" if one > 0.5 else "false" for one in score]),
+        )
 
     def _draw(self, rows: int, shift: float, useful: float) -> tuple[np.ndarray, list[str], np.ndarray, np.ndarray]:
         x = self.random.normal(shift, 1.0, rows)

@@ -13,7 +13,12 @@ SECOND = timedelta(seconds=1)
 
 
 def fail(workspace: Workspace, *seconds: int, status: int = 500) -> None:
-    rows = {"received_at": [NOON + one * SECOND for one in seconds], "version_id": "v1", "status": status}
+    rows = {
+        "received_at": [NOON + one * SECOND for one in seconds],
+        "version_id": "v1",
+        "role": "champion",
+        "status": status,
+    }
     workspace.tables.append("prediction_errors/flights", pl.DataFrame(rows))
 
 

@@ -59,7 +59,9 @@ def test_failures_are_ours_and_of_the_time_of_the_predictions(workspace: Workspa
     assert Stream(workspace, "flights").rows() is None
     predictions = pl.DataFrame({"id": ["a", "b"], "received_at": [NOON, NOON + HOUR], "event_time": [NOON, NOON]})
     moments = [NOON - HOUR, NOON, NOON, NOON + 2 * HOUR]
-    errors = pl.DataFrame({"received_at": moments, "version_id": ["v1"] * 4, "status": [500, 500, 422, 503]})
+    errors = pl.DataFrame(
+        {"received_at": moments, "version_id": ["v1"] * 4, "role": ["champion"] * 4, "status": [500, 500, 422, 503]}
+    )
     workspace.tables.append("predictions/flights", predictions)
     workspace.tables.append("prediction_errors/flights", errors)
     stream = Stream(workspace, "flights")
@@ -73,7 +75,9 @@ def test_failures_between_two_windows_are_counted_in_the_later_one(workspace: Wo
     moments = [NOON, NOON + HOUR, NOON + 3 * HOUR]
     predictions = pl.DataFrame({"id": ["a", "b", "c"], "received_at": moments, "event_time": moments})
     between = [NOON + HOUR, NOON + 2 * HOUR, NOON + 4 * HOUR]
-    errors = pl.DataFrame({"received_at": between, "version_id": ["v1"] * 3, "status": [500] * 3})
+    errors = pl.DataFrame(
+        {"received_at": between, "version_id": ["v1"] * 3, "role": ["champion"] * 3, "status": [500] * 3}
+    )
     workspace.tables.append("predictions/flights", predictions)
     workspace.tables.append("prediction_errors/flights", errors)
     stream = Stream(workspace, "flights")

@@ -9,7 +9,7 @@ from kept.deployment import catalog as deployment
 from kept.deployment import release, rollback
 from kept.governance import journal
 from kept.governance.operation import Operation, operations_in
-from kept.loop import decisions, trace
+from kept.loop import decisions, rollout_report, trace
 from kept.loop import status as loop_status
 from kept.monitoring import alerts
 from kept.monitoring import catalog as monitoring
@@ -61,6 +61,7 @@ OPERATIONS: dict[str, Operation[Any, Any]] = operations_in(
         registry_importing,
         release,
         rollback,
+        rollout_report,
         runs,
         trace,
         webhooks,

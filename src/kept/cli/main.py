@@ -21,6 +21,7 @@ COMMANDS = {
     "approve": ("kept.cli.approve", "Approve a version for release"),
     "waive": ("kept.cli.waive", "Allow a rejected version to be released, and say why"),
     "release": ("kept.cli.release", "Release a version to its endpoint"),
+    "rollout": ("kept.cli.rollout", "See how a version on trial does, or move it on"),
     "rollback": ("kept.cli.rollback", "Bring the previous version back, at once"),
     "up": ("kept.cli.up", "Start everything: pages, worker, predictions"),
     "web": ("kept.cli.web", "Start the API and the pages alone"),

@@ -9,7 +9,8 @@ from kept.deployment.routing import Arm
 
 def arms(route: Iterable[Arm]) -> str:
     """The arms of a route in one line: `version 3 champion 75%, version 4 canary 25%`."""
-    return ", ".join(f"version {arm.number} {arm.role} {arm.weight:.0%}" for arm in route)
+    silent = {"shadow": "of all a copy", "standby": "ready"}
+    return ", ".join(f"version {arm.number} {arm.role} {silent.get(arm.role) or f'{arm.weight:.0%}'}" for arm in route)
 
 
 def show_endpoint(status: EndpointStatus) -> None:

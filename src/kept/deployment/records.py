@@ -4,13 +4,12 @@ import msgspec
 from sqlalchemy import Connection, func, insert, select, update
 
 from kept.deployment.endpoint import Endpoint, RouteRecord
-from kept.deployment.rollout import Rollout
+from kept.deployment.rollout import RUNNING, Rollout
 from kept.store.rows import from_row, to_row
 from kept.store.schema import endpoints, rollouts, routes
 from kept.store.upsert import Upsert
 
 _SAVE_ENDPOINT = Upsert(endpoints, overwrite=["model"])
-_RUNNING = ("waiting", "canary")
 
 
 def save_endpoint(connection: Connection, endpoint: Endpoint) -> None:
@@ -76,7 +75,7 @@ def newest_rollout(connection: Connection, endpoint: str) -> Rollout | None:
 
 def running_rollout(connection: Connection, endpoint: str) -> Rollout | None:
     """The endpoint's rollout that is not decided yet; there is at most one."""
-    query = select(rollouts).where(rollouts.c.endpoint == endpoint, rollouts.c.state.in_(_RUNNING))
+    query = select(rollouts).where(rollouts.c.endpoint == endpoint, rollouts.c.state.in_(RUNNING))
     row = connection.execute(query).mappings().first()
     return from_row(row, Rollout) if row else None
 

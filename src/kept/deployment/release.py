@@ -1,6 +1,6 @@
 """Releasing a version: starting its rollout and moving it on."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 from sqlalchemy import Connection
@@ -11,18 +11,24 @@ from kept.core.ids import new_id
 from kept.deployment.catalog import status_of, the_endpoint
 from kept.deployment.endpoint import Endpoint, EndpointStatus
 from kept.deployment.records import find_endpoint, insert_rollout, running_rollout, save_endpoint
-from kept.deployment.rollout import Decision, Rollout, Rule
-from kept.deployment.rule import StepStatistics, decide
-from kept.deployment.switching import Change, begin, champion_of, promote, stop, to_step
+from kept.deployment.rollout import Decision, Rollout, Rule, State
+from kept.deployment.routing import Fallback
+from kept.deployment.rule import decide
+from kept.deployment.statistics import StepStatistics
+from kept.deployment.switching import Change, begin, champion_of, go_on, hold, stop
 from kept.governance.actor import Actor, Permission
 from kept.governance.operation import operation
 from kept.governance.records import approvals_of
 from kept.governance.workspace import Workspace
+from kept.measures.metrics import metric
 from kept.plan.objective import Objective
 from kept.plan.policy import Release
 from kept.plan.records import find_project
 from kept.registry.catalog import resolve
 from kept.registry.model import ModelVersion
+
+# Answers to copies that a version must give before it takes all traffic at once.
+_LEAST_LOOK = 20
 
 
 class ReleaseVersion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -50,6 +56,8 @@ class Advance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     endpoint: str
     rollout: str
     step: int
+    state: State | None = None
+    """What it was then, where that was told: a shadow and the first step of its canary are both step 0."""
     statistics: tuple[StepStatistics, ...] = ()
     reason: str = ""
     event_time: datetime | None = None
@@ -88,10 +96,13 @@ def release(workspace: Workspace, actor: Actor, request: ReleaseVersion) -> Endp
 
 @operation("deployment.advance", needs=Permission.RELEASE, on="endpoint")
 def advance(workspace: Workspace, actor: Actor, request: Advance) -> EndpointStatus:
-    """Moves a rollout on: from waiting to its first step, from step to step, or to all traffic."""
+    """Moves a rollout on: from waiting to its shadow or first step, from step to step, or to all traffic.
+
+    Where the rule says so of its statistics, it is held instead: a person must then decide.
+    """
     with workspace.database.writing() as connection:
         endpoint = the_endpoint(connection, request.endpoint)
-        rollout = expect_running(connection, request.endpoint, request.rollout, request.step)
+        rollout = expect_running(connection, request.endpoint, request.rollout, request.step, request.state)
         change = Change(
             connection=connection,
             by=actor.name,
@@ -108,29 +119,40 @@ def advance(workspace: Workspace, actor: Actor, request: Advance) -> EndpointSta
         return status_of(connection, endpoint)
 
 
-def expect_running(connection: Connection, endpoint: str, rollout_id: str, step: int | None = None) -> Rollout:
+def expect_running(
+    connection: Connection, endpoint: str, rollout_id: str, step: int | None = None, state: State | None = None
+) -> Rollout:
     """The running rollout, when it is the one that the caller looked at."""
     rollout = running_rollout(connection, endpoint)
-    if rollout is None or rollout.id != rollout_id or (step is not None and rollout.step != step):
+    moved = rollout is None or step not in {None, rollout.step} or state not in {None, rollout.state}
+    if rollout is None or rollout.id != rollout_id or moved:
         fix = "Look at its status and decide again"
         raise Conflict("the rollout has moved on", where=endpoint, fix=fix)
     return rollout
 
 
 def rule_decision(rollout: Rollout, statistics: tuple[StepStatistics, ...]) -> Decision:
-    """What the rollout's rule says of the statistics of all its steps so far."""
-    if len(statistics) != rollout.step + 1:
+    """What the rollout's rule says of the statistics of all its steps so far. While it is held, it can only go back."""
+    phase = rollout.phase or "canary"
+    step = rollout.step if phase == "canary" else 0
+    if len(statistics) != step + 1:
         fix = "Give the statistics of every step so far"
-        what = f"there are statistics of {len(statistics)} steps, and it is at step {rollout.step + 1}"
+        what = f"there are statistics of {len(statistics)} steps, and it is at step {step + 1}"
         raise Invalid(what, where=rollout.endpoint, fix=fix)
-    return decide(rollout.rule, statistics)
+    decision = decide(rollout.rule, statistics, phase)
+    if rollout.state == "held" and decision.action != "roll_back":
+        return msgspec.structs.replace(decision, action="go_on")
+    return decision
 
 
 def rule_of(policy: Release, objectives: tuple[Objective, ...]) -> Rule:
     """What a rollout is held to, from what its project declares."""
+    labelled = [one.metric for one in objectives if not metric(one.metric).operational]
+    swift = policy.strategy == "blue_green"
+    fallback = policy.fallback
     bounds = [one.bound for one in objectives if one.metric == "latency_p99_ms" and one.by is None]
     return Rule(
-        canary=policy.canary,
+        canary=(1.0,) if swift else policy.canary,
         step=policy.step,
         step_rows=policy.step_rows,
         timeout=policy.timeout,
@@ -140,6 +162,14 @@ def rule_of(policy: Release, objectives: tuple[Objective, ...]) -> Rule:
         margin=policy.margin,
         alpha=policy.alpha,
         latency_p99_ms=min(bounds, default=None),
+        shadow=(policy.shadow or timedelta(0)) if swift else policy.shadow,
+        shadow_rows=max(policy.shadow_rows, _LEAST_LOOK) if swift else policy.shadow_rows,
+        max_disagreement=policy.max_disagreement,
+        challenger=policy.challenger,
+        keep_previous=swift or (fallback is not None and fallback.previous),
+        on_timeout=policy.on_timeout,
+        judged_by="class" if labelled[:1] == ["accuracy"] else "probability",
+        fallback=None if fallback is None else Fallback(**msgspec.structs.asdict(fallback)),
     )
 
 
@@ -179,6 +209,9 @@ def _start(change: Change, endpoint: Endpoint, version: ModelVersion, *, replace
 def _go_on(change: Change, actor: Actor, rollout: Rollout, statistics: tuple[StepStatistics, ...]) -> None:
     if statistics:
         decision = rule_decision(rollout, statistics)
+        if decision.action == "hold":
+            hold(change.because(decision.reason, decision.evidence), rollout)
+            return
         if decision.action not in {"advance", "promote"}:
             fix = "Wait, or roll it back" if decision.action == "go_on" else "Roll it back"
             raise CheckFailed(decision.reason.rstrip("."), where=rollout.endpoint, fix=fix)
@@ -186,11 +219,7 @@ def _go_on(change: Change, actor: Actor, rollout: Rollout, statistics: tuple[Ste
     elif actor.is_automation or not change.reason:
         fix = "Give the statistics of its steps; a person may give a reason instead"
         raise Invalid("there is nothing that says it may go on", where=rollout.endpoint, fix=fix)
-    following = rollout.step + 1
-    if following >= len(rollout.rule.canary) - 1:
-        promote(change, rollout)
-    else:
-        to_step(change, rollout, following)
+    go_on(change, rollout)
 
 
 def _require_releasable(connection: Connection, version: ModelVersion) -> None:

@@ -14,7 +14,7 @@ from kept.deployment.endpoint import EndpointStatus
 from kept.deployment.records import insert_rollout, promotion_of, routes_of, running_rollout
 from kept.deployment.release import expect_running, rule_decision
 from kept.deployment.rollout import Rollout, Rule
-from kept.deployment.rule import StepStatistics
+from kept.deployment.statistics import StepStatistics
 from kept.deployment.switching import Change, bring_back, champion_of, promote, stop, the_version
 from kept.governance.actor import Actor, Permission
 from kept.governance.operation import operation

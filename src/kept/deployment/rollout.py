@@ -5,9 +5,14 @@ from typing import Literal
 
 import msgspec
 
-Action = Literal["go_on", "advance", "promote", "roll_back"]
+from kept.deployment.routing import Fallback
+
+Action = Literal["go_on", "advance", "promote", "roll_back", "hold"]
 Quality = Literal["better", "not worse", "worse", "undecided", "not judged"]
-State = Literal["waiting", "canary", "promoted", "rolled_back", "replaced"]
+State = Literal["waiting", "shadow", "canary", "ab", "held", "promoted", "rolled_back", "replaced"]
+Phase = Literal["shadow", "canary", "ab"]
+RUNNING: tuple[State, ...] = ("waiting", "shadow", "canary", "ab", "held")
+PHASES: tuple[Phase, ...] = ("shadow", "canary", "ab")
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,6 +29,18 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     alpha: float = 0.05
     latency_p99_ms: float | None = None
     """Bound of the objective on latency_p99_ms, when the project has one."""
+    shadow: timedelta | None = None
+    """Event time for which it is a shadow first; None where it is not."""
+    shadow_rows: int = 0
+    max_disagreement: float | None = None
+    challenger: float | None = None
+    """Share of the challenger of an A/B test, in place of a canary."""
+    keep_previous: bool = False
+    """Whether the version before is held ready once this one has taken over."""
+    on_timeout: Literal["roll_back", "hold"] = "roll_back"
+    judged_by: Literal["probability", "class"] = "probability"
+    """The loss that labels are turned into: of the probability (or the number), or 1 for each wrong class."""
+    fallback: Fallback | None = None
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,6 +64,10 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     high: float | None
     """Its confidence sequence: it holds at all looks at once, up to alpha."""
     quality: Quality
+    pairs: int = 0
+    """Rows that both versions answered, of a shadow."""
+    disagreements: int = 0
+    """Of them, those that they answered otherwise."""
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,9 +117,17 @@ class Rollout(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def running(self) -> bool:
         """Whether it is not decided yet."""
-        return self.state in {"waiting", "canary"}
+        return self.state in RUNNING
+
+    @property
+    def phase(self) -> Phase | None:
+        """The way in which it is on trial now, also while it is held; None when it is not on trial."""
+        if self.state == "held":
+            return next((one.state for one in reversed(self.evidence) if one.state in PHASES), None)
+        return self.state if self.state in PHASES else None
 
     @property
     def share(self) -> float:
         """The candidate's share of the traffic."""
-        return {"canary": self.rule.canary[self.step], "promoted": 1.0}.get(self.state, 0.0)
+        shares = {"canary": self.rule.canary[self.step], "ab": self.rule.challenger or 0.0, "promoted": 1.0}
+        return shares.get(self.phase or self.state, 0.0)

@@ -8,9 +8,30 @@ import xxhash
 
 from kept.core.errors import Invalid
 
-Role = Literal["champion", "canary", "shadow"]
+Role = Literal["champion", "canary", "challenger", "shadow", "standby"]
+Occasion = Literal["error", "timeout", "range"]
+
+_ON_TRIAL = ("canary", "challenger")
+_SILENT = ("shadow", "standby")
 
 _PLACES = 2.0**53
+
+
+class Fallback(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is answered in place of a version that fails, is late, or is asked about what it never learned.
+
+    Args:
+        on: on which of these occasions.
+        previous: whether the version beside it answers: the standby for the champion, the champion for a version on trial.
+        constant: what is answered when no version does: the probability of the second class (binary), the value
+            (regression), or a class as text, with probability 1; None for the error itself.
+        timeout_ms: how long a request may take, its wait included, before it counts as late.
+    """
+
+    on: tuple[Occasion, ...] = ("error",)
+    previous: bool = True
+    constant: float | str | None = None
+    timeout_ms: float | None = None
 
 
 class Arm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -21,8 +42,10 @@ class Arm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         number: its number, as people name it.
         model: the model it is a version of.
         bundle: digest of the bundle that is loaded for it.
-        role: the champion answers what the canary does not; a shadow gets a copy of all and never answers.
-        weight: its share of the requests; shares of the arms that answer add up to 1, a shadow has none.
+        role: the champion answers what the canary or the challenger (of an A/B test) does not; a shadow gets a copy of all
+            and never answers; a standby is held in memory, for a way back at once.
+        weight: its share of the requests; shares of the arms that answer add up to 1, a shadow and a standby have none.
+        fallback: what is answered when it cannot; None for its error.
     """
 
     version_id: str
@@ -31,18 +54,21 @@ class Arm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     bundle: str
     role: Role = "champion"
     weight: float = 1.0
+    fallback: Fallback | None = None
 
     def __post_init__(self) -> None:
         if not (0.0 <= self.weight <= 1.0):
             raise Invalid(
                 f"a weight of {self.weight} is not a share", where=f"version {self.number}", fix="Give 0 to 1"
             )
-        if self.role == "shadow" and self.weight:
-            raise Invalid("a shadow answers no request", where=f"version {self.number}", fix="Give it the weight 0")
+        if self.role in _SILENT and self.weight:
+            raise Invalid(
+                f"a {self.role} answers no request", where=f"version {self.number}", fix="Give it the weight 0"
+            )
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The arms of one endpoint: one champion, at most one canary, any number of shadows."""
+    """The arms of one endpoint: one champion, at most one canary or challenger, any number of shadows and standbys."""
 
     endpoint: str
     arms: tuple[Arm, ...]
@@ -51,11 +77,11 @@ class Route(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     def __post_init__(self) -> None:
         where = f"route {self.endpoint!r}"
         roles = [arm.role for arm in self.arms]
-        if roles.count("champion") != 1 or roles.count("canary") > 1:
+        if roles.count("champion") != 1 or sum(role in _ON_TRIAL for role in roles) > 1:
             raise Invalid(
                 f"its arms are {', '.join(roles) or 'none'}",
                 where=where,
-                fix="Name one champion and at most one canary",
+                fix="Name one champion and at most one canary or challenger",
             )
         if not math.isclose(total := sum(arm.weight for arm in self.arms), 1.0, abs_tol=1e-9):
             raise Invalid(f"the shares add up to {total:g}", where=where, fix="Let champion and canary add up to 1")
@@ -67,13 +93,18 @@ class Route(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     @property
     def canary(self) -> Arm | None:
-        """The arm under trial, if there is one."""
-        return next((arm for arm in self.arms if arm.role == "canary"), None)
+        """The arm on trial, canary or challenger, if there is one."""
+        return next((arm for arm in self.arms if arm.role in _ON_TRIAL), None)
 
     @property
     def shadows(self) -> tuple[Arm, ...]:
         """The arms that get a copy of every request."""
         return tuple(arm for arm in self.arms if arm.role == "shadow")
+
+    @property
+    def standby(self) -> Arm | None:
+        """The arm that is held ready for a way back, if there is one."""
+        return next((arm for arm in self.arms if arm.role == "standby"), None)
 
 
 class RoutingTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

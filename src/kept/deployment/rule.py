@@ -1,101 +1,76 @@
 """The rule of a rollout: what the answers and outcomes so far say must be done. Pure: no state, no clock, no store."""
 
-from datetime import timedelta
 from typing import Literal
-
-import msgspec
 
 from kept.core.durations import format_duration
 from kept.core.errors import Invalid
-from kept.deployment.rollout import Action, Decision, Evidence, Quality, Rule
+from kept.deployment.rollout import Action, Decision, Evidence, Phase, Quality, Rule
+from kept.deployment.statistics import StepStatistics
 from kept.measures.rates import rate_evidence
-from kept.measures.sequential import LEAST_OUTCOMES, half_width
-from kept.measures.sequential import Arm as Outcomes
+from kept.measures.sequential import LEAST_OUTCOMES, compare_pairs, half_width
 
 LEAST_LATENCIES = 100
+_NAMES: dict[Phase, str] = {"shadow": "shadow", "canary": "step", "ab": "A/B test"}
 _SLOW_SHARE = 0.01
 _SMALLEST_EFFECT = 0.01
 # A median latency that is longer by less than this is nobody's trouble, whatever its ratio: small models answer in 0.1 ms.
 _NOTICEABLE_MS = 1.0
 
 
-class ArmStatistics(msgspec.Struct, frozen=True, kw_only=True):
-    """What one arm did in one step: answers, failures, latencies, and the losses of those whose labels came."""
-
-    rows: int = 0
-    """Requests it was given, failed ones too."""
-    errors: int = 0
-    latency_p50_ms: float | None = None
-    latency_p99_ms: float | None = None
-    slow: int = 0
-    """Answers slower than the objective on latency_p99_ms."""
-    losses: Outcomes = Outcomes()
-    """Number, sum and sum of squares of losses in [0, 1]."""
-
-    @property
-    def error_rate(self) -> float:
-        """The share of failed requests; 0 without any."""
-        return self.errors / self.rows if self.rows else 0.0
-
-    @property
-    def slow_rate(self) -> float:
-        """The share of slow answers; 0 without any."""
-        return self.slow / self.rows if self.rows else 0.0
-
-
-class StepStatistics(msgspec.Struct, frozen=True, kw_only=True):
-    """Both arms in one step of the canary. Labels that come late still count in the step of their prediction."""
-
-    champion: ArmStatistics
-    candidate: ArmStatistics
-    elapsed: timedelta
-    """Event time since the step began."""
-
-
-def decide(rule: Rule, steps: tuple[StepStatistics, ...]) -> Decision:
-    """What the statistics of a running canary ask for. May be looked at as often as one likes.
+def decide(rule: Rule, steps: tuple[StepStatistics, ...], phase: Phase = "canary") -> Decision:
+    """What the statistics of a version on trial ask for. May be looked at as often as one likes.
 
     Args:
         rule: what the rollout is held to.
-        steps: one entry for each step so far; the last is the present one.
+        steps: one entry for each step of a canary so far, the last is the present one; one alone for a shadow and an A/B test.
+        phase: how it is on trial.
 
     In this order: rolled back when failures are above their limit (sequential test on counts), when the median latency is
     more than `max_latency_ratio` times the champion's and 1 ms above it, or the latency objective fails while the champion
     keeps it, and
     when the loss is worse (asymptotic confidence sequence on the difference of mean losses, steps weighted by
     their information, upper end below 0). Otherwise it goes a step on when the step's time and rows are reached and the
-    failures seen are within the limit; when neither has happened by the timeout, it is rolled back. Quality does not
-    hold a step up, because labels may come late: the reason says whether it was judged.
+    failures seen are within the limit; when neither has happened by the timeout, it is rolled back, or held where that is
+    declared. Quality does not hold a step up, because labels may come late: the reason says whether it was judged.
+
+    A shadow is rolled back, too, when it answers otherwise than the champion more often than `max_disagreement` (the same
+    sequential test), and its loss is compared with the champion's row by row. An A/B test ends when its labels
+    tell the versions apart: the challenger is promoted only when its loss is lower.
     """
-    if not 0 < len(steps) < max(len(rule.canary), 2):
-        fix = f"Give the steps so far: 1 to {len(rule.canary) - 1}"
-        raise Invalid(f"{len(steps)} steps do not fit a canary of {len(rule.canary)}", where="rollout", fix=fix)
-    evidence = _evidence(rule, steps)
+    most = max(len(rule.canary) - 1, 1) if phase == "canary" else 1
+    if not 0 < len(steps) <= most:
+        fix = f"Give the steps so far: 1 to {most}"
+        raise Invalid(f"{len(steps)} steps do not fit the {_NAMES[phase]}", where="rollout", fix=fix)
+    evidence = _evidence(rule, steps, phase)
     if (reason := _wrong(rule, steps, evidence)) is not None:
         return Decision(action="roll_back", reason=reason, evidence=evidence)
     now = steps[-1]
-    missing = _missing(rule, now)
+    missing = _missing(rule, now, evidence, phase)
     if not missing:
-        last = len(steps) >= len(rule.canary) - 1
+        last = phase == "ab" or (len(steps) >= len(rule.canary) - 1 and (phase == "canary" or len(rule.canary) == 1))
         action: Action = "promote" if last else "advance"
-        return Decision(action=action, reason=f"{_well(rule, evidence)} {_quality(rule, evidence)}", evidence=evidence)
+        return Decision(
+            action=action, reason=f"{_well(rule, evidence, phase)} {_quality(rule, evidence)}", evidence=evidence
+        )
     if now.elapsed >= rule.timeout:
-        reason = f"After {format_duration(now.elapsed)} of the step there is no decision: {missing}."
-        return Decision(action="roll_back", reason=reason, evidence=evidence)
-    return Decision(action="go_on", reason=f"The step goes on: {missing}.", evidence=evidence)
+        held = " It is held as it is until a person decides." if rule.on_timeout == "hold" else ""
+        reason = f"After {format_duration(now.elapsed)} of the {_NAMES[phase]} there is no decision: {missing}.{held}"
+        return Decision(action=rule.on_timeout, reason=reason, evidence=evidence)
+    return Decision(action="go_on", reason=f"The {_NAMES[phase]} goes on: {missing}.", evidence=evidence)
 
 
-def _evidence(rule: Rule, steps: tuple[StepStatistics, ...]) -> Evidence:
+def _evidence(rule: Rule, steps: tuple[StepStatistics, ...], phase: Phase) -> Evidence:
     now = steps[-1]
     failed, asked = _total(steps, "errors"), _total(steps, "rows")
     champion, candidate = now.champion.latency_p50_ms, now.candidate.latency_p50_ms
     enough = min(now.champion.rows, now.candidate.rows) >= LEAST_LATENCIES
     ratio = candidate / champion if enough and champion and candidate is not None else None
-    difference, width = _improvement(rule, steps)
-    low, high = (None, None) if difference is None or width is None else (difference - width, difference + width)
+    difference, low, high = _paired(rule, now) if phase == "shadow" else _improvement(rule, steps)
+    shares = {"shadow": 0.0, "canary": rule.canary[len(steps) - 1], "ab": rule.challenger or 0.0}
+    pairs = now.pairs
     return Evidence(
         step=len(steps) - 1,
-        share=rule.canary[len(steps) - 1],
+        share=shares[phase],
         rows=now.candidate.rows,
         errors=now.candidate.errors,
         error_rate=now.candidate.error_rate,
@@ -109,11 +84,24 @@ def _evidence(rule: Rule, steps: tuple[StepStatistics, ...]) -> Evidence:
         low=low,
         high=high,
         quality=_verdict(rule, low, high),
+        pairs=pairs.rows if pairs else 0,
+        disagreements=pairs.disagreements if pairs else 0,
     )
 
 
-def _improvement(rule: Rule, steps: tuple[StepStatistics, ...]) -> tuple[float | None, float | None]:
-    """The difference of mean losses and the half-width of its confidence sequence; None below 100 outcomes an arm.
+def _paired(rule: Rule, now: StepStatistics) -> tuple[float | None, float | None, float | None]:
+    """The mean difference of losses on the same rows, and its confidence sequence; None below 100 labelled rows."""
+    gains = now.pairs.gains if now.pairs else None
+    if gains is None or not gains.outcomes:
+        return None, None, None
+    found = compare_pairs(
+        gains, tau=max(rule.margin, _SMALLEST_EFFECT), margin=rule.margin, alpha=rule.alpha, spread=2.0
+    )
+    return found.difference, found.low, found.high
+
+
+def _improvement(rule: Rule, steps: tuple[StepStatistics, ...]) -> tuple[float | None, float | None, float | None]:
+    """The difference of mean losses, and its confidence sequence; None below 100 outcomes an arm.
 
     Arms are compared within each step, where the shares are fixed: sums over all steps would confuse the candidate's
     loss with the days on which it had more traffic. Steps are weighted by n_A n_B / (n_A + n_B), which does not
@@ -123,17 +111,18 @@ def _improvement(rule: Rule, steps: tuple[StepStatistics, ...]) -> tuple[float |
     pairs = [(champion, candidate) for champion, candidate in pairs if min(champion.outcomes, candidate.outcomes) > 0]
     champions, candidates = sum(one.outcomes for one, _ in pairs), sum(one.outcomes for _, one in pairs)
     if not pairs:
-        return None, None
+        return None, None, None
     weights = [a.outcomes * b.outcomes / (a.outcomes + b.outcomes) for a, b in pairs]
     shares = [weight / sum(weights) for weight in weights]
     difference = sum(share * (a.mean - b.mean) for share, (a, b) in zip(shares, pairs, strict=True))
     if min(champions, candidates) < LEAST_OUTCOMES:
-        return difference, None
+        return difference, None, None
     variance = sum(
         share**2 * sum(arm.variance(1.0) / arm.outcomes for arm in pair)
         for share, pair in zip(shares, pairs, strict=True)
     )
-    return difference, half_width(variance, tau=max(rule.margin, _SMALLEST_EFFECT), alpha=rule.alpha)
+    width = half_width(variance, tau=max(rule.margin, _SMALLEST_EFFECT), alpha=rule.alpha)
+    return difference, difference - width, difference + width
 
 
 def _verdict(rule: Rule, low: float | None, high: float | None) -> Quality:
@@ -162,7 +151,14 @@ def _wrong(rule: Rule, steps: tuple[StepStatistics, ...], evidence: Evidence) ->
                 f"{slow:,} of {rows:,} answers of the candidate took more than {rule.latency_p99_ms:g} ms, "
                 f"which at most 1% may; the champion keeps that."
             )
+    most = rule.max_disagreement
+    if most is not None and rate_evidence(evidence.disagreements, evidence.pairs, most) >= 1 / rule.alpha:
+        return f"It {_otherwise(evidence)}; at most {most:.2%} may be."
     return _quality(rule, evidence) if evidence.quality == "worse" else None
+
+
+def _otherwise(evidence: Evidence) -> str:
+    return f"answered {evidence.disagreements:,} of {evidence.pairs:,} rows otherwise than the champion"
 
 
 def _too_slow(rule: Rule, now: StepStatistics, evidence: Evidence) -> str | None:
@@ -181,25 +177,37 @@ def _total(steps: tuple[StepStatistics, ...], name: Literal["rows", "errors", "s
     return sum(int(getattr(one.candidate, name)) for one in steps)
 
 
-def _missing(rule: Rule, now: StepStatistics) -> str:
+def _missing(rule: Rule, now: StepStatistics, evidence: Evidence, phase: Phase) -> str:
     """What the step still lacks, as the rest of a sentence; empty when nothing."""
     lacks = []
-    if now.candidate.rows < rule.step_rows:
-        lacks.append(f"the candidate answered {now.candidate.rows:,} of {rule.step_rows:,} requests")
-    if now.elapsed < rule.step:
-        lacks.append(f"{format_duration(now.elapsed)} of {format_duration(rule.step)} have passed")
+    least, length = (rule.shadow_rows, rule.shadow) if phase == "shadow" else (rule.step_rows, rule.step)
+    if now.candidate.rows < least:
+        lacks.append(f"the candidate answered {now.candidate.rows:,} of {least:,} requests")
+    if length is not None and now.elapsed < length:
+        lacks.append(f"{format_duration(now.elapsed)} of {format_duration(length)} have passed")
     if now.candidate.error_rate > rule.max_error_rate:
         share = f"{now.candidate.errors:,} of {now.candidate.rows:,} requests failed"
         lacks.append(f"{share}, and at most {rule.max_error_rate:.2%} may")
+    if rule.max_disagreement is not None and evidence.disagreements > rule.max_disagreement * evidence.pairs:
+        lacks.append(f"it {_otherwise(evidence)}, and at most {rule.max_disagreement:.2%} may be")
+    if phase == "ab" and evidence.quality != "better":
+        said = _quality(rule, evidence).rstrip(".")
+        lacks.append(f"the labels do not tell the versions apart ({said[:1].lower()}{said[1:]})")
     return ", and ".join(lacks)
 
 
-def _well(rule: Rule, evidence: Evidence) -> str:
+def _well(rule: Rule, evidence: Evidence, phase: Phase) -> str:
     latency = (
         "" if evidence.latency_ratio is None else f", median latency {evidence.latency_ratio:.2g} times the champion's"
     )
     failed = f"{evidence.errors:,} failed" + (f" (at most {rule.max_error_rate:.2%} may)" if evidence.errors else "")
-    return f"{evidence.rows:,} requests answered in {format_duration(evidence.elapsed)}: {failed}{latency}."
+    agreed = (
+        f", {evidence.pairs - evidence.disagreements:,} of {evidence.pairs:,} rows as the champion"
+        if evidence.pairs
+        else ""
+    )
+    what = "requests answered as a shadow" if phase == "shadow" else "requests answered"
+    return f"{evidence.rows:,} {what} in {format_duration(evidence.elapsed)}: {failed}{latency}{agreed}."
 
 
 def _quality(rule: Rule, evidence: Evidence) -> str:

@@ -9,12 +9,14 @@ from sqlalchemy import Connection
 from kept.core.errors import Conflict, Damaged
 from kept.deployment.endpoint import Endpoint, RouteRecord
 from kept.deployment.records import append_route, current_route, save_endpoint, update_rollout
-from kept.deployment.rollout import Evidence, Rollout, RolloutStep, State
-from kept.deployment.routing import Arm, Role, Route
+from kept.deployment.rollout import Evidence, Phase, Rollout, RolloutStep, State
+from kept.deployment.routing import Arm, Fallback, Role, Route
 from kept.governance.records import approvers_of
 from kept.registry.announcing import announce_alias, announce_no_alias
 from kept.registry.model import CHALLENGER, CHAMPION, Alias, ModelVersion
 from kept.registry.records.versions import find_alias, put_alias, remove_alias, version_by_id
+
+_TRIALS: dict[Phase, Role] = {"shadow": "shadow", "canary": "canary", "ab": "challenger"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,28 +57,62 @@ def begin(change: Change, rollout: Rollout) -> Rollout:
         return promote(
             change.because(f"{change.reason.rstrip('.')}. It is the first version of this endpoint."), rollout
         )
-    if len(rollout.rule.canary) == 1:
-        return promote(change.because(f"{change.reason.rstrip('.')}. The policy has no canary."), rollout)
-    return to_step(change, rollout, 0)
+    if rollout.rule.shadow is not None:
+        return _try(change, rollout, "shadow", 0)
+    return _first_traffic(change, rollout)
 
 
-def to_step(change: Change, rollout: Rollout, step: int) -> Rollout:
-    """Gives the candidate the share of a step of its canary."""
+def go_on(change: Change, rollout: Rollout) -> Rollout:
+    """Moves a version on trial to what comes next: its first traffic, the next step of its canary, or all traffic."""
+    if rollout.phase == "shadow":
+        return _first_traffic(change, rollout)
+    following = rollout.step + 1
+    if rollout.phase == "ab" or following >= len(rollout.rule.canary) - 1:
+        return promote(change, rollout)
+    return _try(change, rollout, "canary", following)
+
+
+def hold(change: Change, rollout: Rollout) -> Rollout:
+    """Leaves everything as it is until a person decides."""
+    return rollout if rollout.state == "held" else _move(change, rollout, "held", rollout.step)
+
+
+def _first_traffic(change: Change, rollout: Rollout) -> Rollout:
+    if rollout.rule.challenger is not None:
+        return _try(change, rollout, "ab", 0)
+    if len(rollout.rule.canary) > 1:
+        return _try(change, rollout, "canary", 0)
+    why = "All traffic goes to it at once." if rollout.rule.keep_previous else "The policy has no canary."
+    return promote(change.because(f"{change.reason.rstrip('.')}. {why}", change.evidence), rollout)
+
+
+def _try(change: Change, rollout: Rollout, phase: Phase, step: int) -> Rollout:
+    """Gives the candidate a copy of the traffic, the share of a step of its canary, or that of an A/B test."""
     version = the_version(change.connection, rollout.candidate)
     champion = champion_of(change.connection, rollout.endpoint)
     if champion is None:
-        raise Damaged("a canary runs beside no champion", where=rollout.endpoint, fix="Restore it from a backup")
-    share = rollout.rule.canary[step]
-    arms = (_weighted(champion, "champion", 1.0 - share), _arm(version, "canary", share))
+        raise Damaged("it is on trial beside no champion", where=rollout.endpoint, fix="Restore it from a backup")
+    role, share = _TRIALS[phase], 0.0
+    if phase != "shadow":
+        share = rollout.rule.canary[step] if phase == "canary" else rollout.rule.challenger or 0.0
+    arms = (
+        _weighted(champion, "champion", 1.0 - share),
+        _arm(version, role, share, rollout.rule.fallback),
+        *_standbys(change, rollout.endpoint, version),
+    )
     _put_route(change, rollout.endpoint, arms, rollout.id)
     _name(change, version, CHALLENGER)
-    return _move(change, rollout, "canary", step)
+    return _move(change, rollout, phase, step)
 
 
 def promote(change: Change, rollout: Rollout) -> Rollout:
     """Gives the candidate all traffic and the name champion."""
     version = the_version(change.connection, rollout.candidate)
-    _put_route(change, rollout.endpoint, (_arm(version, "champion", 1.0),), rollout.id)
+    before = champion_of(change.connection, rollout.endpoint)
+    arms: tuple[Arm, ...] = (_arm(version, "champion", 1.0, rollout.rule.fallback),)
+    if rollout.rule.keep_previous and before is not None and before.version_id != version.id:
+        arms += (msgspec.structs.replace(before, role="standby", weight=0.0, fallback=None),)
+    _put_route(change, rollout.endpoint, arms, rollout.id)
     _name(change, version, CHAMPION)
     _unname(change, version, CHALLENGER)
     endpoint = Endpoint(name=rollout.endpoint, project=version.project, model=version.model, created_at=change.at)
@@ -86,7 +122,7 @@ def promote(change: Change, rollout: Rollout) -> Rollout:
 
 def stop(change: Change, rollout: Rollout, state: State) -> Rollout:
     """Ends a running rollout: the champion has all traffic again."""
-    if rollout.state == "canary":
+    if rollout.phase is not None:
         restore_champion(change, rollout.endpoint, rollout.id)
     _unname(change, the_version(change.connection, rollout.candidate), CHALLENGER)
     return _move(change, rollout, state, rollout.step)
@@ -97,12 +133,15 @@ def restore_champion(change: Change, endpoint: str, rollout_id: str | None) -> N
     champion = champion_of(change.connection, endpoint)
     if champion is None:
         raise Conflict("it serves nothing yet", where=endpoint, fix="Release a version first")
-    _put_route(change, endpoint, (_weighted(champion, "champion", 1.0),), rollout_id)
+    arms = (_weighted(champion, "champion", 1.0), *_standbys(change, endpoint))
+    _put_route(change, endpoint, arms, rollout_id)
 
 
 def bring_back(change: Change, endpoint: str, version: ModelVersion, undone: Rollout | None) -> None:
     """Gives an earlier version all traffic and the name champion; `undone` is the promotion this takes back."""
-    _put_route(change, endpoint, (_arm(version, "champion", 1.0),), undone.id if undone else None)
+    left = champion_of(change.connection, endpoint)
+    arm = _arm(version, "champion", 1.0, left.fallback if left else None)
+    _put_route(change, endpoint, (arm,), undone.id if undone else None)
     _name(change, version, CHAMPION)
     save_endpoint(
         change.connection,
@@ -116,6 +155,13 @@ def champion_of(connection: Connection, endpoint: str) -> Arm | None:
     """The champion's arm of the route in force."""
     route = current_route(connection, endpoint)
     return route.route.champion if route else None
+
+
+def _standbys(change: Change, endpoint: str, candidate: ModelVersion | None = None) -> tuple[Arm, ...]:
+    """What the route in force holds ready, except a version that now has a part of its own."""
+    route = current_route(change.connection, endpoint)
+    held = route.route.standby if route else None
+    return () if held is None or (candidate and held.version_id == candidate.id) else (held,)
 
 
 def the_version(connection: Connection, version_id: str) -> ModelVersion:
@@ -182,7 +228,7 @@ def _unname(change: Change, version: ModelVersion, alias: str) -> None:
         announce_no_alias(change.connection, version.model, alias, change.at)
 
 
-def _arm(version: ModelVersion, role: Role, weight: float) -> Arm:
+def _arm(version: ModelVersion, role: Role, weight: float, fallback: Fallback | None = None) -> Arm:
     return Arm(
         version_id=version.id,
         number=version.number,
@@ -190,6 +236,7 @@ def _arm(version: ModelVersion, role: Role, weight: float) -> Arm:
         bundle=version.bundle,
         role=role,
         weight=weight,
+        fallback=fallback,
     )
 
 

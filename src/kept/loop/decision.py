@@ -7,11 +7,14 @@ import msgspec
 
 from kept.loop.triggers import TriggerName
 
-Kind = Literal["retrain", "hold", "release", "reject", "promote", "advance", "roll_back"]
+Kind = Literal["retrain", "hold", "release", "reject", "promote", "advance", "roll_back", "keep"]
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
-    """One decision. `retrain` starts a run; `release` and `reject` say what became of it."""
+    """One decision. `retrain` starts a run; `release` and `reject` say what became of it.
+
+    `hold` leaves a training be, `keep` a rollout whose time ran out: a person must decide.
+    """
 
     id: str
     project: str

@@ -1,12 +1,14 @@
 """Moving a rollout on: from approvals to its first traffic, from step to step, to all traffic, or back."""
 
+from typing import Any
+
 import msgspec
 
 from kept.core.errors import CheckFailed, Conflict
 from kept.deployment.release import Advance, advance, rule_decision
 from kept.deployment.rollback import RollBack, roll_back
-from kept.deployment.rollout import Decision, Rollout
-from kept.deployment.rule import StepStatistics
+from kept.deployment.rollout import Action, Decision, Rollout
+from kept.deployment.statistics import StepStatistics
 from kept.governance.records import approvals_of
 from kept.loop.decision import Kind
 from kept.loop.records import decisions_about
@@ -32,7 +34,7 @@ def begin(turn: Turn, rollout: Rollout) -> list[str]:
 
 
 def move(turn: Turn, rollout: Rollout) -> list[str]:
-    """Does with a canary what its rule says of its statistics so far."""
+    """Does with a version on trial what its rule says of its statistics so far."""
     if turn.now is None or rollout.champion is None:
         return []
     champion = subject_of(turn.workspace, rollout.champion)
@@ -54,7 +56,7 @@ def move(turn: Turn, rollout: Rollout) -> list[str]:
 def _act(
     turn: Turn, rollout: Rollout, candidate: Subject, said: Decision, statistics: tuple[StepStatistics, ...]
 ) -> None:
-    evidence = {"version": candidate.number, **msgspec.to_builtins(said.evidence)}
+    evidence: dict[str, Any] = {"version": candidate.number, **msgspec.to_builtins(said.evidence)}
     if said.action == "roll_back":
         back = RollBack(endpoint=turn.endpoint, rollout=rollout.id, statistics=statistics, event_time=turn.now)
         roll_back(turn.workspace, turn.actor, back)
@@ -66,11 +68,16 @@ def _act(
             endpoint=turn.endpoint,
             rollout=rollout.id,
             step=rollout.step,
+            state=rollout.state,
             statistics=statistics,
             event_time=turn.now,
         )
         advance(turn.workspace, turn.actor, on)
-        kind: Kind = "promote" if said.action == "promote" else "advance"
+        kinds: dict[Action, Kind] = {"promote": "promote", "hold": "keep"}
+        kind = kinds.get(said.action, "advance")
+        if kind == "keep":
+            title = f"the rollout of version {candidate.number} is held: a person must decide"
+            turn.alert("held", "warning", title, {"reason": said.reason, **evidence}, candidate.version_id)
         turn.decide(kind, _cause(turn, rollout), said.reason, evidence)
 
 

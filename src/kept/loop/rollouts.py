@@ -1,18 +1,25 @@
-"""What a running canary did, step by step, from the tables of predictions, failed requests and labels."""
+"""What a version on trial did, step by step, from the tables of predictions, failed requests and labels."""
 
 from datetime import datetime, timedelta
 
+import numpy as np
 import polars as pl
 
 from kept.data import labels as ledger
 from kept.deployment.rollout import Rollout, RolloutStep, Rule
-from kept.deployment.rule import ArmStatistics, StepStatistics
+from kept.deployment.statistics import ArmStatistics, PairStatistics, StepStatistics
 from kept.governance.workspace import Workspace
+from kept.measures.arrays import Floats
+from kept.measures.losses import row_loss
 from kept.measures.sequential import Arm
 from kept.monitoring.labelled import outcomes_of
-from kept.monitoring.outcomes import loss_between_0_and_1
+from kept.monitoring.outcomes import Outcomes, loss_between_0_and_1
 from kept.monitoring.stream import Stream, latencies_of
 from kept.monitoring.subject import Subject
+from kept.plan.specs import Task
+
+# Numbers that are apart by no more than this share of the larger one are taken for the same answer.
+_SAME_NUMBER = 0.05
 
 
 def step_statistics(
@@ -23,8 +30,10 @@ def step_statistics(
     A request belongs to the step in which it came (the routing changes by the clock), the lengths of steps are event
     time. A label counts in the step of its prediction, whenever it came.
     """
-    steps = [one for one in rollout.evidence if one.state == "canary"]
+    steps = [one for one in rollout.evidence if one.state == rollout.phase]
     begins = [one.at for one in steps]
+    if rollout.phase == "shadow":
+        return (_of_shadow(workspace, stream, rollout.rule, steps[-1], champion, candidate, now),)
     answers = stream.answers_since(begins[0])
     labelled = ledger.join(workspace, answers.lazy(), stream.endpoint).collect()
     failures = stream.failures_between(begins[0], max(stream.now, begins[0]))
@@ -61,8 +70,74 @@ def _arm(
         latency_p50_ms=latencies.quantile(0.5),
         latency_p99_ms=latencies.quantile(0.99),
         slow=slow,
-        losses=Arm.of(loss_between_0_and_1(subject.task, outcomes, scale)) if judged else Arm(),
+        losses=Arm.of(_losses(rule, subject, outcomes, scale)) if judged else Arm(),
     )
+
+
+def _losses(rule: Rule, subject: Subject, outcomes: Outcomes, scale: float | None) -> Floats:
+    """In [0, 1]: what the project's first objective on labels is about, the class or its probability; or the number."""
+    if rule.judged_by == "class" and subject.task != "regression":
+        return row_loss("zero_one", outcomes.labels, outcomes.scores)
+    return loss_between_0_and_1(subject.task, outcomes, scale)
+
+
+def _of_shadow(
+    workspace: Workspace,
+    stream: Stream,
+    rule: Rule,
+    step: RolloutStep,
+    champion: Subject,
+    candidate: Subject,
+    now: datetime,
+) -> StepStatistics:
+    """The champion's answers since the shadow began, the shadow's, and those to the same rows side by side."""
+    answers, copies = stream.answers_since(step.at), stream.copies_since(step.at, candidate.version_id)
+    failures = stream.failures_between(step.at, max(stream.now, step.at))
+    pairs = (
+        ledger.join(
+            workspace, stream.pairs_since(step.at, champion.version_id, candidate.version_id).lazy(), stream.endpoint
+        ).collect()
+        if copies.height
+        else pl.DataFrame()
+    )
+    scale = champion.loss.scale if champion.loss else None
+    unlabelled = pl.lit(None, pl.String).alias("label")
+    return StepStatistics(
+        champion=_arm(answers.with_columns(unlabelled), failures, champion, scale, rule),
+        candidate=_arm(copies.with_columns(unlabelled), failures, candidate, scale, rule),
+        elapsed=time_in_step(answers, step, now),
+        pairs=PairStatistics(
+            rows=pairs.height,
+            disagreements=int(disagreeing(pairs, champion.task).sum()) if pairs.height else 0,
+            gains=Arm.of(gains(pairs, champion, candidate, rule)) if pairs.height else Arm(),
+        ),
+    )
+
+
+def disagreeing(pairs: pl.DataFrame, task: Task) -> pl.Series:
+    """Whether each row was answered otherwise: with another class; or with a number more than 5% of the larger one apart."""
+    if task != "regression":
+        return pairs.select(apart=pl.col("prediction").ne_missing(pl.col("other_prediction"))).get_column("apart")
+    one, other = pl.col("score"), pl.col("other_score")
+    larger = pl.max_horizontal(one.abs(), other.abs())
+    return pairs.select(apart=((one - other).abs() > _SAME_NUMBER * larger).fill_null(value=True)).get_column("apart")
+
+
+def gains(pairs: pl.DataFrame, champion: Subject, candidate: Subject, rule: Rule) -> Floats:
+    """The loss of the champion minus that of its shadow on each labelled row, in [-1, 1]; none where they cannot be compared."""
+    scale = champion.loss.scale if champion.loss else None
+    comparable = champion.task == candidate.task and champion.classes == candidate.classes
+    if not comparable or (champion.task == "regression" and scale is None):
+        return np.zeros(0)
+    labelled = pairs.filter(pl.col("label").is_not_null())
+    if labelled.is_empty():
+        return np.zeros(0)
+    others = labelled.with_columns(score=pl.col("other_score"), scores=pl.col("other_scores"))
+    own, theirs = outcomes_of(labelled, champion), outcomes_of(others, candidate)
+    if own.rows != theirs.rows:
+        # One of the two answered no number somewhere: the rest cannot be told apart by place.
+        return np.zeros(0)
+    return _losses(rule, champion, own, scale) - _losses(rule, candidate, theirs, scale)
 
 
 def time_in_step(answers: pl.DataFrame, step: RolloutStep, now: datetime) -> timedelta:

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import msgspec
 
-Kind = Literal["drift", "decay", "objective", "quality", "errors", "rejected", "failed", "rolled_back", "other"]
+Kind = Literal["drift", "decay", "objective", "quality", "errors", "rejected", "failed", "rolled_back", "held", "other"]
 Severity = Literal["info", "warning", "critical"]
 
 

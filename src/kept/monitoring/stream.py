@@ -26,7 +26,9 @@ _ANSWERS = pl.Schema(
         "scores": pl.List(pl.Float64()),
     }
 )
-_FAILURES = pl.Schema({"received_at": _TIME, "version_id": pl.String(), "status": pl.Int64()})
+_ANSWERING = ["champion", "canary", "challenger"]
+_COMPARED = ("score", "scores", "prediction", "latency_us")
+_FAILURES = pl.Schema({"received_at": _TIME, "version_id": pl.String(), "role": pl.String(), "status": pl.Int64()})
 
 
 def predictions_table(endpoint: str) -> str:
@@ -55,7 +57,9 @@ class Stream:
         """All predictions, or None when none was shipped."""
         if self.version is None:
             return None
-        return self._tables.read(predictions_table(self.endpoint), self.version)
+        rows = self._tables.read(predictions_table(self.endpoint), self.version)
+        # A declared constant is no model's answer.
+        return rows.filter(pl.col("role") != "constant")
 
     def span(self, known: datetime | None) -> tuple[datetime, datetime] | None:
         """The oldest and newest event time after what is known already, or None when there is nothing newer.
@@ -88,8 +92,35 @@ class Stream:
         rows = self.rows()
         if rows is None:
             return pl.DataFrame(schema=_ANSWERS)
-        answered = (pl.col("received_at") >= received) & (pl.col("role") != "shadow")
+        answered = (pl.col("received_at") >= received) & pl.col("role").is_in(_ANSWERING)
         return rows.filter(answered).select(_ANSWERS.names()).collect().sort("received_at", "id")
+
+    def pairs_since(self, received: datetime, champion: str, shadow: str) -> pl.DataFrame:
+        """What a champion answered to requests that came at this time or later, where its shadow was asked, too.
+
+        The columns of the table as the champion's answer has them, and beside them `other_score`, `other_scores`,
+        `other_prediction` and `other_latency_us` of its shadow.
+        """
+        rows = self.rows()
+        if rows is None:
+            return pl.DataFrame()
+        came = rows.filter(pl.col("received_at") >= received)
+        others = came.filter((pl.col("role") == "shadow") & (pl.col("version_id") == shadow)).select(
+            "answer_id", *(pl.col(name).alias(f"other_{name}") for name in _COMPARED)
+        )
+        own = came.filter(pl.col("role").is_in(_ANSWERING) & (pl.col("version_id") == champion))
+        return (
+            own.drop("answer_id").join(others, left_on="id", right_on="answer_id").collect().sort("received_at", "id")
+        )
+
+    def copies_since(self, received: datetime, shadow: str) -> pl.DataFrame:
+        """What a shadow answered to copies of requests that came at this time or later, by time."""
+        rows = self.rows()
+        if rows is None:
+            return pl.DataFrame(schema=_ANSWERS)
+        mine = (pl.col("role") == "shadow") & (pl.col("version_id") == shadow)
+        asked = rows.filter((pl.col("received_at") >= received) & mine)
+        return asked.select(_ANSWERS.names()).collect().sort("received_at", "id")
 
     def next_event(self, since: datetime) -> datetime | None:
         """The oldest event time at or after a moment, up to now."""
@@ -118,12 +149,16 @@ class Stream:
         if predictions.is_empty():
             return pl.DataFrame(schema=_FAILURES)
         first, last = predictions.select(first=pl.min("received_at"), last=pl.max("received_at")).row(0)
+        # What fails as a shadow fails nobody.
+        answering = pl.col("role") != "shadow"
         if after is None:
-            return self.failures_between(first, last)
-        return self.failures_between(after, last).filter(pl.col("received_at") > after)
+            return self.failures_between(first, last).filter(answering)
+        return self.failures_between(after, last).filter(answering & (pl.col("received_at") > after))
 
     def failures_between(self, first: datetime, last: datetime) -> pl.DataFrame:
-        """Requests that came in this time, ends included, and failed by our fault: `received_at`, `version_id`, `status`."""
+        """Requests that came in this time, ends included, and failed by our fault: as
+        `received_at`, `version_id`, `role`, `status`.
+        """
         if self.errors_version is None:
             return pl.DataFrame(schema=_FAILURES)
         rows = self._tables.read(errors_table(self.endpoint), self.errors_version)
@@ -134,7 +169,8 @@ class Stream:
         """How many requests failed by our fault after a moment, and when the first and the last of them came."""
         if self.errors_version is None:
             return 0, None, None
-        rows = self._tables.read(errors_table(self.endpoint), self.errors_version).filter(pl.col("status") >= _OURS)
+        rows = self._tables.read(errors_table(self.endpoint), self.errors_version)
+        rows = rows.filter((pl.col("status") >= _OURS) & (pl.col("role") != "shadow"))
         if moment is not None:
             rows = rows.filter(pl.col("received_at") > moment)
         came = pl.col("received_at")

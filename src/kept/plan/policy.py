@@ -1,7 +1,10 @@
 """Policies: when a model is retrained, on what, and how its successor is released."""
 
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from itertools import pairwise
+from math import isclose, isfinite
+from typing import Any, Literal
 
 import msgspec
 
@@ -56,6 +59,18 @@ class Retrain(msgspec.Struct, frozen=True, kw_only=True):
     """Length of event time to train on; None for all rows."""
 
 
+class Fallback(msgspec.Struct, frozen=True, kw_only=True):
+    """What an endpoint answers in place of a version that cannot."""
+
+    on: tuple[Literal["error", "timeout", "range"], ...] = ("error",)
+    """A failed prediction; one that would be late; an input outside of what was seen in training."""
+    previous: bool = True
+    """Ask the version before it."""
+    constant: float | str | None = None
+    """Answered when no version is there to ask: a probability, a value, or a class."""
+    timeout_ms: float | None = None
+
+
 class Release(msgspec.Struct, frozen=True, kw_only=True):
     """How a version takes over an endpoint."""
 
@@ -77,6 +92,19 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
     """Worsening of the mean loss (in [0, 1]) that would not matter."""
     alpha: float = 0.05
     """Chance of a wrong decision on quality, however often it is looked at."""
+    strategy: Literal["canary", "blue_green"] = "canary"
+    """By steps; or all traffic at once after a look at its answers, with the version before held ready."""
+    shadow: timedelta | None = None
+    """Event time in which it gets a copy of the traffic before it answers any; None for no shadow."""
+    shadow_rows: int = 0
+    """Fewest rows that it must have been asked about as a shadow."""
+    max_disagreement: float | None = None
+    """Share of rows on which a shadow may answer otherwise than the champion; None for any."""
+    challenger: float | None = None
+    """Share of the challenger in an A/B test that takes the place of the canary; None for no test."""
+    on_timeout: Literal["roll_back", "hold"] = "roll_back"
+    """What happens when a step's time runs out: back to the champion, or everything stays until a person decides."""
+    fallback: Fallback | None = None
 
 
 def drift() -> Drift:
@@ -115,3 +143,63 @@ def check_canary(canary: tuple[float, ...]) -> tuple[float, ...]:
         fix = "Write rising shares that end in 1, for example canary=[0.05, 0.25, 1.0]"
         raise Invalid(f"{list(canary)} are not steps of a canary", where="project.release", fix=fix)
     return canary
+
+
+def check_shadow(
+    shadow: str | timedelta | int | None, rows: int | None, step_rows: int
+) -> tuple[timedelta | None, int]:
+    """How long a shadow must have run, and how many rows it must have answered; a number alone is one of rows."""
+    where = "project.release(shadow)"
+    if shadow is None:
+        if rows is not None:
+            raise Invalid("shadow_rows without a shadow", where=where, fix='Write shadow="24h", or shadow=5_000')
+        return None, 0
+    if isinstance(shadow, int):
+        length, rows = timedelta(0), shadow if rows is None else rows
+    else:
+        length, rows = duration(shadow, where=where), step_rows if rows is None else rows
+    if isinstance(shadow, bool) or rows < 1:
+        raise Invalid(f"{rows} is not a number of rows", where=where, fix='Write shadow="24h", or shadow=5_000')
+    return length, rows
+
+
+def check_split(ab: Mapping[str, float] | None) -> float | None:
+    """The challenger's share of an A/B test whose two shares add up to 1."""
+    if ab is None:
+        return None
+    fair = set(ab) == {"champion", "challenger"} and all(0 < share < 1 for share in ab.values())
+    if not fair or not isclose(sum(ab.values()), 1.0, abs_tol=1e-9):
+        fix = 'Write ab={"champion": 0.5, "challenger": 0.5}'
+        raise Invalid(f"{dict(ab)} is no split in two", where="project.release(ab)", fix=fix)
+    return float(ab["challenger"])
+
+
+def fall_back(
+    *,
+    on: Iterable[str] = ("error",),
+    previous: bool = True,
+    constant: float | str | None = None,
+    timeout: str | timedelta | None = None,
+) -> Fallback:
+    """Answers in place of a version that fails (`error`), would be late (`timeout`) or is asked outside of its training's `range`.
+
+    The version before it answers, where there is one and `previous` is not switched off; else the constant: the
+    probability of the second class, the value of a regression, or a class as text.
+    """
+    where = "fall_back"
+    occasions: tuple[Any, ...] = tuple(on)
+    wrong = [one for one in occasions if one not in {"error", "timeout", "range"}]
+    if wrong or not occasions:
+        fix = 'Write on=["error", "timeout", "range"], or some of them'
+        raise Invalid(f"{wrong[0] if wrong else list(occasions)!r} is no occasion", where=where, fix=fix)
+    if not previous and constant is None:
+        fix = "Give a constant, or let the version before answer"
+        raise Invalid("there is nothing to fall back to", where=where, fix=fix)
+    if isinstance(constant, bool) or (isinstance(constant, float) and not isfinite(constant)):
+        raise Invalid(f"{constant!r} is not a constant", where=where, fix="Give a finite number, or a class as text")
+    if (timeout is not None) != ("timeout" in occasions):
+        fix = 'Write on=["timeout"], timeout="0.05s"'
+        raise Invalid("the occasion timeout and a time for it belong together", where=where, fix=fix)
+    limit = None if timeout is None else duration(timeout, where=where) / timedelta(milliseconds=1)
+    number = float(constant) if isinstance(constant, int) else constant
+    return Fallback(on=occasions, previous=previous, constant=number, timeout_ms=limit)

@@ -12,12 +12,21 @@ from kept.core.durations import duration
 from kept.core.errors import Invalid
 from kept.measures.metrics import metric as metric_named
 from kept.plan.objective import Objective
-from kept.plan.policy import Release, Retrain, Trigger, check_canary
+from kept.plan.policy import (
+    Fallback,
+    Release,
+    Retrain,
+    Trigger,
+    check_canary,
+    check_shadow,
+    check_split,
+)
 from kept.plan.search import Space
 from kept.plan.specs import DatasetSpec, FeatureViewSpec, ModelSpec, StepSpec, Task
 from kept.plan.split import Split, by_time
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+_FALL_BACK = "Write fallback=kept.fall_back(constant=0.5)"
 _NAME = re.compile(r"^[a-z0-9][a-z0-9_-]{0,99}$")
 
 
@@ -241,19 +250,41 @@ class Project:
     def release(
         self,
         *,
-        canary: Iterable[float] = (0.1, 0.5, 1.0),
+        canary: Iterable[float] | None = None,
+        strategy: Literal["canary", "blue_green"] = "canary",
+        shadow: str | timedelta | int | None = None,
+        shadow_rows: int | None = None,
+        max_disagreement: float | None = None,
+        ab: Mapping[str, float] | None = None,
         step: str | timedelta = "1h",
         step_rows: int = 200,
         timeout: str | timedelta = "7d",
+        on_timeout: Literal["roll_back", "hold"] = "roll_back",
         approvals: int = 0,
         max_error_rate: float = 0.01,
         max_latency_ratio: float = 3.0,
         margin: float = 0.02,
         alpha: float = 0.05,
+        fallback: Fallback | None = None,
     ) -> None:
-        """Declares how a version takes over: shares of traffic, and what makes it go on or back."""
+        """Declares how a version takes over: shares of traffic, and what makes it go on or back.
+
+        First as a shadow, if so declared (`shadow="24h"`, or a number of rows): it gets a copy of the traffic and answers
+        nobody. Then by the steps of its canary; or as the challenger of an A/B test with a split that stays
+        (`ab={"champion": 0.5, "challenger": 0.5}`); or all at once (`strategy="blue_green"`), with the version before held ready.
+        """
+        _check_release(strategy, on_timeout, max_disagreement, one_way=[canary, ab, strategy == "blue_green" or None])
+        _expect(fallback, Fallback | None, f"{fallback!r} is not a fallback", "project.release", _FALL_BACK)
+        length, rows = check_shadow(shadow, shadow_rows, step_rows)
         self.releasing = Release(
-            canary=check_canary(tuple(float(share) for share in canary)),
+            canary=check_canary(tuple(float(share) for share in ((0.1, 0.5, 1.0) if canary is None else canary))),
+            strategy=strategy,
+            shadow=length,
+            shadow_rows=rows,
+            max_disagreement=max_disagreement,
+            challenger=check_split(ab),
+            on_timeout=on_timeout,
+            fallback=fallback,
             step=duration(step, where="project.release(step)"),
             step_rows=step_rows,
             timeout=duration(timeout, where="project.release(timeout)"),
@@ -309,6 +340,22 @@ def _fits_task(name: str, what: str, task: Task, where: str) -> None:
     if task not in tasks:
         fix = f"It is for {', '.join(sorted(tasks))}; choose a metric for {task}"
         raise Invalid(f"{what} does not fit the task {task}", where=where, fix=fix)
+
+
+def _check_release(strategy: str, on_timeout: str, max_disagreement: float | None, one_way: list[object]) -> None:
+    where = "project.release"
+    if strategy not in ("canary", "blue_green"):
+        raise Invalid(
+            f"{strategy!r} is not a strategy", where=where, fix='Write strategy="blue_green", or canary=[...]'
+        )
+    if sum(way is not None for way in one_way) > 1:
+        fix = "Declare one of canary, ab and blue_green; a shadow can go before each"
+        raise Invalid("a version takes over in one way", where=where, fix=fix)
+    if on_timeout not in ("roll_back", "hold"):
+        fix = 'Write on_timeout="roll_back" or on_timeout="hold"'
+        raise Invalid(f"{on_timeout!r} is not what can happen", where=where, fix=fix)
+    if max_disagreement is not None and not 0 <= max_disagreement < 1:
+        raise Invalid(f"max_disagreement={max_disagreement!r} is not a share", where=where, fix="Write 0.05 for 5%")
 
 
 def _expect(value: object, kind: Any, what: str, where: str, fix: str) -> None:

@@ -32,6 +32,7 @@ _DECIDED: dict[Kind, str] = {
     "promote": "promote it",
     "advance": "a step on",
     "roll_back": "roll it back",
+    "keep": "a person decides",
 }
 
 
@@ -175,7 +176,10 @@ def _release(facts: LoopFacts) -> Stage:
     when = rollout.event_time or rollout.updated_at
     states: dict[str, tuple[State, str]] = {
         "waiting": ("waiting", f"{name} waits for approval"),
+        "shadow": ("active", f"{name} is a shadow"),
         "canary": ("active", f"{name} has {share(rollout.share)}"),
+        "ab": ("active", f"{name} has {share(rollout.share)} of a test"),
+        "held": ("waiting", f"{name} is held: decide"),
         "promoted": ("done", f"{name} promoted"),
         "rolled_back": ("problem", f"{name} rolled back"),
         "replaced": ("idle", f"{name} replaced"),
@@ -188,7 +192,7 @@ def _release(facts: LoopFacts) -> Stage:
 def _serve(facts: LoopFacts) -> Stage:
     if facts.state is None or not facts.state.arms:
         return Stage(name="serve")
-    arms = " · ".join(f"v{one.number} {share(one.weight)}" for one in facts.state.arms if one.role != "shadow")
+    arms = " · ".join(f"v{one.number} {share(one.weight)}" for one in facts.state.arms if one.weight)
     alive = facts.alive("serve")
     return Stage(
         name="serve",

@@ -8,6 +8,7 @@ import msgspec
 
 from kept.app.connection import Connection
 from kept.deployment.catalog import ListRollouts, list_rollouts
+from kept.deployment.rollout import PHASES
 from kept.loop.decisions import ListDecisions, list_decisions
 from kept.monitoring.alerts import ListAlerts, list_alerts
 from kept.monitoring.catalog import ShowWindows, show_windows
@@ -151,11 +152,18 @@ def _events(connection: Connection, facts: LoopFacts, endpoint: str) -> Iterable
         for one in connection.call(list_decisions, ListDecisions(project=facts.project.name, limit=_MOST_EVENTS)):
             if one.kind == "retrain" and one.event_time is not None:
                 yield Event(time=one.event_time, lane="retrain", what=one.reason)
-    lanes: dict[str, Lane] = {"canary": "release", "promoted": "promote", "rolled_back": "roll back"}
+    lanes: dict[str, Lane] = {
+        "shadow": "release",
+        "canary": "release",
+        "ab": "release",
+        "promoted": "promote",
+        "rolled_back": "roll back",
+    }
     for rollout in connection.call(list_rollouts, ListRollouts(endpoint=endpoint)):
         known = facts.by_id.get(rollout.candidate)
+        first = next((one for one in rollout.evidence if one.state in PHASES), None)
         for step in rollout.evidence:
             lane = lanes.get(step.state)
-            begun = step.state != "canary" or step.step == 0
+            begun = step.state in {"promoted", "rolled_back"} or step == first
             if lane is not None and begun and step.event_time is not None:
                 yield Event(time=step.event_time, lane=lane, what=step.reason, version=known.number if known else None)

@@ -1,0 +1,57 @@
+"""What both versions of a rollout did: the numbers that its rule looks at."""
+
+from datetime import timedelta
+
+import msgspec
+
+from kept.measures.sequential import Arm as Outcomes
+
+
+class ArmStatistics(msgspec.Struct, frozen=True, kw_only=True):
+    """What one arm did in one step: answers, failures, latencies, and the losses of those whose labels came."""
+
+    rows: int = 0
+    """Requests it was given, failed ones too."""
+    errors: int = 0
+    latency_p50_ms: float | None = None
+    latency_p99_ms: float | None = None
+    slow: int = 0
+    """Answers slower than the objective on latency_p99_ms."""
+    losses: Outcomes = Outcomes()
+    """Number, sum and sum of squares of losses in [0, 1]."""
+
+    @property
+    def error_rate(self) -> float:
+        """The share of failed requests; 0 without any."""
+        return self.errors / self.rows if self.rows else 0.0
+
+    @property
+    def slow_rate(self) -> float:
+        """The share of slow answers; 0 without any."""
+        return self.slow / self.rows if self.rows else 0.0
+
+
+class PairStatistics(msgspec.Struct, frozen=True, kw_only=True):
+    """Rows that both versions answered: the champion, and the candidate as its shadow."""
+
+    rows: int = 0
+    disagreements: int = 0
+    """Rows with another class; of numbers, those more than 5% of the larger one apart."""
+    gains: Outcomes = Outcomes()
+    """Loss of the champion minus that of the candidate, in [-1, 1], where labels came."""
+
+    @property
+    def disagreement(self) -> float:
+        """The share of rows that were answered otherwise; 0 without any."""
+        return self.disagreements / self.rows if self.rows else 0.0
+
+
+class StepStatistics(msgspec.Struct, frozen=True, kw_only=True):
+    """Both arms in one step. Labels that come late still count in the step of their prediction."""
+
+    champion: ArmStatistics
+    candidate: ArmStatistics
+    elapsed: timedelta
+    """Event time since the step began."""
+    pairs: PairStatistics | None = None
+    """Of a shadow only."""

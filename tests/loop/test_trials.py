@@ -1,0 +1,166 @@
+"""Versions on trial: as a shadow, in an A/B test, as blue beside green, held when time runs out; on both databases."""
+
+import pytest
+
+from conftest import MakeWorld, World
+from kept.deployment.catalog import ListRollouts, list_rollouts
+from kept.deployment.release import Advance, advance
+from kept.deployment.rollback import RollBack, roll_back
+from kept.deployment.rollout import Rollout
+from kept.governance.journal import ListAudit, VerifyAudit, list_audit, verify_audit
+from kept.loop.rollout_report import ShowRollout, show_rollout
+from kept.plan.project import Project
+
+pytestmark = pytest.mark.each_database
+
+
+def shadowed(project: Project) -> None:
+    project.release(shadow="1d", shadow_rows=100, max_disagreement=0.05, canary=[0.5, 1.0], step="1d", step_rows=50)
+
+
+def split(project: Project) -> None:
+    project.release(ab={"champion": 0.5, "challenger": 0.5}, step="1d", step_rows=50, timeout="4d", on_timeout="hold")
+
+
+def swift(project: Project) -> None:
+    project.release(strategy="blue_green")
+
+
+def rollout_of(world: World) -> Rollout:
+    found = world.status().rollout
+    assert found is not None
+    return found
+
+
+def roles(world: World) -> list[tuple[int, str, float]]:
+    route = world.status().route
+    assert route is not None
+    return [(arm.number, arm.role, arm.weight) for arm in route.arms]
+
+
+def test_a_shadow_that_agrees_goes_on_to_its_canary_with_evidence(make_world: MakeWorld) -> None:
+    world = make_world(shadowed)
+    world.days(2)
+    world.release(world.register())
+    assert roles(world) == [(1, "champion", 1.0), (2, "shadow", 0.0)]
+    assert rollout_of(world).share == 0.0
+    world.day()
+    world.tick()
+    report = show_rollout(world.workspace, world.me, ShowRollout(endpoint="flights"))
+    assert report.now is not None
+    assert report.now.pairs is not None
+    assert (report.now.pairs.rows, report.now.pairs.disagreements) == (200, 0)
+    world.days(1)
+    assert roles(world) == [(1, "champion", 0.5), (2, "canary", 0.5)]
+    moved = rollout_of(world).evidence[-1]
+    assert moved.evidence is not None
+    assert moved.evidence.pairs == 400
+    assert moved.evidence.quality == "not worse"
+    assert "400 of 400 rows as the champion" in moved.reason
+    after = show_rollout(world.workspace, world.me, ShowRollout(endpoint="flights"))
+    assert after.shadow is not None
+    assert after.shadow.rows == 400
+    verify_audit(world.workspace, world.me, VerifyAudit())
+    assert list_audit(world.workspace, world.me, ListAudit(limit=1))[0].action == "loop.decide"
+    world.days(2)
+    assert roles(world) == [(2, "champion", 1.0)]
+
+
+def test_a_shadow_that_disagrees_is_stopped_and_the_slices_say_where(make_world: MakeWorld) -> None:
+    world = make_world(shadowed)
+    world.days(2)
+    version = world.register()
+    world.contrary = {version.id}
+    world.release(version)
+    (happened,) = world.days(1)
+    assert "rows otherwise than the champion; at most 5.00% may be." in happened
+    assert roles(world) == [(1, "champion", 1.0)]
+    report = show_rollout(world.workspace, world.me, ShowRollout(endpoint="flights"))
+    assert report.shadow is not None
+    assert report.shadow.disagreements > 190
+    assert {one.column for one in report.shadow.slices} == {"x", "origin"}
+    assert world.alerts("rolled_back")
+
+
+def test_a_shadow_that_fails_is_stopped_and_nobody_is_told_of_an_outage(make_world: MakeWorld) -> None:
+    world = make_world(shadowed)
+    world.days(2)
+    version = world.register()
+    world.failing = {version.id}
+    world.release(version)
+    (happened,) = world.days(1)
+    assert happened == "200 of 200 requests to the candidate failed; at most 1.00% may."
+    assert world.alerts("errors") == []
+
+
+def test_labels_of_the_returned_answers_judge_the_shadow(make_world: MakeWorld) -> None:
+    def patient(project: Project) -> None:
+        project.release(shadow="9d", canary=[0.5, 1.0])
+
+    world = make_world(patient)
+    world.days(2)
+    version = world.register()
+    world.contrary = {version.id}
+    world.release(version)
+    happened = world.days(2)
+    assert happened[0].startswith("Its loss is higher than the champion's")
+
+
+def test_an_ab_test_keeps_its_split_until_the_labels_tell(make_world: MakeWorld) -> None:
+    world = make_world(split)
+    world.days(1)
+    first = rollout_of(world).candidate
+    world.contrary = {first}
+    world.release(world.register())
+    assert roles(world) == [(1, "champion", 0.5), (2, "challenger", 0.5)]
+    world.day()
+    world.tick()
+    report = show_rollout(world.workspace, world.me, ShowRollout(endpoint="flights"))
+    assert report.now is not None
+    assert report.now.champion.rows + report.now.candidate.rows == 200
+    happened = world.days(3)
+    assert roles(world) == [(2, "champion", 1.0)]
+    assert any("Its loss is lower than the champion's" in one for one in happened)
+
+
+def test_a_test_without_a_winner_is_held_when_its_time_is_over_until_a_person_decides(make_world: MakeWorld) -> None:
+    world = make_world(split)
+    world.days(1)
+    world.release(world.register())
+    happened = world.days(8, labels=False)
+    assert [one for one in happened if "held as it is until a person decides" in one] == happened
+    assert len(happened) == 1
+    held = rollout_of(world)
+    assert (held.state, held.phase, held.share) == ("held", "ab", 0.5)
+    assert roles(world) == [(1, "champion", 0.5), (2, "challenger", 0.5)]
+    assert [one.kind for one in world.decisions()][-1] == "keep"
+    assert len(world.alerts("held")) == 1
+    request = Advance(endpoint="flights", rollout=held.id, step=held.step, state="held", reason="It is cheaper.")
+    advance(world.workspace, world.me, request)
+    assert roles(world) == [(2, "champion", 1.0)]
+
+
+def test_what_is_held_still_goes_back_when_it_fails(make_world: MakeWorld) -> None:
+    world = make_world(split)
+    world.days(1)
+    version = world.register()
+    world.release(version)
+    world.days(6, labels=False)
+    assert rollout_of(world).state == "held"
+    world.failing = {version.id}
+    world.days(1, labels=False)
+    assert rollout_of(world).state == "rolled_back"
+    assert roles(world) == [(1, "champion", 1.0)]
+
+
+def test_blue_green_takes_all_at_once_after_a_look_and_keeps_the_way_back(make_world: MakeWorld) -> None:
+    world = make_world(swift)
+    world.days(1)
+    world.release(world.register())
+    assert roles(world) == [(1, "champion", 1.0), (2, "shadow", 0.0)]
+    world.days(1)
+    assert roles(world) == [(2, "champion", 1.0), (1, "standby", 0.0)]
+    roll_back(world.workspace, world.me, RollBack(endpoint="flights", reason="complaints"))
+    assert roles(world) == [(1, "champion", 1.0)]
+    (newest, *_) = list_rollouts(world.workspace, world.me, ListRollouts(endpoint="flights"))
+    assert newest.state == "rolled_back"
