@@ -24,7 +24,7 @@ def fail(workspace: Workspace, *seconds: int, status: int = 500) -> None:
 
 def answer(workspace: Workspace, second: int) -> None:
     moment = NOON + second * SECOND
-    rows = pl.DataFrame({"id": ["a"], "received_at": [moment], "event_time": [moment]})
+    rows = pl.DataFrame({"id": ["a"], "role": ["champion"], "received_at": [moment], "event_time": [moment]})
     workspace.tables.append("predictions/flights", rows)
 
 

@@ -57,7 +57,9 @@ def test_many_classes_and_numbers() -> None:
 
 def test_failures_are_ours_and_of_the_time_of_the_predictions(workspace: Workspace) -> None:
     assert Stream(workspace, "flights").rows() is None
-    predictions = pl.DataFrame({"id": ["a", "b"], "received_at": [NOON, NOON + HOUR], "event_time": [NOON, NOON]})
+    predictions = pl.DataFrame(
+        {"id": ["a", "b"], "role": ["champion"] * 2, "received_at": [NOON, NOON + HOUR], "event_time": [NOON, NOON]}
+    )
     moments = [NOON - HOUR, NOON, NOON, NOON + 2 * HOUR]
     errors = pl.DataFrame(
         {"received_at": moments, "version_id": ["v1"] * 4, "role": ["champion"] * 4, "status": [500, 500, 422, 503]}
@@ -73,7 +75,9 @@ def test_failures_are_ours_and_of_the_time_of_the_predictions(workspace: Workspa
 
 def test_failures_between_two_windows_are_counted_in_the_later_one(workspace: Workspace) -> None:
     moments = [NOON, NOON + HOUR, NOON + 3 * HOUR]
-    predictions = pl.DataFrame({"id": ["a", "b", "c"], "received_at": moments, "event_time": moments})
+    predictions = pl.DataFrame(
+        {"id": ["a", "b", "c"], "role": ["champion"] * 3, "received_at": moments, "event_time": moments}
+    )
     between = [NOON + HOUR, NOON + 2 * HOUR, NOON + 4 * HOUR]
     errors = pl.DataFrame(
         {"received_at": between, "version_id": ["v1"] * 3, "role": ["champion"] * 3, "status": [500] * 3}

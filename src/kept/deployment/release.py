@@ -188,12 +188,14 @@ def _start(change: Change, endpoint: Endpoint, version: ModelVersion, *, replace
             what = f"another rollout is running ({running.reason.rstrip('.')})"
             raise Conflict(what, where=endpoint.name, fix=fix)
         stop(change.because(f"Version {version.number} of {version.model} replaces it."), running, "replaced")
+    rule = _rule_for(change.connection, version)
+    _check_constant(rule, version)
     rollout = Rollout(
         id=new_id(),
         endpoint=endpoint.name,
         candidate=version.id,
         champion=champion.version_id if champion else None,
-        rule=_rule_for(change.connection, version),
+        rule=rule,
         state="waiting",
         step=0,
         evidence=(),
@@ -204,6 +206,23 @@ def _start(change: Change, endpoint: Endpoint, version: ModelVersion, *, replace
     )
     insert_rollout(change.connection, rollout)
     begin(change, rollout)
+
+
+def _check_constant(rule: Rule, version: ModelVersion) -> None:
+    """Refuses a declared constant that is no answer of such a model."""
+    constant = None if rule.fallback is None else rule.fallback.constant
+    task, classes = version.card.report.task, version.card.report.classes
+    if constant is None:
+        return
+    if isinstance(constant, str):
+        names = [str(one).lower() if isinstance(one, bool) else str(one) for one in classes]
+        fits, fix = constant in names, f"It is one of {', '.join(names)}" if names else "Give a number"
+    else:
+        fits = task == "regression" or (task == "binary" and 0 <= constant <= 1)
+        fix = "Give a class as text" if task == "multiclass" else "Give a probability from 0 to 1"
+    if not fits:
+        what = f"the constant {constant!r} that its fallback declares is no answer of a {task} model"
+        raise Invalid(what, where=f"{version.model} version {version.number}", fix=fix)
 
 
 def _go_on(change: Change, actor: Actor, rollout: Rollout, statistics: tuple[StepStatistics, ...]) -> None:

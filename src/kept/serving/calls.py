@@ -26,8 +26,8 @@ class Call:
     """One request on its way: what came, what it was found to ask, and what is answered."""
 
     __slots__ = (
-        "answer", "answer_json_size", "arm", "body", "deliver", "endpoint", "error", "form", "ids", "latency_us", "question",
-        "received_at", "request", "route", "scores", "size", "started", "status", "timeout_us",
+        "answer", "answer_json_size", "arm", "body", "deliver", "endpoint", "error", "fallback", "form", "ids", "latency_us",
+        "missed", "question", "received_at", "request", "route", "scores", "size", "started", "status", "timeout_us",
     )  # fmt: skip
 
     def __init__(self, request: Request, body: bytes | Sent, size: int, deliver: "Callable[[Call], None]") -> None:
@@ -46,6 +46,9 @@ class Call:
         self.scores: list[Any] = []
         self.ids: list[str] = []
         self.error: KeptError | None = None
+        # Why another answered for the arm that was asked, and what the log says of that one.
+        self.fallback = ""
+        self.missed: Failed | None = None
         self.latency_us = 0
         self.status = 0
         self.answer = b""

@@ -105,8 +105,10 @@ class LoadedRoute:
         self.arms = tuple(arms)
         self._by_arm = {loaded.arm: loaded for loaded in arms}
         self.champion = self._by_arm[route.champion]
+        standby = route.standby
+        self.standby = None if standby is None else self._by_arm[standby]
         self.shadows = tuple(self._by_arm[arm] for arm in route.shadows)
-        answering = [loaded for loaded in arms if loaded.arm.role != "shadow"]
+        answering = [loaded for loaded in arms if loaded.arm.weight]
         self._only = self.champion if len(answering) == 1 else None
         self._alike = all(same_inputs(self.champion, loaded) for loaded in answering)
 

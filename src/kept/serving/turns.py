@@ -12,6 +12,7 @@ from collections.abc import Collection
 from kept.core.errors import KeptError, Unavailable
 from kept.serving.calls import Call, answer, answered_by, failure_of, fault, predict
 from kept.serving.counters import Counters
+from kept.serving.fallbacks import Fallbacks, mark, misses
 from kept.serving.lines import Lines
 from kept.serving.log import Spool
 from kept.serving.protocol.answers import error_body
@@ -42,6 +43,7 @@ class Turns:
         self._ended = 0.0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._shadows = Shadows(spool, counters)
+        self._fallbacks = Fallbacks()
 
     def admits(self, caller: str, size: int, timeout_us: int = 0) -> bool:
         """Whether a call of that size could be answered in time. Refusing what could not costs next to nothing."""
@@ -69,8 +71,11 @@ class Turns:
             self._read(call)
             if call.error is None and call.arm is not None:
                 groups.setdefault(call.arm, []).append(call)
-        for arm, members in groups.items():
-            predict(arm, members)
+        for arm, members in list(groups.items()):
+            if arm.arm.fallback is None:
+                predict(arm, members)
+            else:
+                self._fallbacks.predict(arm, members, groups)
         self._log(calls, groups)
         for call in calls:
             _finish(call)
@@ -126,6 +131,7 @@ class Turns:
             if good:
                 answered.append((arm.note, answered_by(arm.note.key, good)))
         failed = [failure_of(call) for call in calls if call.error is not None and self._is_ours(call)]
+        failed += misses(calls)
         if not answered and not failed:
             return
         trouble: KeptError | None = None
@@ -150,7 +156,7 @@ class Turns:
         for call in calls:
             arm = call.arm
             if arm is not None:
-                counters = self._counters.of(call.endpoint, str(arm.arm.number), arm.arm.role)
+                counters = self._counters.of(call.endpoint, str(arm.note.number), arm.note.role)
             else:
                 counters = self._counters.of(call.endpoint if self._is_ours(call) else "", "", "")
             counters.count(call.status, len(call.ids), (now - call.started) // 1000)
@@ -175,6 +181,8 @@ def _check_deadline(call: Call) -> None:
 def _finish(call: Call) -> None:
     try:
         answer(call)
+        if call.fallback and call.status == 200:
+            mark(call)
     except Exception as error:  # noqa: BLE001 - one answer that cannot be written must not keep back the others
         call.fail(fault(f"answering raised {type(error).__name__}", f"model {call.endpoint!r}", error))
         answer(call)

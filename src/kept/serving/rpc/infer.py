@@ -50,6 +50,8 @@ def answer_of(call: Call) -> bytes:
     assert call.arm is not None  # noqa: S101 - a call that was answered has its arm
     answerer, question = call.arm.answerer, call.question
     response = _Response(model_name=answerer.endpoint, model_version=str(answerer.number), id=question.name or "")
+    if call.fallback:
+        response.parameters["fallback"].string_param = call.fallback
     for name in question.wanted or answerer.outputs:
         datatype, shape, data = answerer.elements(name, call.ids, call.scores)
         response.outputs.add(name=name, datatype=datatype, shape=shape)
