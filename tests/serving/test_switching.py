@@ -26,7 +26,7 @@ def version(service: Service) -> int:
 def test_switching_versions_under_load_fails_no_request(service: Service) -> None:
     service.start()
     load = Load(service)
-    for turn in range(20):
+    for turn in range(100):
         kind = ("first", "second")[turn % 2]
         service.wait_for_revision(service.route(late=(service.arm(kind, turn + 1),)))
         assert version(service) == turn + 1
