@@ -6,8 +6,10 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -27,12 +29,14 @@ from kept.deployment.rollback import RollBack, roll_back
 from kept.governance.actor import Actor
 from kept.governance.journal import ListAudit, VerifyAudit, list_audit, verify_audit
 from kept.governance.workspace import Workspace
+from kept.plan.policy import Fallback, Release
 from kept.registry.catalog import ListVersions, list_versions
 from kept.registry.model import ModelVersion
 
 pytest_plugins = ["releasing"]
 
 Register = Callable[..., ModelVersion]
+Declare = Callable[[Release], None]
 VERSIONS = 5
 
 CHURN = """
@@ -94,12 +98,16 @@ def check(workspace: Workspace, actor: Actor) -> int:
     running = [one for one in rollouts if one.running]
     assert len(running) <= 1
     if running:
-        assert route.canary is not None
-        assert route.canary.version_id == running[0].candidate
-        assert route.canary.weight == running[0].share
+        trial = route.shadows[0] if running[0].phase == "shadow" else route.canary
+        assert trial is not None
+        assert trial.version_id == running[0].candidate
+        assert trial.weight == running[0].share
         assert route.champion.version_id == running[0].champion
+        assert len(route.shadows) == (running[0].phase == "shadow")
     else:
         assert route.canary is None
+        assert not route.shadows
+    assert len({arm.version_id for arm in route.arms}) == len(route.arms)
     aliases = {name: one.id for one in list_versions(workspace, actor, ListVersions()) for name in one.aliases}
     assert aliases == {"champion": route.champion.version_id} | (
         {"challenger": running[0].candidate} if running else {}
@@ -109,11 +117,29 @@ def check(workspace: Workspace, actor: Actor) -> int:
     return table.revision
 
 
-@given(steps=st.lists(st.tuples(st.integers(0, 3), st.integers(1, VERSIONS)), max_size=25))
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+POLICIES = (
+    Release(),
+    Release(shadow=timedelta(hours=1)),
+    Release(shadow=timedelta(0), challenger=0.3),
+    Release(strategy="blue_green"),
+    Release(fallback=Fallback(constant=0.5)),
+)
+
+
+@given(
+    policy=st.sampled_from(POLICIES),
+    steps=st.lists(st.tuples(st.integers(0, 3), st.integers(1, VERSIONS)), max_size=25),
+)
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_after_every_step_all_that_is_recorded_agrees(
-    workspace: Workspace, me: Actor, register: Register, steps: list[tuple[int, int]]
+    workspace: Workspace,
+    me: Actor,
+    register: Register,
+    declare: Declare,
+    policy: Release,
+    steps: list[tuple[int, int]],
 ) -> None:
+    declare(policy)
     while len(list_versions(workspace, me, ListVersions())) < VERSIONS:
         register()
     with suppress(KeptError):
@@ -129,7 +155,11 @@ def test_after_every_step_all_that_is_recorded_agrees(
         last = revision
 
 
-def test_killed_anywhere_it_is_as_before_or_as_after(workspace: Workspace, me: Actor, register: Register) -> None:
+@pytest.mark.parametrize("policy", [Release(), Release(shadow=timedelta(hours=1), challenger=0.5)])
+def test_killed_anywhere_it_is_as_before_or_as_after(
+    workspace: Workspace, me: Actor, register: Register, declare: Declare, policy: Release
+) -> None:
+    declare(policy)
     for _ in range(VERSIONS):
         register()
     release(workspace, me, ReleaseVersion(endpoint="flights", version="1"))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from kept.core.errors import Invalid
 from kept.deployment.rollout import Decision, Rule
 from kept.deployment.rule import decide
-from kept.deployment.statistics import ArmStatistics, StepStatistics
+from kept.deployment.statistics import ArmStatistics, PairStatistics, StepStatistics
 from kept.measures.sequential import Arm as Outcomes
 
 HOUR = timedelta(hours=1)
@@ -183,3 +183,51 @@ def test_two_equal_models_are_seldom_told_apart() -> None:
                 rolled_back |= decide(RULE, tuple(steps)).action == "roll_back"
         wrong += rolled_back
     assert wrong / 200 <= RULE.alpha
+
+
+SHADOW = msgspec.structs.replace(RULE, shadow=HOUR, shadow_rows=100, max_disagreement=0.05)
+
+
+def shadow(pairs: PairStatistics, candidate: ArmStatistics | None = None, elapsed: timedelta = 2 * HOUR) -> Decision:
+    seen = StepStatistics(candidate=candidate or arm(), champion=arm(), elapsed=elapsed, pairs=pairs)
+    return decide(SHADOW, (seen,), "shadow")
+
+
+def test_a_shadow_goes_on_when_it_has_run_long_enough_and_agrees() -> None:
+    decision = shadow(PairStatistics(rows=500, disagreements=4))
+    assert (decision.action, decision.evidence.share) == ("advance", 0.0)
+    assert decision.reason.startswith("500 requests answered as a shadow in 2h: 0 failed")
+    assert "496 of 500 rows as the champion" in decision.reason
+    assert shadow(PairStatistics(rows=500), elapsed=HOUR / 2).reason == "The shadow goes on: 30m of 1h have passed."
+
+
+def test_a_shadow_that_disagrees_too_often_goes_back_and_a_little_too_often_stays() -> None:
+    often = shadow(PairStatistics(rows=500, disagreements=100))
+    assert often.action == "roll_back"
+    assert often.reason == "It answered 100 of 500 rows otherwise than the champion; at most 5.00% may be."
+    assert shadow(PairStatistics(rows=500, disagreements=27)).action == "go_on"
+
+
+def test_a_shadow_is_judged_row_by_row() -> None:
+    worse = Outcomes.of(np.full(400, -0.05))
+    decision = shadow(PairStatistics(rows=500, gains=worse))
+    assert (decision.action, decision.evidence.quality) == ("roll_back", "worse")
+
+
+def test_after_its_time_it_goes_back_or_is_held_as_declared() -> None:
+    late = (step(arm(rows=12), elapsed=timedelta(days=8)),)
+    assert decide(RULE, late).action == "roll_back"
+    held = decide(msgspec.structs.replace(RULE, on_timeout="hold"), late)
+    assert held.action == "hold"
+    assert held.reason.endswith("It is held as it is until a person decides.")
+
+
+def test_an_ab_test_ends_with_a_better_challenger_alone() -> None:
+    rule = msgspec.structs.replace(RULE, challenger=0.5)
+    assert decide(rule, (step(arm(loss=0.1, n=500), arm(loss=0.3, n=500)),), "ab").action == "promote"
+    assert decide(rule, (step(arm(loss=0.3, n=500), arm(loss=0.1, n=500)),), "ab").action == "roll_back"
+    alike = decide(rule, (step(arm(loss=0.2, n=500), arm(loss=0.2, n=500)),), "ab")
+    assert (alike.action, alike.evidence.share) == ("go_on", 0.5)
+    assert alike.reason.startswith(
+        "The A/B test goes on: the labels do not tell the versions apart (its loss is not higher"
+    )

@@ -63,6 +63,19 @@ WRONG: list[tuple[Callable[[], Any], str]] = [
     (lambda: flights().split(0.2), "is not a split"),  # type: ignore[arg-type]
     (lambda: flights().retrain(on=["drift"]), "is not a trigger"),  # type: ignore[list-item]
     (lambda: flights().release(canary=[0.5, 0.1]), "rising shares that end in 1"),
+    (lambda: flights().release(shadow="soon"), "not a length of time"),
+    (lambda: flights().release(shadow=0), "not a number of rows"),
+    (lambda: flights().release(shadow_rows=5), "without a shadow"),
+    (lambda: flights().release(ab={"champion": 0.5, "challenger": 0.4}), "no split in two"),
+    (lambda: flights().release(ab={"champion": 0.5, "challenger": 0.5}, canary=[0.5, 1]), "in one way"),
+    (lambda: flights().release(strategy="blue_green", canary=[0.5, 1]), "in one way"),
+    (lambda: flights().release(on_timeout="wait"), "not what can happen"),  # type: ignore[arg-type]
+    (lambda: flights().release(max_disagreement=1), "not a share"),
+    (lambda: flights().release(fallback=0.5), "kept.fall_back"),  # type: ignore[arg-type]
+    (lambda: kept.fall_back(on=["weather"]), "no occasion"),
+    (lambda: kept.fall_back(previous=False), "nothing to fall back to"),
+    (lambda: kept.fall_back(on=["timeout"]), "belong together"),
+    (lambda: kept.fall_back(constant=float("nan")), "not a constant"),
     (lambda: flights().monitor(window="1d", false_alarm_every="1h"), "shorter than a window"),
     (lambda: flights().dataset(label="late", max_bad_share=2)(lambda: None), "cannot be used|is not a share"),
     (lambda: flights().dataset(label="late", mode="append")(rows), "Declare key="),
@@ -174,3 +187,18 @@ def test_a_project_is_registered_when_it_changes_and_only_then(workspace: Worksp
     known = show_project(workspace, me, ShowProject(project="flight-delays"))
     assert known.plan == describe(changed)
     assert known.owner == "others@example.org"
+
+
+def test_a_release_says_how_a_version_takes_over() -> None:
+    project = flights()
+    project.release(
+        shadow="24h", max_disagreement=0.1, canary=[0.2, 1.0], on_timeout="hold", fallback=kept.fall_back(constant=1)
+    )
+    declared = project.releasing
+    assert (declared.shadow, declared.shadow_rows, declared.on_timeout) == (timedelta(days=1), 200, "hold")
+    assert declared.fallback is not None
+    assert (declared.fallback.constant, declared.fallback.previous) == (1.0, True)
+    project.release(shadow=5_000, ab={"champion": 0.7, "challenger": 0.3})
+    assert (project.releasing.shadow, project.releasing.shadow_rows) == (timedelta(0), 5_000)
+    assert project.releasing.challenger == 0.3
+    assert describe(project)["release"]["challenger"] == 0.3

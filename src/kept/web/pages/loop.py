@@ -14,6 +14,7 @@ from kept.app.connection import Connection
 from kept.app.processes import ListProcesses, list_processes
 from kept.deployment.catalog import ListRollouts, ShowHistory, list_rollouts, show_history
 from kept.loop.decisions import ListDecisions, list_decisions
+from kept.loop.rollout_report import RolloutReport, ShowRollout, show_rollout
 from kept.monitoring.alerts import ListAlerts, list_alerts
 from kept.monitoring.catalog import DetectorState
 from kept.monitoring.result import WindowResult
@@ -88,6 +89,7 @@ def routes(connection: Connection) -> list[HTTPRouteHandler]:
             decisions=connection.call(list_decisions, ListDecisions(project=facts.state.project, limit=_LISTED))
             if facts.state
             else [],
+            trial=_trial(connection, facts),
             share_of_budget=meter,
         )
 
@@ -97,6 +99,16 @@ def routes(connection: Connection) -> list[HTTPRouteHandler]:
         return Response(msgspec.json.encode(found), media_type="application/json")
 
     return [first, endpoint_page, chart]
+
+
+def _trial(connection: Connection, facts: LoopFacts) -> RolloutReport | None:
+    """How the newest rollout goes, while it is on trial, and how its shadow differed."""
+    rollout = facts.state.rollout if facts.state else None
+    if facts.state is None or rollout is None:
+        return None
+    if rollout.phase is None and not any(one.state == "shadow" for one in rollout.evidence):
+        return None
+    return connection.call(show_rollout, ShowRollout(endpoint=facts.state.endpoint))
 
 
 def card_of(facts: LoopFacts) -> Card:
