@@ -223,6 +223,8 @@ def _predict(workspace: Workspace, version: ModelVersion) -> str:
             "latency_us": [800],
             "score": [0.7],
             "prediction": ["true"],
+            "scores": pl.Series([None], dtype=pl.List(pl.Float64)),
+            "answer_id": [prediction],
             "feature_origin": [HOSTILE],
         }
     )
