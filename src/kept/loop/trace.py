@@ -81,6 +81,10 @@ def trace_prediction(workspace: Workspace, actor: Actor, request: TracePredictio
     else:
         fix = "It is found once it was shipped, which takes some seconds; name the endpoint's own workspace"
         raise NotFound(f"there is no prediction {request.prediction}", where="predictions", fix=fix)
+    if row["role"] == "constant":
+        fix = "Its reason stands beside its id among the endpoint's failed requests"
+        what = "no version made it: it is the constant that the endpoint falls back to"
+        raise NotFound(what, where=f"prediction {request.prediction}", fix=fix)
     labels = show_labels(workspace, actor, ShowLabels(endpoint=endpoint.name, prediction_id=request.prediction))
     if row["key"] is not None:
         labels += show_labels(workspace, actor, ShowLabels(endpoint=endpoint.name, key=row["key"]))

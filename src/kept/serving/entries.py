@@ -27,7 +27,7 @@ class ArmNote(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="a
         number: its number.
         model: its model.
         bundle: digest of its bundle.
-        role: champion, canary or shadow.
+        role: champion, canary, challenger or shadow; fallback where it answered for another, constant where none answered.
         task: binary, multiclass or regression.
         classes: the class labels as text, in the order of the scores.
         names: the features, in the order they are logged.

@@ -2,7 +2,8 @@
 
 predictions: `id`; `answer_id` (the prediction that was returned for this row: the same id, except for shadows); `event_time`
 (as sent, else when the request came) and `received_at`, UTC; `shipped_at`; `spool` and `position` (process and place in its
-log); `version_id`, `version` (its number), `role`; `key` (as sent, or null); `latency_us`; `score` (binary: probability of
+log); `version_id`, `version` (its number), `role` (of a fallback: `fallback` where another version answered, `constant` where
+none did, with no `version_id` and the version 0); `key` (as sent, or null); `latency_us`; `score` (binary: probability of
 the second class; regression: the value; else null); `prediction` (the class as text, null for regression; booleans are `true`
 and `false`); `scores` (multiclass: a probability per class; else null); and `feature_<name>` for each feature, typed by the
 signature. A feature that comes with a type its column cannot hold gets a column `feature_<name>__<kind>`.
