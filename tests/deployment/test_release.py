@@ -25,7 +25,7 @@ from kept.governance.actor import Actor, automation, owner
 from kept.governance.journal import ListAudit, VerifyAudit, list_audit, verify_audit
 from kept.governance.workspace import Workspace
 from kept.measures.sequential import Arm as Outcomes
-from kept.plan.policy import Release
+from kept.plan.policy import Fallback, Release
 from kept.registry.catalog import ListVersions, ShowVersion, list_versions, show_version
 from kept.registry.consent import Approve, Waive, approve, waive
 from kept.registry.model import ModelVersion
@@ -396,3 +396,69 @@ def test_times_without_a_zone_and_unknown_endpoints_are_refused(
     with pytest.raises(KeptError, match="Ask for 1 to"):
         show_history(workspace, me, ShowHistory(endpoint="flights", limit=0))
     assert show_version(workspace, me, ShowVersion(model="flights", version="champion")).judged.number == 1
+
+
+def test_who_looked_at_the_shadow_does_not_move_the_canary(
+    workspace: Workspace, me: Actor, register: Register, declare: Declare
+) -> None:
+    declare(Release(shadow=timedelta(0), shadow_rows=10, canary=(0.2, 1.0)))
+    register()
+    register()
+    start(workspace, me, "1")
+    found = start(workspace, me, "2")
+    assert shares(found) == [(1, "champion", 1.0), (2, "shadow", 0.0)]
+    rollout = the_rollout(found)
+    seen = Advance(endpoint="flights", rollout=rollout.id, step=0, state="shadow", reason="it looks good")
+    assert shares(advance(workspace, me, seen)) == [(1, "champion", 0.8), (2, "canary", 0.2)]
+    with pytest.raises(Conflict, match="has moved on"):
+        advance(workspace, me, seen)
+
+
+def test_a_fallback_follows_its_version_and_keeps_the_one_before_at_hand(
+    workspace: Workspace, me: Actor, register: Register, declare: Declare
+) -> None:
+    declare(Release(canary=(1.0,), fallback=Fallback(on=("error", "range"), constant="true")))
+    register()
+    register()
+    first = start(workspace, me, "1")
+    assert first.route is not None
+    assert first.route.route.champion.fallback is not None
+    found = start(workspace, me, "2")
+    assert shares(found) == [(2, "champion", 1.0), (1, "standby", 0.0)]
+    register()
+    declare(Release(canary=(0.5, 1.0), fallback=Fallback()))
+    trial = start(workspace, me, "3")
+    assert shares(trial) == [(2, "champion", 0.5), (3, "canary", 0.5), (1, "standby", 0.0)]
+    back = roll_back(workspace, me, RollBack(endpoint="flights", reason="enough"))
+    assert shares(back) == [(2, "champion", 1.0), (1, "standby", 0.0)]
+    assert back.route is not None
+    assert back.route.route.champion.fallback == found.route.route.champion.fallback if found.route else False
+
+
+@pytest.mark.parametrize("constant", ["maybe", 1.5])
+def test_a_constant_that_is_no_answer_of_the_model_is_refused(
+    workspace: Workspace, me: Actor, register: Register, declare: Declare, constant: float | str
+) -> None:
+    declare(Release(fallback=Fallback(constant=constant)))
+    register()
+    with pytest.raises(Invalid, match="no answer of a binary model"):
+        start(workspace, me)
+    assert show_status(workspace, me, ShowStatus()) == []
+
+
+def test_a_rule_that_says_hold_is_followed_once(
+    workspace: Workspace, me: Actor, register: Register, declare: Declare
+) -> None:
+    declare(Release(challenger=0.5, timeout=timedelta(hours=1), on_timeout="hold"))
+    register()
+    register()
+    start(workspace, me, "1")
+    found = start(workspace, me, "2")
+    assert shares(found) == [(1, "champion", 0.5), (2, "challenger", 0.5)]
+    held = step_on(workspace, LOOP, found, went_well())
+    assert (the_rollout(held).state, the_rollout(held).share) == ("held", 0.5)
+    with pytest.raises(CheckFailed):
+        step_on(workspace, LOOP, held, went_well())
+    assert the_rollout(held).evidence[-1].evidence is not None
+    verify_audit(workspace, me, VerifyAudit())
+    assert shares(step_on(workspace, me, held)) == [(2, "champion", 1.0)]

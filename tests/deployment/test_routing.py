@@ -79,3 +79,31 @@ def test_a_shadow_has_no_share() -> None:
 def test_an_endpoint_has_one_route() -> None:
     with pytest.raises(Invalid, match="two routes"):
         RoutingTable(revision=1, routes=(route_with(0.1), route_with(0.2)))
+
+
+@given(keys, weights)
+def test_a_challenger_is_chosen_as_a_canary_is(key: str, weight: float) -> None:
+    arms = route_with(weight).arms
+    test = Route(endpoint="delays", arms=(arms[0], msgspec.structs.replace(arms[1], role="challenger")))
+    assert choose(test, key).number == choose(route_with(weight), key).number
+
+
+def test_what_stands_by_answers_nothing_and_is_found() -> None:
+    champion = Arm(version_id="a", number=1, model="m", bundle=DIGEST)
+    ready = Arm(version_id="b", number=2, model="m", bundle=DIGEST, role="standby", weight=0.0)
+    route = Route(endpoint="delays", arms=(champion, ready))
+    assert (route.standby, route.canary, route.shadows) == (ready, None, ())
+    assert {choose(route, str(key)) for key in range(100)} == {champion}
+    with pytest.raises(Invalid, match="a standby answers no request"):
+        msgspec.structs.replace(ready, weight=0.5)
+
+
+def test_a_canary_and_a_challenger_do_not_go_together() -> None:
+    both = [*route_with(0.5).arms, msgspec.structs.replace(route_with(0.0).arms[1], role="challenger")]
+    with pytest.raises(Invalid, match="at most one canary or challenger"):
+        Route(endpoint="delays", arms=tuple(both))
+
+
+def test_a_table_that_was_kept_before_there_were_fallbacks_is_read() -> None:
+    plain = '{"version_id":"a","number":1,"model":"m","bundle":"sha256:0","role":"champion","weight":1.0}'
+    assert msgspec.json.decode(plain, type=Arm).fallback is None
