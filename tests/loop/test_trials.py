@@ -2,7 +2,6 @@
 
 import pytest
 
-from conftest import MakeWorld, World
 from kept.deployment.catalog import ListRollouts, list_rollouts
 from kept.deployment.release import Advance, advance
 from kept.deployment.rollback import RollBack, roll_back
@@ -10,6 +9,8 @@ from kept.deployment.rollout import Rollout
 from kept.governance.journal import ListAudit, VerifyAudit, list_audit, verify_audit
 from kept.loop.rollout_report import ShowRollout, show_rollout
 from kept.plan.project import Project
+
+from conftest import MakeWorld, World  # isort: skip
 
 pytestmark = pytest.mark.each_database
 
