@@ -1,5 +1,6 @@
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,8 +9,9 @@ from hypothesis import strategies as st
 from kept.core.errors import Conflict, Invalid
 from kept.measures.arrays import Array, decode, encode
 from kept.measures.drift.categories import Coded, category_name, learn_categories, tally
-from kept.measures.drift.counts import WindowCounts, count_rows, empty_counts
+from kept.measures.drift.counts import PAIRED_ROWS, WindowCounts, count_rows, empty_counts
 from kept.measures.drift.grid import Grid, Kind, learn_grid
+from kept.measures.drift.statistics import measure_window
 
 KINDS: dict[str, Kind] = {"x": "numeric", "y": "numeric", "c": "categorical"}
 
@@ -57,7 +59,37 @@ def test_the_order_of_rows_does_not_matter(grid: Grid, seed: int) -> None:
 def test_large_windows_take_many_blocks_and_stay_exact(grid: Grid) -> None:
     table = a_table(5, 80_000)
     parts = [count_rows(grid, cut(table, slice(i, i + 9_973))) for i in range(0, 80_000, 9_973)]
-    assert encode(sum(parts, start=empty_counts(grid))) == encode(count_rows(grid, table))
+    added, whole = sum(parts, start=empty_counts(grid)), count_rows(grid, table)
+    assert np.array_equal(added.cells, whole.cells)
+    assert (added.rows, added.paired_rows, whole.paired_rows) == (80_000, 80_000, 26_667)
+
+
+def test_a_large_window_pairs_every_so_many_rows_and_finds_the_same_correlations(grid: Grid) -> None:
+    table = a_table(6, 3 * PAIRED_ROWS)
+    every_third = count_rows(grid, cut(table, slice(None, None, 3)))
+    whole = count_rows(grid, table)
+    assert np.array_equal(whole.cross, every_third.cross)
+    assert np.array_equal(whole.paired_sums, every_third.paired_sums)
+    assert measure_window(grid, whole).value[-1] == measure_window(grid, every_third).value[-1]
+
+
+def test_counts_from_before_rows_were_left_out_of_pairs_are_still_read(grid: Grid) -> None:
+    now = count_rows(grid, a_table(3, 500))
+    before = msgspec.structs.replace(now, paired_rows=0, paired_sums=np.zeros(0, dtype=np.int64))
+    assert np.array_equal(measure_window(grid, before).value, measure_window(grid, now).value)
+    with pytest.raises(Conflict):
+        before + now
+
+
+@given(
+    codes=st.lists(st.integers(0, 6), max_size=40), missing=st.booleans(), categories=st.sampled_from((7, 64, 65, 100))
+)
+def test_codes_are_tallied_as_their_names_are(codes: list[int], missing: bool, categories: int) -> None:
+    names = tuple(f"v{i}" for i in range(categories))
+    held = np.array([*codes, *([-1] if missing else [])], dtype=np.int64)
+    texts = np.empty(held.size, dtype=object)
+    texts[:] = [None if code < 0 else names[code] for code in held]
+    assert tally(Coded(codes=held, categories=names)) == tally(texts)
 
 
 def test_every_row_is_in_one_cell_of_each_column(grid: Grid) -> None:

@@ -16,6 +16,7 @@ TOP = 20
 
 # Values seen less often than this in the reference count as rare: new ones of their like are to be expected.
 _SEEN = 5
+_FEW_CATEGORIES = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +70,7 @@ def tally(column: Array | Coded) -> dict[str | None, int]:
         codes = np.asarray(column.codes)
         if codes.size and int(codes.max()) >= len(column.categories):
             raise Invalid("a code has no category", where="categorical column", fix="Give all categories")
-        counts = np.bincount(codes + 1, minlength=len(column.categories) + 1)
+        counts = _code_counts(codes, len(column.categories))
         found: Counter[str | None] = Counter()
         for name, rows in zip((None, *column.categories), counts, strict=True):
             if rows:
@@ -79,6 +80,20 @@ def tally(column: Array | Coded) -> dict[str | None, int]:
     for value, rows in Counter(column.tolist()).items():
         found[category_name(value)] += rows
     return found
+
+
+def _code_counts(codes: Array, categories: int) -> Ints:
+    """How often -1 and each code occurs."""
+    if not codes.size or int(codes.min()) < 0:
+        return np.bincount(codes + 1, minlength=categories + 1)
+    if categories > _FEW_CATEGORIES:
+        return np.concatenate([[0], np.bincount(codes, minlength=categories)])
+    # Two rows at a time: adding to one of few counters has to wait for the last addition to it.
+    half = codes.size // 2
+    both = codes[:half] * np.int64(categories) + codes[half : 2 * half]
+    table = np.bincount(both, minlength=categories**2).reshape(categories, categories)
+    rest = np.bincount(codes[2 * half :], minlength=categories)
+    return np.concatenate([[0], table.sum(axis=0) + table.sum(axis=1) + rest])
 
 
 def category_name(value: Any) -> str | None:

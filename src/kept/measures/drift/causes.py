@@ -1,5 +1,7 @@
 """Which columns the evidence comes from, and what happened there."""
 
+from dataclasses import dataclass
+
 import msgspec
 import numpy as np
 
@@ -35,23 +37,32 @@ class ColumnFinding(msgspec.Struct, frozen=True, kw_only=True):
     distance: Distance
 
 
-def rank_columns(
-    reference: Reference, window: WindowCounts, measured: Measured, away: Floats, evidence: Floats
-) -> tuple[ColumnFinding, ...]:
-    """All columns, the likeliest to have changed first; `evidence` is each statistic's e-value."""
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """What a window was judged by. `away` are its standardised statistics, `evidence` each statistic's e-value."""
+
+    reference: Reference
+    window: WindowCounts
+    measured: Measured
+    away: Floats
+    evidence: Floats
+
+
+def rank_columns(seen: Seen) -> tuple[ColumnFinding, ...]:
+    """All columns, the likeliest to have changed first."""
+    reference, evidence = seen.reference, seen.evidence
     where, grid = reference.layout, reference.grid
-    apart = distances(grid, reference.counts, window)
+    apart = distances(grid, reference.counts, seen.window)
     belongs = [(where.column == place) | (where.second == place) for place in range(len(grid.columns))]
     values = np.array([float(statistic_weights(reference, among) @ evidence) for among in belongs])
     order = np.argsort(-values, kind="stable")
     listed = _listed(values[order])
     found = []
     for rank, place in enumerate(order):
-        held = np.flatnonzero(belongs[place] & reference.yard.used & (measured.rows > 0))
+        held = np.flatnonzero(belongs[place] & reference.yard.used & (seen.measured.rows > 0))
         loudest = int(held[np.argmax(evidence[held])]) if held.size else None
-        found.append(
-            _column(reference, measured, away, int(place), float(values[place]), rank < listed, loudest, apart)
-        )
+        distance = apart[grid.columns[place]]
+        found.append(_column(seen, int(place), float(values[place]), rank < listed, loudest, distance))
     return tuple(found)
 
 
@@ -65,15 +76,9 @@ def _listed(ordered: Floats) -> int:
 
 
 def _column(
-    reference: Reference,
-    measured: Measured,
-    away: Floats,
-    place: int,
-    evidence: float,
-    listed: bool,
-    loudest: int | None,
-    apart: dict[str, Distance],
+    seen: Seen, place: int, evidence: float, listed: bool, loudest: int | None, distance: Distance
 ) -> ColumnFinding:
+    reference = seen.reference
     name = reference.grid.columns[place]
     if loudest is None:
         return ColumnFinding(
@@ -85,10 +90,10 @@ def _column(
             reference=None,
             current=None,
             effect=None,
-            distance=apart[name],
+            distance=distance,
         )
     kind = KINDS[reference.layout.kind[loudest]]
-    before, now = float(reference.yard.mean[loudest]), float(measured.value[loudest])
+    before, now = float(reference.yard.mean[loudest]), float(seen.measured.value[loudest])
     if kind == "pair":
         before, now = float(np.tanh(before)), float(np.tanh(now))
     elif kind == "scale":
@@ -101,8 +106,8 @@ def _column(
         detail=_detail(reference, kind, place, loudest),
         reference=before,
         current=now,
-        effect=float(away[loudest] - reference.moment[loudest] / max(reference.precision[loudest], 1e-12)),
-        distance=apart[name],
+        effect=float(seen.away[loudest] - reference.moment[loudest] / max(reference.precision[loudest], 1e-12)),
+        distance=distance,
     )
 
 

@@ -102,7 +102,7 @@ class Cells(msgspec.Struct, frozen=True, kw_only=True, eq=False, dict=True):
             np.subtract(values, np.float64(self.centre), out=narrow, casting="same_kind")
         codes[:] = narrow.view(np.uint16)[_TOP_HALF::2]
         # No code is out of range; "clip" spares numpy a checked copy.
-        return np.take(self.table, codes, out=found, mode="clip")
+        return self.table.take(codes, out=found, mode="clip")
 
 
 def learn_cells(sample: Floats) -> Cells:

@@ -13,6 +13,9 @@ _BLOCK = 32_768
 # Products of two scores are below 2^14 in 32nds, so sums of so few of them are exact in 32-bit floats; and products of
 # matrices this small are not split over threads, whose waiting for one another cost as much again as the counting.
 _EXACT = 128
+# From so many rows on a correlation is known to 0.006, finer than any that matters: of larger windows every second, third
+# ... row is paired, which is then most of what counting them would cost.
+PAIRED_ROWS = 32_768
 
 
 class WindowCounts(msgspec.Struct, frozen=True, kw_only=True, eq=False, tag="kept.drift-counts.1"):
@@ -20,7 +23,8 @@ class WindowCounts(msgspec.Struct, frozen=True, kw_only=True, eq=False, tag="kep
 
     `cells` are the flat counts of the grid whose digest is `grid`; `cross` the sums of products of the paired columns'
     scores, in 32nds squared, shape `(paired, paired)`; `low` and `high` the least and greatest value of each numeric
-    column, NaN where it has none.
+    column, NaN where it has none. `paired_rows` are the rows that are in the products, and `paired_sums` the sums of their
+    scores, in 32nds; empty in counts that were stored when all rows were in, which then do not add.
     """
 
     grid: str
@@ -29,10 +33,12 @@ class WindowCounts(msgspec.Struct, frozen=True, kw_only=True, eq=False, tag="kep
     cross: Ints
     low: Floats
     high: Floats
+    paired_rows: int = 0
+    paired_sums: Ints = msgspec.field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
     def __add__(self, other: "WindowCounts") -> "WindowCounts":
         """The counts of both windows' rows."""
-        if self.grid != other.grid:
+        if self.grid != other.grid or self.paired_sums.size != other.paired_sums.size:
             raise Conflict("the counts are of different grids", where="window", fix="Count both with one reference")
         return WindowCounts(
             grid=self.grid,
@@ -41,6 +47,8 @@ class WindowCounts(msgspec.Struct, frozen=True, kw_only=True, eq=False, tag="kep
             cross=self.cross + other.cross,
             low=np.fmin(self.low, other.low),
             high=np.fmax(self.high, other.high),
+            paired_rows=self.paired_rows + other.paired_rows,
+            paired_sums=self.paired_sums + other.paired_sums,
         )
 
 
@@ -54,6 +62,7 @@ def empty_counts(grid: Grid) -> WindowCounts:
         cross=np.zeros((grid.paired, grid.paired), dtype=np.int64),
         low=np.full(numeric, np.nan),
         high=np.full(numeric, np.nan),
+        paired_sums=np.zeros(grid.paired, dtype=np.int64),
     )
 
 
@@ -69,9 +78,11 @@ def count_rows(grid: Grid, columns: Table) -> WindowCounts:
         grid.whole_scores[grid.offsets[place] : grid.offsets[place + 1]].astype(np.float32)
         for place in range(grid.paired)
     ]
-    scratch = Scratch(min(_BLOCK, rows))
+    scratch, step, paired = Scratch(min(_BLOCK, rows)), -(-rows // PAIRED_ROWS), 0
     for start in range(0, rows, _BLOCK):
         held = min(_BLOCK, rows - start)
+        first = -start % step
+        in_pairs = len(range(first, held, step))
         for place, (cells, column) in enumerate(zip(grid.cells, numbers, strict=True)):
             block = column[start : start + held]
             found = cells.place(block, scratch)
@@ -80,12 +91,14 @@ def count_rows(grid: Grid, columns: Table) -> WindowCounts:
             counts.low[place] = np.fmin(counts.low[place], np.fmin.reduce(block))
             counts.high[place] = np.fmax(counts.high[place], np.fmax.reduce(block))
             if place < grid.paired:
-                np.take(tables[place], found, out=scores[place, :held], mode="clip")
+                tables[place].take(found[first::step], out=scores[place, :in_pairs], mode="clip")
         if grid.paired > 1:
-            counts.cross[...] += _products(scores, held)
+            counts.cross[...] += _products(scores, in_pairs)
+            counts.paired_sums[...] += scores[:, :in_pairs].sum(axis=1, dtype=np.float64).astype(np.int64)
+        paired += in_pairs
     for place, (name, categories) in enumerate(zip(grid.categorical, grid.categories, strict=True), len(grid.numeric)):
         counts.cells[grid.offsets[place] : grid.offsets[place + 1]] = categories.count(columns[name])
-    return msgspec.structs.replace(counts, rows=rows)
+    return msgspec.structs.replace(counts, rows=rows, paired_rows=paired)
 
 
 def _products(scores: np.ndarray[tuple[int, int], np.dtype[np.float32]], held: int) -> Ints:

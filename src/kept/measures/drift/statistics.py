@@ -101,7 +101,7 @@ def measure_window(grid: Grid, counts: WindowCounts) -> Measured:
     pairs = _fisher(_correlations(grid, counts))
     value = np.concatenate([location, variance, missing_share, shares, pairs])
     per_part = np.repeat(present, _part_sizes(grid))
-    pair_rows = np.where(np.isfinite(pairs), max(counts.rows - 3.0, 0.0), 0.0)
+    pair_rows = np.where(np.isfinite(pairs), max(_paired_rows(counts) - 3.0, 0.0), 0.0)
     weight = np.concatenate([present[:numeric], np.maximum(present[:numeric] - 1, 0), rows, per_part, pair_rows])
     return Measured(value=np.where(weight > 0, value, 0.0), rows=weight)
 
@@ -199,16 +199,24 @@ def _sums(flat: Floats, bounds: Ints) -> Floats:
 
 def _correlations(grid: Grid, counts: WindowCounts) -> Floats:
     """The correlation of each pair about the window's own means, missing scores at 0; NaN where one does not vary."""
-    if grid.paired < 2 or not counts.rows:
+    rows = _paired_rows(counts)
+    if grid.paired < 2 or not rows:
         return np.full(grid.paired * (grid.paired - 1) // 2, np.nan)
-    flat, bounds = _numeric(grid, counts)
-    mean = _sums(flat * grid.whole_scores, bounds)[: grid.paired] / counts.rows
-    covariance = counts.cross / counts.rows - np.outer(mean, mean)
+    sums = counts.paired_sums
+    if not sums.size:
+        flat, bounds = _numeric(grid, counts)
+        sums = _sums(flat * grid.whole_scores, bounds)[: grid.paired]
+    mean = sums / rows
+    covariance = counts.cross / rows - np.outer(mean, mean)
     spread = np.sqrt(np.maximum(np.diagonal(covariance), 0.0))
     upper = np.triu_indices(grid.paired, 1)
     scale = np.outer(spread, spread)[upper]
     varies = scale > 1e-6 * SCORE_STEPS**2
     return np.asarray(np.divide(covariance[upper], scale, out=np.full(scale.size, np.nan), where=varies))
+
+
+def _paired_rows(counts: WindowCounts) -> int:
+    return counts.paired_rows if counts.paired_sums.size else counts.rows
 
 
 def _fisher(correlation: Floats) -> Floats:
