@@ -9,11 +9,10 @@ import numpy as np
 from figure import Figure
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import cross_val_predict
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 
-from kept.measures.estimates import density_ratio, estimate
+from kept.measures.covariates import Covariates
+from kept.measures.domain import domain_weights
+from kept.measures.estimates import estimate
 
 FEATURES, TRAIN, REFERENCE, ROWS = 6, 10_000, 20_000, 2_000
 Floats = NDArray[np.float64]
@@ -63,11 +62,10 @@ def cases(seed: int, shifts: int) -> list[Case]:
 
 
 def weights(past: Floats, now: Floats) -> Floats:
-    """How much likelier each reference row is today, by a domain classifier that has not seen the row."""
-    rows, domain = np.concatenate([past, now]), np.repeat([0, 1], [len(past), len(now)])
-    classifier = make_pipeline(PolynomialFeatures(2, include_bias=False), StandardScaler(), LogisticRegression(C=0.1))
-    told = cross_val_predict(classifier, rows, domain, cv=3, method="predict_proba")[: len(past), 1]
-    return np.asarray(density_ratio(told, reference_rows=len(past), current_rows=len(now)))
+    """How much likelier each reference row is today, as the product weighs it."""
+    names = tuple(f"x{i}" for i in range(FEATURES))
+    sides = [Covariates(columns=names, categorical=(False,) * FEATURES, values=each) for each in (past, now)]
+    return np.asarray(domain_weights(*sides))
 
 
 def figure(found: list[Case]) -> Figure:

@@ -12,6 +12,7 @@ from kept.cli.reach import connect
 from kept.cli.routes import arms
 from kept.cli.show import console, lines, print_json, say, spark, text
 from kept.loop.status import EndpointState, ShowLoop, show_loop
+from kept.monitoring.estimates import Estimates, ShowEstimates, show_estimates
 from kept.monitoring.result import WindowResult
 from kept.tracking.run import RunStatus
 
@@ -39,6 +40,7 @@ def main(
         say("No endpoint yet: kept run, then kept release.")
     for one in found.endpoints:
         _show(one)
+        _show_estimates(connection.call(show_estimates, ShowEstimates(endpoint=one.endpoint, limit=_BARS)))
 
 
 def _show_processes(up: list[Process]) -> None:
@@ -70,6 +72,14 @@ def _show(state: EndpointState) -> None:
     )
     if state.run is not None and state.run.status in {RunStatus.QUEUED, RunStatus.RUNNING}:
         console.print(render(state.run, list(state.steps)))
+
+
+def _show_estimates(found: Estimates) -> None:
+    """How estimates have done where labels came, and whether the last ones can be trusted."""
+    lines([("estimates", one.verdict) for one in found.compared])
+    last = found.windows[-1] if found.windows else None
+    if last is not None and last.caution:
+        lines([(("estimates", "yellow"), f"those since {text(last.start)} {last.caution}")])
 
 
 def measures(windows: list[WindowResult]) -> list[tuple[str, str, str]]:

@@ -19,6 +19,7 @@ from kept.loop.progress import read_progress
 from kept.loop.records import decisions_of
 from kept.loop.training import open_training, unsettled
 from kept.monitoring.alert import Alert
+from kept.monitoring.estimate import SUPPORT
 from kept.monitoring.records import alerts_of, results_of
 from kept.monitoring.result import WindowResult
 from kept.monitoring.watch import watermark_of
@@ -115,4 +116,5 @@ def _windows(connection: Connection, endpoint: str) -> list[WindowResult]:
     found = results_of(connection, endpoint, monitor="drift", limit=_WINDOWS_SHOWN)
     for monitor in ("decay", "estimate", "performance"):
         found += results_of(connection, endpoint, monitor=monitor, slice_name="", limit=5 * _WINDOWS_SHOWN)
+    found = [one for one in found if one.metric != SUPPORT]
     return sorted(found, key=lambda one: (one.start, one.monitor, one.metric))

@@ -1,86 +1,208 @@
-"""Performance before labels come, from the scores alone, calibrated on the version's own labelled predictions."""
+"""Performance before labels come, from scores and features alone, learned from the version's own labelled predictions."""
 
-from typing import get_args
+from collections.abc import Sequence
+from typing import Any, get_args
+from zlib import crc32
 
 import msgspec
 import numpy as np
+import polars as pl
 
 from kept.measures.arrays import Floats
-from kept.measures.estimates import Estimated, estimate
+from kept.measures.class_estimates import OF_CLASSES, ClassEstimate, estimate_classes
+from kept.measures.covariates import Covariates, farthest_outside
+from kept.measures.direct_loss import ERRORS, ErrorEstimate, estimate_error
+from kept.measures.domain import domain_weights
+from kept.measures.drift.categories import category_name
+from kept.measures.estimates import Estimate, Estimated, effective_sample_size, estimate
 from kept.monitoring.performance import Measured
 from kept.plan.objective import Objective
 from kept.plan.specs import Task
 
 MONITOR = "estimate"
 PREFIX = "estimated_"
+SUPPORT = "support"
+OUTSIDE = "outside"
 
-# How many labelled predictions are remembered to calibrate on, and how few are too few.
+# How many labelled predictions are remembered to learn from, and how few are too few.
 REMEMBERED = 2_000
 _FEWEST = 200
 _DRAWS = 40
+# More of a window's rows tell the classifier little and cost as much as the others.
+_MOST_ROWS = 4_000
+# An estimate that rests on fewer labelled predictions than this is a guess, and so is one for much traffic of a kind that
+# no labelled prediction was of.
+LEAST_SUPPORT = 100.0
+MOST_OUTSIDE = 0.1
+_PREDICTION = "(prediction)"
+# Estimated for every window, as the same are measured once labels come.
+_ALWAYS: dict[Task, tuple[str, ...]] = {
+    "binary": ("roc_auc", "log_loss", "brier_score"),
+    "multiclass": ("accuracy", "log_loss"),
+    "regression": ("mae", "rmse"),
+}
 
 
 class Memory(msgspec.Struct, frozen=True, kw_only=True, eq=False):
-    """The newest labelled predictions: the score of what was said, and whether it came true (1) or not (0).
+    """The newest labelled predictions: what was said, what came true, and their features.
 
-    Of two classes it is the probability of the second; of more, that of the likeliest.
+    Scores are `(n,)`, or `(n, k)` for more than two classes; labels indices of classes, or numbers.
     """
 
     scores: Floats
     labels: Floats
+    features: Covariates = msgspec.field(default_factory=Covariates)
 
     @classmethod
     def empty(cls) -> "Memory":
         """No predictions."""
         return cls(scores=np.zeros(0), labels=np.zeros(0))
 
-    def with_rows(self, task: Task, labels: Floats, scores: Floats) -> "Memory":
-        """The memory after more labelled predictions; the oldest beyond `REMEMBERED` are forgotten."""
-        said, came_true = _pairs(task, labels, scores)
+    def with_rows(self, labels: Floats, scores: Floats, features: Covariates) -> "Memory":
+        """The memory after more labelled predictions; the oldest beyond `REMEMBERED` are forgotten.
+
+        What was remembered in another form (other columns or classes) is forgotten as well.
+        """
+        if not labels.size:
+            return self
+        after = self.features.and_then(features)
+        if after.rows != self.labels.size + labels.size or self.scores.shape[1:] != scores.shape[1:]:
+            held, labelled, after = scores, labels, features
+        else:
+            held, labelled = np.concatenate([self.scores, scores]), np.concatenate([self.labels, labels])
         return Memory(
-            scores=np.concatenate([self.scores, said])[-REMEMBERED:],
-            labels=np.concatenate([self.labels, came_true])[-REMEMBERED:],
+            scores=held[-REMEMBERED:], labels=labelled[-REMEMBERED:], features=after.take(slice(-REMEMBERED, None))
         )
 
 
-def estimate_window(
-    task: Task, objectives: tuple[Objective, ...], memory: Memory, scores: Floats, *, seed: int = 0
-) -> list[Measured]:
-    """The objectives' metrics of a window's predictions, estimated (CBPE), with the intervals they may lie in.
+def covariates(frame: pl.DataFrame, scores: Floats) -> Covariates:
+    """Features as numbers, with what was said of them: texts and flags by a number that stands for the value."""
+    names, kinds, values = [], [], []
+    for name in sorted(frame.columns):
+        if name == "score":
+            continue
+        column = frame.get_column(name)
+        numeric = column.dtype.is_numeric()
+        if not numeric and column.dtype.is_nested():
+            continue
+        names.append(name)
+        kinds.append(not numeric)
+        values.append(column.cast(pl.Float64).to_numpy() if numeric else _codes(column.to_list()))
+    said = scores[:, None] if scores.ndim == 1 else scores
+    for place in range(said.shape[1]):
+        names.append(f"{_PREDICTION}{place}")
+        kinds.append(False)
+        values.append(said[:, place])
+    filled = np.column_stack(values).astype(np.float64) if values else np.zeros((frame.height, 0))
+    return Covariates(columns=tuple(names), categorical=tuple(kinds), values=filled)
 
-    Nothing for regression, and nothing until enough labels have come to calibrate on. It cannot see that the same row
-    now has another outcome: that is what labels are waited for.
+
+def estimate_window(
+    task: Task,
+    objectives: Sequence[Objective],
+    memory: Memory,
+    scores: Floats,
+    features: Covariates,
+    *,
+    seed: int = 0,
+) -> list[Measured]:
+    """The metrics of a window's predictions, estimated, with the intervals they may lie in, and what they rest on.
+
+    PAPE for classes, doubly robust direct loss estimation for numbers. `support` is how many equally weighted labelled
+    predictions the estimate rests on, `outside` (by column) the share of rows with a value that none of them had. Where
+    either says that the estimate cannot be trusted it does not hold, and no objective is judged by the estimate.
+
+    Nothing until enough labels have come. It cannot see that the same row now has another outcome: that is what
+    labels are waited for.
     """
-    if task == "regression" or memory.scores.size < _FEWEST or not scores.shape[0]:
+    if memory.labels.size < _FEWEST or not scores.shape[0] or memory.scores.shape[1:] != scores.shape[1:]:
         return []
-    names = [one.metric for one in objectives if one.by is None]
-    known: tuple[Estimated, ...] = get_args(Estimated) if task == "binary" else ("accuracy",)
-    said = scores if task == "binary" else scores.max(axis=1)
-    found = []
-    for metric in known:
-        if metric in names:
-            # The likeliest class is what is said, however unlikely it is.
-            threshold = 0.5 if task == "binary" else 0.0
-            one = estimate(
-                metric,
-                said,
-                reference=memory.scores,
-                labels=memory.labels,
-                threshold=threshold,
-                seed=seed,
-                draws=_DRAWS,
+    if memory.features.columns != features.columns or memory.features.categorical != features.categorical:
+        return []
+    some = features.take(slice(None, None, -(-features.rows // _MOST_ROWS)))
+    weights = domain_weights(memory.features, some)
+    support, outside = effective_sample_size(weights), farthest_outside(memory.features, some)
+    found = [_support(support, memory.labels.size)]
+    if outside is not None and outside.share > 0:
+        found.append(
+            Measured(
+                metric=OUTSIDE,
+                slice=outside.column,
+                value=outside.share,
+                high=MOST_OUTSIDE,
+                rows=features.rows,
+                holds=outside.share <= MOST_OUTSIDE,
             )
-            bound = next(each for each in objectives if each.metric == metric and each.by is None)
-            holds = None if one.value is None else bound.holds(one.value)
+        )
+    trusted = all(one.holds for one in found)
+    whole = {one.metric: one for one in objectives if one.by is None}
+    for name in dict.fromkeys([*whole, *_ALWAYS[task]]):
+        one = _estimated(task, name, memory, weights, scores, some, seed)
+        if one is not None:
+            bound = whole.get(name)
+            holds = bound.holds(one.value) if trusted and bound is not None and one.value is not None else None
             found.append(
                 Measured(
-                    metric=f"{PREFIX}{metric}", value=one.value, low=one.low, high=one.high, rows=one.rows, holds=holds
+                    metric=f"{PREFIX}{name}", value=one.value, low=one.low, high=one.high, rows=one.rows, holds=holds
                 )
             )
     return found
 
 
-def _pairs(task: Task, labels: Floats, scores: Floats) -> tuple[Floats, Floats]:
+def caution(*, support: float | None = None, remembered: int = 0, outside: str = "", share: float = 0.0) -> str:
+    """Why an estimate cannot be trusted, as a sentence; empty where it can, as long as outcomes have not changed."""
+    if outside and share > MOST_OUTSIDE:
+        column = "what the model says" if outside.startswith(_PREDICTION) else outside
+        return (
+            f"cannot be trusted: {share:.0%} of the rows have a value of {column} that none of the labelled predictions it"
+            " was learned from had"
+        )
+    if support is not None and support < LEAST_SUPPORT:
+        return (
+            f"cannot be trusted: traffic has moved to where only about {support:,.0f} of the {remembered:,} labelled"
+            " predictions it was learned from lie"
+        )
+    return ""
+
+
+def _support(support: float, remembered: int) -> Measured:
+    return Measured(metric=SUPPORT, value=support, low=LEAST_SUPPORT, rows=remembered, holds=support >= LEAST_SUPPORT)
+
+
+def _estimated(
+    task: Task, name: str, memory: Memory, weights: Floats, scores: Floats, current: Covariates, seed: int
+) -> Estimate | ClassEstimate | ErrorEstimate | None:
+    if task == "regression":
+        error = next((one for one in ERRORS if one == name), None)
+        if error is None:
+            return None
+        return estimate_error(error, memory.features, memory.labels, memory.scores, weights, current)
     if task == "multiclass":
-        return scores.max(axis=1), (scores.argmax(axis=1) == labels).astype(np.float64)
-    return scores, labels
+        of_classes = next((one for one in OF_CLASSES if one == name), None)
+        if of_classes is None:
+            return None
+        draws = max(_DRAWS // max(scores.shape[1] // 3, 1), 10)
+        return estimate_classes(
+            of_classes,
+            scores,
+            reference=memory.scores,
+            labels=memory.labels,
+            weights=weights,
+            seed=seed,
+            draws=draws,
+        )
+    of_two: Estimated | None = next((one for one in get_args(Estimated) if one == name), None)
+    if of_two is None:
+        return None
+    return estimate(
+        of_two, scores, reference=memory.scores, labels=memory.labels, weights=weights, seed=seed, draws=_DRAWS
+    )
+
+
+def _codes(values: list[Any]) -> Floats:
+    """A number for each value, the same in every window: 32 bits of its text, NaN where it is missing."""
+    known: dict[Any, float] = {}
+    for value in set(values):
+        text = category_name(value)
+        known[value] = np.nan if text is None else float(crc32(text.encode()))
+    return np.array([known[value] for value in values], dtype=np.float64)

@@ -18,7 +18,7 @@ from kept.measures.betting import LabelDetector
 from kept.monitoring import decay
 from kept.monitoring.alerts import RaiseAlert, raise_alert
 from kept.monitoring.conditions import news, streaks
-from kept.monitoring.estimate import Memory
+from kept.monitoring.estimate import Memory, covariates
 from kept.monitoring.outcomes import Outcomes, encode_known, loss_between_0_and_1
 from kept.monitoring.performance import MONITOR, Measured, failed_objectives, measure_window
 from kept.monitoring.plan import MonitoringPlan
@@ -180,7 +180,9 @@ class LabelledWatch:
             labels=labels,
             streaks=counted,
             standing=standing,
-            memory=watch.memory.with_rows(self._champion.task, outcomes.labels, outcomes.scores),
+            memory=watch.memory.with_rows(
+                outcomes.labels, outcomes.scores, covariates(outcomes.frame, outcomes.scores)
+            ),
             unfed=tuple(start for start in watch.unfed if start != window.start),
         )
         return alerts, detected

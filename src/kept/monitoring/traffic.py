@@ -203,7 +203,9 @@ class TrafficWatch:
             return []
         own = predictions.filter(pl.col("version_id") == self._champion.version_id)
         task = self._champion.task
-        return estimate.estimate_window(task, self._project.objectives, memory, scores_of(own, task))
+        scores = scores_of(own, task)
+        features = estimate.covariates(features_of(own), scores)
+        return estimate.estimate_window(task, self._project.objectives, memory, scores, features)
 
     def _of_champion(self, window: Window, monitor: str, measured: list[Measured]) -> list[WindowResult]:
         name, version_id = self._endpoint.name, self._champion.version_id

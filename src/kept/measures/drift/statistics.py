@@ -202,7 +202,7 @@ def _correlations(grid: Grid, counts: WindowCounts) -> Floats:
     rows = _paired_rows(counts)
     if grid.paired < 2 or not rows:
         return np.full(grid.paired * (grid.paired - 1) // 2, np.nan)
-    sums = counts.paired_sums
+    sums: Floats | Ints = counts.paired_sums
     if not sums.size:
         flat, bounds = _numeric(grid, counts)
         sums = _sums(flat * grid.whole_scores, bounds)[: grid.paired]

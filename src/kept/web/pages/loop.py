@@ -17,6 +17,7 @@ from kept.loop.decisions import ListDecisions, list_decisions
 from kept.loop.rollout_report import RolloutReport, ShowRollout, show_rollout
 from kept.monitoring.alerts import ListAlerts, list_alerts
 from kept.monitoring.catalog import DetectorState
+from kept.monitoring.estimates import ShowEstimates, show_estimates
 from kept.monitoring.result import WindowResult
 from kept.web.pages.facts import LoopFacts, all_loops, one_loop
 from kept.web.pages.stages import Stage, current, stages
@@ -90,6 +91,7 @@ def routes(connection: Connection) -> list[HTTPRouteHandler]:
             if facts.state
             else [],
             trial=_trial(connection, facts),
+            estimates=connection.call(show_estimates, ShowEstimates(endpoint=endpoint, limit=_WINDOWS_SHOWN)),
             share_of_budget=meter,
         )
 
