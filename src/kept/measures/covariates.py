@@ -4,7 +4,7 @@ import msgspec
 import numpy as np
 
 from kept.core.errors import Invalid
-from kept.measures.arrays import Flags, Floats
+from kept.measures.arrays import Array, Flags, Floats
 
 # Beyond this many numeric columns, products of two are left to the first ones: they grow with the square.
 MULTIPLIED = 12
@@ -21,14 +21,14 @@ class Covariates(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 
     columns: tuple[str, ...] = ()
     categorical: tuple[bool, ...] = ()
-    values: Floats = msgspec.field(default_factory=lambda: np.zeros((0, 0)))
+    values: Array = msgspec.field(default_factory=lambda: np.zeros((0, 0)))
 
     @property
     def rows(self) -> int:
         """How many there are."""
         return int(self.values.shape[0])
 
-    def take(self, rows: Floats | slice | Flags) -> "Covariates":
+    def take(self, rows: Array | slice) -> "Covariates":
         """Some of the rows."""
         return msgspec.structs.replace(self, values=self.values[rows])
 
@@ -54,7 +54,7 @@ def design(reference: Covariates, current: Covariates) -> tuple[Floats, Floats]:
     """
     if (reference.columns, reference.categorical) != (current.columns, current.categorical):
         raise Invalid("the columns are not the same", where="covariates", fix="Give both in one form")
-    both = np.concatenate([reference.values, current.values])
+    both = np.concatenate([reference.values, current.values]).astype(np.float64)
     parts: list[Floats] = []
     numbers: list[Floats] = []
     for place, categorical in enumerate(reference.categorical):

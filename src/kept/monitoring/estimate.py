@@ -24,9 +24,12 @@ PREFIX = "estimated_"
 SUPPORT = "support"
 OUTSIDE = "outside"
 
-# How many labelled predictions are remembered to learn from, and how few are too few.
+# How many labelled predictions are remembered to learn from (fewer of wide ones: they are written with every window), and
+# how few are too few.
 REMEMBERED = 2_000
-_FEWEST = 200
+_REMEMBERED_VALUES = 100_000
+_REMEMBERED_AT_LEAST = 500
+FEWEST = 200
 _DRAWS = 40
 # More of a window's rows tell the classifier little and cost as much as the others.
 _MOST_ROWS = 4_000
@@ -34,7 +37,7 @@ _MOST_ROWS = 4_000
 # no labelled prediction was of.
 LEAST_SUPPORT = 100.0
 MOST_OUTSIDE = 0.1
-_PREDICTION = "(prediction)"
+PREDICTION = "(prediction)"
 # Estimated for every window, as the same are measured once labels come.
 _ALWAYS: dict[Task, tuple[str, ...]] = {
     "binary": ("roc_auc", "log_loss", "brier_score"),
@@ -70,13 +73,19 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True, eq=False):
             held, labelled, after = scores, labels, features
         else:
             held, labelled = np.concatenate([self.scores, scores]), np.concatenate([self.labels, labels])
-        return Memory(
-            scores=held[-REMEMBERED:], labels=labelled[-REMEMBERED:], features=after.take(slice(-REMEMBERED, None))
-        )
+        most = _REMEMBERED_VALUES // max(len(features.columns), 1)
+        newest = slice(-min(max(most, _REMEMBERED_AT_LEAST), REMEMBERED), None)
+        return Memory(scores=held[newest], labels=labelled[newest], features=after.take(newest))
+
+    @property
+    def full(self) -> bool:
+        """Whether it remembers as many as it ever will, so that more would push others out."""
+        most = _REMEMBERED_VALUES // max(len(self.features.columns), 1)
+        return self.labels.size >= min(max(most, _REMEMBERED_AT_LEAST), REMEMBERED)
 
 
 def covariates(frame: pl.DataFrame, scores: Floats) -> Covariates:
-    """Features as numbers, with what was said of them: texts and flags by a number that stands for the value."""
+    """Features as 32-bit numbers, with what was said of them: texts and flags by a number that stands for the value."""
     names, kinds, values = [], [], []
     for name in sorted(frame.columns):
         if name == "score":
@@ -90,10 +99,12 @@ def covariates(frame: pl.DataFrame, scores: Floats) -> Covariates:
         values.append(column.cast(pl.Float64).to_numpy() if numeric else _codes(column.to_list()))
     said = scores[:, None] if scores.ndim == 1 else scores
     for place in range(said.shape[1]):
-        names.append(f"{_PREDICTION}{place}")
+        names.append(f"{PREDICTION}{place}")
         kinds.append(False)
         values.append(said[:, place])
-    filled = np.column_stack(values).astype(np.float64) if values else np.zeros((frame.height, 0))
+    filled = np.column_stack(values) if values else np.zeros((frame.height, 0))
+    with np.errstate(over="ignore"):
+        filled = filled.astype(np.float32)
     return Covariates(columns=tuple(names), categorical=tuple(kinds), values=filled)
 
 
@@ -115,7 +126,7 @@ def estimate_window(
     Nothing until enough labels have come. It cannot see that the same row now has another outcome: that is what
     labels are waited for.
     """
-    if memory.labels.size < _FEWEST or not scores.shape[0] or memory.scores.shape[1:] != scores.shape[1:]:
+    if memory.labels.size < FEWEST or not scores.shape[0] or memory.scores.shape[1:] != scores.shape[1:]:
         return []
     if memory.features.columns != features.columns or memory.features.categorical != features.categorical:
         return []
@@ -152,7 +163,7 @@ def estimate_window(
 def caution(*, support: float | None = None, remembered: int = 0, outside: str = "", share: float = 0.0) -> str:
     """Why an estimate cannot be trusted, as a sentence; empty where it can, as long as outcomes have not changed."""
     if outside and share > MOST_OUTSIDE:
-        column = "what the model says" if outside.startswith(_PREDICTION) else outside
+        column = "what the model says" if outside.startswith(PREDICTION) else outside
         return (
             f"cannot be trusted: {share:.0%} of the rows have a value of {column} that none of the labelled predictions it"
             " was learned from had"
@@ -199,10 +210,27 @@ def _estimated(
     )
 
 
+def value_names(frame: pl.DataFrame) -> dict[float, str]:
+    """The texts that the numbers of categories stand for."""
+    found: dict[float, str] = {}
+    for column in frame.iter_columns():
+        if not (column.dtype.is_numeric() or column.dtype.is_nested()):
+            for value in column.unique().to_list():
+                text = category_name(value)
+                if text is not None:
+                    found[_code(text)] = text
+    return found
+
+
 def _codes(values: list[Any]) -> Floats:
-    """A number for each value, the same in every window: 32 bits of its text, NaN where it is missing."""
+    """A number for each value, the same in every window, NaN where it is missing."""
     known: dict[Any, float] = {}
     for value in set(values):
         text = category_name(value)
-        known[value] = np.nan if text is None else float(crc32(text.encode()))
+        known[value] = np.nan if text is None else _code(text)
     return np.array([known[value] for value in values], dtype=np.float64)
+
+
+def _code(text: str) -> float:
+    """24 bits of its checksum: as many as a 32-bit float holds."""
+    return float(crc32(text.encode()) & 0xFFFFFF)

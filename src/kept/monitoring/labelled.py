@@ -17,6 +17,7 @@ from kept.measures.arrays import decode, encode
 from kept.measures.betting import LabelDetector
 from kept.monitoring import decay
 from kept.monitoring.alerts import RaiseAlert, raise_alert
+from kept.monitoring.causes import find_causes, with_causes
 from kept.monitoring.conditions import news, streaks
 from kept.monitoring.estimate import Memory, covariates
 from kept.monitoring.outcomes import Outcomes, encode_known, loss_between_0_and_1
@@ -52,6 +53,8 @@ class VersionWatch(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     standing: dict[str, int] = {}
     """Conditions that last, and for how many windows each has been away."""
     memory: Memory
+    baseline: Memory = msgspec.field(default_factory=Memory.empty)
+    """Its first labelled predictions, as many as are remembered: what later ones are held against to find causes."""
     unfed: tuple[datetime, ...] = ()
     """Windows that had no label when they were judged."""
 
@@ -168,11 +171,15 @@ class LabelledWatch:
                 evidence = shown.evidence(self._project.drift_budget)
                 alerts.append(self._alert(window, "decay", decay.TITLE, evidence))
                 alarmed = True
+        features = covariates(outcomes.frame, outcomes.scores)
         counted = streaks(watch.streaks, failed_objectives(self._project.objectives, measured))
         over = self._trigger.over
         found = self._broken(window, counted, measured) if over is None else self._broken_over(window, over)
         broken, standing = news(watch.standing, found)
         alerts += broken
+        if alerts:
+            causes = find_causes(self._champion.task, watch.baseline, outcomes, features)
+            alerts = [with_causes(one, causes) for one in alerts]
         self._watch = msgspec.structs.replace(
             watch,
             detector=detector,
@@ -180,9 +187,10 @@ class LabelledWatch:
             labels=labels,
             streaks=counted,
             standing=standing,
-            memory=watch.memory.with_rows(
-                outcomes.labels, outcomes.scores, covariates(outcomes.frame, outcomes.scores)
-            ),
+            memory=watch.memory.with_rows(outcomes.labels, outcomes.scores, features),
+            baseline=watch.baseline
+            if watch.baseline.full
+            else watch.baseline.with_rows(outcomes.labels, outcomes.scores, features),
             unfed=tuple(start for start in watch.unfed if start != window.start),
         )
         return alerts, detected
