@@ -15,11 +15,12 @@ from kept.governance.actor import Actor
 from kept.governance.workspace import Workspace
 from kept.measures.arrays import decode, encode
 from kept.measures.betting import LabelDetector
-from kept.monitoring import decay
+from kept.monitoring import decay, fairness
 from kept.monitoring.alerts import RaiseAlert, raise_alert
 from kept.monitoring.causes import find_causes, with_causes
 from kept.monitoring.conditions import news, streaks
 from kept.monitoring.estimate import Memory, covariates
+from kept.monitoring.fairness import measure_groups
 from kept.monitoring.outcomes import Outcomes, encode_known, loss_between_0_and_1
 from kept.monitoring.performance import MONITOR, Measured, failed_objectives, measure_window
 from kept.monitoring.plan import MonitoringPlan
@@ -121,6 +122,7 @@ class LabelledWatch:
     def _keep(self, window: Window, predictions: pl.DataFrame, *, first_time: bool) -> None:
         """Results, state and alerts of a window, in one transaction."""
         measured: dict[str, list[Measured]] = {}
+        groups: dict[str, list[Measured]] = {}
         own: Outcomes | None = None
         for (version_id,), rows in predictions.group_by(["version_id"], maintain_order=True):
             subject = self._champion
@@ -128,6 +130,7 @@ class LabelledWatch:
                 subject = subject_of(self._workspace, str(version_id))
             outcomes = outcomes_of(rows, subject)
             measured[subject.version_id] = measure_window(subject.task, self._project.objectives, outcomes, rows.height)
+            groups[subject.version_id] = measure_groups(subject.task, self._project.objectives, outcomes)
             if subject is self._champion:
                 own = outcomes
         alerts: list[RaiseAlert] = []
@@ -138,9 +141,10 @@ class LabelledWatch:
             self.until = window.end
         name = self._endpoint.name
         with self._workspace.database.writing() as connection:
-            for version_id, numbers in measured.items():
-                drop_results(connection, name, version_id, MONITOR, window.start)
-                save_results(connection, [one.of(name, version_id, window.start, MONITOR) for one in numbers])
+            for monitor, by_version in ((MONITOR, measured), (fairness.MONITOR, groups)):
+                for version_id, numbers in by_version.items():
+                    drop_results(connection, name, version_id, monitor, window.start)
+                    save_results(connection, [one.of(name, version_id, window.start, monitor) for one in numbers])
             champion = self._champion.version_id
             save_results(connection, [one.of(name, champion, window.start, decay.MONITOR) for one in detected])
             save_state(connection, self._state())
