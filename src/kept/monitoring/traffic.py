@@ -15,11 +15,13 @@ from kept.measures.arrays import decode, encode
 from kept.measures.drift.detector import DriftFinding, DriftState
 from kept.measures.drift.reference import Reference
 from kept.monitoring import drift, estimate
+from kept.monitoring import predictions as said
 from kept.monitoring.alerts import RaiseAlert, raise_alert
 from kept.monitoring.conditions import news
 from kept.monitoring.estimate import Memory
 from kept.monitoring.performance import Measured
 from kept.monitoring.plan import MonitoringPlan
+from kept.monitoring.predictions import PredictionWatch
 from kept.monitoring.quality import Breach, check_columns, check_errors, check_volume
 from kept.monitoring.records import find_state, save_results, save_state
 from kept.monitoring.result import MonitorState, WindowResult
@@ -54,6 +56,7 @@ class TrafficState(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     standing: dict[str, int] = {}
     """Conditions that last, and for how many windows each has been away."""
     drift: DriftWatch | None = None
+    predictions: PredictionWatch | None = None
     failures_until: datetime | None = None
     """When the last request came up to which failures were counted: each is counted once, in one window or the next."""
 
@@ -109,13 +112,20 @@ class TrafficWatch:
             results += self._of_champion(window, drift.MONITOR, [drift.measured(finding)])
             results += self._of_champion(window, drift.COLUMNS, drift.measured_columns(finding))
         results += self._of_champion(window, estimate.MONITOR, self._estimates(predictions, memory))
+        answers, told = self._predictions(predictions, state.predictions)
+        if told is not None:
+            results += self._of_champion(window, said.MONITOR, said.measured(told))
         alerts, standing = news(state.standing, found)
+        if told is not None and told.alarm and not (state.predictions and state.predictions.alarmed):
+            evidence = said.evidence_of(told, self._project.drift_budget, window)
+            alerts.append(self._alert(window, "quality", "warning", said.TITLE, evidence))
         if alarm is not None:
             alerts.append(alarm)
         self._state = TrafficState(
             usual=_remember(state.usual, window, predictions.height),
             standing=standing,
             drift=watch,
+            predictions=answers,
             failures_until=_latest(state.failures_until, predictions),
         )
         with self._workspace.database.writing() as connection:
@@ -206,6 +216,17 @@ class TrafficWatch:
         scores = scores_of(own, task)
         features = estimate.covariates(features_of(own), scores)
         return estimate.estimate_window(task, self._project.objectives, memory, scores, features)
+
+    def _predictions(
+        self, predictions: pl.DataFrame, watch: PredictionWatch | None
+    ) -> tuple[PredictionWatch, DriftFinding | None]:
+        """Behind the period in which its first answers were accepted, whether the champion still answers alike."""
+        watch = said.continued(watch, self._champion.version_id, self._acted_at)
+        if predictions.is_empty():
+            return watch, None
+        own = predictions.filter(pl.col("version_id") == self._champion.version_id)
+        windows = budget_in_windows(self._project.drift_budget, self._project.window)
+        return said.feed(watch, self._champion.task, scores_of(own, self._champion.task), windows)
 
     def _of_champion(self, window: Window, monitor: str, measured: list[Measured]) -> list[WindowResult]:
         name, version_id = self._endpoint.name, self._champion.version_id

@@ -1,0 +1,112 @@
+"""Drift of what a version says, against what it said in its first windows of serving.
+
+Scores on training rows are not what serving sees (they were fitted to, or drawn otherwise), so that a detector held against
+them would alarm on the first day. The first ten windows with traffic are the accepted period; the detector starts behind it.
+"""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from kept.measures.arrays import Array, Floats
+from kept.measures.drift.categories import Coded
+from kept.measures.drift.detector import DriftFinding, DriftState, start, update
+from kept.measures.drift.grid import Kind
+from kept.measures.drift.reference import Reference, build_reference, count_window
+from kept.measures.drift.variation import LEAST_WINDOWS
+from kept.measures.losses import likeliest
+from kept.monitoring import drift
+from kept.monitoring.performance import Measured
+from kept.monitoring.window import Window
+from kept.plan.specs import Task
+
+MONITOR = "predictions"
+TITLE = "the predictions have drifted"
+
+LEAST_ROWS = 30
+_MOST_ROWS = 1_000
+_MOST_CLASSES = 20
+_SAID = "said"
+
+
+class PredictionWatch(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """Where the detector of one version's predictions stands: first it collects windows, then it has a reference."""
+
+    version_id: str
+    acted_at: datetime | None
+    """Event time of the training for which it was started."""
+    collected: tuple[Floats, ...] = ()
+    """Scores of the first windows, shape `(rows, scores)`, until there are enough."""
+    reference: Reference | None = None
+    detector: DriftState | None = None
+    alarmed: bool = False
+
+
+def continued(watch: PredictionWatch | None, version_id: str, acted_at: datetime | None) -> PredictionWatch:
+    """The watch as it stood; a new one for a new version; its detector anew where a training has acted on it."""
+    if watch is None or watch.version_id != version_id:
+        return PredictionWatch(version_id=version_id, acted_at=acted_at)
+    if acted_at is not None and (watch.acted_at is None or watch.acted_at < acted_at):
+        return msgspec.structs.replace(watch, acted_at=acted_at, detector=None, alarmed=False)
+    return watch
+
+
+def feed(
+    watch: PredictionWatch, task: Task, scores: Floats, windows: float
+) -> tuple[PredictionWatch, DriftFinding | None]:
+    """The watch after one more window of its version's scores, and what it showed once there is a reference.
+
+    Args:
+        watch: how it stood.
+        task: what the scores are of.
+        scores: as the model gave them; a window with fewer than 30 is left out.
+        windows: the budget: at most one false alarm in so many of them.
+    """
+    rows = scores[:, None] if scores.ndim == 1 else scores
+    rows = rows[np.isfinite(rows).all(axis=1)]
+    if rows.shape[0] < LEAST_ROWS or any(each.shape[1:] != rows.shape[1:] for each in watch.collected[:1]):
+        return watch, None
+    if watch.reference is None:
+        kept = np.ascontiguousarray(rows[:: -(-rows.shape[0] // _MOST_ROWS)], dtype=np.float64)
+        collected = (*watch.collected, kept)
+        if len(collected) < LEAST_WINDOWS:
+            return msgspec.structs.replace(watch, collected=collected), None
+        numbers = np.repeat(np.arange(len(collected)), [each.shape[0] for each in collected])
+        table, kinds = _table(task, np.concatenate(collected))
+        return msgspec.structs.replace(watch, collected=(), reference=build_reference(table, kinds, numbers)), None
+    table, _ = _table(task, rows)
+    if set(table) != set(watch.reference.grid.columns):
+        return watch, None
+    detector, finding = update(
+        watch.detector or start(watch.reference, windows), watch.reference, count_window(watch.reference, table)
+    )
+    return msgspec.structs.replace(watch, detector=detector, alarmed=watch.alarmed or finding.alarm), finding
+
+
+def measured(finding: DriftFinding) -> list[Measured]:
+    """The detector's value against its budget, then each score's evidence and distances."""
+    whole = msgspec.structs.replace(drift.measured(finding), metric=MONITOR)
+    return [whole, *drift.measured_columns(finding)]
+
+
+def evidence_of(finding: DriftFinding, budget: timedelta, window: Window) -> dict[str, Any]:
+    """The numbers behind an alarm, and what it was held against."""
+    against = f"this version's first {LEAST_WINDOWS} windows of serving"
+    return {**drift.evidence_of(finding, budget, window), "against": against}
+
+
+def _table(task: Task, rows: Floats) -> tuple[dict[str, Array | Coded], dict[str, Kind]]:
+    if rows.shape[1] == 1:
+        table: dict[str, Array | Coded] = {"score": rows[:, 0]}
+        said = likeliest(rows[:, 0])
+    else:
+        table = {f"score of class {place}": rows[:, place] for place in range(min(rows.shape[1], _MOST_CLASSES))}
+        said = likeliest(rows)
+    kinds: dict[str, Kind] = dict.fromkeys(table, "numeric")
+    if task != "regression":
+        classes = max(rows.shape[1], 2)
+        table[_SAID] = Coded(codes=said, categories=tuple(f"class {place}" for place in range(classes)))
+        kinds[_SAID] = "categorical"
+    return table, kinds

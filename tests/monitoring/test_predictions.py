@@ -1,0 +1,65 @@
+"""Drift of what a version says, against its own first windows."""
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+
+from kept.measures.arrays import Floats, decode, encode
+from kept.measures.drift.detector import DriftFinding
+from kept.monitoring.predictions import PredictionWatch, continued, evidence_of, feed, measured
+from kept.monitoring.window import Window
+from kept.plan.specs import Task
+
+NOON = datetime(2013, 4, 1, 12, tzinfo=UTC)
+
+
+def scores(random: np.random.Generator, shift: float, classes: int) -> Floats:
+    wander = 0.05 * random.normal()
+    if classes == 1:
+        return 1 / (1 + np.exp(-random.normal(shift + wander, 1, 300)))
+    raw = np.exp(random.normal(size=(300, classes)) + np.array([shift + wander, *[0.0] * (classes - 1)]))
+    return np.asarray(raw / raw.sum(axis=1, keepdims=True))
+
+
+def run(task: Task, seed: int, shifts: list[float], classes: int = 1) -> tuple[PredictionWatch, list[DriftFinding]]:
+    random, watch, found = np.random.default_rng(seed), continued(None, "v1", None), []
+    for shift in shifts:
+        watch, one = feed(decode(encode(watch), PredictionWatch), task, scores(random, shift, classes), 90)
+        found += [one] if one is not None else []
+    return watch, found
+
+
+@pytest.mark.parametrize(("task", "classes"), [("binary", 1), ("regression", 1), ("multiclass", 4)])
+def test_a_change_of_the_answers_is_seen_after_the_accepted_period(task: Task, classes: int) -> None:
+    watch, found = run(task, 0, [0.0] * 20 + [0.5] * 3, classes)
+    assert len(found) == 13
+    assert not any(one.alarm for one in found[:10])
+    assert found[-1].alarm
+    assert watch.alarmed
+    assert measured(found[-1])[0].metric == "predictions"
+    told = evidence_of(found[-1], timedelta(days=90), Window(start=NOON, end=NOON + timedelta(days=1)))
+    assert told["against"] == "this version's first 10 windows of serving"
+    assert told["causes"]
+
+
+def test_quiet_answers_keep_the_budget() -> None:
+    alarms = sum(any(one.alarm for one in run("binary", seed, [0.0] * 30)[1]) for seed in range(20))
+    # 400 windows at one in 90 allow 4.4 on average.
+    assert alarms <= 4
+
+
+def test_a_new_version_begins_anew_and_an_act_starts_the_detector_anew() -> None:
+    watch, _ = run("binary", 0, [0.0] * 12)
+    assert continued(watch, "v1", None) is watch
+    acted = continued(watch, "v1", NOON)
+    assert (acted.detector, acted.reference) == (None, watch.reference)
+    assert continued(acted, "v1", NOON) is acted
+    assert continued(watch, "v2", NOON).reference is None
+
+
+def test_thin_windows_and_other_shapes_are_left_out() -> None:
+    watch, _ = run("binary", 0, [0.0] * 12)
+    assert feed(watch, "binary", np.full(5, 0.5), 90) == (watch, None)
+    assert feed(watch, "multiclass", np.full((50, 3), 1 / 3), 90) == (watch, None)
+    assert feed(watch, "binary", np.full(50, np.nan), 90) == (watch, None)
