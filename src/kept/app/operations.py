@@ -11,7 +11,7 @@ from kept.governance import journal
 from kept.governance.operation import Operation, operations_in
 from kept.loop import decisions, rollout_report, trace
 from kept.loop import status as loop_status
-from kept.monitoring import alerts, causes, estimates
+from kept.monitoring import alerts, causes, estimates, skew
 from kept.monitoring import catalog as monitoring
 from kept.pipelines import catalog as pipelines
 from kept.plan import catalog as plan
@@ -65,6 +65,7 @@ OPERATIONS: dict[str, Operation[Any, Any]] = operations_in(
         rollback,
         rollout_report,
         runs,
+        skew,
         trace,
         webhooks,
     ]

@@ -13,9 +13,9 @@ _BLOCK = 32_768
 # Products of two scores are below 2^14 in 32nds, so sums of so few of them are exact in 32-bit floats; and products of
 # matrices this small are not split over threads, whose waiting for one another cost as much again as the counting.
 _EXACT = 128
-# From so many rows on a correlation is known to 0.006, finer than any that matters: of larger windows every second, third
-# ... row is paired, which is then most of what counting them would cost.
-PAIRED_ROWS = 32_768
+# From so many rows on a correlation is known to 0.01, finer than any that matters: of larger windows every second, third
+# ... row is paired, as pairs would be half of what counting costs.
+PAIRED_ROWS = 10_000
 
 
 class WindowCounts(msgspec.Struct, frozen=True, kw_only=True, eq=False, tag="kept.drift-counts.1"):

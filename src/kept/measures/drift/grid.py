@@ -62,6 +62,11 @@ class Grid(msgspec.Struct, frozen=True, kw_only=True, eq=False, dict=True, tag="
         return np.concatenate([np.zeros(0), *(each.scores for each in self.cells)])
 
     @cached_property
+    def squares(self) -> Floats:
+        """Their squares."""
+        return np.asarray(self.scores**2)
+
+    @cached_property
     def whole_scores(self) -> Floats:
         """The same in whole 32nds, as the cross products use them."""
         return np.asarray(np.rint(self.scores * SCORE_STEPS))

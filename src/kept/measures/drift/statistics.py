@@ -163,9 +163,10 @@ def score_moments(grid: Grid, counts: WindowCounts) -> tuple[Floats, Floats]:
     flat, bounds = _numeric(grid, counts)
     if not bounds.size:
         return np.zeros(0), np.zeros(0)
-    present = np.maximum(_sums(flat * grid.present, bounds), 1)
+    missing = counts.cells[grid.offsets[1 : bounds.size + 1] - 1]
+    present = np.maximum(counts.rows - missing, 1)
     mean = _sums(flat * grid.scores, bounds) / present
-    square = _sums(flat * grid.scores**2, bounds) / present
+    square = _sums(flat * grid.squares, bounds) / present
     return mean, np.maximum(square - mean**2, 0.0) * present / np.maximum(present - 1, 1)
 
 
