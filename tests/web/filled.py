@@ -191,11 +191,23 @@ def _watch(workspace: Workspace, me: Actor, versions: list[ModelVersion]) -> Non
             ("performance", "roc_auc", 0.7 - day / 50),
             ("performance", "log_loss", 0.5),
             ("drift", "drift", day * 9.5),
+            ("estimate", "estimated_roc_auc", 0.68),
         )
         for version in (versions if monitor == "performance" and day > 5 else versions[:1])
     ]
+    doubt = WindowResult(
+        endpoint=NAME,
+        version_id=versions[0].id,
+        start=APRIL + 9 * DAY,
+        monitor="estimate",
+        metric="outside",
+        slice=HOSTILE,
+        value=0.4,
+        rows=100,
+        holds=False,
+    )
     with workspace.database.writing() as connection:
-        save_results(connection, results)
+        save_results(connection, [*results, doubt])
     alert = RaiseAlert(
         project=NAME,
         endpoint=NAME,

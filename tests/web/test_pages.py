@@ -149,6 +149,14 @@ def test_the_first_page_shows_the_loop(site: Client) -> None:
     assert "ROC AUC" in page.text
 
 
+def test_estimates_stand_beside_what_labels_said(site: Client) -> None:
+    text = Read(site.get(f"/endpoints/{NAME}", headers=PAGE).text).text
+    assert "Estimated before labels came" in text
+    assert "estimates of roc_auc were" in text
+    assert "40% of the rows have a value of" in text
+    assert "blind to concept drift" in text
+
+
 def test_an_empty_workspace_says_how_to_begin(open_site: Open) -> None:
     client = open_site()
     for address in ["/", "/models", "/runs", "/data", "/audit", "/audit?verify=true"]:
