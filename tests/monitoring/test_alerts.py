@@ -97,7 +97,8 @@ def test_the_notice_is_signed_and_names_its_alert(workspace: Workspace, me: Acto
 def test_nothing_is_lost_while_the_receiver_is_down(workspace: Workspace, me: Actor, receiver: Receiver) -> None:
     clock = ManualClock(NOON)
     there = with_webhook(workspace, "http://127.0.0.1:9/none", clock)
-    alerts = [raise_alert(there, me, DRIFT) for _ in range(3)]
+    titles = ["the inputs have drifted", "the loss has risen", "there are no predictions"]
+    alerts = [raise_alert(there, me, msgspec.structs.replace(DRIFT, title=title)) for title in titles]
     waits = []
     for _ in range(15):
         assert deliver(there) == 0

@@ -16,6 +16,7 @@ from kept.governance.workspace import Workspace
 from kept.loop.decisions import Decide, take
 from kept.measures.arrays import Array
 from kept.monitoring.alerts import RaiseAlert, raise_alert
+from kept.monitoring.incidents import Acknowledge, MuteAlerts, acknowledge, mute
 from kept.monitoring.records import save_results
 from kept.monitoring.result import WindowResult
 from kept.pipelines.job import Cause, Failure
@@ -45,6 +46,7 @@ class Filled:
     run: str
     failed: str
     prediction: str
+    alert: str
 
 
 def fill(workspace: Workspace, me: Actor, folder: Path, random: Array) -> Filled:
@@ -59,12 +61,13 @@ def fill(workspace: Workspace, me: Actor, folder: Path, random: Array) -> Filled
         )
         release(workspace, me, request)
     failed = _failed_run(workspace)
-    _watch(workspace, me, versions)
+    alert = _watch(workspace, me, versions)
     decision = Decide(
         project=NAME, kind="retrain", trigger="drift", reason=HOSTILE, evidence={}, event_time=APRIL + 9 * DAY
     )
     take(workspace, me, decision)
-    return Filled(versions=versions, run=run, failed=failed, prediction=_predict(workspace, versions[0]))
+    prediction = _predict(workspace, versions[0])
+    return Filled(versions=versions, run=run, failed=failed, prediction=prediction, alert=alert)
 
 
 def _register_project(workspace: Workspace, me: Actor, folder: Path) -> None:
@@ -172,7 +175,7 @@ def _report(random: Array) -> EvaluationReport:
     return evaluate("binary", (HOSTILE, True), scores, labels, frame, OBJECTIVES, measured, seed=0)
 
 
-def _watch(workspace: Workspace, me: Actor, versions: list[ModelVersion]) -> None:
+def _watch(workspace: Workspace, me: Actor, versions: list[ModelVersion]) -> str:
     results = [
         WindowResult(
             endpoint=NAME,
@@ -218,7 +221,10 @@ def _watch(workspace: Workspace, me: Actor, versions: list[ModelVersion]) -> Non
         version_id=versions[0].id,
         event_time=APRIL + 9 * DAY,
     )
-    raise_alert(workspace, me, alert)
+    raised = raise_alert(workspace, me, alert)
+    acknowledge(workspace, me, Acknowledge(incident=raised.id, note=HOSTILE, owner=HOSTILE))
+    mute(workspace, me, MuteAlerts(endpoint=NAME, column=HOSTILE, length="300d", reason=HOSTILE))
+    return raised.id
 
 
 def _predict(workspace: Workspace, version: ModelVersion) -> str:

@@ -20,6 +20,8 @@ PAGES = [
     "/runs/compare",
     f"/runs/compare?experiment={NAME}",
     "/data",
+    "/alerts",
+    f"/alerts?everything=true&endpoint={NAME}",
     "/audit",
     f"/endpoints/{NAME}",
     f"/models/{NAME}/2",
@@ -82,6 +84,7 @@ def addresses_of(full: tuple[Workspace, Filled]) -> list[str]:
         f"/runs/{made.run}?step=fit",
         f"/runs/{made.failed}",
         f"/predictions/{made.prediction}",
+        f"/alerts/{made.alert}",
     ]
 
 
@@ -104,6 +107,8 @@ def test_hostile_text_is_shown_as_text(site: Client, full: tuple[Workspace, Fill
         f"/runs/{full[1].run}",
         "/data",
         f"/predictions/{full[1].prediction}",
+        "/alerts",
+        f"/alerts/{full[1].alert}",
     ]:
         assert HOSTILE in Read(site.get(address, headers=PAGE).text).text, address
 

@@ -1,13 +1,15 @@
-"""The courier: carries what the registry's webhooks are owed, beside whatever else a process does."""
+"""The courier: carries what webhooks and the receivers of alerts are owed, beside whatever else a process does."""
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import structlog
 
 from kept.governance.workspace import Workspace
+from kept.monitoring.notify import deliver_notice, places_owed
 from kept.registry.webhook_delivery import deliver_next, forget_old, webhooks_owed
 
 _AT_ONCE = 8
@@ -19,7 +21,7 @@ log = structlog.get_logger("kept.courier")
 
 
 class Courier:
-    """Looks for what is due, and carries it in a thread for each webhook: one that hangs holds up no other.
+    """Looks for what is due, and carries it in a thread for each receiver: one that hangs holds up no other.
 
     Any number of processes may carry for a workspace: what one has taken no other tries. What a process had taken when
     it was killed is tried by the next one, when the time of its attempt is over.
@@ -65,26 +67,46 @@ class Courier:
             busy = set(self._busy)
         if len(busy) >= _AT_ONCE:
             return
+        # Alerts first: they are few, and somebody waits for them.
+        for place in places_owed(self._workspace, but=busy, limit=_AT_ONCE - len(busy)):
+            self._begin(place, partial(self._notice, place))
+        with self._lock:
+            busy = set(self._busy)
+        if len(busy) >= _AT_ONCE:
+            return
         for webhook in webhooks_owed(self._workspace, but=busy, limit=_AT_ONCE - len(busy)):
-            thread = threading.Thread(target=self._carry, args=[webhook], name="courier-carrying", daemon=True)
-            with self._lock:
-                self._busy[webhook] = thread
-            thread.start()
+            self._begin(webhook, partial(self._delivery, webhook))
 
-    def _carry(self, webhook: str) -> None:
+    def _begin(self, receiver: str, carry: Callable[[], bool]) -> None:
+        thread = threading.Thread(target=self._carry, args=[receiver, carry], name="courier-carrying", daemon=True)
+        with self._lock:
+            self._busy[receiver] = thread
+        thread.start()
+
+    def _carry(self, receiver: str, carry: Callable[[], bool]) -> None:
         try:
-            while not self._stopping.is_set():
-                tried = deliver_next(self._workspace, webhook)
-                if tried is None:
-                    return
-                if tried.state == "failed":
-                    log.warning("given up", webhook=webhook, delivery=tried.id, error=tried.error)
+            while not self._stopping.is_set() and carry():
+                pass
         except Exception as error:
-            log.error("failed", webhook=webhook, exc_info=error)  # noqa: TRY400 - structlog is told of the error
+            log.error("failed", receiver=receiver, exc_info=error)  # noqa: TRY400 - structlog is told of the error
             self._stopping.wait(_PAUSE_SECONDS)
         finally:
             with self._lock:
-                self._busy.pop(webhook, None)
+                self._busy.pop(receiver, None)
+
+    def _delivery(self, webhook: str) -> bool:
+        """Tries one delivery of a webhook; whether there was one."""
+        tried = deliver_next(self._workspace, webhook)
+        if tried is not None and tried.state == "failed":
+            log.warning("given up", webhook=webhook, delivery=tried.id, error=tried.error)
+        return tried is not None
+
+    def _notice(self, place: str) -> bool:
+        """Tries one notice of an alert; whether there was one."""
+        tried = deliver_notice(self._workspace, place)
+        if tried is not None and tried.error is not None:
+            log.warning("not taken", receiver=place, alert=tried.alert_id, error=tried.error)
+        return tried is not None
 
 
 @contextmanager

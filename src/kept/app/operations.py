@@ -9,9 +9,9 @@ from kept.deployment import catalog as deployment
 from kept.deployment import release, rollback
 from kept.governance import journal
 from kept.governance.operation import Operation, operations_in
-from kept.loop import decisions, rollout_report, trace
+from kept.loop import answers, decisions, rollout_report, trace
 from kept.loop import status as loop_status
-from kept.monitoring import alerts, causes, estimates, skew
+from kept.monitoring import alerts, causes, estimates, incidents, skew
 from kept.monitoring import catalog as monitoring
 from kept.pipelines import catalog as pipelines
 from kept.plan import catalog as plan
@@ -34,6 +34,7 @@ OPERATIONS: dict[str, Operation[Any, Any]] = operations_in(
     [
         adoption,
         alerts,
+        answers,
         artifacts,
         causes,
         collecting,
@@ -46,6 +47,7 @@ OPERATIONS: dict[str, Operation[Any, Any]] = operations_in(
         experiments,
         finding,
         importing,
+        incidents,
         ingestion,
         journal,
         labels,

@@ -22,7 +22,7 @@ from kept.data import labels
 from kept.governance.actor import automation
 from kept.governance.workspace import Workspace
 from kept.loop.cycle import tick
-from kept.monitoring.notify import deliver
+from kept.monitoring.telling import tell_due
 from kept.pipelines.runner import Runner
 from kept.serving.cadence import Cadence
 from kept.serving.shipping import Shipper
@@ -110,7 +110,7 @@ class Worker:
         try:
             tick(self._workspace, self._actor)
         finally:
-            self._try("notices", lambda: deliver(self._workspace))
+            self._try("alerts", lambda: tell_due(self._workspace))
 
     def _try(self, name: str, action: Callable[[], object]) -> None:
         not_before, pause = self._pauses.get(name, (0.0, 0.0))

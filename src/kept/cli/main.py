@@ -41,6 +41,7 @@ COMMANDS = {
     "trace": ("kept.cli.trace", "Follow one prediction back to data, code and approver"),
     "history": ("kept.cli.history", "See which version served when"),
     "workspace": ("kept.cli.workspace", "See where records are; bring those of an older Kept forward"),
+    "alerts": ("kept.cli.alerts", "See alerts; answer for them, mute them, resolve them"),
     "audit": ("kept.cli.audit", "List and verify the audit log"),
 }
 

@@ -14,6 +14,7 @@ from kept.loop.progress import decided_until, note_progress
 from kept.loop.training import consider, last_training, settle, under_way
 from kept.loop.turn import Turn
 from kept.monitoring.plan import monitoring_plan
+from kept.monitoring.settling import settle_replaced
 from kept.monitoring.watch import Watched, watch
 from kept.plan.records import find_project
 
@@ -47,6 +48,8 @@ def _look(workspace: Workspace, actor: Actor, status: EndpointStatus) -> list[st
     # While something is under way an alarm has been heard: detectors start anew when it came to nothing.
     acted = None if under_way(workspace, plan.name, status) else last
     watched = watch(workspace, actor, plan, status, routes, acted_at=acted)
+    if status.route is not None:
+        settle_replaced(workspace, status.endpoint.name, status.route.route.champion.version_id)
     turn = Turn(workspace=workspace, actor=actor, plan=plan, status=status, routes=routes, now=watched.watermark)
     happened = settle(turn) or _go_on(turn, watched) or []
     if not happened and not _rolling(turn) and watched.watermark is not None and watched.first is not None:

@@ -5,7 +5,19 @@ from typing import Any, Literal
 
 import msgspec
 
-Kind = Literal["drift", "decay", "objective", "quality", "errors", "rejected", "failed", "rolled_back", "held", "other"]
+Kind = Literal[
+    "drift",
+    "decay",
+    "objective",
+    "quality",
+    "errors",
+    "rejected",
+    "failed",
+    "rolled_back",
+    "held",
+    "silence",
+    "other",
+]
 Severity = Literal["info", "warning", "critical"]
 
 
@@ -32,6 +44,7 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     alert_id: str
     target: str
+    """The receiver's place in the settings: `webhook`, `email:1`, `chat:1`, `escalation:1`."""
     attempts: int = 0
     next_at: datetime | None
     """When it is tried next; None once it is delivered."""

@@ -4,14 +4,18 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
+from sqlalchemy import Connection
 
 from kept.core.ids import new_id
 from kept.core.listing import list_limit
 from kept.governance.actor import Actor, Permission
 from kept.governance.operation import Audit, operation
 from kept.governance.workspace import Workspace
-from kept.monitoring.alert import Alert, Kind, Notice, Severity
-from kept.monitoring.records import alerts_of, insert_alert, insert_notice
+from kept.monitoring.alert import Alert, Kind, Severity
+from kept.monitoring.incident import SEVERITIES, Incident, columns_of
+from kept.monitoring.records import alerts_of, insert_alert, save_incident, standing_incident
+from kept.monitoring.telling import tell
+from kept.plan.records import find_project
 
 
 class RaiseAlert(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -40,7 +44,7 @@ class ListAlerts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 @operation("monitoring.raise", needs=Permission.CONTRIBUTE, on="endpoint")
 def raise_alert(workspace: Workspace, actor: Actor, request: RaiseAlert) -> Alert:
-    """Stores an alert, and with it the notice that carries it to the webhook, if one is configured."""
+    """Stores an alert. The first of its condition opens an incident and owes people its notices; more of it are counted."""
     del actor
     now = workspace.clock.now()
     alert = Alert(
@@ -57,9 +61,51 @@ def raise_alert(workspace: Workspace, actor: Actor, request: RaiseAlert) -> Aler
     )
     with workspace.database.writing() as connection:
         insert_alert(connection, alert)
-        if target := workspace.settings.webhook_url:
-            insert_notice(connection, Notice(id=new_id(), alert_id=alert.id, target=target, next_at=now))
+        standing = standing_incident(connection, alert.endpoint, alert.kind, alert.title)
+        if standing is None:
+            project = find_project(connection, alert.project)
+            tell(workspace, connection, _opened(alert, project.owner if project else ""), now)
+        else:
+            _count(workspace, connection, standing, alert)
     return alert
+
+
+def _opened(alert: Alert, owner: str) -> Incident:
+    return Incident(
+        id=alert.id,
+        project=alert.project,
+        endpoint=alert.endpoint,
+        kind=alert.kind,
+        severity=alert.severity,
+        title=alert.title,
+        columns=columns_of(alert),
+        version_id=alert.version_id,
+        owner=owner,
+        first_at=alert.at,
+        last_at=alert.at,
+        last_event_time=alert.event_time,
+        alert_id=alert.id,
+        next_at=alert.at,
+    )
+
+
+def _count(workspace: Workspace, connection: Connection, incident: Incident, alert: Alert) -> None:
+    """One more of the same. People are told again when it is graver than all before."""
+    graver = SEVERITIES.index(alert.severity) > SEVERITIES.index(incident.severity)
+    counted = msgspec.structs.replace(
+        incident,
+        severity=alert.severity if graver else incident.severity,
+        columns=columns_of(alert),
+        version_id=alert.version_id,
+        alerts=incident.alerts + 1,
+        last_at=alert.at,
+        last_event_time=alert.event_time or incident.last_event_time,
+        alert_id=alert.id,
+    )
+    if graver:
+        tell(workspace, connection, msgspec.structs.replace(counted, state="open", level=0), alert.at)
+    else:
+        save_incident(connection, counted)
 
 
 @operation("monitoring.alerts", needs=Permission.VIEW, audit=Audit.READ)

@@ -26,6 +26,7 @@ from kept.monitoring.performance import MONITOR, Measured, failed_objectives, me
 from kept.monitoring.plan import MonitoringPlan
 from kept.monitoring.records import drop_results, find_state, save_results, save_state
 from kept.monitoring.result import MonitorState
+from kept.monitoring.settling import settle_gone
 from kept.monitoring.span import covers, measure_span
 from kept.monitoring.stream import Stream, features_of, scores_of
 from kept.monitoring.subject import Subject, subject_of
@@ -135,6 +136,7 @@ class LabelledWatch:
                 own = outcomes
         alerts: list[RaiseAlert] = []
         detected: list[Measured] = []
+        before = self._watch.standing
         if own is not None and (first_time or (window.start in self._watch.unfed and own.rows)):
             alerts, detected = self._consider(window, own, measured[self._champion.version_id])
         if first_time:
@@ -148,6 +150,8 @@ class LabelledWatch:
             champion = self._champion.version_id
             save_results(connection, [one.of(name, champion, window.start, decay.MONITOR) for one in detected])
             save_state(connection, self._state())
+            gone = before.keys() - self._watch.standing.keys()
+            settle_gone(connection, name, ("objective",), gone, self._workspace.clock.now())
             for alert in alerts:
                 raise_alert(self._workspace.inside(connection), self._actor, alert)
 

@@ -1,63 +1,106 @@
-"""Carrying alerts to a webhook: from an outbox, signed, again and again until the receiver has taken them."""
+"""Carrying notices of alerts from the outbox, again and again until each receiver has taken them."""
 
 import hashlib
 import hmac
-from datetime import datetime
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from importlib import import_module
 
 import httpx
 import msgspec
 
 from kept.core.clock import format_time
 from kept.core.digests import canonical_json
+from kept.core.errors import Invalid, KeptError, Unavailable
 from kept.core.retrying import wait_after
 from kept.governance.workspace import Workspace
 from kept.monitoring.alert import Alert, Notice
-from kept.monitoring.records import due_notices, find_alert, save_notice
+from kept.monitoring.incident import Incident
+from kept.monitoring.mailing import mail
+from kept.monitoring.receivers import OWNER, Receiver, place_of, receiver_at
+from kept.monitoring.records import claim_notice, find_incident, notice_places, postpone_notices, save_notice
+from kept.monitoring.wording import link_to, message_of
 
 SIGNATURE_HEADER = "Kept-Signature"
 
-# A receiver that hangs holds its sender up for so long, once for each growing wait.
-_TIMEOUT_SECONDS = 2.0
+# Beyond the time that an attempt may take: so much later it counts as lost.
+_SPARE = timedelta(seconds=30)
+
+
+def places_owed(workspace: Workspace, *, but: Collection[str], limit: int) -> list[str]:
+    """The places of receivers, other than these, that something is to be carried to now."""
+    with workspace.database.reading() as connection:
+        targets = notice_places(connection, workspace.clock.now())
+    owed = dict.fromkeys(place_of(one) for one in targets)
+    return [one for one in owed if one not in but and receiver_at(workspace.settings, one) is not None][:limit]
+
+
+def deliver_notice(workspace: Workspace, place: str) -> Notice | None:
+    """Tries the oldest notice to a receiver that is due, and gives it as it stands then; None when none is due.
+
+    A receiver that is away or answers with an error gets the same notice again after 1 s, 2 s, 4 s, ... and at last
+    every hour; none is given up, and meanwhile its other notices wait, too. It may get one twice (its answer can be
+    lost): the id is the same then. The address that is configured now is used, whatever it was when the alert was raised.
+    """
+    receiver = receiver_at(workspace.settings, place)
+    if receiver is None:
+        return None
+    now = workspace.clock.now()
+    until = now + timedelta(seconds=workspace.settings.alert_timeout_seconds) + _SPARE
+    with workspace.database.reading() as connection:
+        targets = [one for one in notice_places(connection, now) if place_of(one) == place]
+    if not targets:
+        return None
+    with workspace.database.writing() as connection:
+        claimed = claim_notice(connection, targets, now, until)
+        incident = find_incident(connection, claimed[1].id) if claimed else None
+    if claimed is None:
+        return None
+    notice, alert = claimed
+    error = None
+    try:
+        _carry(workspace, receiver, notice, alert, incident)
+    except KeptError as fault:
+        error = str(fault)
+    done = _after_try(notice, place, error, workspace.clock.now())
+    with workspace.database.writing() as connection:
+        save_notice(connection, done)
+        if done.next_at is not None:
+            postpone_notices(connection, [*targets, place], done.next_at)
+    return done
 
 
 def deliver(workspace: Workspace, *, limit: int = 20) -> int:
-    """Posts the notices that are due to the configured webhook and gives the number taken.
-
-    A receiver that is away or answers with an error gets the same notice again after 1 s, 2 s, 4 s, ... and at last
-    every hour; none is given up. It may get one twice (its answer can be lost): the event's `id` is the same then.
-    The address that is configured now is called, whatever it was when the alert was raised.
-    """
-    target = workspace.settings.webhook_url
-    if not target:
-        return 0
-    with workspace.database.reading() as connection:
-        due = due_notices(connection, workspace.clock.now(), limit)
-        alerts = [find_alert(connection, notice.alert_id) for notice in due]
+    """Carries what is due to every receiver, at most so many to each, and gives the number taken."""
     taken = 0
-    for notice, alert in zip(due, alerts, strict=True):
-        if alert is None:
-            continue
-        error = _post(target, alert, workspace.settings.webhook_secret, workspace.clock.now())
-        with workspace.database.writing() as connection:
-            save_notice(connection, _after_try(notice, target, error, workspace.clock.now()))
-        if error is not None:
-            # The others wait for the next call: a receiver that hangs must not hold up the caller for each of them.
-            break
-        taken += 1
+    for place in places_owed(workspace, but=(), limit=1_000):
+        for _ in range(limit):
+            notice = deliver_notice(workspace, place)
+            if notice is None or notice.delivered_at is None:
+                break
+            taken += 1
     return taken
 
 
-def event_of(alert: Alert) -> bytes:
-    """The alert as a CloudEvent 1.0 in structured JSON."""
+def event_of(alert: Alert, *, incident: Incident | None = None, link: str = "", escalation: str = "") -> bytes:
+    """The alert as a CloudEvent 1.0 in structured JSON. An escalation of it is an event of its own."""
+    data = msgspec.to_builtins(alert)
+    if link:
+        data["link"] = link
+    if incident is not None:
+        data["incident"] = incident.id
+        data["owner"] = incident.owner
+    if escalation:
+        data["escalation"] = escalation
     return canonical_json(
         {
             "specversion": "1.0",
-            "id": alert.id,
+            "id": f"{alert.id}:{escalation}" if escalation else alert.id,
             "source": f"/kept/endpoints/{alert.endpoint}",
             "type": f"kept.alert.{alert.kind}",
             "time": format_time(alert.at),
             "datacontenttype": "application/json",
-            "data": alert,
+            "data": data,
         }
     )
 
@@ -71,25 +114,41 @@ def sign(secret: str, moment: str, body: bytes) -> str:
     return f"t={moment},v1={code}"
 
 
-def _post(target: str, alert: Alert, secret: str, now: datetime) -> str | None:
-    """None when the receiver took it, else what went wrong."""
-    body = event_of(alert)
-    headers = {"Content-Type": "application/cloudevents+json; charset=utf-8"}
-    if secret:
-        headers[SIGNATURE_HEADER] = sign(secret, format_time(now), body)
+def _carry(workspace: Workspace, receiver: Receiver, notice: Notice, alert: Alert, incident: Incident | None) -> None:
+    """Returns when the receiver has taken it."""
+    escalation = receiver.place if receiver.place.startswith("escalation:") else ""
+    settings = workspace.settings
+    if receiver.kind == "webhook":
+        body = event_of(alert, incident=incident, link=link_to(settings, alert), escalation=escalation)
+        _post(workspace, receiver.address, body)
+        return
+    message = message_of(settings, alert, escalated=bool(escalation))
+    if receiver.kind == "email":
+        address = (incident.owner if incident else "") if receiver.address == OWNER else receiver.address
+        mail(settings, workspace.clock, address, message, notice.id)
+        return
     try:
-        answer = httpx.post(target, content=body, headers=headers, timeout=_TIMEOUT_SECONDS, follow_redirects=False)
+        chatting = import_module("kept.monitoring.chatting")
+    except ImportError as error:
+        fix = "Install it: pip install 'kept[apprise]'"
+        raise Invalid(f"Apprise is not there ({error})", where="alert_chat", fix=fix) from error
+    chatting.chat(receiver.address, message, alert.severity)
+
+
+def _post(workspace: Workspace, target: str, body: bytes) -> None:
+    headers = {"Content-Type": "application/cloudevents+json; charset=utf-8"}
+    if secret := workspace.settings.webhook_secret:
+        headers[SIGNATURE_HEADER] = sign(secret, format_time(workspace.clock.now()), body)
+    seconds = workspace.settings.alert_timeout_seconds
+    try:
+        answer = httpx.post(target, content=body, headers=headers, timeout=seconds, follow_redirects=False)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        return f"{type(error).__name__}: {error}"
-    return None if answer.is_success else f"the receiver answered {answer.status_code}"
+        raise Unavailable(f"{type(error).__name__}: {error}") from error
+    if not answer.is_success:
+        raise Unavailable(f"the receiver answered {answer.status_code}")
 
 
-def _after_try(notice: Notice, target: str, error: str | None, now: datetime) -> Notice:
-    attempts = notice.attempts + 1
+def _after_try(notice: Notice, place: str, error: str | None, now: datetime) -> Notice:
     if error is None:
-        return msgspec.structs.replace(
-            notice, target=target, attempts=attempts, next_at=None, delivered_at=now, error=None
-        )
-    return msgspec.structs.replace(
-        notice, target=target, attempts=attempts, next_at=now + wait_after(attempts), error=error
-    )
+        return msgspec.structs.replace(notice, target=place, next_at=None, delivered_at=now, error=None)
+    return msgspec.structs.replace(notice, target=place, next_at=now + wait_after(notice.attempts), error=error)

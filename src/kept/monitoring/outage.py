@@ -10,6 +10,7 @@ from kept.governance.workspace import Workspace
 from kept.monitoring.alerts import RaiseAlert, raise_alert
 from kept.monitoring.records import find_state, save_state
 from kept.monitoring.result import MonitorState
+from kept.monitoring.settling import settle_gone
 from kept.monitoring.stream import Stream
 
 STATE = "outage"
@@ -39,9 +40,11 @@ def watch_outage(
     with workspace.database.reading() as connection:
         known = find_state(connection, stream.endpoint, STATE, "")
     before = msgspec.json.decode(known.state, type=OutageState) if known else None
-    if before is not None and before.errors == stream.errors_version:
+    if before is not None and before.errors == stream.errors_version and not before.told:
         return None
     answered = stream.last_answer()
+    if before is not None and before.errors == stream.errors_version and before.answered == answered:
+        return None
     count, first, last = stream.failing_since(answered)
     fails = first is not None and last is not None and count >= _FEWEST and last - first >= _SHORTEST
     told = before is not None and before.told and before.answered == answered
@@ -73,6 +76,8 @@ def watch_outage(
     )
     with workspace.database.writing() as connection:
         save_state(connection, state)
+        if before is not None and before.told and before.answered != answered:
+            settle_gone(connection, stream.endpoint, ("errors",), [TITLE], workspace.clock.now())
         if alert is not None:
             raise_alert(workspace.inside(connection), actor, alert)
     return alert

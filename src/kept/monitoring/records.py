@@ -1,19 +1,23 @@
-"""Rows of monitors: states, results, alerts and the notices that carry them."""
+"""Rows of monitors: states, results, alerts and the notices that carry them, incidents and mutes."""
 
 from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
+from kept.core.errors import Damaged
 from kept.monitoring.alert import Alert, Notice
+from kept.monitoring.incident import Incident, Mute
 from kept.monitoring.result import MonitorState, WindowResult
 from kept.store.rows import from_row, to_row
-from kept.store.schema import alerts, monitor_states, notices, window_results
+from kept.store.schema import alerts, incidents, monitor_states, mutes, notices, window_results
 from kept.store.upsert import Upsert
 
 _RESULT_KEY = [window_results.c[name] for name in ("endpoint", "version_id", "start", "monitor", "metric", "slice")]
 _SAVE_STATE = Upsert(monitor_states, overwrite=["watermark", "state", "updated_at"])
 _SAVE_RESULTS = Upsert(window_results, overwrite=["value", "low", "high", "rows", "holds"])
+_SAVE_INCIDENT = Upsert(incidents, overwrite=[column.name for column in incidents.c if not column.primary_key])
+_SAVE_MUTE = Upsert(mutes, overwrite=["until", "ended_at"])
 
 
 def find_state(connection: Connection, endpoint: str, monitor: str, version_id: str) -> MonitorState | None:
@@ -116,12 +120,6 @@ def insert_notice(connection: Connection, notice: Notice) -> None:
     connection.execute(insert(notices).values(**to_row(notice)))
 
 
-def due_notices(connection: Connection, now: datetime, limit: int) -> list[Notice]:
-    """Notices whose next try is due, the longest waiting first."""
-    query = select(notices).where(notices.c.next_at <= now).order_by(notices.c.next_at, notices.c.id).limit(limit)
-    return [from_row(row, Notice) for row in connection.execute(query).mappings()]
-
-
 def save_notice(connection: Connection, notice: Notice) -> None:
     """Keeps what came of a try."""
     connection.execute(update(notices).where(notices.c.id == notice.id).values(**to_row(notice)))
@@ -131,3 +129,156 @@ def notices_of(connection: Connection, alert_id: str) -> list[Notice]:
     """The notices of an alert."""
     query = select(notices).where(notices.c.alert_id == alert_id).order_by(notices.c.id)
     return [from_row(row, Notice) for row in connection.execute(query).mappings()]
+
+
+def notice_places(connection: Connection, now: datetime) -> list[str]:
+    """The targets of notices whose next try is due, each once."""
+    query = select(notices.c.target).where(notices.c.next_at <= now).group_by(notices.c.target)
+    return list(connection.execute(query.order_by(notices.c.target)).scalars())
+
+
+def claim_notice(
+    connection: Connection, targets: Iterable[str], now: datetime, until: datetime
+) -> tuple[Notice, Alert] | None:
+    """Takes the oldest notice to one of these targets that is due, so that nobody else tries it until then."""
+    query = select(notices).where(notices.c.target.in_(list(targets)), notices.c.next_at <= now)
+    query = query.order_by(notices.c.id).limit(1).with_for_update(skip_locked=True)
+    row = connection.execute(query).mappings().first()
+    if row is None:
+        return None
+    notice = from_row({**row, "attempts": row["attempts"] + 1, "next_at": until}, Notice)
+    save_notice(connection, notice)
+    alert = find_alert(connection, notice.alert_id)
+    if alert is None:
+        raise Damaged(f"the alert {notice.alert_id} is gone", where="alerts", fix="Restore it from a backup")
+    return notice, alert
+
+
+def postpone_notices(connection: Connection, targets: Iterable[str], until: datetime) -> None:
+    """Lets everything that is owed to these targets wait until then at least."""
+    query = update(notices).where(notices.c.target.in_(list(targets)), notices.c.next_at < until)
+    connection.execute(query.values(next_at=until))
+
+
+def waiting_notices(connection: Connection) -> dict[str, int]:
+    """How many notices are owed, by target."""
+    query = (
+        select(notices.c.target, func.count().label("owed"))
+        .where(notices.c.next_at.is_not(None))
+        .group_by(notices.c.target)
+    )
+    return {str(row.target): int(row.owed) for row in connection.execute(query)}
+
+
+def save_incident(connection: Connection, incident: Incident) -> None:
+    """Adds an incident, or keeps how it stands now."""
+    _SAVE_INCIDENT.into(connection, [to_row(incident)])
+
+
+def find_incident(connection: Connection, incident_id: str) -> Incident | None:
+    """The incident with this id, or that an alert with this id belongs to."""
+    row = connection.execute(select(incidents).where(incidents.c.id == incident_id)).mappings().first()
+    if row is not None:
+        return from_row(row, Incident)
+    alert = find_alert(connection, incident_id)
+    if alert is None:
+        return None
+    query = select(incidents).where(
+        incidents.c.endpoint == alert.endpoint,
+        incidents.c.kind == alert.kind,
+        incidents.c.title == alert.title,
+        incidents.c.id <= alert.id,
+    )
+    row = connection.execute(query.order_by(incidents.c.id.desc()).limit(1)).mappings().first()
+    return from_row(row, Incident) if row else None
+
+
+def standing_incident(connection: Connection, endpoint: str, kind: str, title: str) -> Incident | None:
+    """The incident of this condition that is not resolved."""
+    query = select(incidents).where(
+        incidents.c.endpoint == endpoint,
+        incidents.c.kind == kind,
+        incidents.c.title == title,
+        incidents.c.state != "resolved",
+    )
+    row = connection.execute(query.order_by(incidents.c.id.desc()).limit(1)).mappings().first()
+    return from_row(row, Incident) if row else None
+
+
+def incidents_of(
+    connection: Connection,
+    *,
+    endpoint: str | None = None,
+    project: str | None = None,
+    kind: str | None = None,
+    state: str | None = None,
+    standing: bool = False,
+    limit: int,
+) -> list[Incident]:
+    """Incidents, the one that was raised last first."""
+    query = select(incidents).order_by(incidents.c.last_at.desc(), incidents.c.id.desc()).limit(limit)
+    for column, wanted in (("endpoint", endpoint), ("project", project), ("kind", kind), ("state", state)):
+        if wanted is not None:
+            query = query.where(incidents.c[column] == wanted)
+    if standing:
+        query = query.where(incidents.c.state != "resolved")
+    return [from_row(row, Incident) for row in connection.execute(query).mappings()]
+
+
+def due_incidents(connection: Connection, now: datetime, limit: int) -> list[Incident]:
+    """Open incidents of which somebody is to be told now, the longest waiting first."""
+    query = select(incidents).where(incidents.c.state == "open", incidents.c.next_at <= now)
+    query = query.order_by(incidents.c.next_at, incidents.c.id).limit(limit)
+    return [from_row(row, Incident) for row in connection.execute(query).mappings()]
+
+
+def hurry(connection: Connection, endpoint: str, now: datetime) -> None:
+    """Lets open incidents of which nobody was told yet be looked at now."""
+    query = update(incidents).where(
+        incidents.c.endpoint == endpoint,
+        incidents.c.state == "open",
+        incidents.c.next_at > now,
+        incidents.c.level == 0,
+    )
+    connection.execute(query.values(next_at=now))
+
+
+def alerts_in(connection: Connection, incident: Incident, limit: int) -> list[Alert]:
+    """The alerts of an incident, newest first."""
+    query = select(alerts).where(
+        alerts.c.endpoint == incident.endpoint,
+        alerts.c.kind == incident.kind,
+        alerts.c.title == incident.title,
+        alerts.c.id >= incident.id,
+        alerts.c.id <= incident.alert_id,
+    )
+    query = query.order_by(alerts.c.at.desc(), alerts.c.id.desc()).limit(limit)
+    return [from_row(row, Alert) for row in connection.execute(query).mappings()]
+
+
+def count_incidents(connection: Connection) -> list[tuple[str, str, str, str, int]]:
+    """How many incidents are not resolved, by endpoint, kind, severity and state."""
+    by = [incidents.c[name] for name in ("endpoint", "kind", "severity", "state")]
+    query = select(*by, func.count()).where(incidents.c.state != "resolved").group_by(*by).order_by(*by)
+    return [
+        (endpoint, kind, severity, state, count) for endpoint, kind, severity, state, count in connection.execute(query)
+    ]
+
+
+def save_mute(connection: Connection, mute: Mute) -> None:
+    """Adds a mute, or keeps how it stands now."""
+    _SAVE_MUTE.into(connection, [to_row(mute)])
+
+
+def find_mute(connection: Connection, mute_id: str) -> Mute | None:
+    """The mute with this id."""
+    row = connection.execute(select(mutes).where(mutes.c.id == mute_id)).mappings().first()
+    return from_row(row, Mute) if row else None
+
+
+def mutes_of(connection: Connection, endpoint: str | None, now: datetime) -> list[Mute]:
+    """Mutes in force, of one endpoint or all, the one that ends first before the others."""
+    query = select(mutes).where(mutes.c.until > now, mutes.c.ended_at.is_(None)).order_by(mutes.c.until, mutes.c.id)
+    if endpoint is not None:
+        query = query.where(mutes.c.endpoint == endpoint)
+    return [from_row(row, Mute) for row in connection.execute(query).mappings()]

@@ -25,6 +25,7 @@ from kept.monitoring.predictions import PredictionWatch
 from kept.monitoring.quality import Breach, check_columns, check_errors, check_volume
 from kept.monitoring.records import find_state, save_results, save_state
 from kept.monitoring.result import MonitorState, WindowResult
+from kept.monitoring.settling import settle_gone
 from kept.monitoring.stream import Stream, features_of, latencies_of, scores_of
 from kept.monitoring.subject import Subject, drift_reference
 from kept.monitoring.window import Window, budget_in_windows
@@ -119,6 +120,7 @@ class TrafficWatch:
         if told is not None and told.alarm and not (state.predictions and state.predictions.alarmed):
             evidence = said.evidence_of(told, self._project.drift_budget, window)
             alerts.append(self._alert(window, "quality", "warning", said.TITLE, evidence))
+        gone = state.standing.keys() - standing.keys()
         if alarm is not None:
             alerts.append(alarm)
         self._state = TrafficState(
@@ -131,6 +133,7 @@ class TrafficWatch:
         with self._workspace.database.writing() as connection:
             save_results(connection, results)
             save_state(connection, self._row(window.end))
+            settle_gone(connection, self._endpoint.name, ("quality", "errors"), gone, self._workspace.clock.now())
             for alert in alerts:
                 raise_alert(self._workspace.inside(connection), self._actor, alert)
 
@@ -235,7 +238,8 @@ class TrafficWatch:
     def _alert_of(self, window: Window, breach: Breach) -> RaiseAlert:
         if breach.rule == "errors":
             return self._alert(window, "errors", "critical", breach.message, breach.evidence)
-        return self._alert(window, "quality", "warning", breach.message, breach.evidence)
+        evidence = {"column": breach.column, **breach.evidence} if breach.column else breach.evidence
+        return self._alert(window, "quality", "warning", breach.message, evidence)
 
     def _alert(self, window: Window, kind: Any, severity: Any, title: str, evidence: dict[str, Any]) -> RaiseAlert:
         span = {"start": format_time(window.start), "end": format_time(window.end)}

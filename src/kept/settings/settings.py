@@ -4,7 +4,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -45,6 +45,30 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Address that every alert is posted to. Empty: none."""
     webhook_secret: str = ""
     """Key of the HMAC signature on alerts."""
+    alert_email: str = ""
+    """Addresses that every alert is mailed to, with commas between them; `owner` is the project's owner. Empty: none."""
+    alert_chat: str = ""
+    """Chats that every alert is written to, as Apprise URLs with spaces between them (needs `kept[apprise]`). Empty: none."""
+    alert_escalation: str = ""
+    """Who is told when nobody acknowledges, one after another with spaces between them: `mailto:ADDRESS`, `https://...`, a chat."""
+    alert_escalation_after: str = "30m"
+    """How long an alert may wait to be acknowledged before the next one in `alert_escalation` is told."""
+    alert_timeout_seconds: Annotated[float, Meta(gt=0, le=600)] = 5
+    """How long a receiver of alerts may take to answer."""
+    pages_url: str = ""
+    """Address under which people reach the pages, for links in alerts. Empty: `http://HOST:PORT` of these settings."""
+    smtp_host: str = ""
+    """Mail server for alerts. Empty: no mail is sent."""
+    smtp_port: Annotated[int, Meta(ge=1, le=65_535)] = 587
+    """Port of the mail server."""
+    smtp_security: Literal["starttls", "tls", "none"] = "starttls"
+    """How the way to the mail server is sealed; `none` only for one on this machine."""
+    smtp_user: str = ""
+    """Name to log in to the mail server with. Empty: no login."""
+    smtp_password: str = ""
+    """Password to log in to the mail server with."""
+    smtp_from: str = ""
+    """Sender of mails. Empty: `kept@` and the name of this machine."""
     webhook_schemes: str = "https"
     """Schemes that the addresses of the registry's webhooks may have, with commas between them: https, http."""
     webhook_private: bool = False

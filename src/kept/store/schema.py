@@ -692,6 +692,52 @@ notices = Table(
     Column("error", Words, nullable=True),
 )
 
+incidents = Table(
+    "incidents",
+    metadata,
+    Column("id", _ID, primary_key=True),  # that of its first alert
+    Column("project", _NAME, nullable=False),
+    Column("endpoint", _NAME, nullable=False),
+    Column("kind", Words(20), nullable=False),
+    Column("severity", Words(10), nullable=False),
+    Column("title", Words, nullable=False),
+    Column("columns", Json, nullable=False),
+    Column("version_id", _ID, nullable=True),
+    Column("owner", Words, nullable=False),
+    Column("state", Words(20), nullable=False),  # open, acknowledged, resolved
+    Column("alerts", Whole, nullable=False),
+    Column("first_at", Moment, nullable=False),
+    Column("last_at", Moment, nullable=False),
+    Column("last_event_time", Moment, nullable=True),
+    Column("alert_id", _ID, nullable=False),
+    Column("level", Whole, nullable=False),
+    Column("next_at", Moment, nullable=True),  # when the next receivers are told
+    Column("acknowledged_by", Words, nullable=True),
+    Column("acknowledged_at", Moment, nullable=True),
+    Column("note", Words, nullable=False),
+    Column("resolved_by", Words, nullable=True),
+    Column("resolved_at", Moment, nullable=True),
+    Column("resolution", Words, nullable=False),
+)
+Index("incidents_endpoint", incidents.c.endpoint, incidents.c.state, incidents.c.kind)
+Index("incidents_due", incidents.c.next_at)
+Index("incidents_last", incidents.c.last_at)
+
+mutes = Table(
+    "mutes",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("endpoint", _NAME, nullable=False),
+    Column("kind", Words(20), nullable=True),
+    Column("column", Words, nullable=True),
+    Column("until", Moment, nullable=False),
+    Column("reason", Words, nullable=False),
+    Column("created_by", Words, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("ended_at", Moment, nullable=True),
+)
+Index("mutes_endpoint", mutes.c.endpoint, mutes.c.until)
+
 decisions = Table(
     "decisions",
     metadata,

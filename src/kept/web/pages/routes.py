@@ -5,10 +5,14 @@ from litestar.handlers import HTTPRouteHandler
 from kept.app.connection import Embedded
 from kept.governance.actor import Actor
 from kept.governance.workspace import Workspace
-from kept.web.pages import audit, comparing, data, loop, models, runs, trace
+from kept.web.pages import alerts, audit, comparing, data, loop, models, runs, trace
 
 
 def page_routes(workspace: Workspace, actor: Actor) -> list[HTTPRouteHandler]:
     """The routes of the pages."""
     connection = Embedded(workspace, actor)
-    return [route for page in (loop, models, comparing, runs, data, audit, trace) for route in page.routes(connection)]
+    return [
+        route
+        for page in (loop, models, comparing, runs, data, alerts, audit, trace)
+        for route in page.routes(connection)
+    ]

@@ -1,0 +1,56 @@
+"""Telling people of incidents: at once, or when a mute ends; and the next ones when nobody has acknowledged."""
+
+from datetime import datetime
+
+import msgspec
+from sqlalchemy import Connection
+
+from kept.core.ids import new_id
+from kept.governance.workspace import Workspace
+from kept.monitoring.alert import Notice
+from kept.monitoring.incident import Incident, muted_until
+from kept.monitoring.receivers import OWNER, Receiver, escalates_after, groups
+from kept.monitoring.records import due_incidents, insert_notice, mutes_of, save_incident
+
+_AT_ONCE = 100
+
+
+def tell(workspace: Workspace, connection: Connection, incident: Incident, now: datetime) -> Incident:
+    """Owes the next group its notices and says when the one after it is due; keeps the incident as it stands then.
+
+    Of what is `info` nobody is told twice. A mute puts everything off until its end.
+    """
+    until = muted_until(incident, mutes_of(connection, incident.endpoint, now), now)
+    if until is not None:
+        told = msgspec.structs.replace(incident, next_at=until)
+        save_incident(connection, told)
+        return told
+    known = groups(workspace.settings)
+    for receiver in known[incident.level] if incident.level < len(known) else ():
+        if _reaches(receiver, incident):
+            notice = Notice(id=new_id(), alert_id=incident.alert_id, target=receiver.place, next_at=now)
+            insert_notice(connection, notice)
+    level = incident.level + 1
+    more = level < len(known) and incident.severity != "info"
+    after = now + escalates_after(workspace.settings) if more else None
+    told = msgspec.structs.replace(incident, level=level, next_at=after)
+    save_incident(connection, told)
+    return told
+
+
+def tell_due(workspace: Workspace) -> int:
+    """Tells of incidents whose mute has ended or that nobody has acknowledged in time; gives their number."""
+    now = workspace.clock.now()
+    with workspace.database.reading() as connection:
+        if not due_incidents(connection, now, 1):
+            return 0
+    with workspace.database.writing() as connection:
+        due = due_incidents(connection, now, _AT_ONCE)
+        for one in due:
+            tell(workspace, connection, one, now)
+    return len(due)
+
+
+def _reaches(receiver: Receiver, incident: Incident) -> bool:
+    """Whether there is an address: an owner may be a team's name."""
+    return receiver.address != OWNER or "@" in incident.owner

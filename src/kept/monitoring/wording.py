@@ -1,0 +1,57 @@
+"""An alert in words, for mails and chats, with links to its evidence."""
+
+from typing import Any
+
+import msgspec
+
+from kept.core.clock import format_time
+from kept.monitoring.alert import Alert
+from kept.settings.settings import Settings
+
+_MOST_LINES = 12
+_MOST_WORDS = 300
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True):
+    """What a person reads."""
+
+    subject: str
+    """One line."""
+    text: str
+
+
+def link_to(settings: Settings, alert: Alert) -> str:
+    """The page of an alert: its evidence, and what the loop did about it."""
+    base = settings.pages_url or f"http://{settings.host}:{settings.port}"
+    return f"{base.rstrip('/')}/alerts/{alert.id}"
+
+
+def message_of(settings: Settings, alert: Alert, *, escalated: bool) -> Message:
+    """An alert as a subject and a text; the subject of an escalation says that nobody has answered."""
+    again = "not acknowledged: " if escalated else ""
+    subject = _line(f"[{alert.severity}] {alert.endpoint}: {again}{alert.title}")
+    facts = [f"{name.replace('_', ' ')}: {_shown(value)}" for name, value in alert.evidence.items()]
+    lines = [
+        f"{alert.title[:1].upper()}{alert.title[1:]}.",
+        "",
+        f"Endpoint {alert.endpoint}, project {alert.project}.",
+        f"Event time {format_time(alert.event_time)}." if alert.event_time else f"At {format_time(alert.at)}.",
+        "",
+        *facts[:_MOST_LINES],
+        "",
+        f"Evidence, and what was done: {link_to(settings, alert)}",
+        f"Answer for it: kept alerts ack {alert.id}",
+    ]
+    return Message(subject=subject, text="\n".join(lines))
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list | tuple) and all(isinstance(one, str) for one in value):
+        return _line("; ".join(value))
+    return _line(value if isinstance(value, str) else msgspec.json.encode(value).decode())
+
+
+def _line(text: str) -> str:
+    """One line of bounded length: a value that somebody sent may hold anything, line breaks too."""
+    flat = " ".join(text.split())
+    return flat if len(flat) <= _MOST_WORDS else f"{flat[: _MOST_WORDS - 1]}…"

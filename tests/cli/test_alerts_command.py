@@ -1,0 +1,80 @@
+"""`kept alerts` as a person meets it."""
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from kept.app.workspace import embedded_actor, open_workspace
+from kept.cli import show
+from kept.cli.main import main
+from kept.monitoring.alerts import RaiseAlert, raise_alert
+from kept.settings.settings import load_settings
+
+Ask = Callable[..., Any]
+
+
+@pytest.fixture
+def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Ask:
+    """Asks `kept alerts ...` in a folder of its own; the answer as JSON, or what was said."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(show.console, "width", 160)
+    for name in [name for name in os.environ if name.startswith("KEPT_")]:
+        monkeypatch.delenv(name)
+
+    def asking(*arguments: str, code: int = 0) -> Any:
+        capsys.readouterr()
+        monkeypatch.setattr(sys, "argv", ["kept", "alerts", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = capsys.readouterr()
+        assert ended.value.code == code, said.err
+        return msgspec.json.decode(said.out) if "--json" in arguments and code == 0 else said.out + said.err
+
+    return asking
+
+
+def raised(folder: Path, title: str) -> str:
+    settings = load_settings(folder)
+    workspace = open_workspace(settings, create=True)
+    request = RaiseAlert(
+        project="p",
+        endpoint="trains",
+        kind="drift",
+        severity="warning",
+        title=title,
+        evidence={"budget": "at most one false alarm in 90 days", "causes": ["x moved"]},
+    )
+    return raise_alert(workspace, embedded_actor(settings, "cli"), request).id
+
+
+def test_an_alert_from_its_beginning_to_its_end(ask: Ask, tmp_path: Path) -> None:
+    one, other = raised(tmp_path, "the inputs have drifted"), raised(tmp_path, "the predictions have drifted")
+    assert [each["id"] for each in ask("list", "--json")] == [other, one]
+    said = ask("list")
+    assert "the inputs have drifted" in said
+    assert one[-8:] in said
+    shown = ask("show", one[-8:])
+    for part in ("at most one false alarm in 90 days", "x moved", "open", "what the loop did"):
+        assert part in shown
+    taken = ask("ack", one[-8:], "--note", "a new sensor", "--owner", "bob", "--json")
+    assert (taken["state"], taken["owner"], taken["note"]) == ("acknowledged", "bob", "a new sensor")
+    assert "bob deals with it" in ask("ack", one, "--owner", "bob")
+    assert "Resolved" in ask("resolve", one, "--reason", "the sensor is gone")
+    assert [each["id"] for each in ask("list", "--endpoint", "trains", "--json")] == [other]
+    assert len(ask("list", "--all", "--json")) == 2
+    assert "a new sensor" in ask("show", one)
+
+
+def test_mutes(ask: Ask, tmp_path: Path) -> None:
+    raised(tmp_path, "the inputs have drifted")
+    made = ask("mute", "trains", "--until", "8h", "--reason", "sale", "--kind", "drift", "--column", "x", "--json")
+    assert (made["kind"], made["column"], made["reason"]) == ("drift", "x", "sale")
+    assert "drift about x of trains" in ask("list")
+    assert "No longer muted" in ask("unmute", made["id"][-8:])
+    assert "is not a kind" in ask("mute", "trains", "--until", "8h", "--reason", "r", "--kind", "rain", code=1)
+    assert "no such alert" in ask("show", "nothing", code=1)
