@@ -151,6 +151,17 @@ def history(workspace: Workspace, endpoint: str, where: pl.Expr | None = None) -
     return pl.concat([table, inbox]).unique("sequence", keep="any")
 
 
+def version(workspace: Workspace, endpoint: str) -> int | None:
+    """The version of the endpoint's labels that were shipped; it grows with each that is. None before the first."""
+    return workspace.tables.version(_table(endpoint))
+
+
+def last_received(workspace: Workspace, endpoint: str) -> datetime | None:
+    """When the newest label came, in processing time."""
+    found: datetime | None = history(workspace, endpoint).select(pl.max("received_at")).collect().item()
+    return found
+
+
 def current(workspace: Workspace, endpoint: str, *, until: datetime | None = None) -> pl.LazyFrame:
     """The labels in force: one row for each target, `prediction_id` or `key`.
 

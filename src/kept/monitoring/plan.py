@@ -16,6 +16,10 @@ class MonitoringPlan(msgspec.Struct, frozen=True, kw_only=True):
     window: timedelta
     drift_budget: timedelta
     """At most one false alarm in such a time."""
+    silent_after: timedelta | None = None
+    """How long no request may come before it alarms, by the clock; None for ever."""
+    unlabelled_after: timedelta | None = None
+    """How long no label may come, while predictions wait for some."""
     objectives: tuple[Objective, ...]
     label_delay: timedelta
     """How long labels take; zero where they carry their own time."""
@@ -26,6 +30,8 @@ class MonitoringPlan(msgspec.Struct, frozen=True, kw_only=True):
 class _Monitor(msgspec.Struct, frozen=True, kw_only=True):
     window: timedelta = timedelta(days=1)
     false_alarm_every: timedelta = timedelta(days=90)
+    silent_after: timedelta | None = None
+    unlabelled_after: timedelta | None = None
 
 
 def monitoring_plan(record: ProjectRecord) -> MonitoringPlan:
@@ -37,6 +43,8 @@ def monitoring_plan(record: ProjectRecord) -> MonitoringPlan:
         name=record.name,
         window=monitor.window,
         drift_budget=monitor.false_alarm_every,
+        silent_after=monitor.silent_after,
+        unlabelled_after=monitor.unlabelled_after,
         objectives=msgspec.convert(plan.get("objectives", ()), tuple[Objective, ...]),
         label_delay=msgspec.convert(dataset.get("label_delay", timedelta(0)), timedelta),
         retraining=msgspec.convert(plan.get("retrain", {}), Retrain),

@@ -259,10 +259,8 @@ def alerts_in(connection: Connection, incident: Incident, limit: int) -> list[Al
 def count_incidents(connection: Connection) -> list[tuple[str, str, str, str, int]]:
     """How many incidents are not resolved, by endpoint, kind, severity and state."""
     by = [incidents.c[name] for name in ("endpoint", "kind", "severity", "state")]
-    query = select(*by, func.count()).where(incidents.c.state != "resolved").group_by(*by).order_by(*by)
-    return [
-        (endpoint, kind, severity, state, count) for endpoint, kind, severity, state, count in connection.execute(query)
-    ]
+    query = select(*by, func.count().label("many")).where(incidents.c.state != "resolved").group_by(*by).order_by(*by)
+    return [(one.endpoint, one.kind, one.severity, one.state, one.many) for one in connection.execute(query)]
 
 
 def save_mute(connection: Connection, mute: Mute) -> None:

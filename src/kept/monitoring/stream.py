@@ -140,6 +140,14 @@ class Stream:
         found: datetime | None = rows.select(pl.max("received_at")).collect().item()
         return found
 
+    def last_failure(self) -> datetime | None:
+        """When the newest request that failed came, whoever's fault it was."""
+        if self.errors_version is None:
+            return None
+        rows = self._tables.read(errors_table(self.endpoint), self.errors_version)
+        found: datetime | None = rows.select(pl.max("received_at")).collect().item()
+        return found
+
     def failures(self, predictions: pl.DataFrame, after: datetime | None = None) -> pl.DataFrame:
         """Requests that failed by our fault up to the last of these predictions: after a moment, or from the first on.
 

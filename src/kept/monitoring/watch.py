@@ -14,6 +14,7 @@ from kept.monitoring.outage import watch_outage
 from kept.monitoring.plan import MonitoringPlan
 from kept.monitoring.records import find_state, save_state, states_of
 from kept.monitoring.result import MonitorState
+from kept.monitoring.silence import watch_silence
 from kept.monitoring.stream import Stream
 from kept.monitoring.subject import subject_of
 from kept.monitoring.traffic import STATE as TRAFFIC
@@ -77,6 +78,8 @@ def watch(
     endpoint, route = status.endpoint, status.route
     stream = Stream(workspace, endpoint.name)
     watch_outage(workspace, actor, project.name, stream, route.route.champion.version_id if route else None)
+    if route is not None:
+        watch_silence(workspace, actor, project, stream, route.route.champion.version_id, routes[0].at)
     seen = _look(workspace, stream)
     if seen is None or route is None:
         return Watched(watermark=None, traffic_until=None, labelled_until=None)

@@ -68,6 +68,8 @@ class Project:
         self.releasing = Release()
         self.drift_budget = timedelta(days=90)
         self.window = timedelta(days=1)
+        self.silent_after: timedelta | None = None
+        self.unlabelled_after: timedelta | None = None
 
     def dataset(
         self,
@@ -219,8 +221,24 @@ class Project:
         _expect(rule, Split, f"{rule!r} is not a split", "project.split", fix)
         self.split_rule = rule
 
-    def monitor(self, *, window: str | timedelta = "1d", false_alarm_every: str | timedelta = "90d") -> None:
-        """Declares the length of a monitoring window and the budget: at most one false alarm in such a time."""
+    def monitor(
+        self,
+        *,
+        window: str | timedelta = "1d",
+        false_alarm_every: str | timedelta = "90d",
+        silent_after: str | timedelta | None = None,
+        unlabelled_after: str | timedelta | None = None,
+    ) -> None:
+        """Declares the length of a monitoring window and the budget: at most one false alarm in such a time.
+
+        With `silent_after="2h"` it alarms when no request has come for so long by the clock, with `unlabelled_after`
+        when no label has while predictions wait for some.
+        """
+        where = "project.monitor"
+        self.silent_after = None if silent_after is None else _some_time(silent_after, f"{where}(silent_after)")
+        self.unlabelled_after = (
+            None if unlabelled_after is None else _some_time(unlabelled_after, f"{where}(unlabelled_after)")
+        )
         self.window = duration(window, where="project.monitor")
         self.drift_budget = duration(false_alarm_every, where="project.monitor")
         if self.drift_budget < self.window:
@@ -358,6 +376,13 @@ def _check_release(strategy: str, on_timeout: str, max_disagreement: float | Non
         raise Invalid(f"max_disagreement={max_disagreement!r} is not a share", where=where, fix="Write 0.05 for 5%")
 
 
+def _some_time(length: str | timedelta, where: str) -> timedelta:
+    found = duration(length, where=where)
+    if not found:
+        raise Invalid("it is zero", where=where, fix="Write how long nothing may come, for example 2h")
+    return found
+
+
 def _expect(value: object, kind: Any, what: str, where: str, fix: str) -> None:
     if not isinstance(value, kind):
         raise Invalid(what, where=where, fix=fix)
@@ -392,7 +417,13 @@ def describe(project: Project) -> dict[str, Any]:
         },
         "steps": sorted(project.steps),
         "split": project.split_rule,
-        "monitor": {"window": project.window, "false_alarm_every": project.drift_budget},
+        "monitor": {
+            "window": project.window,
+            "false_alarm_every": project.drift_budget,
+            # What is not declared is left out, so that a project of old reads as it did.
+            **({"silent_after": project.silent_after} if project.silent_after else {}),
+            **({"unlabelled_after": project.unlabelled_after} if project.unlabelled_after else {}),
+        },
         "retrain": project.retraining,
         "release": project.releasing,
     }
