@@ -88,7 +88,7 @@ def test_a_changed_world_is_alarmed_trained_for_and_a_successor_promoted(life: L
     decisions = life.house.connection.call(list_decisions, ListDecisions(project=ENDPOINT))[::-1]
     kinds = [one.kind for one in decisions if one.kind not in {"hold", "advance"}]
     assert [one.trigger for one in decisions[:2]] in (["person", "drift"], ["person", "decay"])
-    assert kinds == ["retrain", "retrain", "release", "promote"]
+    assert kinds == ["train", "retrain", "release", "promote"]
     assert [(arm.role, arm.weight) for arm in state(life.house).arms] == [("champion", 1.0)]
     assert state(life.house).arms[0].number > 1
     assert {"drift", "decay"} <= {

@@ -7,13 +7,16 @@ import msgspec
 
 from kept.loop.triggers import TriggerName
 
-Kind = Literal["retrain", "hold", "release", "reject", "promote", "advance", "roll_back", "keep"]
+Kind = Literal[
+    "train", "retrain", "hold", "release", "reject", "promote", "advance", "roll_back", "keep", "dry_run"
+]
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """One decision. `retrain` starts a run; `release` and `reject` say what became of it.
 
-    `hold` leaves a training be, `keep` a rollout whose time ran out: a person must decide.
+    `hold` leaves a training be, `keep` a rollout whose time ran out: a person must decide. `train` is a person's, before
+    there is any version: nothing is trained again. `dry_run` only reports: its evidence names what it `would` have been.
     """
 
     id: str

@@ -17,6 +17,7 @@ from kept.loop.decision import Decision, Kind
 from kept.loop.records import decisions_about, decisions_of, insert_decision
 from kept.loop.triggers import TriggerName
 from kept.plan.catalog import ShowProject, show_project
+from kept.registry.catalog import ListVersions, list_versions
 from kept.tracking.records import find_runs
 from kept.tracking.run import RunStatus
 from kept.tracking.runs import create_run
@@ -47,6 +48,8 @@ class Decide(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     evidence: dict[str, Any]
     run_id: str | None = None
     event_time: datetime | None = None
+    window: str | None = None
+    """How much event time a `retrain` learns from; None for what the project declares."""
 
 
 class ListDecisions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -61,17 +64,19 @@ def retrain(workspace: Workspace, actor: Actor, request: RetrainNow) -> Decision
     """Queues a training run; what it makes is judged, and released as the project's policy says."""
     if not request.reason.strip():
         raise Invalid("a training needs a reason", where=request.project, fix="Say why it should be trained now")
+    known = list_versions(workspace, actor, ListVersions(project=request.project, limit=1))
     decision = Decide(
         project=request.project,
-        kind="retrain",
+        kind="retrain" if known else "train",
         trigger="person",
         reason=request.reason,
         evidence={"asked_by": actor.name},
         event_time=request.until,
+        window=request.window,
     )
     if request.window is not None:
         duration(request.window, where="window")
-    return take(workspace, actor, decision, window=request.window, fresh=request.fresh)
+    return take(workspace, actor, decision, fresh=request.fresh)
 
 
 @operation("loop.decide", needs=Permission.RELEASE, on="project", remote=False)
@@ -88,10 +93,8 @@ def list_decisions(workspace: Workspace, actor: Actor, request: ListDecisions) -
         return decisions_of(connection, request.project, limit=list_limit(request.limit, where="decisions"))
 
 
-def take(
-    workspace: Workspace, actor: Actor, request: Decide, *, window: str | None = None, fresh: bool = False
-) -> Decision:
-    """Keeps the decision and queues the run of a `retrain`, in one transaction.
+def take(workspace: Workspace, actor: Actor, request: Decide, *, fresh: bool = False) -> Decision:
+    """Keeps the decision and queues the run of a `train` or `retrain`, in one transaction.
 
     Raises:
         Conflict: it was taken already, or a training of the project is queued or running.
@@ -99,8 +102,8 @@ def take(
     with workspace.database.writing() as connection:
         joined = workspace.inside(connection)
         run_id = request.run_id
-        if request.kind == "retrain":
-            run_id = _queue_training(joined, actor, request, window, fresh=fresh)
+        if request.kind in {"train", "retrain"}:
+            run_id = _queue_training(joined, actor, request, fresh=fresh)
         elif run_id is not None and any(one.kind == request.kind for one in decisions_about(connection, run_id)):
             raise Conflict(f"to {request.kind} was decided already", where=f"run {run_id}")
         decision = Decision(
@@ -123,7 +126,7 @@ def training_request(until: datetime | None, window: str | None, *, fresh: bool)
     return {"until": None if until is None else format_time(until), "window": window, "fresh": fresh}
 
 
-def _queue_training(workspace: Workspace, actor: Actor, request: Decide, window: str | None, *, fresh: bool) -> str:
+def _queue_training(workspace: Workspace, actor: Actor, request: Decide, *, fresh: bool) -> str:
     """The id of the new run. Inside a transaction, so that two workers cannot both find nothing under way."""
     show_project(workspace, actor, ShowProject(project=request.project))
     with workspace.database.reading() as connection:
@@ -138,7 +141,7 @@ def _queue_training(workspace: Workspace, actor: Actor, request: Decide, window:
         name=f"{request.trigger} of {request.project}",
         created_by=actor.name,
         reason=request.reason,
-        request=training_request(request.event_time, window, fresh=fresh),
+        request=training_request(request.event_time, request.window, fresh=fresh),
         tags={"trigger": request.trigger},
     )
     return run.id

@@ -12,6 +12,7 @@ from kept.deployment.statistics import StepStatistics
 from kept.governance.records import approvals_of
 from kept.loop.decision import Kind
 from kept.loop.records import decisions_about
+from kept.loop.reporting import report
 from kept.loop.rollouts import step_statistics
 from kept.loop.turn import Cause, Turn
 from kept.monitoring.stream import Stream
@@ -25,6 +26,10 @@ def begin(turn: Turn, rollout: Rollout) -> list[str]:
         said = {one.actor for one in approvals_of(connection, rollout.candidate) if one.kind == "approval"}
     if len(said) < rollout.rule.approvals:
         return []
+    if turn.reports_only:
+        evidence = {"rollout": rollout.id, "step": rollout.step}
+        reason = f"Would give the waiting candidate its first traffic: {len(said)} people have approved it"
+        return report(turn, "advance", _cause(turn, rollout), reason, evidence)
     request = Advance(endpoint=rollout.endpoint, rollout=rollout.id, step=rollout.step, event_time=turn.now)
     try:
         advance(turn.workspace, turn.actor, request)
@@ -44,6 +49,10 @@ def move(turn: Turn, rollout: Rollout) -> list[str]:
     said = rule_decision(rollout, statistics)
     if said.action == "go_on":
         return []
+    if turn.reports_only:
+        known = {"rollout": rollout.id, "step": rollout.step, **msgspec.to_builtins(said.evidence)}
+        what = said.action.replace("_", " ")
+        return report(turn, said.action, _cause(turn, rollout), f"Would {what}: {said.reason}", known)
     try:
         with turn.workspace.database.writing() as connection:
             _act(turn.inside(turn.workspace.inside(connection)), rollout, candidate, said, statistics)

@@ -10,9 +10,14 @@ from kept.governance.workspace import Workspace
 from kept.loop.decision import Decision
 from kept.loop.decisions import TRAINING
 from kept.loop.records import decisions_about, decisions_of
-from kept.loop.triggers import Situation, choose
+from kept.loop.reporting import report
+from kept.loop.rows import training_data
+from kept.loop.triggers import Choice, Situation, choose
 from kept.loop.turn import Cause, Turn
-from kept.monitoring.records import alerts_of, results_of
+from kept.monitoring.alert import Alert
+from kept.monitoring.incident import Incident
+from kept.monitoring.records import alerts_of, incidents_of, results_of
+from kept.monitoring.settling import KEPT
 from kept.monitoring.watch import champion_since
 from kept.plan.policy import NewData
 from kept.registry.model import ModelVersion
@@ -21,6 +26,7 @@ from kept.tracking.records import find_runs
 from kept.tracking.run import Run, RunStatus
 from kept.tracking.runs import get_run
 
+_SETTLES = {"release", "reject", "dry_run"}
 _MOST_ALERTS = 1_000
 _MOST_RESULTS = 10_000
 
@@ -55,7 +61,7 @@ def unsettled(workspace: Workspace, project: str, since: datetime) -> Decision |
         for asked in decisions_of(connection, project, kinds=["retrain"], limit=1):
             if asked.run_id is not None and asked.at >= since:
                 about = decisions_about(connection, asked.run_id)
-                return None if any(one.kind in {"release", "reject"} for one in about) else asked
+                return None if any(one.kind in _SETTLES for one in about) else asked
     return None
 
 
@@ -97,17 +103,29 @@ def consider(turn: Turn, now: datetime, last: datetime) -> list[str]:
     choice = choose(policy, _situation(turn, now, last))
     if choice.action == "none":
         return []
-    if choice.action == "hold":
-        with turn.workspace.database.reading() as connection:
-            before = decisions_of(connection, turn.plan.name, limit=1)
-        if before and before[0].kind == "hold" and before[0].reason == choice.reason:
-            return []
+    if choice.action == "retrain":
+        return _train(turn, choice, now, last)
+    with turn.workspace.database.reading() as connection:
+        before = decisions_of(connection, turn.plan.name, limit=1)
+    if before and before[0].kind == "hold" and before[0].reason == choice.reason:
+        return []
+    turn.decide("hold", Cause(trigger=choice.trigger), choice.reason, choice.evidence)
+    return [f"Not yet: {choice.reason}."]
+
+
+def _train(turn: Turn, choice: Choice, now: datetime, last: datetime) -> list[str]:
+    """Queues the training on the rows that the policy's rule chooses; in a dry run tells of it, once."""
+    window, rule = training_data(turn, choice, now, last)
+    evidence = {**choice.evidence, "data": rule}
+    cause = Cause(trigger=choice.trigger)
+    if turn.reports_only or turn.plan.retraining.dry_run:
+        return report(turn, "retrain", cause, f"Would train again: {choice.reason}, {rule}", evidence)
     try:
-        turn.decide(choice.action, Cause(trigger=choice.trigger), choice.reason, choice.evidence)
+        turn.decide("retrain", cause, choice.reason, evidence, window=window)
     except Conflict:
         # Another worker was faster, or a person.
         return []
-    return [f"{'Training again' if choice.action == 'retrain' else 'Not yet'}: {choice.reason}."]
+    return [f"Training again: {choice.reason}."]
 
 
 def _release(turn: Turn, asked: Decision, cause: Cause, version: ModelVersion) -> list[str]:
@@ -115,6 +133,8 @@ def _release(turn: Turn, asked: Decision, cause: Cause, version: ModelVersion) -
     under_way = rollout is not None and rollout.candidate == version.id
     reason = f"Version {version.number} kept every objective. It was trained because: {asked.reason.rstrip('.')}."
     evidence = {"version": version.number, "verdict": [one.sentence for one in version.verdict.objectives]}
+    if turn.reports_only:
+        return report(turn, "release", cause, f"Would release. {reason}", evidence)
     with turn.workspace.database.writing() as connection:
         joined = turn.inside(turn.workspace.inside(connection))
         if version.id != turn.champion and not under_way:
@@ -163,9 +183,21 @@ def _situation(turn: Turn, now: datetime, last: datetime) -> Situation:
                 connection, turn.endpoint, monitor="performance", metric="coverage", since=last, limit=_MOST_RESULTS
             )
             labelled = round(sum((one.value or 0.0) * one.rows for one in results))
+        over = incidents_of(connection, endpoint=turn.endpoint, state="resolved", limit=_MOST_ALERTS)
+        asked = decisions_of(connection, turn.plan.name, kinds=["retrain"], limit=_MOST_ALERTS)
+    if not turn.plan.retraining.debounce:
+        # Where nothing is waited for, what was raised counts, though it has gone meanwhile; not what a person has ended.
+        over = [one for one in over if one.resolved_by != KEPT]
     return Situation(
         now=now,
         last_training=last,
-        alerts=tuple(one for one in alerts if one.version_id == turn.champion),
+        alerts=tuple(one for one in alerts if one.version_id == turn.champion and not _among(one, over)),
         labelled_rows=labelled,
+        trainings=tuple(one.event_time for one in asked if one.trigger != "person" and one.event_time is not None),
+    )
+
+
+def _among(alert: Alert, incidents: list[Incident]) -> bool:
+    return any(
+        (one.kind, one.title) == (alert.kind, alert.title) and one.id <= alert.id <= one.alert_id for one in incidents
     )

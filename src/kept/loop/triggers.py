@@ -27,6 +27,8 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     """Alerts since the last training."""
     labelled_rows: int = 0
     """Labelled predictions since the last training."""
+    trainings: tuple[datetime, ...] = ()
+    """When the loop has trained of its own accord."""
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,8 +52,9 @@ class Raised(msgspec.Struct, frozen=True, kw_only=True):
 def choose(policy: Retrain, situation: Situation) -> Choice:
     """Whether to train again.
 
-    A trigger counts once it has been raised for the policy's `debounce` and the `cooldown` since the last training is
-    over; one that is raised meanwhile waits, it is not lost. The choice depends only on what is handed in, so asking
+    A trigger counts once it has been raised for the policy's `debounce`, the `cooldown` since the last training is
+    over, and the budget is not used up (`at_most` trainings in each `per`); one that is raised meanwhile waits, it is
+    not lost. The choice depends only on what is handed in, so asking
     again with the same facts gives the same answer.
     """
     raised = sorted(
@@ -72,7 +75,19 @@ def choose(policy: Retrain, situation: Situation) -> Choice:
     if not ripe:
         ripe_at = min(one.since for one in raised) + policy.debounce
         return _hold(raised[0], f"it counts if it is still raised at {format_time(ripe_at)}", evidence)
+    free_at = _budget_free_at(policy, situation)
+    if free_at is not None:
+        budget = f"the budget of {policy.at_most} trainings in {format_duration(policy.per)}"
+        return _hold(ripe[0], f"{budget} is used up until {format_time(free_at)}", evidence)
     return Choice(action="retrain", trigger=ripe[0].trigger, reason=ripe[0].reason, evidence=evidence)
+
+
+def _budget_free_at(policy: Retrain, situation: Situation) -> datetime | None:
+    """When the next training may begin; None when it may now."""
+    if policy.at_most is None:
+        return None
+    spent = sorted(one for one in situation.trainings if situation.now - policy.per < one <= situation.now)
+    return spent[-policy.at_most] + policy.per if len(spent) >= policy.at_most else None
 
 
 def training_range(policy: Retrain, until: datetime) -> tuple[datetime | None, datetime]:

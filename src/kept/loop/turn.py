@@ -47,12 +47,19 @@ class Turn:
         """The version that serves."""
         return self.status.route.route.champion.version_id if self.status.route else None
 
+    @property
+    def reports_only(self) -> bool:
+        """Whether nothing is to be done in this workspace, only told."""
+        return self.workspace.settings.dry_run
+
     def inside(self, workspace: Workspace) -> "Turn":
         """The same turn within a transaction."""
         return replace(self, workspace=workspace)
 
-    def decide(self, kind: Kind, cause: Cause, reason: str, evidence: dict[str, Any]) -> None:
-        """Takes a decision."""
+    def decide(
+        self, kind: Kind, cause: Cause, reason: str, evidence: dict[str, Any], *, window: str | None = None
+    ) -> None:
+        """Takes a decision; with a window, a training learns from so much event time."""
         request = Decide(
             project=self.plan.name,
             kind=kind,
@@ -61,6 +68,7 @@ class Turn:
             evidence=evidence,
             run_id=cause.run_id,
             event_time=self.now,
+            window=window,
         )
         decide(self.workspace, self.actor, request)
 

@@ -57,6 +57,14 @@ class Retrain(msgspec.Struct, frozen=True, kw_only=True):
     """Event time for which a trigger must have been raised before it counts."""
     window: timedelta | None = None
     """Length of event time to train on; None for all rows."""
+    since_change: timedelta | None = None
+    """Train on what has come since the change that the detector found, but on so much event time at least. None: by `window`."""
+    at_most: int | None = None
+    """Trainings of the loop's own accord in each `per`; None for as many as there are reasons for."""
+    per: timedelta = timedelta(days=90)
+    """Event time in which there are `at_most`."""
+    dry_run: bool = False
+    """Decide and report, and train nothing."""
 
 
 class Fallback(msgspec.Struct, frozen=True, kw_only=True):

@@ -252,8 +252,17 @@ class Project:
         cooldown: str | timedelta = "7d",
         debounce: str | timedelta = timedelta(0),
         window: str | timedelta | None = None,
+        since_change: str | timedelta | None = None,
+        at_most: int | None = None,
+        per: str | timedelta = "90d",
+        dry_run: bool = False,
     ) -> None:
-        """Declares when to train again: `drift()`, `decay()`, `broken()`, `every("30d")`, `new_data(10_000)`."""
+        """Declares when to train again: `drift()`, `decay()`, `broken()`, `every("30d")`, `new_data(10_000)`; and on what.
+
+        It learns from all rows, from the newest with `window="90d"`, or with `since_change="14d"` from those since the
+        change that the detector found, from 14 days at least. `at_most=4, per="90d"` is its budget; with `dry_run` it
+        decides and reports, and trains nothing.
+        """
         triggers = tuple(on)
         for trigger in triggers:
             fix = "Write on=[kept.drift(), kept.decay(), kept.every('30d')]"
@@ -263,7 +272,16 @@ class Project:
             cooldown=duration(cooldown, where="project.retrain(cooldown)"),
             debounce=duration(debounce, where="project.retrain(debounce)"),
             window=None if window is None else duration(window, where="project.retrain(window)"),
+            since_change=None
+            if since_change is None
+            else _some_time(since_change, "project.retrain(since_change)", "Write how much it needs at least, as 14d"),
+            at_most=at_most,
+            per=_some_time(per, "project.retrain(per)", "Write in which time, for example 90d"),
+            dry_run=dry_run,
         )
+        if at_most is not None and at_most < 1:
+            fix = "Write at_most=4, or dry_run=True to train never"
+            raise Invalid(f"{at_most} is not a number of trainings", where="project.retrain(at_most)", fix=fix)
 
     def release(
         self,
@@ -376,10 +394,10 @@ def _check_release(strategy: str, on_timeout: str, max_disagreement: float | Non
         raise Invalid(f"max_disagreement={max_disagreement!r} is not a share", where=where, fix="Write 0.05 for 5%")
 
 
-def _some_time(length: str | timedelta, where: str) -> timedelta:
+def _some_time(length: str | timedelta, where: str, fix: str = "Write how long nothing may come, as 2h") -> timedelta:
     found = duration(length, where=where)
     if not found:
-        raise Invalid("it is zero", where=where, fix="Write how long nothing may come, for example 2h")
+        raise Invalid("it is zero", where=where, fix=fix)
     return found
 
 

@@ -77,6 +77,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Fernet key (32 bytes in URL-safe base64) under which the secrets of the registry's webhooks are kept. Empty: as text."""
     webhook_timeout_seconds: Annotated[float, Meta(gt=0, le=600)] = 30
     """How long a receiver of the registry's webhooks may take for its answer."""
+    dry_run: bool = False
+    """Whether the loop only reports what it would do: train, release, move a rollout on or back."""
     source_schemes: str = ""
     """Schemes that name a host (http, https, ftp, sftp, hdfs, ...) and that the source of a version may have all the same."""
     steps_at_once: Annotated[int, Meta(ge=1, le=1_000)] = 2

@@ -25,6 +25,7 @@ _STAGE_OF_STEP = {
     "register": "judge",
 }
 _DECIDED: dict[Kind, str] = {
+    "train": "train",
     "retrain": "train again",
     "hold": "not yet",
     "release": "release it",
@@ -33,6 +34,7 @@ _DECIDED: dict[Kind, str] = {
     "advance": "a step on",
     "roll_back": "roll it back",
     "keep": "a person decides",
+    "dry_run": "report only",
 }
 
 

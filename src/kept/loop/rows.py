@@ -1,0 +1,51 @@
+"""The rows to train on, by the rule that the project declares: all, the newest, or those since the change."""
+
+from datetime import datetime, timedelta
+
+from kept.core.clock import format_time
+from kept.core.durations import format_duration
+from kept.loop.triggers import Choice, training_range
+from kept.loop.turn import Turn
+from kept.monitoring.change import broken_since, change_point
+from kept.monitoring.records import alerts_of, results_of
+
+_MOST = 10_000
+
+
+def training_data(turn: Turn, choice: Choice, now: datetime, last: datetime) -> tuple[str | None, str]:
+    """How much event time to learn from (None for what the project declares), and the rule as a sentence."""
+    policy = turn.plan.retraining
+    if policy.since_change is not None and (change := change_of(turn, choice, last)) is not None:
+        length = _whole_seconds(max(now - change, policy.since_change))
+        least = f", {format_duration(policy.since_change)} at least" if now - change < policy.since_change else ""
+        return format_duration(length), f"on the rows since the change of {format_time(change)}{least}"
+    start, _ = training_range(policy, now)
+    return None, "on all rows" if start is None else f"on the rows since {format_time(start)}"
+
+
+def change_of(turn: Turn, choice: Choice, last: datetime) -> datetime | None:
+    """When the change began that set off a training; None where no detector or objective told of one."""
+    if choice.trigger not in {"drift", "decay", "objective"}:
+        return None
+    named = {name for one in choice.evidence["triggers"] for name in one.get("alerts", ())}
+    with turn.workspace.database.reading() as connection:
+        alerts = alerts_of(connection, endpoint=turn.endpoint, kind=choice.trigger, since=last, limit=_MOST)
+        first = next((one for one in reversed(alerts) if one.id in named and one.event_time is not None), None)
+        if first is None or choice.trigger == "objective":
+            return None if first is None else broken_since(first, turn.plan.window)
+        results = results_of(
+            connection,
+            turn.endpoint,
+            monitor=choice.trigger,
+            metric=choice.trigger,
+            version_id=turn.champion,
+            since=last,
+            until=first.event_time,
+            limit=_MOST,
+        )
+    return change_point(results)
+
+
+def _whole_seconds(length: timedelta) -> timedelta:
+    """As much or up to a second more, so that the text of it reads back as it was."""
+    return timedelta(seconds=-(-length // timedelta(seconds=1)))

@@ -1,0 +1,180 @@
+"""Acting within bounds: dry runs, budgets, what has gone meanwhile, and the rows that a training learns from."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kept.core.clock import parse_time
+from kept.core.durations import duration
+from kept.core.errors import Invalid
+from kept.loop.answers import ShowAnswer, show_answer
+from kept.loop.decisions import RetrainNow, retrain
+from kept.loop.triggers import Situation, choose
+from kept.monitoring.alert import Alert
+from kept.monitoring.incidents import ListIncidents, Resolve, list_incidents, resolve
+from kept.plan.catalog import ensure_registered
+from kept.plan.objective import at_least
+from kept.plan.policy import Retrain, drift, every
+from kept.plan.project import Project
+from kept.tracking.runs import queued_runs
+
+from conftest import NAME, MakeWorld, World  # isort: skip
+
+START = datetime(2013, 3, 1, tzinfo=UTC)
+DAY = timedelta(days=1)
+
+
+def declared(**changes: object) -> Callable[[Project], None]:
+    def declare(project: Project) -> None:
+        project.retrain(**({"on": [drift()], "cooldown": "1d"} | changes))  # type: ignore[arg-type]
+
+    return declare
+
+
+def drifted(world: World) -> None:
+    world.days(6)
+    world.shift = 2.5
+    world.days(3)
+
+
+def test_a_dry_run_tells_once_what_it_would_do_and_does_nothing(make_world: MakeWorld) -> None:
+    world = make_world(declared(dry_run=True))
+    drifted(world)
+    world.days(3)
+    assert queued_runs(world.workspace, "training") == []
+    (told,) = world.decisions()
+    assert (told.kind, told.trigger, told.run_id) == ("dry_run", "drift", None)
+    assert told.reason == "Would train again: the inputs have drifted, on all rows"
+    (alert,) = world.alerts("drift")
+    assert told.evidence["would"] == "retrain"
+    assert told.evidence["triggers"][0]["alerts"] == [alert.id]
+    assert show_answer(world.workspace, world.me, ShowAnswer(incident=alert.id)) == [told]
+
+
+def test_a_person_trains_in_a_dry_run_and_nothing_is_released(make_world: MakeWorld) -> None:
+    world = make_world(declared(dry_run=False))
+    settings = msgspec.structs.replace(world.workspace.settings, dry_run=True)
+    world.workspace = replace(world.workspace, settings=settings)
+    world.days(2)
+    retrain(world.workspace, world.me, RetrainNow(project=NAME, reason="new airport"))
+    world.train()
+    world.days(3)
+    assert [(one.kind, one.evidence.get("would")) for one in world.decisions()] == [
+        ("retrain", None),
+        ("dry_run", "release"),
+    ]
+    assert world.status().rollout is None or not world.status().rollout.running
+
+
+def test_a_rollout_stays_where_it_is_in_a_dry_run(make_world: MakeWorld) -> None:
+    world = make_world(declared())
+    drifted(world)
+    world.train()
+    world.tick()
+    before = world.status().rollout
+    assert before is not None
+    assert before.running
+    settings = msgspec.structs.replace(world.workspace.settings, dry_run=True)
+    world.workspace = replace(world.workspace, settings=settings)
+    world.days(4)
+    after = world.status().rollout
+    assert after is not None
+    assert (after.step, after.state) == (before.step, before.state)
+    (told,) = [one for one in world.decisions() if one.kind == "dry_run"]
+    assert told.evidence["would"] in {"advance", "promote", "roll_back"}
+    assert told.evidence["rollout"] == before.id
+
+
+def test_what_a_person_has_resolved_sets_off_no_training(make_world: MakeWorld) -> None:
+    world = make_world(declared(debounce="4d"))
+    drifted(world)
+    assert [one.kind for one in world.decisions()] == ["hold"]
+    (incident,) = list_incidents(world.workspace, world.me, ListIncidents(standing=True))
+    resolve(world.workspace, world.me, Resolve(incident=incident.id, reason="a planned change"))
+    world.days(6)
+    assert {one.kind for one in world.decisions()} == {"hold"}
+
+
+def test_it_learns_from_the_change_on(make_world: MakeWorld) -> None:
+    world = make_world(declared(since_change="1d", window="90d"))
+    world.days(8)
+    changed = world.now
+    world.shift = 1.5
+    while not world.decisions():
+        world.days(1)
+    (asked,) = world.decisions()
+    (run,) = queued_runs(world.workspace, "training")
+    learns_since = parse_time(run.request["until"], where="until") - duration(run.request["window"])
+    assert abs(learns_since - changed) <= DAY
+    assert "on the rows since the change of" in asked.evidence["data"]
+
+
+def test_it_learns_from_as_much_as_is_needed_at_least(make_world: MakeWorld) -> None:
+    world = make_world(declared(since_change="60d"))
+    drifted(world)
+    (run,) = queued_runs(world.workspace, "training")
+    assert duration(run.request["window"]) == 60 * DAY
+
+
+def test_a_schedule_knows_of_no_change(make_world: MakeWorld) -> None:
+    world = make_world(declared(on=[every("3d")], since_change="1d", window="30d"))
+    world.days(6)
+    (run,) = queued_runs(world.workspace, "training")
+    assert run.request["window"] is None
+    assert "on the rows since" in world.decisions()[0].evidence["data"]
+
+
+def test_the_first_training_is_a_persons_and_no_retraining(make_world: MakeWorld) -> None:
+    world = make_world(declared())
+    other = Project("trains", question="Late?", owner="ops", objectives=[at_least("roc_auc", 0.6)])
+    ensure_registered(world.workspace, world.me, other, world.workspace.root / "project.py")
+    first = retrain(world.workspace, world.me, RetrainNow(project="trains", reason="the first"))
+    assert (first.kind, first.trigger, first.run_id is None) == ("train", "person", False)
+    again = retrain(world.workspace, world.me, RetrainNow(project=NAME, reason="again"))
+    assert again.kind == "retrain"
+
+
+def drift_alert(day: float) -> Alert:
+    return Alert(
+        id="a", project="p", endpoint="e", kind="drift", severity="warning", title="drifted", evidence={},
+        version_id="v", event_time=START + day * DAY, at=START,
+    )  # fmt: skip
+
+
+def test_the_budget_of_trainings_is_kept_and_what_waits_is_not_lost() -> None:
+    policy = Retrain(on=(drift(),), cooldown=DAY, at_most=2, per=30 * DAY)
+    spent = (START + 5 * DAY, START + 20 * DAY)
+    there = Situation(now=START + 25 * DAY, last_training=spent[1], alerts=(drift_alert(24),), trainings=spent)
+    held = choose(policy, there)
+    assert held.action == "hold"
+    assert held.reason == "drifted; the budget of 2 trainings in 30d is used up until 2013-04-05T00:00:00Z"
+    assert choose(policy, msgspec.structs.replace(there, now=START + 35 * DAY)).action == "retrain"
+
+
+@given(st.integers(1, 3), st.integers(1, 20), st.lists(st.integers(0, 3), min_size=30, max_size=60))
+def test_never_more_trainings_than_the_budget_in_any_stretch(at_most: int, per: int, alarms: list[int]) -> None:
+    policy = Retrain(on=(drift(),), cooldown=timedelta(0), at_most=at_most, per=per * DAY)
+    trained: list[datetime] = []
+    for day, alarm in enumerate(alarms):
+        now = START + day * DAY
+        last = trained[-1] if trained else START - DAY
+        alerts = (drift_alert(day),) if alarm else ()
+        if (
+            choose(policy, Situation(now=now, last_training=last, alerts=alerts, trainings=tuple(trained))).action
+            == "retrain"
+        ):
+            trained.append(now)
+    for one in trained:
+        assert sum(one <= other < one + per * DAY for other in trained) <= at_most
+
+
+@pytest.mark.parametrize("wrong", [{"at_most": 0}, {"since_change": "0d"}, {"per": "0d"}, {"since_change": "soon"}])
+def test_wrong_bounds_are_refused(wrong: dict[str, object]) -> None:
+    project = Project("flights", question="Late?", owner="ops", objectives=[at_least("roc_auc", 0.6)])
+    with pytest.raises(Invalid):
+        declared(**wrong)(project)
