@@ -68,7 +68,8 @@ def test_a_person_trains_in_a_dry_run_and_nothing_is_released(make_world: MakeWo
         ("retrain", None),
         ("dry_run", "release"),
     ]
-    assert world.status().rollout is None or not world.status().rollout.running
+    rollout = world.status().rollout
+    assert rollout is None or not rollout.running
 
 
 def test_a_rollout_stays_where_it_is_in_a_dry_run(make_world: MakeWorld) -> None:
