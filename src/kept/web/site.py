@@ -23,6 +23,7 @@ from kept.governance.actor import Actor
 from kept.governance.workspace import Workspace
 from kept.mlflow_api.routes import PATHS as MLFLOW_PATHS
 from kept.mlflow_api.routes import health_route, mlflow_routes
+from kept.monitoring.gauges import Gauges
 from kept.web.api import describe, handler, routes
 from kept.web.assets import PREFIX, asset_route
 from kept.web.guards import Gate, check_exposure
@@ -61,7 +62,7 @@ def make_site(workspace: Workspace, actor: Actor) -> Litestar:
         *pages,
         *mlflow_routes(workspace, actor, LARGEST_BODY),
         _openapi(),
-        _metrics(),
+        _metrics(workspace, actor),
     ]
     for route in guarded:
         route.guards = [*(route.guards or []), gate]
@@ -121,9 +122,13 @@ def _openapi() -> HTTPRouteHandler:
     return openapi
 
 
-def _metrics() -> HTTPRouteHandler:
-    @get("/metrics", include_in_schema=False)
-    async def metrics() -> Response[Any]:
-        return Response(prometheus_client.generate_latest(), media_type=prometheus_client.CONTENT_TYPE_LATEST)
+def _metrics(workspace: Workspace, actor: Actor) -> HTTPRouteHandler:
+    found = prometheus_client.CollectorRegistry(auto_describe=False)
+    found.register(Gauges(workspace, actor))
+
+    @get("/metrics", include_in_schema=False, sync_to_thread=True)
+    def metrics() -> Response[Any]:
+        text = prometheus_client.generate_latest() + prometheus_client.generate_latest(found)
+        return Response(text, media_type=prometheus_client.CONTENT_TYPE_LATEST)
 
     return metrics
