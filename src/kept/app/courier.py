@@ -10,6 +10,7 @@ import structlog
 
 from kept.governance.workspace import Workspace
 from kept.monitoring.notify import deliver_notice, places_owed
+from kept.registry.lineage_telling import lineage_owed, tell_next
 from kept.registry.webhook_delivery import deliver_next, forget_old, webhooks_owed
 
 _AT_ONCE = 8
@@ -70,6 +71,8 @@ class Courier:
         # Alerts first: they are few, and somebody waits for them.
         for place in places_owed(self._workspace, but=busy, limit=_AT_ONCE - len(busy)):
             self._begin(place, partial(self._notice, place))
+        for place in lineage_owed(self._workspace, but=busy):
+            self._begin(place, partial(self._lineage, place))
         with self._lock:
             busy = set(self._busy)
         if len(busy) >= _AT_ONCE:
@@ -99,6 +102,13 @@ class Courier:
         tried = deliver_next(self._workspace, webhook)
         if tried is not None and tried.state == "failed":
             log.warning("given up", webhook=webhook, delivery=tried.id, error=tried.error)
+        return tried is not None
+
+    def _lineage(self, place: str) -> bool:
+        """Tries one event of a run; whether there was one."""
+        tried = tell_next(self._workspace, place)
+        if tried is not None and tried.error is not None:
+            log.warning("not taken", receiver=place, run=tried.run_id, error=tried.error)
         return tried is not None
 
     def _notice(self, place: str) -> bool:

@@ -24,10 +24,12 @@ from kept.governance.workspace import Workspace
 from kept.loop.cycle import tick
 from kept.monitoring.telling import tell_due
 from kept.pipelines.runner import Runner
+from kept.registry.lineage_telling import note_runs
 from kept.serving.cadence import Cadence
 from kept.serving.shipping import Shipper
 
 _DELIVER_SECONDS = 5.0
+_NOTE_SECONDS = 1.0
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 1.0, 30.0
 
 log = structlog.get_logger("kept.worker")
@@ -44,6 +46,7 @@ class Worker:
         self._shipper = Shipper(workspace.root / "spool", workspace.tables, workspace.clock)
         self._cadence = Cadence(workspace.root / "spool")
         self._deliver_at = 0.0
+        self._note_at = 0.0
         self._runner: Runner | None = None
         self._pauses: dict[str, tuple[float, float]] = {}
         self._failing: dict[str, str] = {}
@@ -63,6 +66,7 @@ class Worker:
                 self._try("shipping", self._ship)
                 self._try("logged", self._deliver_logged)
                 self._try("loop", self._watch)
+                self._try("lineage", self._note_runs)
                 if time.monotonic() >= beat_at:
                     runs = self._runner.active() if self._runner else []
                     self._try("heartbeat", partial(heartbeat.beat, runs=runs, failing=dict(self._failing)))
@@ -93,6 +97,12 @@ class Worker:
             ):
                 if one.frames:
                     log.info("delivered what a dead process logged", run=one.run, frames=one.frames)
+
+    def _note_runs(self) -> None:
+        """What OpenLineage is to be told of trainings; the courier carries it."""
+        if time.monotonic() >= self._note_at:
+            self._note_at = time.monotonic() + _NOTE_SECONDS
+            note_runs(self._workspace)
 
     def _run_pipelines(self) -> None:
         if self._runner is None:

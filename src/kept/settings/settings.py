@@ -79,6 +79,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """How long a receiver of the registry's webhooks may take for its answer."""
     dry_run: bool = False
     """Whether the loop only reports what it would do: train, release, move a rollout on or back."""
+    lineage_file: str = ""
+    """File in the workspace's folder, or elsewhere, to which trainings are told as OpenLineage events, a line each. Empty: none."""
+    lineage_url: str = ""
+    """Address that OpenLineage events of trainings are posted to, as `https://HOST/api/v1/lineage`. Empty: none."""
+    lineage_key: str = ""
+    """Key that `lineage_url` asks for, sent as `Authorization: Bearer`."""
+    lineage_namespace: Annotated[str, Meta(min_length=1)] = "kept"
+    """Namespace of jobs and datasets in OpenLineage events."""
     source_schemes: str = ""
     """Schemes that name a host (http, https, ftp, sftp, hdfs, ...) and that the source of a version may have all the same."""
     steps_at_once: Annotated[int, Meta(ge=1, le=1_000)] = 2

@@ -634,6 +634,24 @@ rollouts = Table(
 )
 Index("rollouts_endpoint", rollouts.c.endpoint, rollouts.c.created_at)
 
+# --- lineage ------------------------------------------------------------------------------------------------------
+
+# Events of OpenLineage: noted as runs begin and end, kept until their target has taken them.
+lineage_events = Table(
+    "lineage_events",
+    metadata,
+    Column("run_id", _ID, primary_key=True),
+    Column("event", Words(10), primary_key=True),  # START, COMPLETE, FAIL, ABORT
+    Column("target", Words(10), primary_key=True),  # file, url
+    Column("body", Words, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("attempts", Whole, nullable=False),
+    Column("next_at", Moment, nullable=True),
+    Column("taken_at", Moment, nullable=True),
+    Column("error", Words, nullable=True),
+)
+Index("lineage_events_due", lineage_events.c.target, lineage_events.c.next_at)
+
 # --- monitoring and loop ------------------------------------------------------------------------------------------
 
 monitor_states = Table(
