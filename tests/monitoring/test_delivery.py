@@ -142,6 +142,16 @@ def test_one_receiver_that_is_away_keeps_no_other_waiting(workspace: Workspace, 
     assert [one.target for one in left] == ["webhook"]
 
 
+@pytest.mark.parametrize("url", ["http://127.0.0.1:port/", "https://", "no address", "http://[::1"])
+def test_an_address_that_is_none_is_told_as_trouble(workspace: Workspace, me: Actor, url: str) -> None:
+    there = configured(workspace, ManualClock(NOON), webhook_url=url)
+    alert = raise_alert(there, me, DECAY)
+    assert deliver(there) == 0
+    (notice,) = notices(there, me, alert.id)
+    assert notice.error
+    assert notice.next_at == NOON + timedelta(seconds=1)
+
+
 def test_what_was_taken_by_one_carrier_no_other_tries_until_it_is_lost(workspace: Workspace, me: Actor) -> None:
     there = configured(workspace, ManualClock(NOON), webhook_url="http://127.0.0.1:9/none")
     raise_alert(there, me, DECAY)

@@ -6,7 +6,6 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from importlib import import_module
 
-import httpx
 import msgspec
 
 from kept.core.clock import format_time
@@ -20,6 +19,7 @@ from kept.monitoring.mailing import mail
 from kept.monitoring.receivers import OWNER, Receiver, place_of, receiver_at
 from kept.monitoring.records import claim_notice, find_incident, notice_places, postpone_notices, save_notice
 from kept.monitoring.wording import link_to, message_of
+from kept.registry.webhook_posting import post
 
 SIGNATURE_HEADER = "Kept-Signature"
 
@@ -141,11 +141,11 @@ def _post(workspace: Workspace, target: str, body: bytes) -> None:
         headers[SIGNATURE_HEADER] = sign(secret, format_time(workspace.clock.now()), body)
     seconds = workspace.settings.alert_timeout_seconds
     try:
-        answer = httpx.post(target, content=body, headers=headers, timeout=seconds, follow_redirects=False)
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise Unavailable(f"{type(error).__name__}: {error}") from error
-    if not answer.is_success:
-        raise Unavailable(f"the receiver answered {answer.status_code}")
+        answer = post(target, body, headers, seconds=seconds, private=True)
+    except ValueError as error:  # no URL at all
+        raise Unavailable(f"it cannot be called ({error})", where="webhook_url") from error
+    if not 200 <= answer.status < 300:
+        raise Unavailable(f"the receiver answered {answer.status}")
 
 
 def _after_try(notice: Notice, place: str, error: str | None, now: datetime) -> Notice:

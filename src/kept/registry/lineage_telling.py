@@ -5,7 +5,6 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from pathlib import Path
 
-import httpx
 import msgspec
 from sqlalchemy import Connection
 
@@ -27,6 +26,7 @@ from kept.registry.records.lineage import (
     told_of,
 )
 from kept.registry.records.versions import version_of_run
+from kept.registry.webhook_posting import post
 from kept.settings.settings import Settings
 from kept.tracking.records.runs import find_runs
 from kept.tracking.run import Run
@@ -170,11 +170,11 @@ def _post(settings: Settings, url: str, body: str) -> None:
     if settings.lineage_key:
         headers["Authorization"] = f"Bearer {settings.lineage_key}"
     try:
-        answer = httpx.post(url, content=body.encode(), headers=headers, timeout=settings.alert_timeout_seconds)
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise Unavailable(f"{type(error).__name__}: {error}") from error
-    if not answer.is_success:
-        raise Unavailable(f"it answered {answer.status_code}")
+        answer = post(url, body.encode(), headers, seconds=settings.alert_timeout_seconds, private=True)
+    except ValueError as error:  # no URL at all
+        raise Unavailable(f"it cannot be called ({error})", where="lineage_url") from error
+    if not 200 <= answer.status < 300:
+        raise Unavailable(f"it answered {answer.status}")
 
 
 def _after_try(event: LineageEvent, error: str | None, now: datetime) -> LineageEvent:
