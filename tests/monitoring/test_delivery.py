@@ -16,9 +16,17 @@ from kept.governance.actor import Actor
 from kept.governance.workspace import Workspace
 from kept.monitoring.alert import Notice
 from kept.monitoring.alerts import RaiseAlert, raise_alert
-from kept.monitoring.incidents import Acknowledge, ShowIncident, acknowledge, show_incident
+from kept.monitoring.incidents import (
+    Acknowledge,
+    ListIncidents,
+    ShowIncident,
+    acknowledge,
+    list_incidents,
+    show_incident,
+)
 from kept.monitoring.notify import deliver, deliver_notice, places_owed
 from kept.monitoring.receivers import groups
+from kept.monitoring.records import insert_notice
 from kept.monitoring.telling import tell_due
 from kept.plan.catalog import ensure_registered
 from kept.plan.objective import at_least
@@ -127,6 +135,8 @@ def test_the_owner_of_the_project_is_told_where_there_is_an_address(
         project = Project(name, question="Late?", owner=owner, objectives=[at_least("roc_auc", 0.6)])
         ensure_registered(there, me, project, tmp_path / "project.py")
         raise_alert(there, me, msgspec.structs.replace(DECAY, project=name, endpoint=name))
+    (of_flights,) = list_incidents(there, me, ListIncidents(endpoint="flights"))
+    acknowledge(there, me, Acknowledge(incident=of_flights.id, owner="bob"))
     assert deliver(there) == 3
     assert sorted(to for to, _, _ in post.took) == ["ada@example.org", "ops@example.org", "ops@example.org"]
 
@@ -140,6 +150,17 @@ def test_one_receiver_that_is_away_keeps_no_other_waiting(workspace: Workspace, 
     assert deliver(there) == 2
     left = [one for one in notices(there, me, alert.id) if one.delivered_at is None]
     assert [one.target for one in left] == ["webhook"]
+
+
+def test_a_notice_of_old_that_names_its_address_goes_to_the_webhook(workspace: Workspace, me: Actor) -> None:
+    with receiving() as receiver:
+        alert = raise_alert(workspace, me, DECAY)
+        with workspace.database.writing() as connection:
+            insert_notice(connection, Notice(id="n", alert_id=alert.id, target="https://old.example.org", next_at=NOON))
+        there = configured(workspace, ManualClock(NOON), webhook_url=receiver.url)
+        assert deliver(there) == 1
+        assert deliver(there) == 0
+        assert msgspec.json.decode(receiver.got[0].body)["id"] == alert.id
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:port/", "https://", "no address", "http://[::1"])

@@ -18,6 +18,7 @@ from kept.monitoring.incident import Incident
 from kept.monitoring.mailing import mail
 from kept.monitoring.receivers import OWNER, Receiver, place_of, receiver_at
 from kept.monitoring.records import claim_notice, find_incident, notice_places, postpone_notices, save_notice
+from kept.monitoring.telling import owner_address
 from kept.monitoring.wording import link_to, message_of
 from kept.registry.webhook_posting import post
 
@@ -54,6 +55,8 @@ def deliver_notice(workspace: Workspace, place: str) -> Notice | None:
     with workspace.database.writing() as connection:
         claimed = claim_notice(connection, targets, now, until)
         incident = find_incident(connection, claimed[1].id) if claimed else None
+        if claimed and receiver.address == OWNER:
+            receiver = msgspec.structs.replace(receiver, address=owner_address(connection, claimed[1].project))
     if claimed is None:
         return None
     notice, alert = claimed
@@ -124,8 +127,7 @@ def _carry(workspace: Workspace, receiver: Receiver, notice: Notice, alert: Aler
         return
     message = message_of(settings, alert, escalated=bool(escalation))
     if receiver.kind == "email":
-        address = (incident.owner if incident else "") if receiver.address == OWNER else receiver.address
-        mail(settings, workspace.clock, address, message, notice.id)
+        mail(settings, workspace.clock, receiver.address, message, notice.id)
         return
     try:
         chatting = import_module("kept.monitoring.chatting")

@@ -9,8 +9,9 @@ from kept.core.ids import new_id
 from kept.governance.workspace import Workspace
 from kept.monitoring.alert import Notice
 from kept.monitoring.incident import Incident, muted_until
-from kept.monitoring.receivers import OWNER, Receiver, escalates_after, groups
+from kept.monitoring.receivers import OWNER, escalates_after, groups
 from kept.monitoring.records import due_incidents, insert_notice, mutes_of, save_incident
+from kept.plan.records import find_project
 
 _AT_ONCE = 100
 
@@ -27,7 +28,7 @@ def tell(workspace: Workspace, connection: Connection, incident: Incident, now: 
         return told
     known = groups(workspace.settings)
     for receiver in known[incident.level] if incident.level < len(known) else ():
-        if _reaches(receiver, incident):
+        if receiver.address != OWNER or owner_address(connection, incident.project):
             notice = Notice(id=new_id(), alert_id=incident.alert_id, target=receiver.place, next_at=now)
             insert_notice(connection, notice)
     level = incident.level + 1
@@ -51,6 +52,7 @@ def tell_due(workspace: Workspace) -> int:
     return len(due)
 
 
-def _reaches(receiver: Receiver, incident: Incident) -> bool:
-    """Whether there is an address: an owner may be a team's name."""
-    return receiver.address != OWNER or "@" in incident.owner
+def owner_address(connection: Connection, project: str) -> str:
+    """The address of a project's owner; empty where the owner is a team's name, or there is no project."""
+    record = find_project(connection, project)
+    return record.owner if record is not None and "@" in record.owner else ""
