@@ -101,6 +101,21 @@ def test_what_a_person_has_resolved_sets_off_no_training(make_world: MakeWorld) 
     assert {one.kind for one in world.decisions()} == {"hold"}
 
 
+def test_what_a_training_did_not_mend_is_raised_and_told_again(make_world: MakeWorld) -> None:
+    world = make_world(declared())
+    drifted(world)
+    world.train(auc=0.5)
+    world.tick()
+    request = ListIncidents(kind="drift")
+    (first,) = list_incidents(world.workspace, world.me, request)
+    assert (first.state, first.resolution) == ("open", "")
+    world.tick()
+    (first,) = list_incidents(world.workspace, world.me, request)
+    assert (first.state, first.resolution) == ("resolved", "a training has acted on it")
+    world.days(3)
+    assert [one.state for one in list_incidents(world.workspace, world.me, request)] == ["open", "resolved"]
+
+
 def test_it_learns_from_the_change_on(make_world: MakeWorld) -> None:
     world = make_world(declared(since_change="1d", window="90d"))
     world.days(8)

@@ -29,7 +29,7 @@ from kept.monitoring.incidents import (
     show_incident,
     unmute,
 )
-from kept.monitoring.settling import settle_gone, settle_replaced
+from kept.monitoring.settling import settle_acted, settle_gone
 from kept.monitoring.telling import tell_due
 from kept.testing.manual_clock import ManualClock
 
@@ -230,10 +230,13 @@ def test_it_ends_by_itself_when_the_condition_or_the_version_has_gone(place: Pla
         settle_gone(connection, "flights", ("quality", "errors"), ["x is missing", "unknown"], NOON)
     assert (place.now(gone).state, place.now(gone).resolved_by) == ("resolved", "kept")
     drifted, failed = place.raised(), place.raised(kind="failed", title="the training failed")
-    settle_replaced(place.workspace, "flights", "v1")
+    settle_acted(place.workspace, "flights", "v1", NOON - MINUTE)
     assert place.now(drifted).state == "open"
-    settle_replaced(place.workspace, "flights", "v2")
+    settle_acted(place.workspace, "flights", "v2", None)
     assert (place.now(drifted).state, place.now(drifted).resolution) == ("resolved", "another version serves now")
+    again = place.raised()
+    settle_acted(place.workspace, "flights", "v1", NOON)
+    assert place.now(again).resolution == "a training has acted on it"
     assert place.now(failed).state == place.now(stays).state == "open"
 
 

@@ -14,7 +14,7 @@ from kept.loop.progress import decided_until, note_progress
 from kept.loop.training import consider, last_training, settle, under_way
 from kept.loop.turn import Turn
 from kept.monitoring.plan import monitoring_plan
-from kept.monitoring.settling import settle_replaced
+from kept.monitoring.settling import settle_acted
 from kept.monitoring.watch import Watched, watch
 from kept.plan.records import find_project
 
@@ -49,7 +49,9 @@ def _look(workspace: Workspace, actor: Actor, status: EndpointStatus) -> list[st
     acted = None if under_way(workspace, plan.name, status) else last
     watched = watch(workspace, actor, plan, status, routes, acted_at=acted)
     if status.route is not None:
-        settle_replaced(workspace, status.endpoint.name, status.route.route.champion.version_id)
+        # A training that knew the future of what is served now (a replay) has acted on nothing.
+        past = acted if acted is not None and watched.watermark is not None and acted <= watched.watermark else None
+        settle_acted(workspace, status.endpoint.name, status.route.route.champion.version_id, past)
     turn = Turn(workspace=workspace, actor=actor, plan=plan, status=status, routes=routes, now=watched.watermark)
     happened = settle(turn) or _go_on(turn, watched) or []
     if not happened and not _rolling(turn) and watched.watermark is not None and watched.first is not None:

@@ -28,16 +28,34 @@ def settle_gone(
                 end_incident(connection, found, KEPT, "the condition has gone", now)
 
 
-def settle_replaced(workspace: Workspace, endpoint: str, champion: str) -> None:
-    """Ends what was found on a version that is champion no more: its successor is watched anew."""
+def settle_acted(workspace: Workspace, endpoint: str, champion: str, acted_at: datetime | None) -> None:
+    """Ends what was found on a version that is champion no more, and what a training has acted on.
+
+    Detectors start anew then: what still holds is raised again, and told again.
+
+    Args:
+        workspace: where.
+        endpoint: whose.
+        champion: the version that serves.
+        acted_at: the event time up to which the last training knew the world; None while one is under way.
+    """
     with workspace.database.reading() as connection:
-        if not _replaced(connection, endpoint, champion):
+        if not _settled(connection, endpoint, champion, acted_at):
             return
     with workspace.database.writing() as connection:
-        for one in _replaced(connection, endpoint, champion):
-            end_incident(connection, one, KEPT, "another version serves now", workspace.clock.now())
+        for one, why in _settled(connection, endpoint, champion, acted_at):
+            end_incident(connection, one, KEPT, why, workspace.clock.now())
 
 
-def _replaced(connection: Connection, endpoint: str, champion: str) -> list[Incident]:
-    found = incidents_of(connection, endpoint=endpoint, standing=True, limit=_MOST)
-    return [one for one in found if one.kind in _OF_A_VERSION and one.version_id not in {None, champion}]
+def _settled(
+    connection: Connection, endpoint: str, champion: str, acted_at: datetime | None
+) -> list[tuple[Incident, str]]:
+    found = []
+    for one in incidents_of(connection, endpoint=endpoint, standing=True, limit=_MOST):
+        if one.kind not in _OF_A_VERSION:
+            continue
+        if one.version_id not in {None, champion}:
+            found.append((one, "another version serves now"))
+        elif acted_at is not None and one.last_event_time is not None and one.last_event_time <= acted_at:
+            found.append((one, "a training has acted on it"))
+    return found
