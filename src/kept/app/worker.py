@@ -26,6 +26,7 @@ from kept.monitoring.telling import tell_due
 from kept.pipelines.runner import Runner
 from kept.registry.lineage_telling import note_runs
 from kept.serving.cadence import Cadence
+from kept.serving.retention import log_keep
 from kept.serving.shipping import Shipper
 
 _DELIVER_SECONDS = 5.0
@@ -43,7 +44,9 @@ class Worker:
         self._actor = automation("kept")
         self._stopping = threading.Event()
         self._projects = Projects(workspace)
-        self._shipper = Shipper(workspace.root / "spool", workspace.tables, workspace.clock)
+        self._shipper = Shipper(
+            workspace.root / "spool", workspace.tables, workspace.clock, keep=log_keep(workspace.settings)
+        )
         self._cadence = Cadence(workspace.root / "spool")
         self._deliver_at = 0.0
         self._note_at = 0.0
@@ -64,6 +67,7 @@ class Worker:
                 self._try("runner", self._run_pipelines)
                 self._try("labels", lambda: labels.ship_all(self._workspace))
                 self._try("shipping", self._ship)
+                self._try("retention", self._shipper.tend)
                 self._try("logged", self._deliver_logged)
                 self._try("loop", self._watch)
                 self._try("lineage", self._note_runs)

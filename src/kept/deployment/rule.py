@@ -63,7 +63,7 @@ def _evidence(rule: Rule, steps: tuple[StepStatistics, ...], phase: Phase) -> Ev
     now = steps[-1]
     failed, asked = _total(steps, "errors"), _total(steps, "rows")
     champion, candidate = now.champion.latency_p50_ms, now.candidate.latency_p50_ms
-    enough = min(now.champion.rows, now.candidate.rows) >= LEAST_LATENCIES
+    enough = min(now.champion.latencies, now.candidate.latencies) >= LEAST_LATENCIES
     ratio = candidate / champion if enough and champion and candidate is not None else None
     difference, low, high = _paired(rule, now) if phase == "shadow" else _improvement(rule, steps)
     shares = {"shadow": 0.0, "canary": rule.canary[len(steps) - 1], "ab": rule.challenger or 0.0}
@@ -143,9 +143,9 @@ def _wrong(rule: Rule, steps: tuple[StepStatistics, ...], evidence: Evidence) ->
     if (reason := _too_slow(rule, steps[-1], evidence)) is not None:
         return reason
     champion = steps[-1].champion
-    keeps = champion.rows >= LEAST_LATENCIES and champion.slow_rate <= _SLOW_SHARE
+    keeps = champion.latencies >= LEAST_LATENCIES and champion.slow_rate <= _SLOW_SHARE
     if rule.latency_p99_ms is not None and keeps:
-        slow, rows = _total(steps, "slow"), _total(steps, "rows")
+        slow, rows = _total(steps, "slow"), _total(steps, "latencies")
         if rate_evidence(slow, rows, _SLOW_SHARE) >= 1 / rule.alpha:
             return (
                 f"{slow:,} of {rows:,} answers of the candidate took more than {rule.latency_p99_ms:g} ms, "
@@ -173,7 +173,7 @@ def _too_slow(rule: Rule, now: StepStatistics, evidence: Evidence) -> str | None
     )
 
 
-def _total(steps: tuple[StepStatistics, ...], name: Literal["rows", "errors", "slow"]) -> int:
+def _total(steps: tuple[StepStatistics, ...], name: Literal["rows", "errors", "slow", "latencies"]) -> int:
     return sum(int(getattr(one.candidate, name)) for one in steps)
 
 

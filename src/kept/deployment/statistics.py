@@ -15,6 +15,8 @@ class ArmStatistics(msgspec.Struct, frozen=True, kw_only=True):
     errors: int = 0
     latency_p50_ms: float | None = None
     latency_p99_ms: float | None = None
+    timed: int | None = None
+    """Answers whose latency is known, where only a share is logged; None: all requests."""
     slow: int = 0
     """Answers slower than the objective on latency_p99_ms."""
     losses: Outcomes = Outcomes()
@@ -28,7 +30,12 @@ class ArmStatistics(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def slow_rate(self) -> float:
         """The share of slow answers; 0 without any."""
-        return self.slow / self.rows if self.rows else 0.0
+        return self.slow / self.latencies if self.latencies else 0.0
+
+    @property
+    def latencies(self) -> int:
+        """Requests of which it is known how long they took."""
+        return self.rows if self.timed is None else self.timed
 
 
 class PairStatistics(msgspec.Struct, frozen=True, kw_only=True):

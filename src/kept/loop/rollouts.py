@@ -14,7 +14,7 @@ from kept.measures.losses import row_loss
 from kept.measures.sequential import Arm
 from kept.monitoring.labelled import outcomes_of
 from kept.monitoring.outcomes import Outcomes, loss_between_0_and_1
-from kept.monitoring.stream import Stream, latencies_of
+from kept.monitoring.stream import Stream, asked, latencies_of
 from kept.monitoring.subject import Subject
 from kept.plan.specs import Task
 
@@ -65,8 +65,9 @@ def _arm(
     outcomes = outcomes_of(own, subject)
     judged = outcomes.rows and (subject.task != "regression" or scale is not None)
     return ArmStatistics(
-        rows=own.height + errors,
+        rows=asked(own) + errors,
         errors=errors,
+        timed=own.height,
         latency_p50_ms=latencies.quantile(0.5),
         latency_p99_ms=latencies.quantile(0.99),
         slow=slow,

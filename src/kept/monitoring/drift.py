@@ -1,5 +1,6 @@
 """Drift of an endpoint's traffic: closed windows go through the detector, whose state is kept between them."""
 
+from collections.abc import Collection
 from datetime import timedelta
 from typing import Any
 
@@ -71,8 +72,20 @@ def as_table(frame: pl.DataFrame, grid: Grid) -> dict[str, Array]:
     return table
 
 
-def expectations(reference: Reference) -> list[Expected]:
-    """What the rules without statistics hold each column to."""
+def without(reference: Reference, columns: Collection[str]) -> Reference:
+    """The reference with no statistic of these columns in use: what becomes of them raises no alarm."""
+    hidden = [place for place, name in enumerate(reference.grid.columns) if name in columns]
+    if not hidden:
+        return reference
+    where = reference.layout
+    seen = ~(np.isin(where.column, hidden) | np.isin(where.second, hidden))
+    return msgspec.structs.replace(
+        reference, yard=msgspec.structs.replace(reference.yard, used=reference.yard.used & seen)
+    )
+
+
+def expectations(reference: Reference, hidden: Collection[str] = ()) -> list[Expected]:
+    """What the rules without statistics hold each column to; nothing for those that are hidden."""
     grid, counts = reference.grid, reference.counts
     missing = counts.cells[grid.offsets[1:] - 1] / max(counts.rows, 1)
     found = []
@@ -91,7 +104,7 @@ def expectations(reference: Reference) -> list[Expected]:
             seen = frozenset(names) if len(names) < LARGEST_DICTIONARY else None
             one = Expected(column=name, missing_share=float(share), categories=seen)
         found.append(one)
-    return found
+    return [one for one in found if one.column not in hidden]
 
 
 def measured(finding: DriftFinding) -> Measured:

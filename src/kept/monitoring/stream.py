@@ -22,6 +22,7 @@ _ANSWERS = pl.Schema(
         "received_at": _TIME,
         "version_id": pl.String(),
         "latency_us": pl.Int64(),
+        "share": pl.Float64(),
         "score": pl.Float64(),
         "scores": pl.List(pl.Float64()),
     }
@@ -54,12 +55,14 @@ class Stream:
         self.version = workspace.tables.version(predictions_table(endpoint))
 
     def rows(self) -> pl.LazyFrame | None:
-        """All predictions, or None when none was shipped."""
+        """All predictions that were logged, or None when none was shipped. `share` says of each how many were."""
         if self.version is None:
             return None
         rows = self._tables.read(predictions_table(self.endpoint), self.version)
-        # A declared constant is no model's answer.
-        return rows.filter(pl.col("role") != "constant")
+        told = "share" in rows.collect_schema()
+        # A declared constant is no model's answer. Rows from before there was a choice: all were logged.
+        rows = rows.filter(pl.col("role") != "constant")
+        return rows.with_columns(share=pl.col("share").fill_null(1.0) if told else pl.lit(1.0))
 
     def span(self, known: datetime | None) -> tuple[datetime, datetime] | None:
         """The oldest and newest event time after what is known already, or None when there is nothing newer.
@@ -184,6 +187,11 @@ class Stream:
         came = pl.col("received_at")
         count, first, last = rows.select(pl.len(), first=came.min(), last=came.max()).collect().row(0)
         return count, first, last
+
+
+def asked(predictions: pl.DataFrame) -> int:
+    """How many rows were answered, told by those that were logged: each stands for 1 / share rows (Horvitz and Thompson 1952)."""
+    return 0 if predictions.is_empty() else round((1 / predictions["share"]).sum())
 
 
 def features_of(predictions: pl.DataFrame) -> pl.DataFrame:

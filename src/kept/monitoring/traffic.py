@@ -26,9 +26,10 @@ from kept.monitoring.quality import Breach, check_columns, check_errors, check_v
 from kept.monitoring.records import find_state, save_results, save_state
 from kept.monitoring.result import MonitorState, WindowResult
 from kept.monitoring.settling import settle_gone
-from kept.monitoring.stream import Stream, features_of, latencies_of, scores_of
+from kept.monitoring.stream import Stream, asked, features_of, latencies_of, scores_of
 from kept.monitoring.subject import Subject, drift_reference
 from kept.monitoring.window import Window, budget_in_windows
+from kept.serving.logrules import log_rules
 
 STATE = "traffic"
 SERVICE = "service"
@@ -85,6 +86,8 @@ class TrafficWatch:
         self._stream = stream
         self._champion_since = champion_since
         self._acted_at = acted_at
+        # What the log does not hold as it was sent cannot be watched.
+        self._unseen = log_rules(workspace.settings).redacted
         self._state = read_traffic(workspace, endpoint.name) or TrafficState()
 
     def judge(self, window: Window, memory: Memory) -> None:
@@ -124,7 +127,7 @@ class TrafficWatch:
         if alarm is not None:
             alerts.append(alarm)
         self._state = TrafficState(
-            usual=_remember(state.usual, window, predictions.height),
+            usual=_remember(state.usual, window, asked(predictions)),
             standing=standing,
             drift=watch,
             predictions=answers,
@@ -139,7 +142,8 @@ class TrafficWatch:
 
     @cached_property
     def _reference(self) -> Reference | None:
-        return drift_reference(self._workspace, self._champion)
+        found = drift_reference(self._workspace, self._champion)
+        return None if found is None else drift.without(found, self._unseen)
 
     def _service(self, window: Window, predictions: pl.DataFrame, failures: pl.DataFrame) -> list[WindowResult]:
         """How the service did, by version: rows, latency, failures."""
@@ -151,10 +155,10 @@ class TrafficWatch:
             errors = failures.filter(pl.col("version_id") == version_id).height
             latencies = latencies_of(rows)
             numbers = {
-                "rows": float(rows.height),
+                "rows": float(asked(rows)),
                 "latency_p50_ms": latencies.quantile(0.5),
                 "latency_p99_ms": latencies.quantile(0.99),
-                "error_rate": errors / (rows.height + errors),
+                "error_rate": errors / (asked(rows) + errors),
             }
             for metric, value in numbers.items():
                 bound = bounds.get(metric)
@@ -164,14 +168,14 @@ class TrafficWatch:
         return found
 
     def _breaches(self, window: Window, predictions: pl.DataFrame, failures: int) -> list[Breach]:
-        found = [check_volume(predictions.height, self._state.usual.get(_time_of_day(window), ()))]
+        found = [check_volume(asked(predictions), self._state.usual.get(_time_of_day(window), ()))]
         limit = next(
             (one.bound for one in self._project.objectives if one.metric == "error_rate" and one.by is None),
             self._project.releasing.max_error_rate,
         )
-        found.append(check_errors(predictions.height, failures, limit))
+        found.append(check_errors(asked(predictions), failures, limit))
         if self._reference is not None and not predictions.is_empty():
-            found += check_columns(features_of(predictions), drift.expectations(self._reference))
+            found += check_columns(features_of(predictions), drift.expectations(self._reference, self._unseen))
         return [one for one in found if one is not None]
 
     def _drift(

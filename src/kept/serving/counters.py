@@ -32,12 +32,24 @@ class ArmCounters:
             self.predictions += rows
 
 
-class Counters:
-    """All counts of one process."""
+class LogCounts:
+    """What the prediction log does not hold."""
+
+    __slots__ = ("dropped", "full", "unsampled")
 
     def __init__(self) -> None:
+        self.dropped = 0
+        self.unsampled = 0
+        self.full = False
+
+
+class Counters:
+    """All counts of one process; those of its log are kept where it is written."""
+
+    def __init__(self, log: LogCounts | None = None) -> None:
         self._arms: dict[tuple[str, str, str], ArmCounters] = {}
         self.unlogged = 0
+        self.log = log or LogCounts()
         self.shadows_dropped = 0
         self.revision = 0
         self.source_up = False
@@ -75,6 +87,15 @@ class Counters:
         yield from (requests, errors, predictions, latency)
         yield CounterMetricFamily(
             "kept_unlogged_requests", "Requests refused because the log could not be written", self.unlogged
+        )
+        yield CounterMetricFamily(
+            "kept_log_entries_dropped", "Rows and failures answered and not logged, for want of room", self.log.dropped
+        )
+        yield CounterMetricFamily(
+            "kept_log_requests_unsampled", "Requests answered that are not of the logged share", self.log.unsampled
+        )
+        yield GaugeMetricFamily(
+            "kept_log_full", "Whether the last write to the prediction log found no room", float(self.log.full)
         )
         yield CounterMetricFamily(
             "kept_shadow_rows_dropped", "Rows that no shadow was asked about", self.shadows_dropped

@@ -2,7 +2,7 @@
 
 The form of spools is that of `kept.store.spool`; a segment begins with the 8 bytes `KEPTLOG1`, and a frame's payload is a
 MessagePack array of entries. One frame holds what one turn of the event loop answered. Entries are arrays that begin
-with their tag.
+with their tag. A field may come to an entry behind the others, with a default: older segments lack it, older readers pass it over.
 """
 
 from collections.abc import Iterator
@@ -32,6 +32,7 @@ class ArmNote(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="a
         classes: the class labels as text, in the order of the scores.
         names: the features, in the order they are logged.
         kinds: their kinds: number, integer, boolean, category, text.
+        share: share of the answered requests that are logged; not in segments written before there was a choice.
     """
 
     key: str
@@ -45,6 +46,7 @@ class ArmNote(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="a
     classes: tuple[str, ...]
     names: tuple[str, ...]
     kinds: tuple[str, ...]
+    share: float = 1.0
 
 
 class Answered(msgspec.Struct, kw_only=True, array_like=True, tag="ok", gc=False):

@@ -3,10 +3,12 @@
 predictions: `id`; `answer_id` (the prediction that was returned for this row: the same id, except for shadows); `event_time`
 (as sent, else when the request came) and `received_at`, UTC; `shipped_at`; `spool` and `position` (process and place in its
 log); `version_id`, `version` (its number), `role` (of a fallback: `fallback` where another version answered, `constant` where
-none did, with no `version_id` and the version 0); `key` (as sent, or null); `latency_us`; `score` (binary: probability of
-the second class; regression: the value; else null); `prediction` (the class as text, null for regression; booleans are `true`
-and `false`); `scores` (multiclass: a probability per class; else null); and `feature_<name>` for each feature, typed by the
-signature. A feature that comes with a type its column cannot hold gets a column `feature_<name>__<kind>`.
+none did, with no `version_id` and the version 0); `share` (of the answered requests that were logged, so that a row stands
+for 1 / share rows; null in rows from before there was a choice, when all were); `key` (as sent, or null); `latency_us`;
+`score` (binary: probability of the second class; regression: the value; else null); `prediction` (the class as text, null
+for regression; booleans are `true` and `false`); `scores` (multiclass: a probability per class; else null); and
+`feature_<name>` for each feature, typed by the signature (text for one that is hashed; one that is dropped has no column). A
+feature that comes with a type its column cannot hold gets a column `feature_<name>__<kind>`.
 
 prediction_errors: `id`, `received_at`, `shipped_at`, `spool`, `position`, `version_id`, `role`, `status`, `reason`, `rows`,
 `latency_us`.
@@ -22,7 +24,13 @@ from kept.serving.entries import Answered, ArmNote, Failed
 from kept.serving.protocol.answers import best_class
 
 _TIME = pl.Datetime("us", "UTC")
-_TYPES: dict[str, Any] = {"number": pl.Float64, "integer": pl.Int64, "boolean": pl.Boolean, "text": pl.String}
+_TYPES: dict[str, Any] = {
+    "number": pl.Float64,
+    "integer": pl.Int64,
+    "boolean": pl.Boolean,
+    "category": pl.String,
+    "text": pl.String,
+}
 
 
 def prediction_rows(
@@ -86,6 +94,7 @@ def _of_arm(note: ArmNote, members: list[tuple[int, Answered]], spool: str, ship
         pl.Series("version_id", [note.version_id] * rows, pl.String),
         pl.Series("version", [note.number] * rows, pl.Int64),
         pl.Series("role", [note.role] * rows, pl.String),
+        pl.Series("share", [note.share] * rows, pl.Float64),
         pl.Series("key", joined("keys"), pl.String),
         pl.Series("latency_us", joined("latencies_us"), pl.Int64),
         *_outputs(note, scores),

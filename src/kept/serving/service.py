@@ -24,6 +24,7 @@ from kept.serving.door import Door
 from kept.serving.http import PredictionProtocol
 from kept.serving.local import FixedRoutes, LocalCopy, RouteSource
 from kept.serving.log import Spool
+from kept.serving.logrules import log_rules
 from kept.serving.router import Follower, Router
 from kept.serving.turns import Turns
 from kept.settings.settings import Settings
@@ -47,7 +48,6 @@ def serve(
     blobs: Blobs,
     *,
     port: int | None = None,
-    flush: bool = False,
     share_port: bool = False,
     started: Callable[[str], None] | None = None,
 ) -> None:
@@ -55,11 +55,11 @@ def serve(
 
     Args:
         root: the workspace's folder; the spool is `spool/`, the local copy `serving/`.
-        settings: `host`, `port` (predictions answer on the next one), `token`, `callers`, `poll_seconds`, `longest_wait`.
+        settings: `host`, `port` (predictions answer on the next one), `token`, `callers`, `poll_seconds`, `longest_wait`,
+            and those of the prediction log, `log_...`.
         source: gives the routing table.
         blobs: give the bundles that are not here yet.
         port: another port; 0 for any that is free.
-        flush: whether an answer waits until its log entry is on the disk (power cuts), not only with the kernel (kill -9).
         share_port: whether other processes may listen on the port too.
         started: called with the address when the service answers.
 
@@ -69,7 +69,7 @@ def serve(
     """
     keeper = LocalCopy(root / "serving", blobs)
     port = settings.port + 1 if port is None else port
-    spool = Spool(root / "spool", flush=flush)
+    spool = Spool(root / "spool", rules=log_rules(settings))
     _run(settings, source, keeper, spool, port=port, share_port=share_port, started=started)
 
 
@@ -91,7 +91,7 @@ def serve_bundle(
     )
     port = settings.port + 1 if port is None else port
     allowed = frozenset({digest}) if trusted else frozenset()
-    _run(settings, fixed, fixed, Spool(spool), port=port, trusted=allowed, started=started)
+    _run(settings, fixed, fixed, Spool(spool, rules=log_rules(settings)), port=port, trusted=allowed, started=started)
 
 
 def _run(
@@ -107,7 +107,7 @@ def _run(
 ) -> None:
     _check_host(settings)
     listener = listen(settings.host, port, share=share_port)
-    counters = Counters()
+    counters = Counters(spool.counts)
     router = Router(keeper, counters, trusted)
     has_copy = router.load_kept()
     follower = Follower(router, source, counters, settings.poll_seconds)

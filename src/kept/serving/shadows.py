@@ -41,7 +41,9 @@ class Shadows:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def copy(self, call: Call, shadows: tuple[LoadedArm, ...]) -> None:
-        """Takes a call over, if there is room."""
+        """Takes a call over, if it is of the logged share and there is room."""
+        if not self._spool.rules.takes(call.ids[0]):
+            return
         rows = len(call.question.values)
         if self._waiting + rows > _MOST_WAITING:
             self._counters.shadows_dropped += rows

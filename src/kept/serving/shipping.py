@@ -22,6 +22,7 @@ from kept.core.errors import Damaged, NotFound
 from kept.governance.workspace import Workspace
 from kept.serving.entries import MAGIC, Answered, ArmNote, Entry, Failed, frames
 from kept.serving.frames import error_rows, prediction_rows
+from kept.serving.retention import Retention
 from kept.store.spool import is_live, segments
 from kept.store.tables import Tables
 
@@ -60,14 +61,22 @@ def ship(workspace: Workspace) -> Shipped:
 
 
 class Shipper:
-    """Ships again and again, remembering how far it has read. Several may be at work; they take turns by a lock."""
+    """Ships again and again, remembering how far it has read. Several may be at work; they take turns by a lock.
 
-    def __init__(self, root: Path, tables: Tables, clock: Clock) -> None:
+    Args:
+        root: the folder of all spools.
+        tables: the tables.
+        clock: the time.
+        keep: how long the log is kept; None for ever.
+    """
+
+    def __init__(self, root: Path, tables: Tables, clock: Clock, *, keep: timedelta | None = None) -> None:
         self._root = root
         self._tables = tables
         self._clock = clock
         self._read: dict[str, _Reading] = {}
         self._loose: dict[str, _Loose] = {}
+        self._retention = Retention(root, tables, clock, keep)
 
     def ship(self) -> Shipped:
         """Ships all that is in the spools now and removes segments that are shipped whole; nothing when another shipper is at it."""
@@ -80,6 +89,13 @@ class Shipper:
                     self._ship_spool(spool, total)
                 self._compact()
         return total.shipped()
+
+    def tend(self) -> None:
+        """Keeps the log from growing without bound, now and then; nothing when it is not time, or another shipper is at it."""
+        if self._retention.due:
+            with _turn(self._root) as mine:
+                if mine:
+                    self._retention.tend()
 
     def _ship_spool(self, spool: Path, total: "_Total") -> None:
         # Asked first: what a dead process wrote is all there when it is read after.

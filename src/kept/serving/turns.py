@@ -127,7 +127,7 @@ class Turns:
             call.latency_us = (now - call.started) // 1000
         answered = []
         for arm, members in groups.items():
-            good = [call for call in members if call.error is None]
+            good = self._spool.sample([call for call in members if call.error is None])
             if good:
                 answered.append((arm.note, answered_by(arm.note.key, good)))
         failed = [failure_of(call) for call in calls if call.error is not None and self._is_ours(call)]

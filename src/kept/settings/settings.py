@@ -3,13 +3,18 @@
 import os
 import tomllib
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
 
+from kept.core.durations import duration
 from kept.core.errors import Invalid
+
+_SHORTEST_LOG = timedelta(days=1)
+_SHORTEST_KEY = 16
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -89,10 +94,33 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Namespace of jobs and datasets in OpenLineage events."""
     source_schemes: str = ""
     """Schemes that name a host (http, https, ftp, sftp, hdfs, ...) and that the source of a version may have all the same."""
+    log_keep: str = ""
+    """How long predictions and failed requests stay in their tables, as `90d`. Empty: for ever."""
+    log_share: Annotated[float, Meta(gt=0, le=1)] = 1.0
+    """Share of the answered requests that the prediction log holds. Each answer has its prediction id all the same."""
+    log_drop: str = ""
+    """Features that the prediction log leaves out, with commas between them."""
+    log_hash: str = ""
+    """Features of which the prediction log holds a keyed hash instead of the value, with commas between them."""
+    log_key: str = ""
+    """Secret key of these hashes, at least 16 characters."""
+    log_overflow: Literal["shed", "drop"] = "shed"
+    """What becomes of an answer that cannot be logged: `shed` refuses it with 503, `drop` gives it, and counts it."""
+    log_megabytes: Annotated[int, Meta(ge=0, le=1_000_000_000)] = 10_240
+    """How much of the prediction log may wait for the worker. 0: as much as the disk holds."""
+    log_flush: bool = False
+    """Whether an answer waits until its log entry is on the disk (power cuts), not only with the kernel (kill -9)."""
     steps_at_once: Annotated[int, Meta(ge=1, le=1_000)] = 2
     """Pipeline steps that may run at the same time."""
     poll_seconds: Annotated[float, Meta(gt=0, le=3_600)] = 0.25
     """How often the worker and the prediction service look for news."""
+
+    def __post_init__(self) -> None:
+        if self.log_keep and duration(self.log_keep, where="log_keep") < _SHORTEST_LOG:
+            raise Invalid(f"{self.log_keep!r} is shorter than a day", where="log_keep", fix="Write at least 1d")
+        if self.log_hash and len(self.log_key) < _SHORTEST_KEY:
+            fix = f"Set log_key to a secret of at least {_SHORTEST_KEY} characters"
+            raise Invalid("hashes without a secret key can be guessed", where="log_hash", fix=fix)
 
 
 # What a server of MLflow is told by: its surroundings can be taken over as they are.

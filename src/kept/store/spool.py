@@ -63,6 +63,11 @@ class SpoolWriter:
         """The offset behind the last frame."""
         return self._start + self._size
 
+    @property
+    def full(self) -> bool:
+        """Whether no segment is open, or the open one is long enough: the next frame begins one."""
+        return self._file is None or self._size >= self._limit
+
     def turn(self) -> bool:
         """Begins a segment when none is open or the open one is long enough; whether it did."""
         if self._size >= self._limit:
@@ -184,6 +189,16 @@ def payloads(path: Path, start: int, magic: bytes, *, after: int = 0) -> Iterato
                 return
             offset += HEADER.size + length
             yield offset, payload
+
+
+def spooled_bytes(root: Path) -> int:
+    """What all spools under a folder hold."""
+    total = 0
+    for path in root.glob("*/*.*"):
+        # Segments go while we look.
+        with contextlib.suppress(FileNotFoundError):
+            total += path.stat().st_size
+    return total
 
 
 def is_live(spool: Path) -> bool:

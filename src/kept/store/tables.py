@@ -2,6 +2,7 @@
 
 import json
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal, Protocol
 from urllib.parse import unquote
@@ -15,6 +16,9 @@ from kept.core.errors import Invalid, NotFound, Unavailable
 from kept.core.flushing import flush
 
 _ATTEMPTS = 10
+_HOUR = timedelta(hours=1)
+# The log of a table that is vacuumed: its commits are not needed for versions that cannot be read any more.
+_LOG_KEPT = ("delta.logRetentionDuration", "interval 1 days")
 # Some readers of Delta cannot read string views, which polars hands out.
 _OLDER = {
     arrow.DataType.string_view(): arrow.DataType.string(),
@@ -48,12 +52,28 @@ class Tables(Protocol):
         """The newest version, or None when there is no such table."""
         ...
 
+    def names(self, part: str) -> list[str]:
+        """The tables whose names are a part, a slash and one more part, in order."""
+        ...
+
     def last(self, name: str, writer: str) -> int | None:
         """The number of the last write that the writer named in `once` made, or None."""
         ...
 
     def compact(self, name: str) -> None:
         """Rewrites many small files as few large ones; versions stay readable."""
+        ...
+
+    def forget(self, name: str, column: str, before: datetime) -> None:
+        """Takes out the rows whose time in a column lies before a moment; versions stay readable."""
+        ...
+
+    def vacuum(self, name: str, keep: timedelta) -> None:
+        """Gives back the disk of what the newest version does not need and was left longer ago than `keep` (whole hours).
+
+        Older versions can no longer be read then: it is for tables whose present alone counts. What writers last wrote
+        (`last`) stays known.
+        """
         ...
 
 
@@ -102,6 +122,11 @@ class DeltaTables:
         path = self._path(name)
         return self._table(name).version() if DeltaTable.is_deltatable(str(path)) else None
 
+    def names(self, part: str) -> list[str]:
+        """The tables right under a part."""
+        found = self._path(part).glob("*/_delta_log")
+        return sorted(f"{part}/{path.parent.name}" for path in found if DeltaTable.is_deltatable(str(path.parent)))
+
     def last(self, name: str, writer: str) -> int | None:
         """The number of the writer's last write, or None."""
         if not DeltaTable.is_deltatable(str(self._path(name))):
@@ -110,7 +135,41 @@ class DeltaTables:
 
     def compact(self, name: str) -> None:
         """Rewrites many small files as few large ones."""
-        self._table(name).optimize.compact()
+        table = self._table(name)
+        before = table.version()
+        table.optimize.compact()
+        self._flush_since(name, before, table)
+
+    def forget(self, name: str, column: str, before: datetime) -> None:
+        """Takes out the rows whose time in a column lies before a moment."""
+        moment = before.astimezone(UTC).isoformat(timespec="microseconds")
+        old = f"\"{column}\" < arrow_cast('{moment}', 'Timestamp(Microsecond, Some(\"UTC\"))')"
+        for attempt in range(_ATTEMPTS):
+            table = self._table(name)
+            known = table.version()
+            try:
+                table.delete(old)
+            except CommitFailedError:
+                if attempt == _ATTEMPTS - 1:
+                    raise
+            else:
+                self._flush_since(name, known, table)
+                return
+
+    def vacuum(self, name: str, keep: timedelta) -> None:
+        """Gives back the disk of what the newest version does not need."""
+        table = self._table(name)
+        if table.metadata().configuration.get(_LOG_KEPT[0]) != _LOG_KEPT[1]:
+            table.alter.set_table_properties(dict([_LOG_KEPT]))
+        # Full: what a killed writer left without a commit goes too. Not so what is young: it may be being written.
+        table.vacuum(int(keep / _HOUR), dry_run=False, enforce_retention_duration=False, full=True)
+        table.create_checkpoint()
+        table.cleanup_metadata()
+
+    def _flush_since(self, name: str, before: int, table: DeltaTable) -> None:
+        """Files that replace others must be on the disk before those go."""
+        for version in range(before + 1, table.version() + 1):
+            self._flushed(name, version)
 
     def _flushed(self, name: str, version: int) -> int:
         """The version, once its files are on the disk: Delta leaves them with the kernel, which a power cut forgets."""

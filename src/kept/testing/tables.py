@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -114,11 +114,43 @@ class TablesKit(ABC):
         tables.append("t", pl.DataFrame({"number": [2], "more": [0.5]}))
         assert tables.read("t").sort("number").collect()["more"].to_list() == [None, 0.5]
 
+    def test_tables_are_found_by_their_part(self, tables: Tables) -> None:
+        for name in ("log/b", "log/a", "log/deep/c", "other/a", "log"):
+            tables.append(name, _frame(1))
+        assert tables.names("log") == ["log/a", "log/b"]
+        assert tables.names("none") == []
+
     def test_compaction_changes_no_row(self, tables: Tables) -> None:
         versions = [tables.append("t", _frame(number)) for number in range(5)]
         tables.compact("t")
         assert _numbers(tables, "t") == list(range(5))
         assert _numbers(tables, "t", versions[2]) == [0, 1, 2]
+
+    def test_old_rows_are_forgotten_and_older_versions_still_have_them(self, tables: Tables) -> None:
+        versions = [tables.append("t", _day(number), once=("w", number)) for number in (1, 2, 3)]
+        tables.forget("t", "at", datetime(2013, 4, 3, tzinfo=UTC))
+        assert _numbers(tables, "t") == [3]
+        assert _numbers(tables, "t", versions[-1]) == [1, 2, 3]
+        assert tables.last("t", "w") == 3
+
+    def test_what_is_vacuumed_is_as_it_was(self, tables: Tables, folder: Path) -> None:
+        for number in range(1, 4):
+            tables.append("t", _day(number), once=("w", number))
+        tables.compact("t")
+        for keep in (timedelta(hours=1), timedelta(0)):
+            tables.vacuum("t", keep)
+            again = self.open(folder)
+            assert _numbers(again, "t") == [1, 2, 3]
+            assert again.last("t", "w") == 3
+        tables.append("t", _day(3), once=("w", 3))
+        tables.append("t", _day(4), once=("w", 4))
+        assert _numbers(tables, "t") == [1, 2, 3, 4]
+
+    def test_a_version_is_readable_as_long_as_a_vacuum_keeps_it(self, tables: Tables) -> None:
+        versions = [tables.append("t", _day(number)) for number in (1, 2)]
+        tables.compact("t")
+        tables.vacuum("t", timedelta(hours=1))
+        assert _numbers(tables, "t", versions[0]) == [1]
 
     @pytest.mark.parametrize("name", ["", "/etc", "a/../b", "a//b", "a\0b", "."])
     def test_names_do_not_lead_out(self, tables: Tables, name: str) -> None:
@@ -137,6 +169,11 @@ class TablesKit(ABC):
 
 def _frame(*numbers: int) -> pl.DataFrame:
     return pl.DataFrame({"number": numbers}, schema={"number": pl.Int64})
+
+
+def _day(number: int) -> pl.DataFrame:
+    """A row with a number and the day of April 2013 that it names."""
+    return _frame(number).with_columns(at=pl.lit(datetime(2013, 4, number, tzinfo=UTC), pl.Datetime("us", "UTC")))
 
 
 def _numbers(tables: Tables, name: str, version: int | None = None) -> list[int]:
