@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from conftest import NAME, MakeWorld
-from kept.deployment.rule import ArmStatistics
+from kept.deployment.statistics import ArmStatistics
 from kept.governance.workspace import Workspace
 from kept.measures.drift.reference import Reference, build_reference
 from kept.monitoring import drift

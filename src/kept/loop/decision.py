@@ -7,9 +7,7 @@ import msgspec
 
 from kept.loop.triggers import TriggerName
 
-Kind = Literal[
-    "train", "retrain", "hold", "release", "reject", "promote", "advance", "roll_back", "keep", "dry_run"
-]
+Kind = Literal["train", "retrain", "hold", "release", "reject", "promote", "advance", "roll_back", "keep", "dry_run"]
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
