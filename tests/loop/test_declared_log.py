@@ -97,11 +97,11 @@ def test_rows_are_those_that_were_asked(make_world: MakeWorld, workspace: Worksp
 
 
 def test_nothing_was_told_of_old_rows(workspace: Workspace) -> None:
-    workspace.tables.append("predictions/late", pl.DataFrame({"id": ["a", "b"]}))
+    workspace.tables.append("predictions/late", pl.DataFrame({"id": ["a", "b"], "role": ["champion", "champion"]}))
     stream = Stream(workspace, "late").rows()
     assert stream is not None
     assert asked(stream.collect()) == 2
-    workspace.tables.append("predictions/late", pl.DataFrame({"id": ["c"], "share": [0.1]}))
+    workspace.tables.append("predictions/late", pl.DataFrame({"id": ["c"], "role": ["champion"], "share": [0.1]}))
     later = Stream(workspace, "late").rows()
     assert later is not None
     assert asked(later.collect()) == 12
