@@ -45,7 +45,7 @@ class Endpoint:
         self.workspace, self.me = replace(workspace, clock=self.clock), me
 
     def request(self, *, failed: bool = False) -> None:
-        rows = {"id": ["a"], "received_at": [self.clock.now()]}
+        rows = {"id": ["a"], "role": ["champion"], "received_at": [self.clock.now()]}
         if failed:
             self.workspace.tables.append("prediction_errors/flights", pl.DataFrame(rows | {"status": [400]}))
         else:
