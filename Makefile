@@ -8,7 +8,7 @@ NAME ?=
 MIGRATION_ARGS ?=
 BENCH_ARGS ?=
 
-.PHONY: help demo test check screenshots lint types contracts install install-dev requirements migration released-schema reference timeline bench-monitoring bench-tracking bench-serving clean
+.PHONY: help demo test promises check screenshots lint types contracts install install-dev requirements migration released-schema reference timeline bench-monitoring bench-tracking bench-serving clean
 
 help:  ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort
@@ -18,6 +18,9 @@ demo: $(VENV)/.demo  ## Install Kept and watch a real model being kept (DEMO_ARG
 
 test: $(VENV)/.dev $(VENV)-mlflow/.ready $(VENV)-serving/.ready $(VENV)-triton/.ready  ## Install what tests need and run them all
 	$(BIN)/python -m pytest -n 2 --dist loadfile -q
+
+promises: $(VENV)/.dev  ## Run the tests with their full counts that the usual run leaves out
+	$(BIN)/python -m pytest -m slow -q
 
 check: lint types contracts  ## Lint, types and import contracts
 

@@ -5,8 +5,9 @@ import random
 import resource
 import threading
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Self
 
 import httpx
 import msgspec
@@ -91,39 +92,28 @@ def test_what_a_killed_service_answered_is_shipped_once(service: Service) -> Non
     assert not [path for path in (service.root / "spool").iterdir() if path.is_dir()]
 
 
-def test_a_shipper_killed_at_any_moment_neither_loses_nor_repeats(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "kills", [20, pytest.param(200, marks=[pytest.mark.slow, pytest.mark.timeout(900)])], ids=["some", "many"]
+)
+def test_a_shipper_killed_at_any_moment_neither_loses_nor_repeats(tmp_path: Path, kills: int) -> None:
     seed = random.randrange(1 << 32)
     chance = random.Random(seed)
     tables = tmp_path / "tables"
     processes = multiprocessing.get_context("forkserver")
     processes.set_forkserver_preload(["ship_process"])
-    spool = Spool(tmp_path / "spool", segment_bytes=50_000)
-    written = {"late": 0, "other": 0}
-    done = threading.Event()
-
-    def write() -> None:
-        while not done.is_set():
-            if written["late"] >= 5000:
-                break
-            for endpoint, start in list(written.items()):
-                rows = [(1.0, "x")] * 5
-                spool.write([(note(endpoint), answered(*rows, start=start, endpoint=endpoint))], [failed()])
-                written[endpoint] = start + 5
-            time.sleep(0.004)
-
-    writer = threading.Thread(target=write)
-    writer.start()
-    for _ in range(20):
-        begun = processes.Event()
-        process = processes.Process(target=ship_for_ever, args=(tmp_path / "spool", tables, begun))
-        process.start()
-        assert begun.wait(10)
-        time.sleep(chance.random() * 0.15)
-        process.kill()
-        process.join()
-    done.set()
-    writer.join()
-    spool.close()
+    life = Life(tmp_path)
+    written = life.written
+    with life:
+        for kill in range(kills):
+            begun = processes.Event()
+            process = processes.Process(target=ship_for_ever, args=(tmp_path / "spool", tables, begun))
+            process.start()
+            assert begun.wait(10)
+            time.sleep(chance.random() * 0.25)
+            process.kill()
+            process.join()
+            for endpoint in written:
+                assert_shipped_up_to_a_point(tmp_path, endpoint, f"seed {seed}, kill {kill}")
     shipper = shipper_of(tmp_path)
     while shipper.ship().rows:
         pass
@@ -133,6 +123,49 @@ def test_a_shipper_killed_at_any_moment_neither_loses_nor_repeats(tmp_path: Path
     errors = DeltaTables(tables).read("prediction_errors/late").collect()
     assert errors.height == sum(written.values()) // 5, f"seed {seed}"
     assert not [path for path in (tmp_path / "spool").iterdir() if path.is_dir()]
+
+
+class Life:
+    """Predictions are logged for two endpoints, and somebody compacts and vacuums their tables meanwhile."""
+
+    def __init__(self, root: Path) -> None:
+        self.written = {"late": 0, "other": 0}
+        self._spool = Spool(root / "spool", segment_bytes=50_000)
+        self._tables = DeltaTables(root / "tables")
+        self._done = threading.Event()
+        self._threads = [threading.Thread(target=self._write), threading.Thread(target=self._tend)]
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        for thread in self._threads:
+            thread.join()
+        self._spool.close()
+
+    def _write(self) -> None:
+        while not self._done.wait(0.02):
+            for endpoint, start in list(self.written.items()):
+                rows = [(1.0, "x")] * 5
+                self._spool.write([(note(endpoint), answered(*rows, start=start, endpoint=endpoint))], [failed()])
+                self.written[endpoint] = start + 5
+
+    def _tend(self) -> None:
+        while not self._done.wait(0.3):
+            for table in (*self._tables.names("predictions"), *self._tables.names("prediction_errors")):
+                self._tables.compact(table)
+                self._tables.vacuum(table, timedelta(hours=1))
+
+
+def assert_shipped_up_to_a_point(root: Path, endpoint: str, when: str) -> None:
+    """Every prediction up to some point of the log is in the table once, and none behind it."""
+    if DeltaTables(root / "tables").version(f"predictions/{endpoint}") is None:
+        return
+    ids = predictions(root, endpoint)["id"].to_list()
+    assert sorted(ids) == sorted(f"{endpoint}-{number}" for number in range(len(ids))), when
 
 
 def test_two_shippers_take_turns(tmp_path: Path) -> None:

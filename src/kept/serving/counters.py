@@ -7,21 +7,56 @@ from itertools import accumulate
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
+from kept.serving.calls import Call
+
 BUCKETS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 _BOUNDS_US = [int(bound * 1e6) for bound in BUCKETS]
 _LABELS = ["endpoint", "version", "role"]
+# The stages of a request's way: waiting for its turn, being read, the model's work, the log's, and writing the answer. All but
+# the first are those of the whole turn, which may hold many requests.
+STAGES = ("queue", "read", "model", "log", "answer")
+# Stages last from a microsecond to seconds: a bucket for each power of two, up to 4.2 seconds, and one for the rest.
+_POWERS = 23
+STAGE_BUCKETS = tuple((1 << power) / 1e6 for power in range(_POWERS))
 
 
 class ArmCounters:
     """Counts for one version of an endpoint in one role."""
 
-    __slots__ = ("buckets", "predictions", "requests", "total_us")
+    __slots__ = ("buckets", "predictions", "requests", "stage_ns", "stages", "total_us")
 
     def __init__(self) -> None:
         self.requests: dict[int, int] = {}
         self.predictions = 0
         self.buckets = [0] * (len(BUCKETS) + 1)
         self.total_us = 0
+        self.stages = [[0] * (_POWERS + 1) for _ in STAGES]
+        self.stage_ns = [0] * len(STAGES)
+
+    def count_turn(self, calls: list[Call], began: int, ended: int, model: int, spent: tuple[int, int, int]) -> None:
+        """Adds the requests that one call of the model answered, in one turn.
+
+        Args:
+            calls: the requests.
+            began: when the turn began, in nanoseconds of the performance counter.
+            ended: when their answers were out.
+            model: nanoseconds of the model's work.
+            spent: nanoseconds of the turn's reading, logging and answering.
+        """
+        waits, waited = self.stages[0], 0
+        for call in calls:
+            started = call.started
+            wait = began - started
+            waited += wait
+            # A number of microseconds with n binary digits is below 2^n.
+            waits[min((wait // 1000).bit_length(), _POWERS)] += 1
+            self.count(call.status, len(call.ids), (ended - started) // 1000)
+        self.stage_ns[0] += waited
+        read, log, answer = spent
+        count = len(calls)
+        for stage, took in enumerate((read, model, log, answer), 1):
+            self.stages[stage][min((took // 1000).bit_length(), _POWERS)] += count
+            self.stage_ns[stage] += took * count
 
     def count(self, status: int, rows: int, latency_us: int) -> None:
         """Adds a request."""
@@ -78,13 +113,21 @@ class Counters:
             "From a request's last byte to its answer, written log included",
             labels=_LABELS,
         )
+        stages = HistogramMetricFamily(
+            "kept_stage_seconds",
+            "What a request waited for: its turn (queue), then what its turn took to read, ask the model, log and answer",
+            labels=[*_LABELS, "stage"],
+        )
         for labels, arm in list(self._arms.items()):
             for status, count in list(arm.requests.items()):
                 requests.add_metric([*labels, str(status)], count)
             errors.add_metric(labels, sum(count for status, count in list(arm.requests.items()) if status != 200))
             predictions.add_metric(labels, arm.predictions)
-            latency.add_metric(labels, buckets=_cumulative(arm.buckets), sum_value=arm.total_us / 1e6)
-        yield from (requests, errors, predictions, latency)
+            latency.add_metric(labels, buckets=_cumulative(BUCKETS, arm.buckets), sum_value=arm.total_us / 1e6)
+            for stage, buckets, total in zip(STAGES, arm.stages, arm.stage_ns, strict=True):
+                if any(buckets):
+                    stages.add_metric([*labels, stage], _cumulative(STAGE_BUCKETS, buckets), total / 1e9)
+        yield from (requests, errors, predictions, latency, stages)
         yield CounterMetricFamily(
             "kept_unlogged_requests", "Requests refused because the log could not be written", self.unlogged
         )
@@ -109,6 +152,6 @@ class Counters:
         )
 
 
-def _cumulative(buckets: Iterable[int]) -> list[tuple[str, float]]:
-    bounds = [*(str(bound) for bound in BUCKETS), "+Inf"]
-    return list(zip(bounds, accumulate(map(float, buckets)), strict=True))
+def _cumulative(bounds: Iterable[float], buckets: Iterable[int]) -> list[tuple[str, float]]:
+    names = [*(str(bound) for bound in bounds), "+Inf"]
+    return list(zip(names, accumulate(map(float, buckets)), strict=True))
