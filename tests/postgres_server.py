@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -26,13 +27,41 @@ _FAST = ["fsync=off", "full_page_writes=off", "autovacuum=off", "max_connections
 class Server:
     """A running server. Each database it gives has the tables of Kept, empty."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, command: list[str], who: dict[str, Any]) -> None:
         self._folder = folder
+        self._command, self._who = command, who
+        self._process: subprocess.Popen[bytes] | None = None
+        self.start()
         self._numbers = count()
         self._admin("CREATE DATABASE template")
         database = PostgresDatabase(self.url("template"), patience=0)
         database.create()
         database.close()
+
+    def start(self) -> None:
+        """Starts it, and waits until it answers."""
+        with (self._folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(self._command, stderr=log, stdout=log, cwd=self._folder, **self._who)
+        _wait(self._folder)
+
+    def crash(self) -> None:
+        """Ends it at once, without a word to its clients; `start` recovers what was committed."""
+        self._end(signal.SIGQUIT)
+
+    def stop(self) -> None:
+        """Ends it."""
+        self._end(signal.SIGTERM)
+
+    def _end(self, how: signal.Signals) -> None:
+        if self._process is None:
+            return
+        self._process.send_signal(how)
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait(10)
+        self._process = None
 
     def url(self, name: str) -> str:
         """The address of a database."""
@@ -60,7 +89,7 @@ def running_server() -> Iterator[Server]:
     who: dict[str, Any] = {}
     # A short name: the path of a socket has at most 107 bytes.
     folder = Path(tempfile.mkdtemp(prefix="kept-pg-", dir="/tmp"))
-    process: subprocess.Popen[bytes] | None = None
+    server: Server | None = None
     try:
         if os.getuid() == 0:
             # PostgreSQL does not run as root.
@@ -73,18 +102,11 @@ def running_server() -> Iterator[Server]:
         made = [initdb, "-D", str(data), "-U", _USER, "--auth=trust", "--no-sync", *language]
         subprocess.run(made, check=True, capture_output=True, cwd=folder, timeout=60, **who)
         options = [part for option in (*_FAST, f"unix_socket_directories={folder}") for part in ("-c", option)]
-        with (folder / "log").open("wb") as log:
-            process = subprocess.Popen([postgres, "-D", str(data), *options], stderr=log, stdout=log, cwd=folder, **who)
-        _wait(folder)
-        yield Server(folder)
+        server = Server(folder, [postgres, "-D", str(data), *options], who)
+        yield server
     finally:
-        if process is not None:
-            process.terminate()
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait(10)
+        if server is not None:
+            server.stop()
         shutil.rmtree(folder, ignore_errors=True)
 
 
