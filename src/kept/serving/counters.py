@@ -17,6 +17,7 @@ _LABELS = ["endpoint", "version", "role"]
 STAGES = ("queue", "read", "model", "log", "answer")
 # Stages last from a microsecond to seconds: a bucket for each power of two, up to 4.2 seconds, and one for the rest.
 _POWERS = 23
+_DIGITS = 65
 STAGE_BUCKETS = tuple((1 << power) / 1e6 for power in range(_POWERS))
 
 
@@ -30,7 +31,7 @@ class ArmCounters:
         self.predictions = 0
         self.buckets = [0] * (len(BUCKETS) + 1)
         self.total_us = 0
-        self.stages = [[0] * (_POWERS + 1) for _ in STAGES]
+        self.stages = [[0] * _DIGITS for _ in STAGES]
         self.stage_ns = [0] * len(STAGES)
 
     def count_turn(self, calls: list[Call], began: int, ended: int, model: int, spent: tuple[int, int, int]) -> None:
@@ -43,20 +44,25 @@ class ArmCounters:
             model: nanoseconds of the model's work.
             spent: nanoseconds of the turn's reading, logging and answering.
         """
-        waits, waited = self.stages[0], 0
+        read, log, answer = spent
+        count = len(calls)
+        waits, reads, models, logs, answers = self.stages
+        totals = self.stage_ns
+        # A number of microseconds with n binary digits is below 2^n.
+        reads[(read // 1000).bit_length()] += count
+        models[(model // 1000).bit_length()] += count
+        logs[(log // 1000).bit_length()] += count
+        answers[(answer // 1000).bit_length()] += count
+        totals[1] += read * count
+        totals[2] += model * count
+        totals[3] += log * count
+        totals[4] += answer * count
         for call in calls:
             started = call.started
             wait = began - started
-            waited += wait
-            # A number of microseconds with n binary digits is below 2^n.
-            waits[min((wait // 1000).bit_length(), _POWERS)] += 1
+            totals[0] += wait
+            waits[(wait // 1000).bit_length()] += 1
             self.count(call.status, len(call.ids), (ended - started) // 1000)
-        self.stage_ns[0] += waited
-        read, log, answer = spent
-        count = len(calls)
-        for stage, took in enumerate((read, model, log, answer), 1):
-            self.stages[stage][min((took // 1000).bit_length(), _POWERS)] += count
-            self.stage_ns[stage] += took * count
 
     def count(self, status: int, rows: int, latency_us: int) -> None:
         """Adds a request."""
@@ -126,7 +132,8 @@ class Counters:
             latency.add_metric(labels, buckets=_cumulative(BUCKETS, arm.buckets), sum_value=arm.total_us / 1e6)
             for stage, buckets, total in zip(STAGES, arm.stages, arm.stage_ns, strict=True):
                 if any(buckets):
-                    stages.add_metric([*labels, stage], _cumulative(STAGE_BUCKETS, buckets), total / 1e9)
+                    whole = [*buckets[:_POWERS], sum(buckets[_POWERS:])]
+                    stages.add_metric([*labels, stage], _cumulative(STAGE_BUCKETS, whole), total / 1e9)
         yield from (requests, errors, predictions, latency, stages)
         yield CounterMetricFamily(
             "kept_unlogged_requests", "Requests refused because the log could not be written", self.unlogged
