@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from kept.serving.counters import STAGES
+from kept.serving.stages import STAGES
 
 FILE = Path(__file__).resolve().parent.parent / "deploy" / "grafana" / "kept-predictions.json"
 _WIDTH, _HEIGHT = 12, 8

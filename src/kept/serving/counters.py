@@ -7,62 +7,24 @@ from itertools import accumulate
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
-from kept.serving.calls import Call
+from kept.serving.stages import STAGE_BUCKETS, STAGES, StageCounts
 
 BUCKETS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 _BOUNDS_US = [int(bound * 1e6) for bound in BUCKETS]
 _LABELS = ["endpoint", "version", "role"]
-# The stages of a request's way: waiting for its turn, being read, the model's work, the log's, and writing the answer. All but
-# the first are those of the whole turn, which may hold many requests.
-STAGES = ("queue", "read", "model", "log", "answer")
-# Stages last from a microsecond to seconds: a bucket for each power of two, up to 4.2 seconds, and one for the rest.
-_POWERS = 23
-_DIGITS = 65
-STAGE_BUCKETS = tuple((1 << power) / 1e6 for power in range(_POWERS))
 
 
 class ArmCounters:
     """Counts for one version of an endpoint in one role."""
 
-    __slots__ = ("buckets", "predictions", "requests", "stage_ns", "stages", "total_us")
+    __slots__ = ("buckets", "predictions", "requests", "stages", "total_us")
 
     def __init__(self) -> None:
         self.requests: dict[int, int] = {}
         self.predictions = 0
         self.buckets = [0] * (len(BUCKETS) + 1)
         self.total_us = 0
-        self.stages = [[0] * _DIGITS for _ in STAGES]
-        self.stage_ns = [0] * len(STAGES)
-
-    def count_turn(self, calls: list[Call], began: int, ended: int, model: int, spent: tuple[int, int, int]) -> None:
-        """Adds the requests that one call of the model answered, in one turn.
-
-        Args:
-            calls: the requests.
-            began: when the turn began, in nanoseconds of the performance counter.
-            ended: when their answers were out.
-            model: nanoseconds of the model's work.
-            spent: nanoseconds of the turn's reading, logging and answering.
-        """
-        read, log, answer = spent
-        count = len(calls)
-        waits, reads, models, logs, answers = self.stages
-        totals = self.stage_ns
-        # A number of microseconds with n binary digits is below 2^n.
-        reads[(read // 1000).bit_length()] += count
-        models[(model // 1000).bit_length()] += count
-        logs[(log // 1000).bit_length()] += count
-        answers[(answer // 1000).bit_length()] += count
-        totals[1] += read * count
-        totals[2] += model * count
-        totals[3] += log * count
-        totals[4] += answer * count
-        for call in calls:
-            started = call.started
-            wait = began - started
-            totals[0] += wait
-            waits[(wait // 1000).bit_length()] += 1
-            self.count(call.status, len(call.ids), (ended - started) // 1000)
+        self.stages = StageCounts()
 
     def count(self, status: int, rows: int, latency_us: int) -> None:
         """Adds a request."""
@@ -121,7 +83,7 @@ class Counters:
         )
         stages = HistogramMetricFamily(
             "kept_stage_seconds",
-            "What a request waited for: its turn (queue), then what its turn took to read, ask the model, log and answer",
+            "Of one turn in 16: what requests waited for it (queue), and what it took to read, ask the model, log and answer",
             labels=[*_LABELS, "stage"],
         )
         for labels, arm in list(self._arms.items()):
@@ -130,10 +92,9 @@ class Counters:
             errors.add_metric(labels, sum(count for status, count in list(arm.requests.items()) if status != 200))
             predictions.add_metric(labels, arm.predictions)
             latency.add_metric(labels, buckets=_cumulative(BUCKETS, arm.buckets), sum_value=arm.total_us / 1e6)
-            for stage, buckets, total in zip(STAGES, arm.stages, arm.stage_ns, strict=True):
+            for stage, buckets, total in zip(STAGES, arm.stages.buckets, arm.stages.total_ns, strict=True):
                 if any(buckets):
-                    whole = [*buckets[:_POWERS], sum(buckets[_POWERS:])]
-                    stages.add_metric([*labels, stage], _cumulative(STAGE_BUCKETS, whole), total / 1e9)
+                    stages.add_metric([*labels, stage], _cumulative(STAGE_BUCKETS, buckets), total / 1e9)
         yield from (requests, errors, predictions, latency, stages)
         yield CounterMetricFamily(
             "kept_unlogged_requests", "Requests refused because the log could not be written", self.unlogged
