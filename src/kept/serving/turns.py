@@ -20,6 +20,7 @@ from kept.serving.protocol.values import Question
 from kept.serving.router import Router
 from kept.serving.runtime import LoadedArm
 from kept.serving.shadows import Shadows
+from kept.serving.stages import Watch
 
 
 class Turns:
@@ -65,25 +66,39 @@ class Turns:
 
     def _run(self) -> None:
         began = time.perf_counter()
+        watch = Watch() if not self._turns % _SELDOM else None
         calls, cost = self._lines.take()
         groups: dict[LoadedArm, list[Call]] = {}
         for call in calls:
             self._read(call)
             if call.error is None and call.arm is not None:
                 groups.setdefault(call.arm, []).append(call)
-        for arm, members in list(groups.items()):
+        asked = list(groups.items())
+        if watch is not None:
+            watch.mark()
+        for arm, members in asked:
             if arm.arm.fallback is None:
                 predict(arm, members)
             else:
                 self._fallbacks.predict(arm, members, groups)
+            if watch is not None:
+                watch.mark()
         self._log(calls, groups)
+        if watch is not None:
+            watch.mark()
         for call in calls:
             _finish(call)
         self._count(calls)
+        if watch is not None:
+            self._time(asked, watch)
+        self._copy(calls)
+        self._go_on(began, cost)
+
+    def _copy(self, calls: Collection[Call]) -> None:
+        """Gives the shadows what was answered."""
         for call in calls:
             if call.route is not None and call.route.shadows and call.status == 200:
                 self._shadows.copy(call, call.route.shadows)
-        self._go_on(began, cost)
 
     def _go_on(self, began: float, cost: int) -> None:
         self._due = bool(self._lines)
@@ -161,7 +176,15 @@ class Turns:
                 counters = self._counters.of(call.endpoint if self._is_ours(call) else "", "", "")
             counters.count(call.status, len(call.ids), (now - call.started) // 1000)
 
+    def _time(self, asked: Collection[tuple[LoadedArm, list[Call]]], watch: Watch) -> None:
+        """Notes how long the stages of a turn took, for the arms that were asked, whoever answered in the end."""
+        watch.mark()
+        for place, (arm, members) in enumerate(asked):
+            counters = self._counters.of(members[0].endpoint, str(arm.note.number), arm.note.role)
+            counters.stages.add(watch.stages(place), [watch.began - call.started for call in members])
 
+
+# One turn in so many is timed: what all take is told by them, and the others are spared.
 _SELDOM = 16
 # The cost of a few dozen small requests.
 _MUCH = 50_000
