@@ -7,7 +7,7 @@ from kept.app.projects import Projects
 from kept.app.running import make_runner
 from kept.app.workspace import open_workspace
 from kept.governance.actor import owner
-from kept.pipelines.catalog import ListSteps, list_steps
+from kept.pipelines.catalog import ListSteps, failure_of, list_steps
 from kept.pipelines.run_step import StepStatus
 from kept.plan.catalog import ensure_registered
 from kept.plan.loading import load_project
@@ -57,7 +57,7 @@ def test_what_is_known_is_not_done_again_and_what_changed_is(tmp_path: Path) -> 
         """The steps that were run, and the metrics."""
         made = create_run(workspace, project="p", kind="training", name="again", created_by="ada")
         runner.submit(made)
-        assert runner.wait(made.id, 60).status is RunStatus.FINISHED
+        assert runner.wait(made.id, 60).status is RunStatus.FINISHED, failure_of(workspace, made.id)
         steps = list_steps(workspace, me, ListSteps(run=made.id))
         ran = {step.step for step in steps if step.status is StepStatus.FINISHED}
         return ran, show_run(workspace, me, ShowRun(run=made.id)).metrics

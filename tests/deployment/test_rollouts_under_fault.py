@@ -61,6 +61,7 @@ chance = random.Random(seed)
 print("ready", flush=True)
 for _ in range(100_000):
     act(workspace, owner("ada", "python"), chance.randrange(4), chance.randrange(5) + 1)
+    print("done", flush=True)
 """
 
 
@@ -175,7 +176,9 @@ def test_killed_anywhere_it_is_as_before_or_as_after(
         for writer in writers:
             assert writer.stdout is not None
             assert writer.stdout.readline() == b"ready\n"
-        time.sleep(0.1 + 0.3 * chance.random())
+            for _ in range(25):
+                assert writer.stdout.readline() == b"done\n"
+        time.sleep(0.02 * chance.random())
         for writer in writers:
             writer.kill()
             writer.wait()
