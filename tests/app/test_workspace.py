@@ -13,9 +13,10 @@ from urllib.parse import unquote
 import psycopg
 import pytest
 
+from kept.app.database import database_of
 from kept.app.marker import FORMAT
 from kept.app.workspace import migrate_workspace, open_workspace, show_workspace
-from kept.core.errors import Conflict, Invalid, Unavailable
+from kept.core.errors import Conflict, Forbidden, Invalid, Unavailable
 from kept.governance.actor import Actor
 from kept.governance.workspace import Workspace
 from kept.settings.settings import Settings
@@ -54,6 +55,17 @@ def test_the_database_is_named_once(tmp_path: Path, url: str, me: Actor) -> None
     assert names(open_workspace(Settings(workspace=str(root))), me) == ["churn", "Default"]
     assert names(open_workspace(Settings(workspace=str(root), database=with_password)), me) == ["churn", "Default"]
     assert not (root / "kept.db").exists()
+
+
+@pytest.mark.parametrize("place", ["records.example.org/kept", "localhost/kept?host=records.example.org"])
+def test_a_folder_does_not_send_a_password_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    marker = {"format": FORMAT, "database": f"postgresql://ada@{place}"}
+    (tmp_path / "workspace.json").write_text(json.dumps(marker))
+    monkeypatch.setenv("PGPASSWORD", "hush")
+    with pytest.raises(Forbidden, match=r"PGPASSWORD would be sent to .*records\.example\.org"):
+        database_of(Settings(workspace=str(tmp_path)), tmp_path)
 
 
 def test_another_database_than_the_one_it_began_with_is_refused(tmp_path: Path, url: str, postgres: Server) -> None:

@@ -1,11 +1,12 @@
 """The database of records of a workspace: the one it began with, which the settings name or its folder remembers."""
 
+import os
 from pathlib import Path
 
 from kept.app.marker import SQLITE, read_marker
-from kept.core.errors import Conflict
+from kept.core.errors import Conflict, Forbidden
 from kept.settings.settings import Settings
-from kept.store.postgres import PostgresDatabase, same_place
+from kept.store.postgres import PostgresDatabase, is_near, same_place
 from kept.store.sqlite import SqliteDatabase
 
 _FILE = "kept.db"
@@ -16,6 +17,7 @@ def database_of(settings: Settings, root: Path, *, patience: float = 10) -> Sqli
 
     Raises:
         Conflict: the settings name another database than the one that holds the records, or none is known.
+        Forbidden: a password that is meant for any server would go to one elsewhere that only the folder names.
     """
     address = _address(settings, root)
     return PostgresDatabase(address, patience=patience) if address else SqliteDatabase(root / _FILE)
@@ -45,6 +47,12 @@ def _address(settings: Settings, root: Path) -> str:
         return ""
     if given and not same_place(given, known):
         raise _another(root, f"its records are at {known}")
+    if not given and "PGPASSWORD" in os.environ and not is_near(known):
+        raise Forbidden(
+            f"PGPASSWORD would be sent to {known}, which only the folder names",
+            where=str(root),
+            fix="Set KEPT_DATABASE to that address if it is yours, or keep the password in ~/.pgpass, by server",
+        )
     # What is given may hold the password.
     return given or known
 

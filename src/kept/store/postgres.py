@@ -31,6 +31,7 @@ _LOCK = text(f"SELECT pg_advisory_xact_lock({_KEY}, hashtext(coalesce(current_sc
 _LOOK = text("SELECT 1")
 # Codes of PostgreSQL's manual, appendix A.
 _DAMAGED, _LOCK_TIMEOUT, _NO_TABLE, _TOO_LONG = ("XX001", "XX002"), "55P03", "42P01", "54000"
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _REFUSED = ("password authentication failed", "no password supplied", "does not exist", "no pg_hba.conf entry")
 
 
@@ -177,6 +178,13 @@ def _parsed(url: str) -> URL:
 def same_place(one: str, other: str) -> bool:
     """Whether two addresses name the same schema of the same database, whoever uses it and how."""
     return _spot(_parsed(one)) == _spot(_parsed(other))
+
+
+def is_near(address: str) -> bool:
+    """Whether the server is on this machine: on loopback, or behind a socket of the file system."""
+    place = _parsed(address)
+    hosts = {place.host, place.query.get("host"), place.query.get("hostaddr")} - {None, ""}
+    return all(str(host).startswith("/") or host in _LOOPBACK for host in hosts) and "service" not in place.query
 
 
 def _spot(place: URL) -> tuple[Any, ...]:
