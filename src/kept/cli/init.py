@@ -41,8 +41,6 @@ def main(
     as_json: Json = False,
 ) -> None:
     """Write a project for a file: columns, task and objectives are guessed, and said aloud. Change what is wrong."""
-    # What OpenMP reads when it starts: threads that spin while they wait make small fits slow on a busy machine.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if task is not None and task not in _TASKS:
         raise Invalid(f"{task!r} is not a task", where="--task", fix=f"Write {', '.join(_TASKS)}")
     place = folder or Path(name)
