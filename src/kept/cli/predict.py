@@ -11,7 +11,7 @@ import polars as pl
 import typer
 
 from kept.cli.options import Host, Json, Port, ProjectFile, Workspace, settings_for
-from kept.cli.reach import model_name
+from kept.cli.reach import model_name, service_address
 from kept.cli.show import print_json, table
 from kept.core.errors import Invalid, KeptError, Unavailable
 from kept.data import frames
@@ -43,7 +43,8 @@ def main(
     settings = settings_for(workspace, project, host, port)
     name = model_name(settings, endpoint)
     headers = {"Authorization": f"Bearer {settings.token}"} if settings.token else {}
-    with httpx.Client(base_url=f"http://{settings.host}:{settings.port + 1}", headers=headers, timeout=30) as http:
+    address = service_address(settings, said=host is not None or port is not None)
+    with httpx.Client(base_url=address, headers=headers, timeout=30) as http:
         inputs = _inputs(http, name)
         frame = read_rows(rows, inputs, _project(settings, name))
         frame = frame if limit is None else frame.head(limit)

@@ -3,7 +3,9 @@
 from pathlib import Path
 
 from kept.app.connection import Connection, Embedded, Remote
+from kept.app.processes import ListProcesses, list_processes
 from kept.app.workspace import embedded_actor, open_workspace
+from kept.core.errors import KeptError
 from kept.governance.workspace import Workspace
 from kept.plan.loading import load_project
 from kept.settings.settings import Settings
@@ -24,3 +26,17 @@ def open_here(settings: Settings, *, create: bool = True) -> Workspace:
 def model_name(settings: Settings, given: str | None) -> str:
     """The model that is meant: the one given, or that of the project here, which bears its name."""
     return given or load_project(Path(settings.project)).name
+
+
+def service_address(settings: Settings, *, said: bool) -> str:
+    """Where predictions are asked for: at the service that runs for the workspace, unless a host or port was said."""
+    if not said:
+        try:
+            up = connect(settings).call(list_processes, ListProcesses())
+        except KeptError:
+            # The service needs no workspace to answer, and neither does who asks it.
+            up = []
+        for one in reversed(up):
+            if one.kind == "serve" and one.address:
+                return one.address
+    return f"http://{settings.host}:{settings.port + 1}"
