@@ -11,8 +11,11 @@ import msgspec
 import pytest
 
 import kept
+from kept.app.workspace import open_workspace
 from kept.cli import show
 from kept.cli.main import main
+from kept.settings.settings import Settings
+from kept.tracking.runs import create_run, log_metrics
 
 Ask = Callable[..., Any]
 
@@ -47,7 +50,7 @@ def train(model: str, seed: int, accuracy: float) -> str:
 
 def test_runs_are_listed_and_shown_with_the_course_of_their_metrics(ask: Ask) -> None:
     run = train("trees", 1, 0.8)
-    assert [one["id"] for one in ask("list", "--json")] == [run]
+    assert [one["run"]["id"] for one in ask("list", "--json")] == [run]
     assert "trees-1" in ask("list")
     said = ask("show", run[-8:])
     assert f"{run} logged, trees-1: finished" in said
@@ -66,6 +69,25 @@ def test_runs_are_found_by_experiment_and_filter(ask: Ask) -> None:
     assert "There are: Default, churn" in ask("list", "--experiment", "chrn", code=1)
 
 
+def test_each_listing_has_one_form_and_a_kind_is_looked_for_before_the_limit(ask: Ask) -> None:
+    workspace = open_workspace(Settings())
+    first = create_run(workspace, project="churn", kind="training", name="first", created_by="ada").id
+    log_metrics(workspace, first, {"loss": 0.5})
+    old, new = train("trees", 1, 0.8), train("linear", 1, 0.6)
+    plain = ask("list", "--json")
+    assert [one["run"]["id"] for one in plain] == [new, old, first]
+    assert plain == ask("list", "--experiment", "churn", "--json")
+    assert plain[1]["params"] == {"model": "trees", "seed": "1"}
+    assert {one["name"]: one["value"] for one in plain[1]["latest"]} == {"accuracy": 0.8, "loss": 0.05}
+    for more in ([], ["--experiment", "churn"], ["--where", "metrics.loss < 1"]):
+        found = ask("list", *more, "--kind", "training", "--limit", "1", "--json")
+        assert [one["run"]["id"] for one in found] == [first]
+        assert ask("list", *more, "--kind", "trial", "--json") == []
+        said = " ".join(ask("list", *more, "--kind", "trainig", code=1).split())
+        assert "no runs of the kind 'trainig'" in said
+        assert "training, adoption, trial, logged" in said
+
+
 def test_runs_are_compared_in_words(ask: Ask) -> None:
     for seed in range(4):
         train("linear", seed, 0.60 + 0.05 * seed)
@@ -80,7 +102,7 @@ def test_runs_are_compared_in_words(ask: Ask) -> None:
         "accuracy": "better",
         "loss": "undecided",
     }
-    ids = [one["id"] for one in ask("list", "--json")][:2]
+    ids = [one["run"]["id"] for one in ask("list", "--json")][:2]
     assert "n=1, no interval" in ask("compare", *ids, "--by", "run")
     assert "no run fits" in ask("compare", "--where", "params.model = 'none'", code=1)
 
@@ -102,7 +124,7 @@ def test_runs_are_deleted_restored_and_removed_for_good(ask: Ask, monkeypatch: p
     assert ask("list", "--deleted", "--json") != []
     assert "1 runs with 21 points and 0.0 MB of files are removed" in ask("gc", "--yes")
     assert ask("list", "--deleted", "--json") == []
-    assert [one["id"] for one in ask("list", "--json")] == [stays]
+    assert [one["run"]["id"] for one in ask("list", "--json")] == [stays]
     assert "is not a length of time" in ask("gc", "--older-than", "a while", code=1)
 
 

@@ -38,6 +38,46 @@ def serving(root: Path, **told: str) -> Iterator[tuple[str, subprocess.Popen[byt
         process.wait(20)
 
 
+def kept(folder: Path, *arguments: str, fails: int = 0) -> str:
+    """What a command prints; `fails` is the code with which it is expected to end."""
+    done = subprocess.run(
+        [sys.executable, "-m", "kept", *arguments],
+        cwd=folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == fails, (arguments, done.returncode, done.stdout, done.stderr)
+    return done.stderr if fails else done.stdout
+
+
+@contextmanager
+def predicting(folder: Path) -> Iterator[str]:
+    """The address of a `kept serve` process."""
+    port = free_port()
+    with (folder / "serve.log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "kept", "serve", "--workspace", "workspace", "--port", str(port - 1)],
+            cwd=folder, stdout=log, stderr=log, env=environment(),
+        )  # fmt: skip
+    address = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(300):
+            assert process.poll() is None, (folder / "serve.log").read_text()
+            try:
+                if httpx.get(f"{address}/v2/health/ready").status_code == 200:
+                    break
+            except httpx.TransportError:
+                pass
+            time.sleep(0.1)
+        yield address
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
 def free_port() -> int:
     """A port that nobody listens on."""
     with socket.socket() as free:

@@ -2,11 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -14,7 +9,7 @@ import httpx
 import numpy as np
 import polars as pl
 import pytest
-from running import environment, free_port, run_script, serving
+from running import kept, predicting, run_script, serving
 
 from kept.app.connection import Embedded
 from kept.app.projects import Projects
@@ -34,46 +29,6 @@ from kept.settings.settings import Settings
 from kept.tracking.run import RunStatus
 
 EXCHANGING = Path(__file__).parent / "exchanging"
-
-
-def kept(folder: Path, *arguments: str) -> str:
-    """What a command prints."""
-    done = subprocess.run(
-        [sys.executable, "-m", "kept", *arguments],
-        cwd=folder,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, (arguments, done.returncode, done.stdout, done.stderr)
-    return done.stdout
-
-
-@contextmanager
-def predicting(folder: Path) -> Iterator[str]:
-    """The address of a `kept serve` process."""
-    port = free_port()
-    with (folder / "serve.log").open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "kept", "serve", "--workspace", "workspace", "--port", str(port - 1)],
-            cwd=folder, stdout=log, stderr=log, env=environment(),
-        )  # fmt: skip
-    address = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(300):
-            assert process.poll() is None, (folder / "serve.log").read_text()
-            try:
-                if httpx.get(f"{address}/v2/health/ready").status_code == 200:
-                    break
-            except httpx.TransportError:
-                pass
-            time.sleep(0.1)
-        yield address
-    finally:
-        process.terminate()
-        process.wait(20)
 
 
 REFUSED = {

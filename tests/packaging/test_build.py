@@ -2,6 +2,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
 from kept.core.errors import CheckFailed, Conflict, Forbidden, Invalid
+from kept.core.ids import new_id
 from kept.packaging.build import package
 from kept.packaging.bundle import read_bundle
 from kept.packaging.frames import encode_frame, fit_encoder, infer_signature, signature_of
 from kept.packaging.manifest import Manifest
+from kept.packaging.model_folder import FolderFacts, write_model_folder
+from kept.packaging.portable import PortableModel
 from kept.packaging.runtime import load_runtime
 from kept.packaging.signature import Task
 
@@ -239,3 +243,42 @@ def test_one_row_is_encoded_and_answered_in_microseconds(packaged: Callable[...,
     _, manifest = packaged()
     # Measured 8 microseconds at the median; the bound leaves room for a busy machine.
     assert manifest.latency.p50_ms < 0.2
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+@pytest.mark.parametrize("exported", [False, True])
+@pytest.mark.parametrize("count", [2, 3])
+def test_a_model_answers_in_the_words_that_it_is_told_for_its_classes(
+    frame: pl.DataFrame, late: NDArray[np.int64], tmp_path: Path, count: int, exported: bool, swapped: bool
+) -> None:
+    encoder = fit_encoder(frame.select("number", "count"))
+    rows = frame.select("number", "count").fill_null(0)
+    matrix = encode_frame(rows, encoder)
+    target = late if count == 2 else late + (np.arange(len(late)) % 3 == 0)
+    model = fit(RandomForestClassifier(n_estimators=5, max_depth=4) if exported else GaussianNB(), matrix, target)
+    words = ("early", "late", "never")[:count]
+    own = tuple(reversed(range(count))) if swapped else tuple(range(count))
+    task: Task = "binary" if count == 2 else "multiclass"
+    signature = signature_of(rows, encoder, task=task, classes=words)
+    manifest = package(model, encoder, signature, rows, tmp_path / "bundle", own_classes=own)
+    assert (manifest.runtime, manifest.own_classes) == ("onnx" if exported else "skops", own)
+    # The model's probability of each class, in the order of the words.
+    expected = model.predict_proba(matrix)[:, list(own)]
+    expected = expected[:, 1] if count == 2 else expected
+    assert np.allclose(load_runtime(tmp_path / "bundle").predict(matrix), expected, rtol=0, atol=1e-12)
+    facts = FolderFacts(id=new_id(), model="trains", number=1, run_id=None, created_at=datetime.now(UTC))
+    write_model_folder(tmp_path / "bundle", tmp_path / "folder", facts)
+    portable = PortableModel(tmp_path / "folder" / "bundle")
+    assert portable.classes == list(words)
+    assert np.allclose(portable.predict(rows.to_dicts()), expected, rtol=0, atol=1e-12)
+
+
+def test_classes_are_named_for_all_that_the_model_knows(
+    frame: pl.DataFrame, late: NDArray[np.int64], tmp_path: Path
+) -> None:
+    encoder = fit_encoder(frame)
+    model = fit(HistGradientBoostingClassifier(max_iter=2), encode_frame(frame, encoder), late)
+    signature = signature_of(frame, encoder, task="binary", classes=("early", "late"))
+    for own in ((), (0, 2), (1, 1), (0, 1, 2)):
+        with pytest.raises(Invalid, match="it knows the classes"):
+            package(model, encoder, signature, frame, tmp_path / "bundle", own_classes=own)

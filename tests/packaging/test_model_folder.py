@@ -1,6 +1,7 @@
 import importlib.util
 import json
 import math
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -48,6 +49,24 @@ def test_the_bundle_travels_as_it_is(folder: Path, tmp_path: Path) -> None:
     inputs = {one["name"]: one["type"] for one in json.loads(told["signature"]["inputs"])}
     assert inputs == {"number": "any", "category": "string", "when": "any", "flag": "any", "count": "any"}
     assert "onnxruntime" in (folder / "requirements.txt").read_text()
+
+
+@pytest.mark.parametrize("lacking", ["onnxruntime", "skops"])
+def test_a_library_that_is_not_there_is_named_with_what_to_do(
+    folder: Path, tmp_path: Path, frame: pl.DataFrame, lacking: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = folder / "bundle"
+    if lacking == "skops":
+        bundle = tmp_path / "kept-as-it-is"
+        rows = frame.select(pl.col("number").fill_null(0))
+        encoder = fit_encoder(rows)
+        signature = signature_of(rows, encoder, task="regression")
+        model = SVR().fit(encode_frame(rows, encoder), rows.get_column("number").to_numpy())
+        package(model, encoder, signature, rows, bundle)
+    for module in [name for name in sys.modules if name.partition(".")[0] == lacking]:
+        monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(ImportError, match=rf"this model needs {lacking}.*pip install '{lacking}.*requirements\.txt"):
+        PortableModel(bundle)
 
 
 def test_its_code_stands_alone(folder: Path) -> None:

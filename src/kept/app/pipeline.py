@@ -1,6 +1,7 @@
 """The standard training pipeline: the steps of every part, and what a project replaces or adds."""
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -33,6 +34,8 @@ class TrainingRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Where the files of that version stand."""
     logged_by: str | None = None
     """The run that logged it."""
+    classes: dict[str, str] = {}
+    """The project's class for each that the version knows by another name."""
 
 
 def adoption_steps() -> list[Step]:
@@ -80,7 +83,7 @@ def training_graph(project: Project, source: Path, run: Run) -> Graph:
     """
     request = msgspec.convert(run.request, TrainingRequest)
     window = project.retraining.window
-    inputs = {
+    inputs: dict[str, Any] = {
         "source": str(source),
         "until": request.until,
         "window": request.window or (format_duration(window) if window else None),
@@ -99,5 +102,10 @@ def training_graph(project: Project, source: Path, run: Run) -> Graph:
     graph = Graph(standard_steps(project), inputs, folder=source.parent, fresh=request.fresh).having(*own)
     if request.registered is None:
         return graph
-    inputs |= {"registered": request.registered, "files": request.files, "logged_by": request.logged_by}
+    inputs |= {
+        "registered": request.registered,
+        "files": request.files,
+        "logged_by": request.logged_by,
+        "class_names": request.classes,
+    }
     return Graph(graph.steps, inputs, folder=source.parent, fresh=request.fresh).having(*adoption_steps())

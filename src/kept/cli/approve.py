@@ -1,12 +1,11 @@
 """`kept approve`: a person's consent to a release."""
 
-from typing import Annotated
-
 import typer
 
 from kept.cli.options import Json, Model, ProjectFile, Reason, Workspace, settings_for
-from kept.cli.reach import connect, model_name
+from kept.cli.reach import connect
 from kept.cli.show import print_json, say
+from kept.cli.versions import Version, version_here
 from kept.registry.consent import Approve, approve
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -14,7 +13,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 @app.command()
 def main(
-    version: Annotated[str, typer.Argument(help="A number, an alias, an id, or latest.")] = "latest",
+    version: Version = "latest",
     model: Model = None,
     reason: Reason = "",
     workspace: Workspace = None,
@@ -23,10 +22,11 @@ def main(
 ) -> None:
     """Approve a version for release. Each person counts once."""
     settings = settings_for(workspace, project)
-    request = Approve(model=model_name(settings, model), version=version, reason=reason)
     connection = connect(settings)
+    named = version_here(connection, settings, version, model)
+    request = Approve(model=named.model, version=named.version, reason=reason)
     found = connection.call(approve, request)
     if as_json:
         print_json(found)
     else:
-        say(f"{found.actor} approves version {version} of {request.model}.")
+        say(f"{found.actor} approves version {named.version} of {request.model}.")

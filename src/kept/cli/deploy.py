@@ -46,19 +46,19 @@ def export_(
     smallest, _, largest = pods.partition("-")
     if not (smallest.isdecimal() and (largest or smallest).isdecimal()):
         raise typer.BadParameter("write it like 2-10", param_hint="--pods")
-    called = name or (Path(model).name if Path(model).is_dir() else model.partition("@")[0].partition("/")[0])
-    asked = Deployed(
-        name=called,
-        image=image or f"{called}:latest",
-        bundle="",
-        smallest=int(smallest),
-        largest=int(largest or smallest),
-        cpu=cpu,
-        memory=memory,
-    )
     with tempfile.TemporaryDirectory(prefix="kept-") as scratch:
         bundle = bundle_of(model, workspace, Path(scratch) / "bundle")
-        found = export(bundle, folder, cast("Target", target), asked, base=base)
+        called = name or bundle.name
+        asked = Deployed(
+            name=called,
+            image=image or f"{called}:latest",
+            bundle="",
+            smallest=int(smallest),
+            largest=int(largest or smallest),
+            cpu=cpu,
+            memory=memory,
+        )
+        found = export(bundle.folder, folder, cast("Target", target), asked, base=base)
     if as_json:
         print_json(found)
         return

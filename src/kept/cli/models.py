@@ -8,6 +8,7 @@ from rich.markdown import Markdown
 from kept.cli.options import Json, ProjectFile, Reason, Workspace, settings_for
 from kept.cli.reach import connect
 from kept.cli.show import console, print_json, say, table
+from kept.cli.versions import Beside, ModelOrVersion, version_named
 from kept.registry.catalog import (
     ListVersions,
     SearchVersions,
@@ -18,6 +19,7 @@ from kept.registry.catalog import (
 )
 from kept.registry.markdown import render_markdown
 from kept.registry.model import ModelSummary, Status
+from kept.registry.naming import LATEST
 from kept.registry.registered import RegisteredVersion
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
@@ -58,13 +60,15 @@ def search(
 
 @app.command()
 def show(
-    model: Annotated[str, typer.Argument(help="The model.")],
-    version: Annotated[str, typer.Argument(help="A number, an alias, an id, or latest.")] = "latest",
+    model: ModelOrVersion,
+    version: Beside = None,
     workspace: Workspace = None,
     as_json: Json = False,
 ) -> None:
     """Show a version's card: what it was made of, what it can and cannot do."""
-    found = connect(settings_for(workspace)).call(show_version, ShowVersion(model=model, version=version))
+    connection = connect(settings_for(workspace))
+    named = version_named(connection, model, version)
+    found = connection.call(show_version, ShowVersion(model=named.model, version=named.version or LATEST))
     if as_json:
         print_json(found)
     elif found.version is None:
@@ -75,8 +79,16 @@ def show(
 
 @app.command()
 def adopt(
-    model: Annotated[str, typer.Argument(help="The registered model.")],
-    version: Annotated[str, typer.Argument(help="A number, an alias, an id, or latest.")] = "latest",
+    model: ModelOrVersion,
+    version: Beside = None,
+    classes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--class",
+            metavar="ITS=OURS",
+            help="A class of the model, and the project's for it, such as 0=no; given again for each.",
+        ),
+    ] = None,
     reason: Reason = "asked for on the command line",
     fresh: Annotated[bool, typer.Option(help="Run every step, whatever is known already.")] = False,
     workspace: Workspace = None,
@@ -88,7 +100,20 @@ def adopt(
     from kept.cli.adopting import adopt_version  # noqa: PLC0415
 
     settings = settings_for(workspace, project)
-    adopt_version(settings, model, version, reason=reason, fresh=fresh, as_json=as_json)
+    adopt_version(settings, model, version, classes=_paired(classes or []), reason=reason, fresh=fresh, as_json=as_json)
+
+
+def _paired(classes: list[str]) -> dict[str, str]:
+    """The project's class for each of the model's."""
+    found: dict[str, str] = {}
+    for one in classes:
+        its, mark, ours = one.partition("=")
+        if not (its and mark and ours):
+            raise typer.BadParameter("write it like 0=no", param_hint="--class")
+        if its in found:
+            raise typer.BadParameter(f"the model's class {its} is given twice", param_hint="--class")
+        found[its] = ours
+    return found
 
 
 def _show_unjudged(version: RegisteredVersion) -> None:

@@ -5,9 +5,10 @@ from typing import Annotated
 import typer
 
 from kept.cli.options import Json, Model, ProjectFile, Reason, Workspace, settings_for
-from kept.cli.reach import connect, model_name
+from kept.cli.reach import connect
 from kept.cli.routes import show_endpoint
 from kept.cli.show import print_json
+from kept.cli.versions import Version, version_here
 from kept.deployment.release import ReleaseVersion, release
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -15,7 +16,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 @app.command()
 def main(
-    version: Annotated[str, typer.Argument(help="A number, an alias, an id, or latest.")] = "latest",
+    version: Version = "latest",
     model: Model = None,
     endpoint: Annotated[str | None, typer.Option(help="The endpoint; that of the model's name by default.")] = None,
     reason: Reason = "",
@@ -26,9 +27,12 @@ def main(
 ) -> None:
     """Release a version: an endpoint's first takes all traffic, later ones go through the canary."""
     settings = settings_for(workspace, project)
-    name = model_name(settings, model)
-    request = ReleaseVersion(endpoint=endpoint or name, model=name, version=version, reason=reason, replace=replace)
-    found = connect(settings).call(release, request)
+    connection = connect(settings)
+    named = version_here(connection, settings, version, model)
+    request = ReleaseVersion(
+        endpoint=endpoint or named.model, model=named.model, version=named.version, reason=reason, replace=replace
+    )
+    found = connection.call(release, request)
     if as_json:
         print_json(found)
     else:

@@ -8,7 +8,9 @@ from kept.cli.options import Json, ProjectFile, Workspace, settings_for
 from kept.cli.reach import connect, model_name
 from kept.cli.routes import show_endpoint
 from kept.cli.show import print_json
+from kept.cli.versions import version_here
 from kept.deployment.rollback import RollBack, roll_back
+from kept.registry.version_name import FORMS
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -17,15 +19,19 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 def main(
     reason: Annotated[str, typer.Option("--reason", help="Why, for the record.")],
     endpoint: Annotated[str | None, typer.Option(help="The endpoint; that of the project here by default.")] = None,
-    to: Annotated[str | None, typer.Option(help="A version that served before; the previous one by default.")] = None,
+    to: Annotated[
+        str | None,
+        typer.Option(help=f"A version that served before, by number, alias, {FORMS}; the previous one by default."),
+    ] = None,
     workspace: Workspace = None,
     project: ProjectFile = None,
     as_json: Json = False,
 ) -> None:
     """Take a rollout back, or the last promotion."""
     settings = settings_for(workspace, project)
-    request = RollBack(endpoint=model_name(settings, endpoint), to=to, reason=reason)
-    found = connect(settings).call(roll_back, request)
+    connection = connect(settings)
+    name = endpoint or (version_here(connection, settings, to, None).model if to else model_name(settings, None))
+    found = connection.call(roll_back, RollBack(endpoint=name, to=to, reason=reason))
     if as_json:
         print_json(found)
     else:

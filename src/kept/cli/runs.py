@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from kept.app.connection import Connection
-from kept.app.finding import find_runs
+from kept.app.finding import data_of, find_runs
 from kept.app.tracked.destination import destination_of
 from kept.app.tracked.waiting import deliver_waiting
 from kept.cli.comparison import show_comparison
@@ -15,14 +15,14 @@ from kept.cli.finding import full_id
 from kept.cli.options import Json, Reason, Workspace, settings_for
 from kept.cli.reach import connect
 from kept.cli.show import lines, print_json, say, short, spark, table
-from kept.core.errors import Unavailable
+from kept.core.errors import NotFound, Unavailable
 from kept.registry.collecting import CollectRuns, FindGarbage, Garbage, collect_runs, find_garbage
 from kept.tracking.comparing import compare_runs
 from kept.tracking.comparison import CompareRuns
 from kept.tracking.finding import metric_history_bulk
 from kept.tracking.recording import delete_run, restore_run
 from kept.tracking.requests import DeleteRun, MetricHistoryBulk, RestoreRun
-from kept.tracking.run import Run, RunData, RunDetail
+from kept.tracking.run import KINDS, Run, RunData, RunDetail
 from kept.tracking.runs import CancelRun, ListRuns, ShowRun, cancel_run, list_runs, show_run
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
@@ -41,20 +41,24 @@ def list_(
     where: Annotated[
         str, typer.Option(help="Only those that fit, for example \"metrics.loss < 0.3 and tags.a = 'b'\".")
     ] = "",
-    kind: Annotated[str | None, typer.Option(help="Only this kind: training, trial, logged.")] = None,
+    kind: Annotated[str | None, typer.Option(help=f"Only this kind: {', '.join(KINDS)}.")] = None,
     deleted: Annotated[bool, typer.Option("--deleted", help="Those that were deleted.")] = False,
     limit: Annotated[int, typer.Option(help="At most so many.")] = 50,
     workspace: Workspace = None,
     as_json: Json = False,
 ) -> None:
-    """List runs, newest first; parts of others, such as trials, only where the kind says so."""
+    """List runs, newest first; parts of others, such as trials, only where a kind, an experiment or a filter asks for them.
+
+    As JSON each comes with its parameters and the last point of each of its metrics.
+    """
     connection = connect(settings_for(workspace))
     if experiment is None and not where and not deleted:
         runs = connection.call(list_runs, ListRuns(kind=kind, parts=kind is not None, limit=limit))
-        print_json(runs) if as_json else _list(runs)
+        _check_kind(kind, known=bool(runs))
+        print_json(data_of(connection, runs)) if as_json else _list(runs)
         return
-    found, names = find_runs(connection, experiment=experiment, where=where, deleted=deleted, limit=limit)
-    found = [one for one in found if kind is None or one.run.kind == kind]
+    found, names = find_runs(connection, experiment=experiment, where=where, kind=kind, deleted=deleted, limit=limit)
+    _check_kind(kind, known=bool(found))
     print_json(found) if as_json else _list_measured(found, names)
 
 
@@ -207,6 +211,11 @@ def sync(workspace: Workspace = None, as_json: Json = False) -> None:
         say("Nothing waits.")
     if troubled := [one for one in found if one.waiting]:
         raise Unavailable(f"{len(troubled)} of {len(found)} still wait: {troubled[0].trouble}", where="runs")
+
+
+def _check_kind(kind: str | None, *, known: bool) -> None:
+    if kind is not None and kind not in KINDS and not known:
+        raise NotFound(f"there are no runs of the kind {kind!r}", where="runs", fix=f"There are: {', '.join(KINDS)}")
 
 
 def _list(found: list[Run]) -> None:

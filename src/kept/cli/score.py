@@ -8,7 +8,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from kept.app.scoring.score import Scored, score
-from kept.cli.bundles import bundle_of
+from kept.cli.bundles import ModelReference, bundle_of
 from kept.cli.options import Json, Workspace
 from kept.cli.show import errors, print_json, say
 
@@ -17,10 +17,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 @app.command()
 def main(
-    model: Annotated[
-        str,
-        typer.Argument(help="NAME (what serves, else the newest), NAME@ALIAS or NAME/NUMBER; or a bundle's folder."),
-    ],
+    model: ModelReference,
     rows: Annotated[Path, typer.Argument(help="A CSV or Parquet file, a folder of Parquet files, or a Delta table.")],
     to: Annotated[Path, typer.Argument(help="A .parquet or .csv file; without an ending, a Delta table.")],
     keep: Annotated[
@@ -33,8 +30,8 @@ def main(
     """Score every row of a file or table, larger than memory too. Ended and begun again, it goes on where it stopped."""
     columns = None if keep is None else [name.strip() for name in keep.split(",") if name.strip()]
     with tempfile.TemporaryDirectory(prefix="kept-") as scratch:
-        folder = bundle_of(model, workspace, Path(scratch) / "bundle")
-        found = _score(folder, rows, to, columns, overwrite=overwrite)
+        bundle = bundle_of(model, workspace, Path(scratch) / "bundle")
+        found = _score(bundle.folder, rows, to, columns, overwrite=overwrite)
     if as_json:
         print_json(found)
         return

@@ -5,8 +5,9 @@ from typing import Annotated
 import typer
 
 from kept.cli.options import Json, Model, ProjectFile, Workspace, settings_for
-from kept.cli.reach import connect, model_name
+from kept.cli.reach import connect
 from kept.cli.show import print_json, say
+from kept.cli.versions import Version, version_here
 from kept.registry.consent import Waive, waive
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -14,7 +15,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 @app.command()
 def main(
-    version: Annotated[str, typer.Argument(help="A number, an alias, an id, or latest.")],
+    version: Version,
     reason: Annotated[str, typer.Option("--reason", help="Why it may be released all the same, for the record.")],
     model: Model = None,
     workspace: Workspace = None,
@@ -23,9 +24,11 @@ def main(
 ) -> None:
     """Allow a version that failed its objectives to be released."""
     settings = settings_for(workspace, project)
-    request = Waive(model=model_name(settings, model), version=version, reason=reason)
-    found = connect(settings).call(waive, request)
+    connection = connect(settings)
+    named = version_here(connection, settings, version, model)
+    request = Waive(model=named.model, version=named.version, reason=reason)
+    found = connection.call(waive, request)
     if as_json:
         print_json(found)
     else:
-        say(f"Version {version} of {request.model} may be released: {found.reason}")
+        say(f"Version {named.version} of {request.model} may be released: {found.reason}")

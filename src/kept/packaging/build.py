@@ -17,7 +17,7 @@ import polars.selectors as cs
 from kept.core.clock import Clock, SystemClock
 from kept.core.digests import canonical_json
 from kept.core.errors import CheckFailed, Conflict, Damaged, Invalid
-from kept.packaging.answers import Answers, answering
+from kept.packaging.answers import Answers, answering, class_order
 from kept.packaging.bundle import describe_files
 from kept.packaging.encoding import TableEncoder
 from kept.packaging.environment import bill_of_materials, this_environment
@@ -31,7 +31,7 @@ from kept.packaging.parity import TOLERANCE, check_parity
 from kept.packaging.probes import matrix_probes, table_probes
 from kept.packaging.runtime import Model, Runtime, load_runtime
 from kept.packaging.self_test import SELF_TEST, SelfTest
-from kept.packaging.signature import Signature
+from kept.packaging.signature import Label, Signature
 from kept.packaging.sklearn_model import (
     SklearnModel,
     as_table,
@@ -58,6 +58,7 @@ def package(
     sample: pl.DataFrame,
     folder: Path,
     *,
+    own_classes: tuple[Label, ...] = (),
     allow_pickle: bool = False,
     latency_runs: int = 1000,
     clock: Clock | None = None,
@@ -73,6 +74,7 @@ def package(
         signature: what it takes and answers.
         sample: training rows with the signature's columns, at least one; a few hundred make a good check.
         folder: where the bundle is to be; it must not exist, or be empty.
+        own_classes: the estimator's own names of the signature's classes, in the signature's order, where they are others.
         allow_pickle: whether a pickle may be made when no safe form is possible. Such a bundle loads only where its digest
             is trusted.
         latency_runs: how many predictions of one row to time.
@@ -86,7 +88,7 @@ def package(
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise Conflict("the folder is not empty", where=str(folder), fix="Choose another, or remove it")
     frame = _fit_together(estimator, encoder, signature, sample)
-    subject = _Subject(estimator, encoder, signature, frame, allow_pickle, (clock or SystemClock()).now())
+    subject = _Subject(estimator, encoder, signature, frame, own_classes, allow_pickle, (clock or SystemClock()).now())
     kind, data, runtime = subject.choose()
     rows = _plain_rows(subject.frame.head(_LATENCY_ROWS))
     contents = {
@@ -113,6 +115,7 @@ class _Subject:
         encoder: TableEncoder | None,
         signature: Signature,
         frame: pl.DataFrame,
+        own_classes: tuple[Label, ...],
         allow_pickle: bool,
         created_at: datetime,
         codes: TableCodes | None = None,
@@ -121,9 +124,10 @@ class _Subject:
         self._estimator = estimator
         self._encoder = encoder
         self._signature = signature
+        self._own_classes = own_classes
         self._allow_pickle = allow_pickle
         self._created_at = created_at
-        self._original = _asking(estimator, signature, codes)
+        self._original = _asking(answering(estimator, signature, own_classes), codes)
         self._environment = this_environment()
         # What adds up in float32 is held to fewer digits, and says so.
         self._tolerance: float = getattr(estimator, "tolerance", TOLERANCE)
@@ -156,7 +160,10 @@ class _Subject:
         """The exact export, when there is one and it holds."""
         assert self._encoder is not None  # noqa: S101 - a table has been made a matrix of
         exported = export(
-            self._estimator, frozenset(self._encoder.categorical), self._codes.words if self._codes else None
+            self._estimator,
+            frozenset(self._encoder.categorical),
+            self._codes.words if self._codes else None,
+            class_order(self._estimator, self._signature, self._own_classes) if self._own_classes else None,
         )
         if isinstance(exported, NotExportable):
             return exported
@@ -172,7 +179,14 @@ class _Subject:
         """The same estimator, asked for its table in the form of a matrix."""
         codes = TableCodes(self._estimator, self._signature, table_schema(self._draft("skops", "")))
         return _Subject(
-            self._estimator, codes.encoder, self._signature, self.frame, self._allow_pickle, self._created_at, codes
+            self._estimator,
+            codes.encoder,
+            self._signature,
+            self.frame,
+            self._own_classes,
+            self._allow_pickle,
+            self._created_at,
+            codes,
         )
 
     def self_test(self) -> SelfTest:
@@ -234,6 +248,7 @@ class _Subject:
             else {},
             runtime=kind,
             model=_MODEL_FILES[kind],
+            own_classes=self._own_classes,
             estimator=f"{type(self._estimator).__module__}.{type(self._estimator).__qualname__}",
             files=describe_files({_MODEL_FILES[kind]: b""}),
             limits=self._limits,
@@ -273,8 +288,8 @@ def _fit_together(
     return frame.gather_every(math.ceil(frame.height / _MOST_SAMPLE))
 
 
-def _asking(estimator: Any, signature: Signature, codes: TableCodes | None) -> Callable[[Any], Answers]:
-    ask = _quiet(answering(estimator, signature))
+def _asking(answers: Callable[[Any], Answers], codes: TableCodes | None) -> Callable[[Any], Answers]:
+    ask = _quiet(answers)
     return ask if codes is None else lambda matrix: ask(codes.table(matrix))
 
 

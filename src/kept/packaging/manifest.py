@@ -9,7 +9,7 @@ import msgspec
 from kept.core.digests import canonical_json, digest_bytes
 from kept.core.errors import Damaged, Invalid
 from kept.packaging.encoding import TableEncoder
-from kept.packaging.signature import Signature
+from kept.packaging.signature import Label, Signature
 
 FORMAT: Literal[1] = 1
 MANIFEST = "manifest.json"
@@ -98,6 +98,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         dtypes: for a table, the polars type of each column.
         runtime: what runs the model.
         model: the name of the model's file.
+        own_classes: the estimator's own names of the signature's classes, in the same order; none where they are the same.
         estimator: the class that was packaged.
         files: every file but the manifest.
         limits: what the estimator takes, None where that was not found out.
@@ -116,6 +117,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     dtypes: dict[str, str] = msgspec.field(default_factory=dict)
     runtime: Kind
     model: str
+    own_classes: tuple[Label, ...] = ()
     estimator: str
     files: tuple[BundleFile, ...]
     limits: Limits | None = None
@@ -132,6 +134,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             raise Invalid("a file is listed twice", where="manifest")
         if self.model not in {file.name for file in self.files}:
             raise Invalid(f"its model {self.model!r} is not among its files", where="manifest")
+        if self.own_classes and len(set(self.own_classes)) != len(self.signature.classes):
+            raise Invalid("the estimator does not have as many classes as it answers", where="manifest")
         if (self.input == "matrix") != (self.encoder is not None):
             raise Invalid("a matrix needs an encoder, a table has none", where="manifest")
 

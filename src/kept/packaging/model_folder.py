@@ -25,7 +25,7 @@ from kept.packaging.portable import TRUSTED_TYPES
 from kept.packaging.self_test import SELF_TEST, SelfTest
 from kept.packaging.signature import Field
 
-FORMAT = 1
+FORMAT = 2
 """Number of this form; folders that were written in an earlier one are written again."""
 _MLFLOW = "3.17.2"
 _BUNDLE, _CODE, _EXAMPLE = "bundle", "code", "input_example.json"

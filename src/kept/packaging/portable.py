@@ -82,7 +82,7 @@ class PortableModel:
 
     def _table(self, columns: dict[str, Any]) -> Any:
         # The estimator chooses columns by name, and was trained with None for text that is missing.
-        pandas = importlib.import_module("pandas")
+        pandas = _installed("pandas", "pandas")
         kinds = self.manifest["dtypes"]
         found = {one["name"]: _series(columns[one["name"]], one, kinds) for one in self._fields}
         # Left alone, pandas makes text of objects, and NaN of None.
@@ -129,17 +129,30 @@ def _checked(folder: Path, file: dict[str, Any]) -> bytes:
 def _opened(manifest: dict[str, Any], data: bytes) -> Callable[[Any], Answers]:
     """A function from the matrix or the table to answers."""
     if manifest["runtime"] == "onnx":
-        runtime = importlib.import_module("onnxruntime")
+        runtime = _installed("onnxruntime", "onnxruntime>=1.19")
         session = runtime.InferenceSession(data, providers=["CPUExecutionProvider"])
         return lambda matrix: session.run(["answers"], {"features": np.ascontiguousarray(matrix)})[0]
     if manifest["runtime"] != "skops":
         raise ValueError("this bundle holds a pickle, which can run any code when it is loaded")
-    estimator = importlib.import_module("skops.io").loads(data, trusted=list(TRUSTED_TYPES))
+    estimator = _installed("skops.io", "skops").loads(data, trusted=list(TRUSTED_TYPES))
     task = manifest["signature"]["task"]
     if task == "regression":
         return lambda rows: np.asarray(estimator.predict(rows), dtype=np.float64)
-    place = 1 if task == "binary" else slice(None)
+    known = estimator.classes_.tolist()
+    order = [known.index(one) for one in manifest.get("own_classes") or manifest["signature"]["classes"]]
+    place = order[1] if task == "binary" else order
     return lambda rows: np.ascontiguousarray(estimator.predict_proba(rows)[:, place], dtype=np.float64)
+
+
+def _installed(module: str, package: str) -> Any:
+    """A library that this model needs; says what to install where it is not there, or does not load."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise ImportError(
+            f"this model needs {module.partition('.')[0]}, which cannot be imported here ({error}). Install it with "
+            f"pip install '{package}', or all that the model needs with pip install -r requirements.txt of its folder"
+        ) from error
 
 
 def _encoded(values: Any, column: dict[str, Any]) -> Answers:

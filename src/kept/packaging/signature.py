@@ -1,6 +1,7 @@
 """The signature: what a model takes and what it answers."""
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import msgspec
 
@@ -10,6 +11,9 @@ Kind = Literal["number", "integer", "boolean", "category", "text"]
 Task = Literal["binary", "multiclass", "regression"]
 Category = str | int
 Label = str | bool | int | float
+
+
+_TRUTHS = {"true": "1", "false": "0", "1": "true", "0": "false"}
 
 
 class Field(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -66,3 +70,25 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     def names(self) -> tuple[str, ...]:
         """The input columns' names, in order."""
         return tuple(field.name for field in self.inputs)
+
+
+def class_places(classes: Sequence[Label]) -> dict[str, int]:
+    """The place of each class by every text that stands for it, as `plain_label` gives it.
+
+    Labels come from outside in the sender's types: `1`, `1.0`, `"1"` and `true` are one class, if there is one that is known
+    by one of these.
+    """
+    places = {plain_label(label): place for place, label in enumerate(classes)}
+    for text in [text for text in places if text in _TRUTHS]:
+        places.setdefault(_TRUTHS[text], places[text])
+    return places
+
+
+def plain_label(label: Any) -> str:
+    """A label as a text, the same for those that mean the same."""
+    if isinstance(label, bool):
+        return "true" if label else "false"
+    if isinstance(label, float) and label.is_integer():
+        return str(int(label))
+    text = str(label)
+    return text.lower() if text in {"True", "False"} else text

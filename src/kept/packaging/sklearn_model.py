@@ -34,7 +34,7 @@ class SklearnModel:
     def __init__(self, manifest: Manifest, estimator: Any) -> None:
         _one_thread(estimator)
         self._threads = ThreadpoolController().select(user_api="openmp")
-        self._answer = answering(estimator, manifest.signature)
+        self._answer = answering(estimator, manifest.signature, manifest.own_classes)
         self._schema = table_schema(manifest) if manifest.input == "table" else None
 
     def run(self, features: NDArray[np.float64] | dict[str, list[Any]]) -> NDArray[np.float64]:

@@ -24,6 +24,8 @@ class Adopt(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     version: str = "latest"
     project: str
     reason: str = ""
+    classes: dict[str, str] = {}
+    """The project's class for each that the model knows by another name, as texts."""
     fresh: bool = False
     """Run every step, whatever is known already."""
 
@@ -46,6 +48,7 @@ def adopt(workspace: Workspace, actor: Actor, request: Adopt) -> Run:
                 "registered": version.id,
                 "files": version.location,
                 "logged_by": version.run_id,
+                "classes": request.classes,
                 "fresh": request.fresh,
             },
         )

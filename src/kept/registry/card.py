@@ -46,6 +46,8 @@ class Adoption(msgspec.Struct, frozen=True, kw_only=True):
     """The release of the framework that wrote it."""
     files: dict[str, str]
     """Digest of each file of its folder."""
+    classes: dict[str, str] = {}
+    """The project's class for each that the model knows by another name."""
 
 
 class Lineage(msgspec.Struct, frozen=True, kw_only=True):

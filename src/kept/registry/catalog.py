@@ -38,6 +38,7 @@ from kept.registry.records.versions import (
 )
 from kept.registry.registered import RegisteredModel, RegisteredVersion, Stage
 from kept.registry.search import parse_bounds
+from kept.registry.version_name import FORMS, parse_version_name
 
 _MODEL = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,199}$")
 _MOST_SEARCHED = 10_000
@@ -63,9 +64,9 @@ class ListVersions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class ShowVersion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One version of a model: by number, alias, id, or `latest`."""
+    """One version of a model: by number, alias, id, or `latest`. An id, `NAME/NUMBER` or `NAME@ALIAS` needs no model beside it."""
 
-    model: str
+    model: str = ""
     version: str = LATEST
 
 
@@ -208,7 +209,14 @@ def drop_alias(workspace: Workspace, actor: Actor, request: DropAlias) -> None:
 
 
 def locate(connection: Connection, model: str, reference: str) -> RegisteredVersion:
-    """The version of a model that a reference names, judged or not: a number, an alias, an id, or `latest`."""
+    """The version of a model that a reference names, judged or not: a number, an alias, an id, or `latest`.
+
+    A reference that names its model too (`churn/3`, `churn@champion`), or an id, needs no other word for the model (empty).
+    """
+    named = parse_version_name(reference, alone="version")
+    if named.model and model not in {"", named.model}:
+        raise Invalid(f"{reference!r} names a version of another model", where=model, fix="Name one of the two models")
+    model, reference = model or named.model, named.version or LATEST
     version: RegisteredVersion | None
     if reference == LATEST:
         version = newest_registered(connection, model)
@@ -218,8 +226,10 @@ def locate(connection: Connection, model: str, reference: str) -> RegisteredVers
         version = registered_by_id(connection, alias.version_id)
     else:
         version = registered_by_id(connection, reference)
-    if version is None or version.model != model:
+    if version is None or (model and version.model != model):
         newest = newest_registered(connection, model)
+        if not model:
+            raise NotFound(f"there is no version {reference!r}", where="registry", fix=f"Write {FORMS}")
         if newest is None:
             raise NotFound(f"there is no model {model!r}", where="registry", fix="See what there is: kept models list")
         fix = f"Give a number from 1 to {newest.number}, an alias, or latest"

@@ -115,6 +115,7 @@ def _adopted(lineage: Lineage) -> list[str]:
         ("run", one.run_id or ""),
         ("logged model", one.logged_model or ""),
         ("flavour", f"{one.flavour} {one.made_with}"),
+        *((f"its class {theirs}", f"is the project's {ours}") for theirs, ours in sorted(one.classes.items())),
         *((name, digest) for name, digest in sorted(one.files.items())),
     ]
     return [_table(["", ""], [row for row in rows if row[1]]), "It was judged on:"]

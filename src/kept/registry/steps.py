@@ -70,6 +70,7 @@ def register_adopted(
     context: StepContext,
     source: str,
     registered: str,
+    class_names: dict[str, str],
     ingest: Pinned,
     columns: Columns,
     tune: Tuned,
@@ -95,6 +96,7 @@ def register_adopted(
         flavour=fit.folder.flavour,
         made_with=fit.folder.made_with,
         files=fit.files,
+        classes=class_names,
     )
     lineage = _lineage(context, project, ingest, columns, tune, package, reference, evaluate)
     note = release_note(fit.folder)

@@ -9,6 +9,9 @@ import msgspec
 from kept.tracking.experiment import Lifecycle
 from kept.tracking.points import DatasetInput, ModelOutput, Point
 
+KINDS = ("training", "adoption", "trial", "logged")
+"""What runs are: a project's training, the taking over of a client's model, a part of tuning, what a client logs."""
+
 
 class RunStatus(StrEnum):
     """Where a run is in its life."""
@@ -42,7 +45,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     project: str
     """The Kept project whose pipeline made it; '' for a run that a client logs."""
     kind: str
-    """`training`, `trial`, ...; `logged` for a run that a client logs."""
+    """One of `KINDS`."""
     experiment: str = ""
     name: str
     parent: str | None = None

@@ -1,5 +1,6 @@
 """The steps that stand in for tuning and fitting when a model comes from outside: fetched, never run, packaged, checked."""
 
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -10,19 +11,19 @@ import sklearn
 
 from kept.core.digests import digest_file
 from kept.core.errors import Damaged, Invalid, NotFound
-from kept.packaging.encoding import TableEncoder
 from kept.packaging.exporters.lightgbm_booster import LightGbmModel
 from kept.packaging.exporters.registry import NotExportable, export
 from kept.packaging.exporters.xgboost_booster import XgBoostModel
 from kept.packaging.frames import fit_encoder, signature_of
 from kept.packaging.mlmodel import LARGEST_MLMODEL, MLMODEL, ModelFolder, read_mlmodel
-from kept.packaging.signature import Label, Signature
+from kept.packaging.signature import Signature
 from kept.packaging.sklearn_model import load_skops
 from kept.pipelines.context import StepContext
 from kept.plan.loading import load_project
 from kept.tracking.artifacts import ShowArtifact, files_of, show_artifact
 from kept.tracking.location import ROOT
 from kept.tracking.runs import ShowRun, show_run
+from kept.training.class_names import own_classes
 from kept.training.estimators import input_of
 from kept.training.facts import Columns, Packaged
 from kept.training.fitting import keep_bundle, rows_of
@@ -59,7 +60,7 @@ def fetch(context: StepContext, files: str) -> Adopted:
     if folder.file not in digests:
         raise NotFound(f"there is no file {folder.file}", where=files, fix="Log the model again")
     model = _read(context, root, folder.file, _LARGEST_MODEL)
-    inputs = _inputs(_loaded(folder, model, ()), folder, files)
+    inputs = _inputs(_loaded(folder, model), folder, files)
     context.log(f"{folder.flavour} model of {len(inputs)} columns, {len(model) / 1e6:.2f} MB, {len(digests)} files")
     return Adopted(folder=folder, model=model, inputs=inputs, files=digests)
 
@@ -88,39 +89,45 @@ def columns(source: str, join: pl.DataFrame, fit: Adopted) -> Columns:
     )
 
 
-def package(context: StepContext, fit: Adopted, join: pl.DataFrame, split: pl.DataFrame, columns: Columns) -> Packaged:
-    """The bundle of the model: from numbers exported exactly where that is possible, else by scikit-learn itself."""
+def package(
+    context: StepContext,
+    fit: Adopted,
+    join: pl.DataFrame,
+    split: pl.DataFrame,
+    columns: Columns,
+    class_names: dict[str, str],
+) -> Packaged:
+    """The bundle of the model: from numbers exported exactly where that is possible, else by scikit-learn itself.
+
+    `class_names` gives the project's class for each that the model knows by another name.
+    """
     rows = rows_of(join, split, TRAIN, VALIDATION)
     encoder = fit_encoder(rows, columns.features)
     signature = signature_of(rows, encoder, task=columns.task, classes=columns.classes)
-    estimator = _loaded(fit.folder, fit.model, columns.classes)
+    estimator = _loaded(fit.folder, fit.model, len(columns.classes))
+    known_as = own_classes(estimator, columns.classes, class_names)
+    keep = partial(keep_bundle, context, estimator, rows=rows, own_classes=known_as)
     if isinstance(estimator, LightGbmModel | XgBoostModel):
-        return _package_booster(context, estimator, encoder, signature, rows, columns)
+        _check_booster(estimator, columns)
+        return keep(encoder, signature)
     _refuse_categories(estimator)
     named = bool(len(getattr(estimator, "feature_names_in_", ())))
     try:
         if input_of(estimator) == "matrix" and not columns.categorical:
-            packaged = keep_bundle(context, estimator, encoder, signature, rows)
+            packaged = keep(encoder, signature)
             if packaged.exported or not named:
                 return packaged
         elif not named:
             fix = "Train it on a data frame, with a ColumnTransformer that chooses columns by name"
             raise Invalid("the model takes numbers by place, and the project's features hold text", fix=fix)
-        return keep_bundle(context, estimator, None, _complete(signature), rows)
+        return keep(None, _complete(signature))
     except (ImportError, ValueError, TypeError, KeyError, AttributeError) as error:
         what = f"the model does not answer rows of the project: {type(error).__name__}: {error}"
         raise Invalid(what, where="package", fix="Train it on the project's own columns and types") from error
 
 
-def _package_booster(
-    context: StepContext,
-    model: LightGbmModel | XgBoostModel,
-    encoder: TableEncoder,
-    signature: Signature,
-    rows: pl.DataFrame,
-    columns: Columns,
-) -> Packaged:
-    """The bundle of a booster, which is exported exactly or not at all."""
+def _check_booster(model: LightGbmModel | XgBoostModel, columns: Columns) -> None:
+    """Refuses a booster that is not exported exactly: nothing else of it would be served."""
     if columns.categorical:
         what = f"it takes {columns.categorical[0]!r} as a number, and the project has it as text"
         raise Invalid(
@@ -129,26 +136,21 @@ def _package_booster(
     exported = export(model)
     if isinstance(exported, NotExportable):
         raise Invalid(exported.reason, where=type(model).__name__, fix=_NATIVE)
-    return keep_bundle(context, model, encoder, signature, rows)
 
 
-def _loaded(folder: ModelFolder, data: bytes, classes: tuple[Label, ...]) -> Any:
+def _loaded(folder: ModelFolder, data: bytes, classes: int = 0) -> Any:
     """The model behind the face of an estimator; nothing that could run code is read.
 
-    `classes` are the project's: a booster knows only their numbers.
+    `classes` is how many the project has, 0 for none: a booster knows its own by number only.
     """
     if folder.flavour == "sklearn":
         return load_skops(data)
     if folder.form != "skops":
-        if classes and list(classes) not in (list(range(len(classes))), [False, True]):
-            what = (
-                f"the booster knows its classes as numbers only, and the project's are {', '.join(map(str, classes))}"
-            )
-            raise Invalid(what, where=folder.file, fix="Give the project labels of 0, 1, ..., in the booster's order")
+        numbers = tuple(range(classes))
         if folder.form == "lightgbm text":
-            return LightGbmModel(data.decode(errors="replace"), names=folder.inputs, classes=classes)
+            return LightGbmModel(data.decode(errors="replace"), names=folder.inputs, classes=numbers)
         best = folder.model_class not in {"", "xgboost.core.Booster"}
-        return XgBoostModel(data, names=folder.inputs, classes=classes, best=best)
+        return XgBoostModel(data, names=folder.inputs, classes=numbers, best=best)
     what = f"there is no exact exporter for this model of {folder.flavour} ({folder.form})"
     raise Invalid(what, where=folder.file, fix=_NATIVE)
 

@@ -16,7 +16,7 @@ from kept.packaging.build import package as make_bundle
 from kept.packaging.bundle import store_bundle
 from kept.packaging.encoding import TableEncoder
 from kept.packaging.frames import fit_encoder, signature_of
-from kept.packaging.signature import Signature
+from kept.packaging.signature import Label, Signature
 from kept.packaging.sklearn_model import load_skops, save_skops
 from kept.pipelines.context import StepContext
 from kept.plan.loading import load_project
@@ -99,12 +99,21 @@ def package(context: StepContext, fit: bytes, join: pl.DataFrame, split: pl.Data
 
 
 def keep_bundle(
-    context: StepContext, estimator: Any, encoder: TableEncoder | None, signature: Signature, rows: pl.DataFrame
+    context: StepContext,
+    estimator: Any,
+    encoder: TableEncoder | None,
+    signature: Signature,
+    rows: pl.DataFrame,
+    own_classes: tuple[Label, ...] = (),
 ) -> Packaged:
-    """Makes a bundle of an estimator and keeps it; `encoder` is None when the estimator takes a table."""
+    """Makes a bundle of an estimator and keeps it; `encoder` is None when the estimator takes a table.
+
+    `own_classes` are the estimator's names of the signature's classes, in the signature's order, where they are others.
+    """
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder) / "bundle"
-        manifest = make_bundle(estimator, encoder, signature, rows.select(signature.names), made)
+        sample = rows.select(signature.names)
+        manifest = make_bundle(estimator, encoder, signature, sample, made, own_classes=own_classes)
         digest = store_bundle(made, context.workspace.blobs)
     context.log(
         f"{manifest.runtime} bundle, {manifest.size_mb:.2f} MB"

@@ -1,6 +1,6 @@
 """Which estimator is exported by what. Only exact classes: a subclass may answer differently."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -104,7 +104,10 @@ class NotExportable(msgspec.Struct, frozen=True):
 
 
 def export(
-    estimator: Any, coded: frozenset[int] = frozenset(), words: Mapping[int, tuple[str, ...]] | None = None
+    estimator: Any,
+    coded: frozenset[int] = frozenset(),
+    words: Mapping[int, tuple[str, ...]] | None = None,
+    order: Sequence[int] | None = None,
 ) -> Exported | NotExportable:
     """A fitted estimator as an ONNX model that computes the same numbers in float64.
 
@@ -112,6 +115,7 @@ def export(
         estimator: the fitted estimator, or a Pipeline of exportable transformers and an estimator.
         coded: the input columns that hold an encoder's category codes (whole numbers, NaN and infinity, nothing else).
         words: for an estimator that was trained on a table, the texts behind the codes of its columns of text.
+        order: the place of each class that is to be answered among the estimator's own; None for its own order.
     """
     try:
         graph = Graph(int(estimator.n_features_in_), coded, words)
@@ -121,6 +125,8 @@ def export(
             features = _transform(step, graph, features)
         answers = _find(PREDICTORS, last)(last, graph, features)
         columns = len(last.classes_) if hasattr(last, "classes_") and len(last.classes_) > 2 else 1
+        if order is not None and list(order) != sorted(order):
+            answers = _reordered(graph, answers, order)
         model = graph.finish(answers, columns)
     except Invalid as refusal:
         return NotExportable(f"{_name(estimator)} cannot be exported exactly: {refusal.what}")
@@ -129,6 +135,13 @@ def export(
         return NotExportable(f"{_name(estimator)} does not look as expected: {type(error).__name__}: {error}")
     splits = {column: np.unique(np.concatenate(parts)) for column, parts in graph.splits.items()}
     return Exported(model=model, splits=splits, member_columns=frozenset(graph.member_columns))
+
+
+def _reordered(graph: Graph, answers: str, order: Sequence[int]) -> str:
+    """Answers with the classes in another order; of two classes there is one column, that of the second."""
+    if len(order) == 2:
+        return graph.node("Sub", graph.constant(1.0), answers)
+    return graph.node("Gather", answers, graph.constant(order, np.int64), axis=1)
 
 
 def _transform(step: Any, graph: Graph, features: Tensor) -> Tensor:

@@ -1,0 +1,148 @@
+"""Each command that takes a version understands every name that a version has."""
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import polars as pl
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from kept.app.workspace import embedded_actor, open_workspace
+from kept.cli import show
+from kept.cli.main import main
+from kept.evaluation.gate import judge
+from kept.evaluation.report import evaluate
+from kept.governance.actor import Actor
+from kept.governance.workspace import Workspace
+from kept.packaging.build import package
+from kept.packaging.bundle import store_bundle
+from kept.packaging.frames import encode_frame, fit_encoder, signature_of
+from kept.plan.objective import at_most
+from kept.registry.card import Lineage, write_card
+from kept.registry.catalog import RegisterVersion, SetAlias, register_version, set_alias
+from kept.registry.model import ModelVersion
+from kept.settings.settings import Settings
+
+Ask = Callable[..., Any]
+ROWS = pl.DataFrame({"size": [float(place) for place in range(20)]})
+
+
+@pytest.fixture
+def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Ask:
+    """Asks `kept ...` in a folder of its own; the answer as JSON, or what was said."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(show.console, "width", 160)
+    for name in [name for name in os.environ if name.startswith("KEPT_")]:
+        monkeypatch.delenv(name)
+
+    def asking(*arguments: str, code: int = 0) -> Any:
+        capsys.readouterr()
+        monkeypatch.setattr(sys, "argv", ["kept", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = capsys.readouterr()
+        assert ended.value.code == code, said.err
+        return msgspec.json.decode(said.out) if "--json" in arguments and code == 0 else said.out + said.err
+
+    return asking
+
+
+@pytest.fixture
+def versions(ask: Ask, tmp_path: Path) -> list[ModelVersion]:
+    """Two versions of `churn` and one of `fraud`; `churn/1` has the alias `well-known`."""
+    del ask
+    settings = Settings(workspace=str(tmp_path / ".kept"))
+    workspace, me = open_workspace(settings), embedded_actor(settings, "python")
+    made = [register(workspace, me, model, accepted=model == "churn") for model in ("churn", "churn", "fraud")]
+    set_alias(workspace, me, SetAlias(model="churn", alias="well-known", version="1"))
+    return made
+
+
+def register(workspace: Workspace, me: Actor, model: str, *, accepted: bool) -> ModelVersion:
+    encoder = fit_encoder(ROWS)
+    matrix, late = encode_frame(ROWS, encoder), np.arange(20) % 3 // 2
+    estimator = LogisticRegression().fit(matrix, late)
+    signature = signature_of(ROWS, encoder, task="binary", classes=(0, 1))
+    folder = workspace.root / "bundles" / model / str(len(list(workspace.root.glob("bundles/*/*"))))
+    package(estimator, encoder, signature, ROWS, folder, latency_runs=2)
+    bundle = store_bundle(folder, workspace.blobs)
+    objectives = [at_most("size_mb", 5 if accepted else 0.1)]
+    scores = estimator.predict_proba(matrix)[:, 1]
+    report = evaluate("binary", (0, 1), scores, late.astype(float), ROWS, objectives, {"size_mb": 1.0}, seed=0)
+    lineage = Lineage(
+        question="?", owner="ada", estimator="line", data=(), features=("size",), training_rows=20, bundle=bundle
+    )
+    request = RegisterVersion(
+        project=model,
+        model=model,
+        bundle=bundle,
+        verdict=judge(objectives, report, baseline=None),
+        card=write_card(lineage, report, baseline=None),
+    )
+    return register_version(workspace, me, request)
+
+
+def names_of(version: ModelVersion) -> list[list[str]]:
+    whole = f"{version.model}/{version.number}"
+    return [[whole], [f"models:/{whole}"], [version.id], [version.model, str(version.number)]]
+
+
+def test_a_version_is_shown_by_each_of_its_names(ask: Ask, versions: list[ModelVersion]) -> None:
+    for version in versions:
+        for name in names_of(version):
+            assert ask("models", "show", *name, "--json")["version"]["id"] == version.id
+    aliased = (["churn@well-known"], ["models:/churn@well-known"], ["churn", "well-known"], ["churn/well-known"])
+    for name in aliased:
+        assert ask("models", "show", *name, "--json")["version"]["id"] == versions[0].id
+    for name in (["churn"], ["churn/latest"], ["churn", "latest"], ["models:/churn"], ["churn", versions[1].id]):
+        assert ask("models", "show", *name, "--json")["version"]["id"] == versions[1].id
+    assert "there is no version '9'" in ask("models", "show", "churn/9", code=1)
+    assert "there is no model 'chrn'" in ask("models", "show", "chrn/1", code=1)
+    assert "names no version" in ask("models", "show", "churn/", code=1)
+    assert "there is no version" in ask("models", "show", versions[0].id[:-4] + "0000", code=1)
+    assert "names a version of another model" in ask("models", "show", "fraud", "churn/1", code=1)
+
+
+def test_people_say_their_word_by_each_name(ask: Ask, versions: list[ModelVersion]) -> None:
+    for version in versions:
+        *whole, apart = names_of(version)
+        told = [*whole, [apart[1], "--model", apart[0]], [*whole[0], "--model", apart[0]]]
+        for name in told:
+            assert ask("approve", *name, "--json")["subject"] == version.id
+    refused = versions[2]
+    assert ask("waive", "fraud/1", "--reason", "it is small enough", "--json")["subject"] == refused.id
+    assert "another model than --model" in ask("approve", "churn/1", "--model", "fraud", code=1)
+    assert "project.py" in ask("approve", "1", code=1)
+
+
+def test_a_version_is_released_and_brought_back_by_each_name(ask: Ask, versions: list[ModelVersion]) -> None:
+    first, second, _ = versions
+    assert [arm["version_id"] for arm in ask("release", "churn@well-known", "--json")["route"]["arms"]] == [first.id]
+    ask("release", second.id, "--json")
+    for _ in range(9):
+        if ask("rollout", "advance", "churn", "--reason", "seen", "--json")["rollout"]["state"] == "promoted":
+            break
+    moved = ask("rollback", "--to", "models:/churn/1", "--reason", "seen", "--json")
+    assert [arm["version_id"] for arm in moved["route"]["arms"]] == [first.id]
+    assert "names a version of another model" in ask(
+        "rollback", "--endpoint", "churn", "--to", "fraud/1", "--reason", "seen", code=1
+    )
+
+
+def test_rows_are_scored_and_folders_written_by_each_name(
+    ask: Ask, versions: list[ModelVersion], tmp_path: Path
+) -> None:
+    ROWS.write_csv(tmp_path / "rows.csv")
+    names = ["churn", "churn/1", "models:/churn/1", "churn@well-known", "churn/latest", versions[0].id]
+    for place, name in enumerate(names):
+        found = ask("score", name, "rows.csv", f"answers{place}.csv", "--json")
+        wanted = versions[1] if name in {"churn", "churn/latest"} else versions[0]
+        assert (found["rows"], found["bundle"]) == (20, wanted.bundle)
+    for place, name in enumerate((versions[0].id, "models:/churn@well-known")):
+        assert ask("deploy", "export", name, f"image{place}", "--json")["bundle"] == versions[0].bundle
+        assert '"--name", "churn"' in (tmp_path / f"image{place}" / "Dockerfile").read_text()
