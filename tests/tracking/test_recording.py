@@ -95,6 +95,45 @@ def test_a_batch_is_kept_whole_or_not_at_all(workspace: Workspace, me: Actor, lo
     log_run(workspace, me, LogRun(run=run.id, params={"lr": "0.1"}))
 
 
+def test_batches_of_a_thousand_are_as_exact_as_points_one_by_one(workspace: Workspace, me: Actor, logged: Make) -> None:
+    whole, single = logged(), logged()
+    odd = [math.nan, math.inf, -math.inf, -0.0, 5e-324, 1.7e308, 2**53 + 1.0]
+    names = [f"größe {place}" if place % 3 else f"of class/{place}" for place in range(400)]
+    batches = [
+        [
+            Point(
+                name=names[(place * 7) % 400],
+                value=odd[(place + turn) % 7],
+                at=(place * 13) % 5,
+                step=(place * turn) % 9 - 4,
+            )
+            for place in range(1_000)
+        ]
+        for turn in (1, 5, 0, 5)
+    ]
+    for batch in batches:
+        log_run(workspace, me, LogRun(run=whole.id, metrics=batch))
+        for point in batch[:60]:
+            log_run(workspace, me, LogRun(run=single.id, metrics=[point]))
+    again = logged()
+    for batch in batches:
+        log_run(workspace, me, LogRun(run=again.id, metrics=batch[:60]))
+    assert repr(_show(workspace, me, again.id).latest) == repr(_show(workspace, me, single.id).latest)
+    shown = {point.name: point for point in _show(workspace, me, whole.id).latest}
+    assert set(shown) == set(names)
+    told = [point for batch in batches for point in batch]
+    for name in names[:20]:
+        mine = {_facts(point) for point in told if point.name == name}
+        points = metric_history(workspace, me, MetricHistory(run=whole.id, name=name)).points
+        assert sorted(map(_facts, points)) == sorted(mine)
+        assert (shown[name].step, shown[name].at) == max(mine)[:2]
+
+
+def _facts(point: Point) -> tuple[int, int, str]:
+    # SQLite has no zero with a sign.
+    return point.step, point.at, str(point.value + 0.0)
+
+
 @pytest.mark.parametrize("name", ["a/../b", "/a", "..", "a?b", "a\n", "", "./a", "x" * 251])
 def test_a_name_that_could_not_be_a_file_is_refused(workspace: Workspace, me: Actor, logged: Make, name: str) -> None:
     run = logged()

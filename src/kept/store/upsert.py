@@ -21,7 +21,9 @@ class Upsert:
             else:
                 self._statements[dialect.__name__] = statement.on_conflict_do_nothing()
 
-    def into(self, connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
-        """Puts the rows, whose keys differ from each other, into the table."""
-        if rows:
-            connection.execute(self._statements[f"sqlalchemy.dialects.{connection.dialect.name}"], rows)
+    def into(self, connection: Connection, rows: Sequence[dict[str, Any]]) -> int:
+        """Puts the rows, whose keys differ from each other, into the table; how many were put."""
+        if not rows:
+            return 0
+        found = connection.execute(self._statements[f"sqlalchemy.dialects.{connection.dialect.name}"], rows)
+        return found.rowcount

@@ -4,32 +4,18 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, text, update
+from sqlalchemy import Connection, insert, select, update
 
 from kept.store.rows import from_row, to_row
 from kept.store.schema import imports, logged_model_points, logged_models, metrics, points, runs
 from kept.store.upsert import Upsert
 from kept.tracking.imported import Known, Series
 from kept.tracking.records.keys import RunKey, pieces
+from kept.tracking.records.series import Latest, insert_points, insert_series, move_series
 from kept.tracking.records.values import put_param_rows, put_tag_rows
 from kept.tracking.run import Run
 
 _PUT = Upsert(imports, overwrite=["local", "mark", "cursor", "at"])
-_NEW_SERIES = insert(metrics).returning(metrics.c.series, metrics.c.run, metrics.c.name)
-_LATER = (
-    update(metrics)
-    .where(metrics.c.series == bindparam("known"))
-    .values({name: bindparam(name) for name in ("step", "at", "value", "nan")})
-)
-# The rows of a batch are many: they go to the driver as they are.
-_ADD = {
-    "sqlite": "INSERT INTO points (series, at, step, value, nan) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-    "postgresql": (
-        "INSERT INTO points (series, at, step, value, nan) SELECT * FROM unnest(CAST(:series AS bigint[]), "
-        "CAST(:at AS bigint[]), CAST(:step AS bigint[]), CAST(:value AS double precision[]), "
-        "CAST(:nan AS smallint[])) ON CONFLICT DO NOTHING"
-    ),
-}
 _POINTS = select(metrics.c.run, metrics.c.name, points.c.at, points.c.step, points.c.value, points.c.nan).select_from(
     metrics.join(points, points.c.series == metrics.c.series)
 )
@@ -76,21 +62,13 @@ def put_series(connection: Connection, keys: Mapping[str, RunKey], brought: Sequ
     """Adds points and moves the latest ones; how many points were not there."""
     brought = [one for one in brought if one.at]
     numbers = _series_numbers(connection, keys, brought)
-    columns: tuple[list[int], list[int], list[int], list[float], list[int]] = ([], [], [], [], [])
+    rows: list[tuple[int, int, int, float, int]] = []
     for one in brought:
         not_numbers = [int(value != value) for value in one.value]  # noqa: PLR0124 - NaN is what is not itself
-        columns[0].extend([numbers[keys[one.run].number, one.name]] * len(one.at))
-        columns[1].extend(one.at)
-        columns[2].extend(one.step)
-        columns[3].extend([0.0 if nan else value for value, nan in zip(one.value, not_numbers, strict=True)])
-        columns[4].extend(not_numbers)
-    if not columns[0]:
-        return 0
-    statement = _ADD[connection.dialect.name]
-    if connection.dialect.name == "sqlite":
-        return connection.exec_driver_sql(statement, list(zip(*columns, strict=True))).rowcount
-    names = ("series", "at", "step", "value", "nan")
-    return connection.execute(text(statement), dict(zip(names, columns, strict=True))).rowcount
+        values = [0.0 if nan else value for value, nan in zip(one.value, not_numbers, strict=True)]
+        series = [numbers[keys[one.run].number, one.name]] * len(values)
+        rows += zip(series, one.at, one.step, values, not_numbers, strict=True)
+    return insert_points(connection, rows)
 
 
 def points_of(connection: Connection, numbers: Sequence[int], name: str | None = None) -> Iterator[Sequence[Any]]:
@@ -129,7 +107,7 @@ def _series_numbers(
     connection: Connection, keys: Mapping[str, RunKey], brought: Sequence[Series]
 ) -> dict[tuple[int, str], int]:
     """The number of each series by run and name; those that are not there are made, the latest points are moved."""
-    newest: dict[tuple[int, str], tuple[int, int, float, int]] = {}
+    newest: dict[tuple[int, str], Latest] = {}
     for one in brought:
         place = (keys[one.run].number, one.name)
         for last in _last(one):
@@ -142,22 +120,14 @@ def _series_numbers(
         query = select(*columns).where(metrics.c.run.in_(some))
         known |= {(row.run, row.name): row for row in connection.execute(query)}
     numbers = {place: int(row.series) for place, row in known.items()}
-    fields = ("step", "at", "value", "nan")
-    new = [
-        {"experiment": experiments[run], "run": run, "name": name, **dict(zip(fields, last, strict=True))}
-        for (run, name), last in newest.items()
-        if (run, name) not in known
-    ]
-    moved = [
-        {"known": numbers[place], **dict(zip(fields, last, strict=True))}
+    new = {place: last for place, last in newest.items() if place not in known}
+    moved = {
+        numbers[place]: last
         for place, last in newest.items()
         if (row := known.get(place)) is not None and last[:3] > (row.step, row.at, row.value)
-    ]
-    if new:
-        numbers |= {(run, name): series for series, run, name in connection.execute(_NEW_SERIES, new)}
-    if moved:
-        connection.execute(_LATER, moved)
-    return numbers
+    }
+    move_series(connection, moved)
+    return numbers | insert_series(connection, new, experiments)
 
 
 def _last(one: Series) -> list[tuple[int, int, float, int]]:

@@ -8,26 +8,23 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import ARRAY, Connection, Text, any_, bindparam, delete, select, update
 
 from kept.store.schema import metrics, points
-from kept.store.upsert import Upsert
 from kept.tracking.points import Point, RunPoint
 from kept.tracking.records.keys import RunKey, pieces
+from kept.tracking.records.series import Latest, insert_points, insert_series, move_series
 
 _MANY_NAMES = 500
-_ADD = Upsert(points)
 _LATEST = (metrics.c.series, metrics.c.name, metrics.c.step, metrics.c.at, metrics.c.value, metrics.c.nan)
 _SERIES = select(*_LATEST).where(
     metrics.c.run == bindparam("run"), metrics.c.name.in_(bindparam("names", expanding=True))
 )
-_ONE_SERIES = select(*_LATEST).where(metrics.c.run == bindparam("run"), metrics.c.name == bindparam("name"))
-_NEW = insert(metrics).returning(metrics.c.series, metrics.c.name)
-_MOVE = (
-    update(metrics)
-    .where(metrics.c.series == bindparam("known"))
-    .values({name: bindparam(name) for name in ("step", "at", "value", "nan")})
+# An array is one value to bind; a thousand names as a thousand values take longer to write out than to look up.
+_SERIES_IN_ARRAY = select(*_LATEST).where(
+    metrics.c.run == bindparam("run"), metrics.c.name == any_(bindparam("names", type_=ARRAY(Text)))
 )
+_ONE_SERIES = select(*_LATEST).where(metrics.c.run == bindparam("run"), metrics.c.name == bindparam("name"))
 _OF_RUNS = (
     select(metrics.c.run, metrics.c.name, metrics.c.value, metrics.c.nan, metrics.c.at, metrics.c.step)
     .where(metrics.c.run.in_(bindparam("runs", expanding=True)))
@@ -40,9 +37,6 @@ _HISTORY = (
 )
 _IN_TIME = (points.c.at, points.c.step, points.c.value, points.c.nan)
 _IN_STEPS = (points.c.step, points.c.at, points.c.value, points.c.nan)
-
-Latest = tuple[int, int, float, int]
-"""Step, time, value, whether not a number: the larger is the later."""
 
 
 def put_points(connection: Connection, run: RunKey, logged: Sequence[Point]) -> None:
@@ -61,13 +55,7 @@ def put_points(connection: Connection, run: RunKey, logged: Sequence[Point]) -> 
     series = _settle(connection, run, newest)
     if len(rows) > 1:
         rows = list(dict.fromkeys(rows))
-    _ADD.into(
-        connection,
-        [
-            {"series": series[name], "at": at, "step": step, "value": value, "nan": nan}
-            for name, (step, at, value, nan) in rows
-        ],
-    )
+    insert_points(connection, [(series[name], at, step, value, nan) for name, (step, at, value, nan) in rows])
 
 
 def replace_points(connection: Connection, run: RunKey, logged: Sequence[Point]) -> None:
@@ -125,34 +113,23 @@ def _settle(connection: Connection, run: RunKey, newest: dict[str, Latest]) -> d
     """Makes the newest points the latest where they are later, and gives the series of each name."""
     known = {row.name: row for row in _known(connection, run, list(newest))}
     series = {name: int(row.series) for name, row in known.items()}
-    new = [
-        {
-            "experiment": run.experiment,
-            "run": run.number,
-            "name": name,
-            "step": latest[0],
-            "at": latest[1],
-            "value": latest[2],
-            "nan": latest[3],
-        }
-        for name, latest in newest.items()
-        if name not in known
-    ]
-    moved = [
-        {"known": series[name], "step": latest[0], "at": latest[1], "value": latest[2], "nan": latest[3]}
+    new = {(run.number, name): latest for name, latest in newest.items() if name not in known}
+    moved = {
+        series[name]: latest
         for name, latest in newest.items()
         if (row := known.get(name)) is not None and latest[:3] > (row.step, row.at, row.value)
-    ]
-    if new:
-        series |= {name: number for number, name in connection.execute(_NEW, new)}
-    if moved:
-        connection.execute(_MOVE, moved)
-    return series
+    }
+    made = insert_series(connection, new, {run.number: run.experiment})
+    move_series(connection, moved)
+    return series | {name: number for (_, name), number in made.items()}
 
 
 def _known(connection: Connection, run: RunKey, names: list[str]) -> Iterator[Any]:
     if len(names) == 1:
         yield from connection.execute(_ONE_SERIES, {"run": run.number, "name": names[0]})
+        return
+    if connection.dialect.name == "postgresql":
+        yield from connection.execute(_SERIES_IN_ARRAY, {"run": run.number, "names": names})
         return
     for some in pieces(names, _MANY_NAMES):
         yield from connection.execute(_SERIES, {"run": run.number, "names": some})
