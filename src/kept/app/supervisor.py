@@ -48,9 +48,9 @@ class Supervisor:
         self._stopping = threading.Event()
         logs.mkdir(parents=True, exist_ok=True)
 
-    def start(self, name: str, arguments: Sequence[str]) -> None:
-        """Starts `kept ARGUMENTS` and keeps it up."""
-        child = Child(name=name, command=[sys.executable, "-m", "kept", *arguments])
+    def start(self, name: str, arguments: Sequence[str], *, module: str = "kept") -> None:
+        """Starts `python -m MODULE ARGUMENTS` and keeps it up."""
+        child = Child(name=name, command=[sys.executable, "-m", module, *arguments])
         self._children.append(child)
         self._launch(child)
 

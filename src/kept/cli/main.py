@@ -5,6 +5,7 @@ import gc
 import os
 import sys
 import traceback
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
@@ -40,7 +41,7 @@ COMMANDS = {
     "import": ("kept.cli.import_", "Bring experiments, runs and models over from MLflow"),
     "trace": ("kept.cli.trace", "Follow one prediction back to data, code and approver"),
     "history": ("kept.cli.history", "See which version served when"),
-    "workspace": ("kept.cli.workspace", "See where records are; bring those of an older Kept forward"),
+    "workspace": ("kept.cli.workspace", "Make one, see where its records are, bring those of an older Kept forward"),
     "alerts": ("kept.cli.alerts", "See alerts; answer for them, mute them, resolve them"),
     "audit": ("kept.cli.audit", "List and verify the audit log"),
 }
@@ -60,15 +61,17 @@ def main() -> None:
         fix = f"Did you mean kept {near[0]}?" if near else "See kept --help"
         sys.stderr.write(f"There is no command {arguments[0]!r}. {fix}\n")
         sys.exit(USAGE)
-    sys.exit(_run(arguments[0], arguments[1:]))
+    name, *given = arguments
+    sys.exit(guarded(lambda: _loaded(COMMANDS[name][0]).app(given, prog_name=f"kept {name}")))
 
 
-def _run(name: str, arguments: list[str]) -> int:
+def guarded(action: Callable[[], object]) -> int:
+    """Does what a command does, says what went wrong, and gives the code to exit with."""
     # OpenMP reads it when scikit-learn is imported: threads that spin while they wait make small fits ten times slower on a
     # busy machine.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
-        _loaded(COMMANDS[name][0]).app(arguments, prog_name=f"kept {name}")
+        action()
     except KeyboardInterrupt:
         sys.stderr.write("Stopped.\n")
         return STOPPED

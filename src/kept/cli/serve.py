@@ -2,8 +2,7 @@
 
 import typer
 
-from kept.app.predictions import serve_predictions
-from kept.app.supervisor import stop_with_parent
+from kept.cli import members
 from kept.cli.options import Host, Port, Workspace, settings_for
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -12,5 +11,4 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 @app.command()
 def main(workspace: Workspace = None, host: Host = None, port: Port = None) -> None:
     """Answer predictions on the port after the one given, until Ctrl-C."""
-    stop_with_parent()
-    serve_predictions(settings_for(workspace, host=host, port=port), started=typer.echo)
+    members.serve(settings_for(workspace, host=host, port=port))

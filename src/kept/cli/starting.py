@@ -1,6 +1,6 @@
 """Starting web, work and serve together, and waiting until they answer."""
 
-import httpx
+import http.client
 
 from kept.app.supervisor import Supervisor
 from kept.core.errors import Unavailable
@@ -18,28 +18,30 @@ def need_ports(settings: Settings) -> None:
 
 def start_all(supervisor: Supervisor, settings: Settings) -> None:
     """Starts web, work and serve for a workspace."""
-    where = ["--workspace", settings.workspace, "--host", settings.host, "--port", str(settings.port)]
     for kind in ("serve", "web", "work"):
-        supervisor.start(kind, [kind, *where])
+        supervisor.start(kind, [kind, settings.workspace, settings.host, str(settings.port)], module="kept.cli.members")
 
 
 def wait_until_ready(settings: Settings, supervisor: Supervisor) -> None:
     """Waits until pages and predictions answer; restarts what ends meanwhile."""
-    waiting = [
-        f"http://{settings.host}:{settings.port}/api/v1/health/ready",
-        f"http://{settings.host}:{settings.port + 1}/v2/health/live",
-    ]
+    waiting = [(settings.port, "/api/v1/health/ready"), (settings.port + 1, "/v2/health/live")]
     for _ in range(_PATIENCE_SECONDS * 10):
-        waiting = [url for url in waiting if not _answers(url)]
+        waiting = [(port, path) for port, path in waiting if not _answers(settings.host, port, path)]
         if not waiting or supervisor.stopping:
             return
         supervisor.look()
     fix = f"See the logs in {settings.workspace}/logs"
-    raise Unavailable(f"{', '.join(waiting)} did not answer in {_PATIENCE_SECONDS} seconds", fix=fix)
+    silent = ", ".join(f"http://{settings.host}:{port}{path}" for port, path in waiting)
+    raise Unavailable(f"{silent} did not answer in {_PATIENCE_SECONDS} seconds", fix=fix)
 
 
-def _answers(url: str) -> bool:
+def _answers(host: str, port: int, path: str) -> bool:
+    # The clients of the rest of Kept are larger than this process, which stays.
+    connection = http.client.HTTPConnection(host, port, timeout=1)
     try:
-        return httpx.get(url, timeout=1).is_success
-    except httpx.HTTPError:
+        connection.request("GET", path)
+        return connection.getresponse().status < http.client.BAD_REQUEST
+    except (OSError, http.client.HTTPException):
         return False
+    finally:
+        connection.close()

@@ -1,10 +1,16 @@
-"""`kept workspace`: where records are, and tables of an older Kept brought forward."""
+"""`kept workspace`: made, where its records are, and tables of an older Kept brought forward."""
+
+from pathlib import Path
 
 import typer
 
+from kept.app.connection import Embedded
 from kept.app.workspace import WorkspaceStatus, migrate_workspace, show_workspace
-from kept.cli.options import Json, Workspace, settings_for
+from kept.cli.options import Json, ProjectFile, Workspace, settings_for
+from kept.cli.reach import connect
 from kept.cli.show import lines, print_json, say
+from kept.plan.catalog import ensure_registered
+from kept.plan.loading import load_project
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
 
@@ -13,6 +19,16 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_
 def status(workspace: Workspace = None, as_json: Json = False) -> None:
     """See where the workspace is and whether its tables are those that this Kept needs."""
     _show(show_workspace(settings_for(workspace)), as_json=as_json)
+
+
+@app.command()
+def create(workspace: Workspace = None, project: ProjectFile = None) -> None:
+    """Make the workspace where there is none, and register the project here, as kept up does before it starts the rest."""
+    settings = settings_for(workspace, project)
+    connection = connect(settings, create=True)
+    source = Path(settings.project)
+    if isinstance(connection, Embedded) and source.is_file():
+        ensure_registered(connection.workspace, connection.actor, load_project(source), source)
 
 
 @app.command()

@@ -4,16 +4,15 @@ It keeps which runs are under way and what their steps gave, so that a run goes 
 any moment. Only run ids and digests go through it, as JSON.
 """
 
-import fcntl
 import logging
 import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import IO, Any, Literal, Protocol
+from typing import Any, Literal
 
 from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetWorkflowID
 
-from kept.core.errors import Conflict
+from kept.pipelines.ledger import Ledger
 from kept.store.sqlite import sqlite_engine
 
 _NAME = "kept"
@@ -22,68 +21,23 @@ _WORKFLOW = "kept.run"
 _VERSION = "1"
 _MOST_RECOVERIES = 50
 _ENDED = {"SUCCESS", "ERROR", "CANCELLED"}
-# DBOS keeps one instance in a process and would hand it to a second engine, database and all.
-_only = threading.Lock()
 _GIVEN_UP = "MAX_RECOVERY_ATTEMPTS_EXCEEDED"
-
-
-class Interrupted(BaseException):
-    """Raised in `drive` when the engine stops: what was interrupted goes on at the next start.
-
-    It is no `Exception`, and no `CancelledError` either: DBOS would write both into the ledger as the run's end.
-    """
-
-
-class Entry(Protocol):
-    """A place in a run's ledger."""
-
-    async def once(self, action: Callable[[], Awaitable[Any]]) -> Any:
-        """What the action gives (plain values), from the ledger when it is written there already.
-
-        An action that is interrupted between its end and the writing is done again.
-        """
-        ...
-
-
-class Ledger(Protocol):
-    """What a run has done. Places are reserved in the same order each time the run is gone through."""
-
-    def reserve(self) -> Entry:
-        """The next place."""
-        ...
 
 
 class Engine:
     """Runs `drive(run_id, ledger)` for every run submitted, and again for those that a dead process left behind.
 
-    One process at a time is the engine of a workspace; DBOS is one per process, so an `Engine` is, too.
+    DBOS is one per process, so an `Engine` is, too: it is for who has the `Claim`.
     """
 
     def __init__(self, path: Path, drive: Callable[[str, Ledger], Awaitable[None]]) -> None:
         self._path = path
         self._drive = drive
-        self._lock: IO[bytes] | None = None
         self._database: Any = None
         self._workflow: Any = None
 
-    def claim(self) -> None:
-        """Makes this process the engine of the workspace. `Conflict` when another one is, or this one is another's."""
-        if not _only.acquire(blocking=False):
-            what = "this process runs the pipelines of a workspace already"
-            raise Conflict(what, where=str(self._path.parent), fix="Stop that runner first")
-        lock = self._path.with_suffix(".lock").open("wb")
-        try:
-            # The kernel lets go of it when the process ends, however it ends.
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            lock.close()
-            _only.release()
-            what = "another worker runs the pipelines of this workspace"
-            raise Conflict(what, where=str(self._path.parent), fix="Let it do the work, or stop it") from error
-        self._lock = lock
-
     def start(self) -> None:
-        """Starts, after `claim`; runs that were under way go on."""
+        """Starts; runs that were under way go on."""
         # DBOS takes the event loop of the thread it is launched in for its own: it gets a thread without one.
         failed: list[BaseException] = []
         thread = threading.Thread(target=self._launch, args=(failed,), name="pipelines-launch")
@@ -114,15 +68,10 @@ class Engine:
 
     def stop(self) -> None:
         """Stops. Runs that are under way go on at the next start."""
-        if self._lock is None:
-            return
         DBOS.destroy(destroy_registry=True)
         if self._database is not None:
             self._database.dispose()
             self._database = None
-        self._lock.close()
-        self._lock = None
-        _only.release()
 
     def _launch(self, failed: list[BaseException]) -> None:
         try:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
@@ -15,9 +15,10 @@ from kept.core.errors import Conflict, KeptError
 from kept.governance.actor import Actor
 from kept.governance.workspace import Workspace
 from kept.pipelines.catalog import failure_of, log_file
-from kept.pipelines.engine import Engine, Entry, Interrupted, Ledger
+from kept.pipelines.claim import Claim
 from kept.pipelines.executor import Executor, ProcessExecutor
 from kept.pipelines.graph import Graph, Node
+from kept.pipelines.ledger import Entry, Interrupted, Ledger
 from kept.pipelines.records import drop_steps, put_steps, steps_of
 from kept.pipelines.run_step import RunStep, StepStatus
 from kept.pipelines.stage import Result, Stage
@@ -25,6 +26,9 @@ from kept.tracking import runs
 from kept.tracking.environment import keep_environment
 from kept.tracking.run import Run, RunStatus
 from kept.tracking.snapshot import keep_snapshot
+
+if TYPE_CHECKING:
+    from kept.pipelines.engine import Engine
 
 _LOOK_SECONDS = 0.1
 _PATIENCE_SECONDS = 5.0
@@ -66,24 +70,24 @@ class Runner:
         self._actor = actor
         self._executor = executor or ProcessExecutor(workspace.settings.steps_at_once)
         self._kinds = tuple(kinds)
-        self._engine = Engine(workspace.root / "pipelines.db", self._drive)
+        self._claim = Claim(workspace.root / "pipelines.lock")
+        self._engine: Engine | None = None
         self._stopping = threading.Event()
         self._live: dict[str, _Live] = {}
         self._lock = threading.Lock()
         self._submitting = threading.Lock()
 
     def start(self) -> None:
-        """Starts, and goes on with the runs that were under way. `Conflict` when another worker does already."""
-        self._engine.claim()
-        if isinstance(self._executor, ProcessExecutor):
-            # It starts beside the engine, so that the first step need not wait for either.
-            self._executor.warm()
+        """Starts, and goes on with the runs that were under way. `Conflict` when another worker does already.
+
+        The engine, which is large, comes with the first run.
+        """
+        self._claim.take()
         try:
-            self._engine.start()
+            self.tick()
         except BaseException:
-            self._executor.close()
+            self.stop()
             raise
-        self.tick()
 
     def stop(self) -> None:
         """Stops within seconds. Steps that run are ended; they run again when a worker starts."""
@@ -92,7 +96,10 @@ class Runner:
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while self.active() and time.monotonic() < deadline:
             time.sleep(_LOOK_SECONDS / 10)
-        self._engine.stop()
+        if self._engine is not None:
+            self._engine.stop()
+            self._engine = None
+        self._claim.leave()
 
     def __enter__(self) -> Self:
         self.start()
@@ -148,15 +155,27 @@ class Runner:
         with self._submitting:
             if run_id in self.active():
                 return
-            state = self._engine.state(run_id)
+            engine = self._engine = self._engine or self._started()
+            state = engine.state(run_id)
             if state == "unknown":
-                self._engine.submit(run_id)
+                engine.submit(run_id)
             elif state == "given up":
                 with contextlib.suppress(Conflict):
                     runs.fail(self._workspace, run_id, "it was given up: worker after worker died while it ran")
             elif state == "ended" and not runs.get_run(self._workspace, run_id).status.ended:
                 # Its end could not be recorded. What its steps gave is found again.
-                self._engine.resubmit(run_id)
+                engine.resubmit(run_id)
+
+    def _started(self) -> "Engine":
+        # DBOS comes with it: a worker with nothing to run has no use for it.
+        from kept.pipelines.engine import Engine  # noqa: PLC0415
+
+        if isinstance(self._executor, ProcessExecutor):
+            # It starts beside the engine, so that the first step need not wait for either.
+            self._executor.warm()
+        engine = Engine(self._workspace.root / "pipelines.db", self._drive)
+        engine.start()
+        return engine
 
     async def _drive(self, run_id: str, ledger: Ledger) -> None:
         state = _Live()
