@@ -81,7 +81,7 @@ def test_every_answer_can_be_had_as_json(
     monkeypatch.chdir(mine)
     if "RUN" in command:
         assert call(monkeypatch, "runs", "list", "--json") == DONE
-        run = json.loads(capsys.readouterr().out)[0]["id"]
+        run = json.loads(capsys.readouterr().out)[0]["run"]["id"]
         command = tuple(run if one == "RUN" else one for one in command)
     assert call(monkeypatch, *command, "--json") == DONE
     assert isinstance(json.loads(capsys.readouterr().out), dict | list)

@@ -1,17 +1,13 @@
 """`kept alerts` as a person meets it."""
 
-import os
-import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 
 from kept.app.workspace import embedded_actor, open_workspace
-from kept.cli import show
-from kept.cli.main import main
 from kept.monitoring.alerts import RaiseAlert, raise_alert
 from kept.settings.settings import load_settings
 
@@ -19,23 +15,9 @@ Ask = Callable[..., Any]
 
 
 @pytest.fixture
-def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Ask:
+def ask(command: Ask) -> Ask:
     """Asks `kept alerts ...` in a folder of its own; the answer as JSON, or what was said."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(show.console, "width", 160)
-    for name in [name for name in os.environ if name.startswith("KEPT_")]:
-        monkeypatch.delenv(name)
-
-    def asking(*arguments: str, code: int = 0) -> Any:
-        capsys.readouterr()
-        monkeypatch.setattr(sys, "argv", ["kept", "alerts", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        said = capsys.readouterr()
-        assert ended.value.code == code, said.err
-        return msgspec.json.decode(said.out) if "--json" in arguments and code == 0 else said.out + said.err
-
-    return asking
+    return partial(command, "alerts")
 
 
 def raised(folder: Path, title: str) -> str:

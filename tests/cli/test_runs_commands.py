@@ -1,19 +1,14 @@
 """`kept runs` as a person and a program meet it."""
 
-import os
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from functools import partial
 from typing import Any
 
-import msgspec
 import pytest
 
 import kept
 from kept.app.workspace import open_workspace
-from kept.cli import show
-from kept.cli.main import main
 from kept.settings.settings import Settings
 from kept.tracking.runs import create_run, log_metrics
 
@@ -21,23 +16,9 @@ Ask = Callable[..., Any]
 
 
 @pytest.fixture
-def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Ask:
+def ask(command: Ask) -> Ask:
     """Asks `kept runs ...` in a folder of its own; the answer as JSON, or what was said."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(show.console, "width", 160)
-    for name in [name for name in os.environ if name.startswith("KEPT_")]:
-        monkeypatch.delenv(name)
-
-    def asking(*arguments: str, code: int = 0) -> Any:
-        capsys.readouterr()
-        monkeypatch.setattr(sys, "argv", ["kept", "runs", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        said = capsys.readouterr()
-        assert ended.value.code == code, said.err
-        return msgspec.json.decode(said.out) if "--json" in arguments and code == 0 else said.out + said.err
-
-    return asking
+    return partial(command, "runs")
 
 
 def train(model: str, seed: int, accuracy: float) -> str:

@@ -1,20 +1,15 @@
 """Each command that takes a version understands every name that a version has."""
 
-import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 import polars as pl
 import pytest
 from sklearn.linear_model import LogisticRegression
 
 from kept.app.workspace import embedded_actor, open_workspace
-from kept.cli import show
-from kept.cli.main import main
 from kept.evaluation.gate import judge
 from kept.evaluation.report import evaluate
 from kept.governance.actor import Actor
@@ -33,29 +28,9 @@ ROWS = pl.DataFrame({"size": [float(place) for place in range(20)]})
 
 
 @pytest.fixture
-def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Ask:
-    """Asks `kept ...` in a folder of its own; the answer as JSON, or what was said."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(show.console, "width", 160)
-    for name in [name for name in os.environ if name.startswith("KEPT_")]:
-        monkeypatch.delenv(name)
-
-    def asking(*arguments: str, code: int = 0) -> Any:
-        capsys.readouterr()
-        monkeypatch.setattr(sys, "argv", ["kept", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        said = capsys.readouterr()
-        assert ended.value.code == code, said.err
-        return msgspec.json.decode(said.out) if "--json" in arguments and code == 0 else said.out + said.err
-
-    return asking
-
-
-@pytest.fixture
-def versions(ask: Ask, tmp_path: Path) -> list[ModelVersion]:
+def versions(command: Ask, tmp_path: Path) -> list[ModelVersion]:
     """Two versions of `churn` and one of `fraud`; `churn/1` has the alias `well-known`."""
-    del ask
+    del command
     settings = Settings(workspace=str(tmp_path / ".kept"))
     workspace, me = open_workspace(settings), embedded_actor(settings, "python")
     made = [register(workspace, me, model, accepted=model == "churn") for model in ("churn", "churn", "fraud")]
@@ -92,57 +67,59 @@ def names_of(version: ModelVersion) -> list[list[str]]:
     return [[whole], [f"models:/{whole}"], [version.id], [version.model, str(version.number)]]
 
 
-def test_a_version_is_shown_by_each_of_its_names(ask: Ask, versions: list[ModelVersion]) -> None:
+def test_a_version_is_shown_by_each_of_its_names(command: Ask, versions: list[ModelVersion]) -> None:
     for version in versions:
         for name in names_of(version):
-            assert ask("models", "show", *name, "--json")["version"]["id"] == version.id
+            assert command("models", "show", *name, "--json")["version"]["id"] == version.id
     aliased = (["churn@well-known"], ["models:/churn@well-known"], ["churn", "well-known"], ["churn/well-known"])
     for name in aliased:
-        assert ask("models", "show", *name, "--json")["version"]["id"] == versions[0].id
+        assert command("models", "show", *name, "--json")["version"]["id"] == versions[0].id
     for name in (["churn"], ["churn/latest"], ["churn", "latest"], ["models:/churn"], ["churn", versions[1].id]):
-        assert ask("models", "show", *name, "--json")["version"]["id"] == versions[1].id
-    assert "there is no version '9'" in ask("models", "show", "churn/9", code=1)
-    assert "there is no model 'chrn'" in ask("models", "show", "chrn/1", code=1)
-    assert "names no version" in ask("models", "show", "churn/", code=1)
-    assert "there is no version" in ask("models", "show", versions[0].id[:-4] + "0000", code=1)
-    assert "names a version of another model" in ask("models", "show", "fraud", "churn/1", code=1)
+        assert command("models", "show", *name, "--json")["version"]["id"] == versions[1].id
+    assert "there is no version '9'" in command("models", "show", "churn/9", code=1)
+    assert "there is no model 'chrn'" in command("models", "show", "chrn/1", code=1)
+    assert "names no version" in command("models", "show", "churn/", code=1)
+    assert "there is no version" in command("models", "show", versions[0].id[:-4] + "0000", code=1)
+    assert "names a version of another model" in command("models", "show", "fraud", "churn/1", code=1)
 
 
-def test_people_say_their_word_by_each_name(ask: Ask, versions: list[ModelVersion]) -> None:
+def test_people_say_their_word_by_each_name(command: Ask, versions: list[ModelVersion]) -> None:
     for version in versions:
         *whole, apart = names_of(version)
         told = [*whole, [apart[1], "--model", apart[0]], [*whole[0], "--model", apart[0]]]
         for name in told:
-            assert ask("approve", *name, "--json")["subject"] == version.id
+            assert command("approve", *name, "--json")["subject"] == version.id
     refused = versions[2]
-    assert ask("waive", "fraud/1", "--reason", "it is small enough", "--json")["subject"] == refused.id
-    assert "another model than --model" in ask("approve", "churn/1", "--model", "fraud", code=1)
-    assert "project.py" in ask("approve", "1", code=1)
+    assert command("waive", "fraud/1", "--reason", "it is small enough", "--json")["subject"] == refused.id
+    assert "another model than --model" in command("approve", "churn/1", "--model", "fraud", code=1)
+    assert "project.py" in command("approve", "1", code=1)
 
 
-def test_a_version_is_released_and_brought_back_by_each_name(ask: Ask, versions: list[ModelVersion]) -> None:
+def test_a_version_is_released_and_brought_back_by_each_name(command: Ask, versions: list[ModelVersion]) -> None:
     first, second, _ = versions
-    assert [arm["version_id"] for arm in ask("release", "churn@well-known", "--json")["route"]["arms"]] == [first.id]
-    ask("release", second.id, "--json")
+    assert [arm["version_id"] for arm in command("release", "churn@well-known", "--json")["route"]["arms"]] == [
+        first.id
+    ]
+    command("release", second.id, "--json")
     for _ in range(9):
-        if ask("rollout", "advance", "churn", "--reason", "seen", "--json")["rollout"]["state"] == "promoted":
+        if command("rollout", "advance", "churn", "--reason", "seen", "--json")["rollout"]["state"] == "promoted":
             break
-    moved = ask("rollback", "--to", "models:/churn/1", "--reason", "seen", "--json")
+    moved = command("rollback", "--to", "models:/churn/1", "--reason", "seen", "--json")
     assert [arm["version_id"] for arm in moved["route"]["arms"]] == [first.id]
-    assert "names a version of another model" in ask(
+    assert "names a version of another model" in command(
         "rollback", "--endpoint", "churn", "--to", "fraud/1", "--reason", "seen", code=1
     )
 
 
 def test_rows_are_scored_and_folders_written_by_each_name(
-    ask: Ask, versions: list[ModelVersion], tmp_path: Path
+    command: Ask, versions: list[ModelVersion], tmp_path: Path
 ) -> None:
     ROWS.write_csv(tmp_path / "rows.csv")
     names = ["churn", "churn/1", "models:/churn/1", "churn@well-known", "churn/latest", versions[0].id]
     for place, name in enumerate(names):
-        found = ask("score", name, "rows.csv", f"answers{place}.csv", "--json")
+        found = command("score", name, "rows.csv", f"answers{place}.csv", "--json")
         wanted = versions[1] if name in {"churn", "churn/latest"} else versions[0]
         assert (found["rows"], found["bundle"]) == (20, wanted.bundle)
     for place, name in enumerate((versions[0].id, "models:/churn@well-known")):
-        assert ask("deploy", "export", name, f"image{place}", "--json")["bundle"] == versions[0].bundle
+        assert command("deploy", "export", name, f"image{place}", "--json")["bundle"] == versions[0].bundle
         assert '"--name", "churn"' in (tmp_path / f"image{place}" / "Dockerfile").read_text()
