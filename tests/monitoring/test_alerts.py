@@ -11,9 +11,10 @@ from kept.core.errors import Forbidden
 from kept.governance.actor import Actor, Permission
 from kept.governance.journal import ListAudit, list_audit
 from kept.governance.workspace import Workspace
+from kept.monitoring.alert import Alert, Notice
 from kept.monitoring.alerts import ListAlerts, RaiseAlert, list_alerts, raise_alert
+from kept.monitoring.incidents import ShowIncident, show_incident
 from kept.monitoring.notify import SIGNATURE_HEADER, deliver, sign
-from kept.monitoring.records import notices_of
 from kept.testing.manual_clock import ManualClock
 
 NOON = datetime(2013, 4, 1, 12, tzinfo=UTC)
@@ -94,6 +95,10 @@ def test_the_notice_is_signed_and_names_its_alert(workspace: Workspace, me: Acto
     assert event["data"]["evidence"] == DRIFT.evidence
 
 
+def notices(workspace: Workspace, me: Actor, alert: Alert) -> tuple[Notice, ...]:
+    return show_incident(workspace, me, ShowIncident(incident=alert.id)).notices
+
+
 def test_nothing_is_lost_while_the_receiver_is_down(workspace: Workspace, me: Actor, receiver: Receiver) -> None:
     clock = ManualClock(NOON)
     there = with_webhook(workspace, "http://127.0.0.1:9/none", clock)
@@ -102,8 +107,7 @@ def test_nothing_is_lost_while_the_receiver_is_down(workspace: Workspace, me: Ac
     waits = []
     for _ in range(15):
         assert deliver(there) == 0
-        with there.database.reading() as connection:
-            waits.append([notice.attempts for alert in alerts for notice in notices_of(connection, alert.id)])
+        waits.append([notice.attempts for alert in alerts for notice in notices(there, me, alert)])
         clock.advance(timedelta(hours=1))
     assert sum(waits[-1]) == 15
     back = with_webhook(workspace, receiver.url, clock)
@@ -122,8 +126,7 @@ def test_a_notice_waits_longer_after_each_failure(workspace: Workspace, me: Acto
     waits = []
     for _ in range(14):
         deliver(there)
-        with there.database.reading() as connection:
-            (notice,) = notices_of(connection, alert.id)
+        (notice,) = notices(there, me, alert)
         assert notice.next_at is not None
         assert notice.error is not None
         waits.append(notice.next_at - clock.now())
@@ -134,8 +137,7 @@ def test_a_notice_waits_longer_after_each_failure(workspace: Workspace, me: Acto
 
 def test_without_a_webhook_there_is_no_notice(workspace: Workspace, me: Actor) -> None:
     alert = raise_alert(workspace, me, DRIFT)
-    with workspace.database.reading() as connection:
-        assert notices_of(connection, alert.id) == []
+    assert notices(workspace, me, alert) == ()
     assert deliver(workspace) == 0
 
 

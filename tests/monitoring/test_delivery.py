@@ -19,9 +19,13 @@ from kept.monitoring.alerts import RaiseAlert, raise_alert
 from kept.monitoring.incidents import (
     Acknowledge,
     ListIncidents,
+    MuteAlerts,
+    Resolve,
     ShowIncident,
     acknowledge,
     list_incidents,
+    mute,
+    resolve,
     show_incident,
 )
 from kept.monitoring.notify import deliver, deliver_notice, places_owed
@@ -267,3 +271,79 @@ def test_receivers_are_read_from_the_settings() -> None:
         ("chat", "tgram://x"),
         ("webhook", "https://g"),
     ]
+
+
+def end(place: Workspace, me: Actor, incident: str) -> None:
+    resolve(place, me, Resolve(incident=incident, reason="a new\r\nsensor"))
+
+
+def test_whoever_was_told_is_told_once_that_it_is_over(workspace: Workspace, me: Actor, post: MailServer) -> None:
+    clock = ManualClock(NOON)
+    with receiving() as hook, receiving() as later:
+        there = replace(
+            by_mail(workspace, post.port, webhook_url=hook.url, alert_escalation=later.url, webhook_secret="s"),
+            clock=clock,
+        )
+        told, quiet = (
+            raise_alert(there, me, DECAY),
+            raise_alert(there, me, msgspec.structs.replace(DECAY, title="more")),
+        )
+        for _ in range(120):
+            raise_alert(there, me, DECAY)
+        assert deliver(there) == 4
+        clock.advance(timedelta(minutes=30))
+        acknowledge(there, me, Acknowledge(incident=quiet.id))
+        assert (tell_due(there), deliver(there)) == (1, 1)
+        mute(there, me, MuteAlerts(endpoint="flights", length="8h", reason="night"))
+        end(there, me, told.id)
+        assert deliver(there) == 3
+        assert deliver(there) == 0
+        assert [one.about for one in notices(there, me, told.id)] == ["raised"] * 3 + ["resolved"] * 3
+        over, escalated = (msgspec.json.decode(one.got[-1].body) for one in (hook, later))
+        assert (over["id"], over["type"]) == (f"{told.id}:resolved", "kept.resolved.decay")
+        assert over["time"] == over["data"]["resolved_at"] == "2026-04-01T12:30:00Z"
+        assert (over["data"]["incident"], over["data"]["resolution"]) == (told.id, "a new\r\nsensor")
+        assert escalated["id"] == f"{told.id}:resolved:escalation:1"
+    mail = message_from_string(post.took[-1][1], policy=default)
+    assert mail["Subject"] == "[resolved] flights: the loss on labelled predictions has risen"
+    assert "It was raised 121 times, first at 2026-04-01T12:00:00Z." in mail.get_content()
+    assert "Resolved at 2026-04-01T12:30:00Z by ada: a new sensor." in mail.get_content()
+
+
+def test_the_end_never_overtakes_the_beginning(workspace: Workspace, me: Actor) -> None:
+    clock = ManualClock(NOON)
+    with receiving() as hook:
+        there = configured(workspace, clock, webhook_url=hook.url)
+        hook.statuses = [503, 503]
+        alert = raise_alert(there, me, DECAY)
+        assert deliver(there) == 0
+        end(there, me, alert.id)
+        assert deliver(there) == 0
+        for seconds in (1, 2):
+            clock.advance(timedelta(seconds=seconds))
+            took = deliver(there)
+        assert took == 2
+        types = [msgspec.json.decode(one.body)["type"] for one in hook.got]
+        assert types == ["kept.alert.decay"] * 3 + ["kept.resolved.decay"]
+
+
+def test_nobody_hears_of_the_end_of_what_nobody_was_told_of(workspace: Workspace, me: Actor) -> None:
+    there = configured(workspace, ManualClock(NOON), webhook_url="http://127.0.0.1:9/none")
+    end(there, me, raise_alert(workspace, me, DECAY).id)
+    mute(there, me, MuteAlerts(endpoint="flights", length="8h", reason="known"))
+    alert = raise_alert(there, me, DECAY)
+    end(there, me, alert.id)
+    assert notices(there, me, alert.id) == ()
+
+
+@with_apprise
+@pytest.mark.filterwarnings(IMGHDR)
+def test_a_chat_shows_an_end_as_a_success(workspace: Workspace, me: Actor) -> None:
+    with receiving() as chat:
+        url = chat.url.replace("http://", "json://")
+        there = configured(workspace, ManualClock(NOON), alert_chat=url)
+        alert = raise_alert(there, me, DECAY)
+        end(there, me, alert.id)
+        assert deliver(there) == 2
+        said = msgspec.json.decode(chat.got[1].body)
+        assert (said["type"], said["title"].split("]")[0]) == ("success", "[resolved")

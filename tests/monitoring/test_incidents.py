@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kept.core.errors import Conflict, Forbidden, Invalid, NotFound
+from kept.deployment.endpoint import Endpoint
+from kept.deployment.records import save_endpoint
 from kept.governance.actor import Actor, Permission
 from kept.governance.journal import ListAudit, list_audit
 from kept.governance.workspace import Workspace
@@ -66,6 +68,8 @@ class Place:
         )
         self.workspace = replace(workspace, settings=settings, clock=self.clock)
         self.me = me
+        with workspace.database.writing() as connection:
+            save_endpoint(connection, Endpoint(name="flights", project="flights", model="flights", created_at=NOON))
 
     def raised(self, **changes: Any) -> Incident:
         alert = raise_alert(self.workspace, self.me, drift(**changes))
@@ -212,11 +216,14 @@ def test_wrong_words_are_refused(place: Place) -> None:
         {"length": "1h", "until": NOON},
         {},
         {"until": NOON - MINUTE},
+        {"until": datetime(2026, 4, 2)},
         {"length": "900d"},
         {"length": "soon"},
     ):
         with pytest.raises(Invalid):
             mute(place.workspace, place.me, MuteAlerts(endpoint="flights", reason="x", **wrong))
+    with pytest.raises(NotFound, match="no endpoint 'flihgts'"):
+        mute(place.workspace, place.me, MuteAlerts(endpoint="flihgts", reason="x", length="1h"))
     viewer = Actor(name="eve", origin="api", permissions=frozenset({Permission.VIEW}))
     with pytest.raises(Forbidden):
         acknowledge(place.workspace, viewer, Acknowledge(incident="x"))

@@ -1,13 +1,14 @@
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import polars as pl
 
 from kept.evaluation.loss import LossReference
 from kept.governance.workspace import Workspace
 from kept.measures.sequential import Arm
 from kept.monitoring.labelled import outcomes_of
-from kept.monitoring.outcomes import loss_between_0_and_1
-from kept.monitoring.stream import Stream, features_of, scores_of
+from kept.monitoring.outcomes import Outcomes, loss_between_0_and_1
+from kept.monitoring.stream import Stream, answered, features_of, scores_of
 from kept.monitoring.subject import Subject
 
 NOON = datetime(2013, 4, 1, 12, tzinfo=UTC)
@@ -44,15 +45,47 @@ def test_features_come_back_by_their_names_and_in_one_column() -> None:
 
 def test_many_classes_and_numbers() -> None:
     rows = pl.DataFrame(
-        {"scores": [[0.2, 0.3, 0.5], [0.1, 0.8, 0.1]], "score": [None, None], "label": ["c", "unheard of"]}
+        {
+            "scores": [[0.2, 0.3, 0.5], [0.1, 0.8, 0.1]],
+            "score": [None, None],
+            "label": ["c", "unheard of"],
+            "label_sequence": [1, 2],
+        }
     )
     outcomes = outcomes_of(rows, subject("multiclass", ("a", "b", "c")))
     assert outcomes.labels.tolist() == [2.0]
     assert Arm.of(loss_between_0_and_1("multiclass", outcomes, None)).outcomes == 1
     assert scores_of(rows.head(0), "multiclass").shape == (0, 1)
     assert outcomes_of(rows.head(0), subject("multiclass", ("a", "b", "c"))).rows == 0
-    numbers = pl.DataFrame({"score": [3.0, 4.0], "label": ["5", None]})
+    numbers = pl.DataFrame({"score": [3.0, 4.0], "label": ["5", None], "label_sequence": [1, None]})
     assert loss_between_0_and_1("regression", outcomes_of(numbers, subject("regression", ())), 10.0).tolist() == [0.2]
+
+
+def test_answers_that_no_label_can_judge_are_told_apart() -> None:
+    lists = pl.DataFrame({"scores": [[0.5, 0.5], None, [0.1], [0.2, None], [2.0, 0.0], [1.0 + 1e-9, 0.0]]})
+    scores = scores_of(lists, "multiclass")
+    assert answered(scores, "multiclass").tolist() == [True, False, False, False, False, True]
+    assert scores_of(pl.DataFrame({"scores": [None]}, schema={"scores": pl.List(pl.Float64)}), "multiclass").shape == (
+        1,
+        1,
+    )
+    assert answered(np.array([0.0, 1.0, 1.5, np.nan, -0.1]), "binary").tolist() == [True, True, False, False, False]
+    assert answered(np.array([-7.0, np.inf]), "regression").tolist() == [True, False]
+    rows = pl.DataFrame({"score": [0.25, 3.0, None], "label": ["1"] * 3, "label_sequence": [1, 2, 3]})
+    assert outcomes_of(rows, subject("binary", ("0", "1"))).scores.tolist() == [0.25]
+
+
+def test_rows_that_share_a_label_are_one_observation() -> None:
+    rows = pl.DataFrame({"score": [0.5, 0.0, 1.0, 0.0], "label": ["1"] * 4, "label_sequence": [8, 3, 8, 8]})
+    outcomes = outcomes_of(rows, subject("binary", ("0", "1")))
+    losses = loss_between_0_and_1("binary", outcomes, None)
+    assert losses.tolist() == [0.25, 1.0, 0.0, 1.0]
+    assert outcomes.by_label(losses).tolist() == [1.25 / 3, 1.0]
+
+
+def test_no_loss_is_beyond_one() -> None:
+    beyond = Outcomes(frame=pl.DataFrame(), labels=np.array([0.0, 1.0]), scores=np.array([1 + 1e-7, 1.0]))
+    assert loss_between_0_and_1("binary", beyond, None).tolist() == [1.0, 0.0]
 
 
 def test_failures_are_ours_and_of_the_time_of_the_predictions(workspace: Workspace) -> None:

@@ -188,10 +188,10 @@ def join(
     key_column: str = "key",
     until: datetime | None = None,
 ) -> pl.LazyFrame:
-    """The predictions, in their order, with `label` (a text, see `LabelRow.value`) and `label_known_at`.
+    """The predictions, in their order, with `label` (a text, see `LabelRow.value`), `label_known_at` and `label_sequence`.
 
-    A prediction's label is one that names its id or its key; of the two the one received last. Both columns are null
-    where there is none. `until` as in `current`.
+    A prediction's label is one that names its id or its key; of the two the one received last. The columns are null
+    where there is none; predictions with one `label_sequence` share one label. `until` as in `current`.
     """
     names = predictions.collect_schema().names()
     targets = [(column, by) for column, by in ((id_column, "prediction_id"), (key_column, "key")) if column in names]
@@ -217,7 +217,12 @@ def join(
     for other in found[1:]:
         newer = pl.col(other).struct.field("sequence") > last.struct.field("sequence")
         last = pl.when(newer | last.is_null()).then(pl.col(other)).otherwise(last)
-    return result.select(*names, last.struct.field("label"), last.struct.field("label_known_at"))
+    return result.select(
+        *names,
+        last.struct.field("label"),
+        last.struct.field("label_known_at"),
+        last.struct.field("sequence").alias("label_sequence"),
+    )
 
 
 def _about(predictions: pl.LazyFrame, targets: Sequence[tuple[str, str]]) -> pl.Expr:

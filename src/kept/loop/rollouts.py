@@ -71,7 +71,7 @@ def _arm(
         latency_p50_ms=latencies.quantile(0.5),
         latency_p99_ms=latencies.quantile(0.99),
         slow=slow,
-        losses=Arm.of(_losses(rule, subject, outcomes, scale)) if judged else Arm(),
+        losses=Arm.of(outcomes.by_label(_losses(rule, subject, outcomes, scale))) if judged else Arm(),
     )
 
 
@@ -102,10 +102,10 @@ def _of_shadow(
         else pl.DataFrame()
     )
     scale = champion.loss.scale if champion.loss else None
-    unlabelled = pl.lit(None, pl.String).alias("label")
+    unlabelled = {"label": pl.lit(None, pl.String), "label_sequence": pl.lit(None, pl.Int64)}
     return StepStatistics(
-        champion=_arm(answers.with_columns(unlabelled), failures, champion, scale, rule),
-        candidate=_arm(copies.with_columns(unlabelled), failures, candidate, scale, rule),
+        champion=_arm(answers.with_columns(**unlabelled), failures, champion, scale, rule),
+        candidate=_arm(copies.with_columns(**unlabelled), failures, candidate, scale, rule),
         elapsed=time_in_step(answers, step, now),
         pairs=PairStatistics(
             rows=pairs.height,
@@ -125,7 +125,7 @@ def disagreeing(pairs: pl.DataFrame, task: Task) -> pl.Series:
 
 
 def gains(pairs: pl.DataFrame, champion: Subject, candidate: Subject, rule: Rule) -> Floats:
-    """The loss of the champion minus that of its shadow on each labelled row, in [-1, 1]; none where they cannot be compared."""
+    """The loss of the champion minus that of its shadow for each label, in [-1, 1]; none where they cannot be compared."""
     scale = champion.loss.scale if champion.loss else None
     comparable = champion.task == candidate.task and champion.classes == candidate.classes
     if not comparable or (champion.task == "regression" and scale is None):
@@ -138,7 +138,7 @@ def gains(pairs: pl.DataFrame, champion: Subject, candidate: Subject, rule: Rule
     if own.rows != theirs.rows:
         # One of the two answered no number somewhere: the rest cannot be told apart by place.
         return np.zeros(0)
-    return _losses(rule, champion, own, scale) - _losses(rule, candidate, theirs, scale)
+    return own.by_label(_losses(rule, champion, own, scale) - _losses(rule, candidate, theirs, scale))
 
 
 def time_in_step(answers: pl.DataFrame, step: RolloutStep, now: datetime) -> timedelta:

@@ -19,6 +19,7 @@ Kind = Literal[
     "other",
 ]
 Severity = Literal["info", "warning", "critical"]
+About = Literal["raised", "resolved"]
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,10 +40,11 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Notice(msgspec.Struct, frozen=True, kw_only=True):
-    """An alert on its way to a receiver. It stays until the receiver has taken it."""
+    """An alert, or the end of its incident, on its way to a receiver. It stays until the receiver has taken it."""
 
     id: str
     alert_id: str
+    about: About = "raised"
     target: str
     """The receiver's place in the settings: `webhook`, `email:1`, `chat:1`, `escalation:1`."""
     attempts: int = 0

@@ -5,10 +5,12 @@ from datetime import datetime, timedelta
 import msgspec
 from sqlalchemy import Connection
 
+from kept.core.clock import as_utc
 from kept.core.durations import duration
 from kept.core.errors import Conflict, Invalid, NotFound
 from kept.core.ids import new_id
 from kept.core.listing import list_limit
+from kept.deployment.catalog import the_endpoint
 from kept.governance.actor import Actor, Permission
 from kept.governance.operation import Audit, operation
 from kept.governance.workspace import Workspace
@@ -25,6 +27,7 @@ from kept.monitoring.records import (
     save_incident,
     save_mute,
 )
+from kept.monitoring.telling import tell_end
 
 _ALERTS_SHOWN = 100
 _LONGEST_MUTE = timedelta(days=366)
@@ -113,7 +116,7 @@ def show_incident(workspace: Workspace, actor: Actor, request: ShowIncident) -> 
     with workspace.database.reading() as connection:
         incident = the_incident(connection, request.incident)
         alerts = alerts_in(connection, incident, _ALERTS_SHOWN)
-        notices = [notice for alert in reversed(alerts) for notice in notices_of(connection, alert.id)]
+        notices = notices_of(connection, incident)
         mutes = mutes_of(connection, incident.endpoint, now)
     quiet = None if incident.state == "resolved" else muted_until(incident, mutes, now)
     return IncidentDetail(incident=incident, alerts=tuple(alerts), notices=tuple(notices), muted_until=quiet)
@@ -139,7 +142,10 @@ def acknowledge(workspace: Workspace, actor: Actor, request: Acknowledge) -> Inc
 
 @operation("monitoring.resolve", needs=Permission.CONTRIBUTE, on="incident")
 def resolve(workspace: Workspace, actor: Actor, request: Resolve) -> Incident:
-    """Ends an incident. What it was raised for no longer sets off a training, unless it is raised again."""
+    """Ends an incident, and tells whoever was told of it.
+
+    What it was raised for no longer sets off a training, unless it is raised again.
+    """
     if not request.reason.strip():
         raise Invalid("an end needs a reason", where=request.incident, fix="Say what was done, or why nothing need be")
     with workspace.database.writing() as connection:
@@ -158,7 +164,8 @@ def mute(workspace: Workspace, actor: Actor, request: MuteAlerts) -> Mute:
         raise Invalid("a mute needs a reason", where=request.endpoint, fix="Say why nobody needs to be told")
     if (request.until is None) == (request.length is None):
         raise Invalid("a mute has one end", where=request.endpoint, fix="Give until or length")
-    until = request.until or now + duration(request.length or "", where="length")
+    given = request.until and as_utc(request.until, where="until")
+    until = given or now + duration(request.length or "", where="length")
     if not now < until <= now + _LONGEST_MUTE:
         raise Invalid(f"it cannot be muted until {until:%Y-%m-%d %H:%MZ}", fix="Name a moment within the next year")
     made = Mute(
@@ -172,6 +179,9 @@ def mute(workspace: Workspace, actor: Actor, request: MuteAlerts) -> Mute:
         created_at=now,
     )
     with workspace.database.writing() as connection:
+        if not incidents_of(connection, endpoint=request.endpoint, limit=1):
+            # A name that nobody has would keep nothing quiet.
+            the_endpoint(connection, request.endpoint)
         save_mute(connection, made)
     return made
 
@@ -210,11 +220,12 @@ def the_incident(connection: Connection, incident_id: str) -> Incident:
 
 
 def end_incident(connection: Connection, incident: Incident, by: str, reason: str, now: datetime) -> Incident:
-    """Keeps an incident as resolved."""
+    """Keeps an incident as resolved, and owes whoever was told of it, or is about to be, the news of its end."""
     ended = msgspec.structs.replace(
         incident, state="resolved", next_at=None, resolved_by=by, resolved_at=now, resolution=reason
     )
     save_incident(connection, ended)
+    tell_end(connection, ended, now)
     return ended
 
 

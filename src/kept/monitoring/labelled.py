@@ -28,7 +28,7 @@ from kept.monitoring.records import drop_results, find_state, save_results, save
 from kept.monitoring.result import MonitorState
 from kept.monitoring.settling import settle_gone
 from kept.monitoring.span import covers, measure_span
-from kept.monitoring.stream import Stream, features_of, scores_of
+from kept.monitoring.stream import Stream, answered, features_of, scores_of
 from kept.monitoring.subject import Subject, subject_of
 from kept.monitoring.window import Window, budget_in_windows, window_of
 from kept.plan.policy import Broken, Decay
@@ -165,14 +165,15 @@ class LabelledWatch:
             return [], []
         alerts: list[RaiseAlert] = []
         detected: list[Measured] = []
-        labels = (*watch.labels, outcomes.rows)[-_RECENT:]
+        labels = watch.labels
         detector, alarmed = watch.detector, watch.alarmed
         reference = self._champion.loss
         if reference is not None:
+            losses = outcomes.by_label(loss_between_0_and_1(self._champion.task, outcomes, reference.scale))
+            labels = (*watch.labels, losses.size)[-_RECENT:]
             if detector is None:
                 windows = budget_in_windows(self._project.drift_budget, self._project.window)
                 detector = decay.begin(reference, self._tolerance, float(np.mean(labels)), windows)
-            losses = loss_between_0_and_1(self._champion.task, outcomes, reference.scale)
             detector, shown = decay.feed(detector, reference, losses)
             detected.append(shown.measured(outcomes.rows))
             if shown.finding.alarm and not alarmed:
@@ -307,9 +308,14 @@ def looks_back(workspace: Workspace, known: MonitorState) -> bool:
 
 
 def outcomes_of(joined: pl.DataFrame, subject: Subject) -> Outcomes:
-    """The rows of one version that have a label which its model knows."""
+    """The rows of one version that have a label which its model knows, and an answer that can be judged."""
     rows = joined.filter(pl.col("label").is_not_null())
     known = encode_known(rows["label"], subject.classes)
     scores = scores_of(rows, subject.task)
-    usable = np.isfinite(known) & np.isfinite(scores if scores.ndim == 1 else scores.sum(axis=1))
-    return Outcomes(frame=features_of(rows).filter(pl.Series(usable)), labels=known[usable], scores=scores[usable])
+    usable = np.isfinite(known) & answered(scores, subject.task)
+    return Outcomes(
+        frame=features_of(rows).filter(pl.Series(usable)),
+        labels=known[usable],
+        scores=scores[usable],
+        label_numbers=rows["label_sequence"].to_numpy()[usable],
+    )

@@ -13,13 +13,13 @@ from kept.core.digests import canonical_json
 from kept.core.errors import Invalid, KeptError, Unavailable
 from kept.core.retrying import wait_after
 from kept.governance.workspace import Workspace
-from kept.monitoring.alert import Alert, Notice
+from kept.monitoring.alert import About, Alert, Notice
 from kept.monitoring.incident import Incident
 from kept.monitoring.mailing import mail
 from kept.monitoring.receivers import OWNER, Receiver, place_of, receiver_at
 from kept.monitoring.records import claim_notice, find_incident, notice_places, postpone_notices, save_notice
 from kept.monitoring.telling import owner_address
-from kept.monitoring.wording import link_to, message_of
+from kept.monitoring.wording import end_of, link_to, message_of
 from kept.registry.webhook_posting import post
 
 SIGNATURE_HEADER = "Kept-Signature"
@@ -85,23 +85,31 @@ def deliver(workspace: Workspace, *, limit: int = 20) -> int:
     return taken
 
 
-def event_of(alert: Alert, *, incident: Incident | None = None, link: str = "", escalation: str = "") -> bytes:
-    """The alert as a CloudEvent 1.0 in structured JSON. An escalation of it is an event of its own."""
+def event_of(
+    alert: Alert, *, incident: Incident | None = None, link: str = "", escalation: str = "", about: About = "raised"
+) -> bytes:
+    """The alert as a CloudEvent 1.0 in structured JSON. An escalation of it, and its end, are events of their own."""
     data = msgspec.to_builtins(alert)
+    name, kind, moment = alert.id, "alert", alert.at
     if link:
         data["link"] = link
     if incident is not None:
         data["incident"] = incident.id
         data["owner"] = incident.owner
+        if about == "resolved" and incident.resolved_at is not None:
+            name, kind, moment = f"{incident.id}:resolved", "resolved", incident.resolved_at
+            data["resolved_by"] = incident.resolved_by
+            data["resolved_at"] = format_time(incident.resolved_at)
+            data["resolution"] = incident.resolution
     if escalation:
         data["escalation"] = escalation
     return canonical_json(
         {
             "specversion": "1.0",
-            "id": f"{alert.id}:{escalation}" if escalation else alert.id,
+            "id": f"{name}:{escalation}" if escalation else name,
             "source": f"/kept/endpoints/{alert.endpoint}",
-            "type": f"kept.alert.{alert.kind}",
-            "time": format_time(alert.at),
+            "type": f"kept.{kind}.{alert.kind}",
+            "time": format_time(moment),
             "datacontenttype": "application/json",
             "data": data,
         }
@@ -122,10 +130,12 @@ def _carry(workspace: Workspace, receiver: Receiver, notice: Notice, alert: Aler
     escalation = receiver.place if receiver.place.startswith("escalation:") else ""
     settings = workspace.settings
     if receiver.kind == "webhook":
-        body = event_of(alert, incident=incident, link=link_to(settings, alert), escalation=escalation)
+        link = link_to(settings, alert)
+        body = event_of(alert, incident=incident, link=link, escalation=escalation, about=notice.about)
         _post(workspace, receiver.address, body)
         return
-    message = message_of(settings, alert, escalated=bool(escalation))
+    over = incident if notice.about == "resolved" else None
+    message = end_of(settings, over) if over else message_of(settings, alert, escalated=bool(escalation))
     if receiver.kind == "email":
         mail(settings, workspace.clock, receiver.address, message, notice.id)
         return
@@ -134,7 +144,7 @@ def _carry(workspace: Workspace, receiver: Receiver, notice: Notice, alert: Aler
     except ImportError as error:
         fix = "Install it: pip install 'kept[apprise]'"
         raise Invalid(f"Apprise is not there ({error})", where="alert_chat", fix=fix) from error
-    chatting.chat(receiver.address, message, alert.severity)
+    chatting.chat(receiver.address, message, "resolved" if over else alert.severity)
 
 
 def _post(workspace: Workspace, target: str, body: bytes) -> None:

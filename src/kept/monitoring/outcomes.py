@@ -4,7 +4,7 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from kept.measures.arrays import Floats
+from kept.measures.arrays import Array, Floats
 from kept.measures.losses import row_loss
 from kept.packaging.signature import Label, class_places, plain_label
 from kept.plan.specs import Task
@@ -20,10 +20,25 @@ class Outcomes(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     scores: Floats
     """Probabilities of the second class or predicted numbers `(n,)`, or one probability a class `(n, k)`."""
 
+    label_numbers: Array | None = None
+    """Which label of the ledger each row has, `(n,)`; None where each has one of its own."""
+
     @property
     def rows(self) -> int:
         """How many there are."""
         return int(self.labels.size)
+
+    def by_label(self, losses: Floats) -> Floats:
+        """A loss for each label, in the order of their first rows: the mean of the rows that share it.
+
+        What happened once is one observation, however often it was asked about: requests that came twice are no
+        evidence of their own.
+        """
+        if self.label_numbers is None:
+            return losses
+        _, first, place = np.unique(self.label_numbers, return_index=True, return_inverse=True)
+        means = np.bincount(place, weights=losses) / np.bincount(place)
+        return means[np.argsort(first)]
 
 
 def encode_known(labels: pl.Series, classes: tuple[Label, ...]) -> Floats:
@@ -40,8 +55,9 @@ def encode_known(labels: pl.Series, classes: tuple[Label, ...]) -> Floats:
 def loss_between_0_and_1(task: Task, outcomes: Outcomes, scale: float | None) -> Floats:
     """The loss of each row that the label detector and the canary look at: the Brier score, or the bounded error.
 
-    `scale` is the error of a regression that is as bad as any.
+    `scale` is the error of a regression that is as bad as any. Probabilities that do not add up may lose more than 1:
+    they are as bad as any, too.
     """
     if task == "regression":
         return row_loss("bounded_error", outcomes.labels, outcomes.scores, scale=scale)
-    return row_loss("brier", outcomes.labels, outcomes.scores)
+    return np.minimum(row_loss("brier", outcomes.labels, outcomes.scores), 1.0)

@@ -10,7 +10,7 @@ import polars as pl
 
 from kept.measures.drift.categories import category_name
 
-Rule = Literal["volume", "missing", "unseen", "range", "errors"]
+Rule = Literal["volume", "missing", "unseen", "range", "errors", "answers"]
 
 # A window is thin below this share of the usual number of rows, known from so many windows.
 THIN = 0.2
@@ -68,6 +68,14 @@ def check_errors(rows: int, errors: int, limit: float) -> Breach | None:
         return None
     evidence = {"errors": errors, "requests": rows + errors, "error_rate": share, "limit": limit}
     return Breach(rule="errors", message="more requests fail than may", evidence=evidence)
+
+
+def check_answers(rows: int, unusable: int) -> Breach | None:
+    """Whether answers of the model are missing, no numbers, or no probabilities: no label will ever judge these."""
+    if not _many(unusable, rows):
+        return None
+    evidence = {"unusable": unusable, "rows": rows, "share": unusable / rows}
+    return Breach(rule="answers", message="answers are missing, or no numbers that the task allows", evidence=evidence)
 
 
 def check_columns(frame: pl.DataFrame, expected: Iterable[Expected]) -> list[Breach]:

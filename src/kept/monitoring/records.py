@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
 
 from kept.core.errors import Damaged
 from kept.monitoring.alert import Alert, Notice
@@ -125,10 +125,10 @@ def save_notice(connection: Connection, notice: Notice) -> None:
     connection.execute(update(notices).where(notices.c.id == notice.id).values(**to_row(notice)))
 
 
-def notices_of(connection: Connection, alert_id: str) -> list[Notice]:
-    """The notices of an alert."""
-    query = select(notices).where(notices.c.alert_id == alert_id).order_by(notices.c.id)
-    return [from_row(row, Notice) for row in connection.execute(query).mappings()]
+def notices_of(connection: Connection, incident: Incident) -> list[Notice]:
+    """The notices of an incident, however many alerts it has, oldest first."""
+    query = select(notices).where(notices.c.alert_id.in_(select(alerts.c.id).where(*_within(incident))))
+    return [from_row(row, Notice) for row in connection.execute(query.order_by(notices.c.id)).mappings()]
 
 
 def notice_places(connection: Connection, now: datetime) -> list[str]:
@@ -245,15 +245,20 @@ def hurry(connection: Connection, endpoint: str, now: datetime) -> None:
 
 def alerts_in(connection: Connection, incident: Incident, limit: int) -> list[Alert]:
     """The alerts of an incident, newest first."""
-    query = select(alerts).where(
+    query = select(alerts).where(*_within(incident))
+    query = query.order_by(alerts.c.at.desc(), alerts.c.id.desc()).limit(limit)
+    return [from_row(row, Alert) for row in connection.execute(query).mappings()]
+
+
+def _within(incident: Incident) -> tuple[ColumnElement[bool], ...]:
+    """What tells the alerts of an incident from others."""
+    return (
         alerts.c.endpoint == incident.endpoint,
         alerts.c.kind == incident.kind,
         alerts.c.title == incident.title,
         alerts.c.id >= incident.id,
         alerts.c.id <= incident.alert_id,
     )
-    query = query.order_by(alerts.c.at.desc(), alerts.c.id.desc()).limit(limit)
-    return [from_row(row, Alert) for row in connection.execute(query).mappings()]
 
 
 def count_incidents(connection: Connection) -> list[tuple[str, str, str, str, int]]:

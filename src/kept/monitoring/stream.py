@@ -6,13 +6,14 @@ import numpy as np
 import polars as pl
 
 from kept.governance.workspace import Workspace
-from kept.measures.arrays import Floats
+from kept.measures.arrays import Flags, Floats
 from kept.monitoring.window import Window
 from kept.plan.specs import Task
 
 _FEATURE = "feature_"
 _KINDS = {"number", "integer", "boolean", "category", "text"}
 _OURS = 500
+_SLACK = 1e-6
 _TIME = pl.Datetime("us", "UTC")
 _ANSWERS = pl.Schema(
     {
@@ -215,12 +216,25 @@ def features_of(predictions: pl.DataFrame) -> pl.DataFrame:
 
 
 def scores_of(predictions: pl.DataFrame, task: Task) -> Floats:
-    """The scores as the model gave them: `(n,)`, or `(n, k)` for more than two classes."""
+    """The scores as the model gave them: `(n,)`, or `(n, k)` for more than two classes; NaN where it gave none."""
     if task == "multiclass":
         if predictions.is_empty():
             return np.zeros((0, 1))
-        return np.array(predictions["scores"].to_list(), dtype=np.float64).reshape(predictions.height, -1)
+        told = predictions["scores"].to_list()
+        width = max((len(one) for one in told if one is not None), default=1)
+        nothing = [np.nan] * width
+        return np.array([one if one is not None and len(one) == width else nothing for one in told], dtype=np.float64)
     return predictions["score"].to_numpy().astype(np.float64)
+
+
+def answered(scores: Floats, task: Task) -> Flags:
+    """Which rows have an answer that the task knows: numbers that are finite; of classes such that are from 0 to 1."""
+    rows = scores[:, None] if scores.ndim == 1 else scores
+    fit = np.isfinite(rows)
+    if task != "regression":
+        # Sums of 32-bit floats may end a little beyond.
+        fit &= (rows > -_SLACK) & (rows < 1 + _SLACK)
+    return np.asarray(fit.all(axis=1), dtype=np.bool_)
 
 
 def latencies_of(answers: pl.DataFrame) -> pl.Series:

@@ -1,4 +1,4 @@
-"""Telling people of incidents: at once, or when a mute ends; and the next ones when nobody has acknowledged."""
+"""Telling people of incidents: at once, or when a mute ends; the next ones when nobody has acknowledged; and when it is over."""
 
 from datetime import datetime
 
@@ -9,8 +9,8 @@ from kept.core.ids import new_id
 from kept.governance.workspace import Workspace
 from kept.monitoring.alert import Notice
 from kept.monitoring.incident import Incident, muted_until
-from kept.monitoring.receivers import OWNER, escalates_after, groups
-from kept.monitoring.records import due_incidents, insert_notice, mutes_of, save_incident
+from kept.monitoring.receivers import OWNER, escalates_after, groups, place_of
+from kept.monitoring.records import due_incidents, insert_notice, mutes_of, notices_of, save_incident
 from kept.plan.records import find_project
 
 _AT_ONCE = 100
@@ -37,6 +37,21 @@ def tell(workspace: Workspace, connection: Connection, incident: Incident, now: 
     told = msgspec.structs.replace(incident, level=level, next_at=after)
     save_incident(connection, told)
     return told
+
+
+def tell_end(connection: Connection, incident: Incident, now: datetime) -> None:
+    """Owes each receiver that a notice of the incident went to, or waits for, one more: that it is over.
+
+    A mute does not keep it back: whoever was told that something is wrong is told that it no longer is. It never
+    overtakes the news of the beginning, which a receiver that is away may still be owed.
+    """
+    known: dict[str, datetime] = {}
+    for one in notices_of(connection, incident):
+        place = place_of(one.target)
+        known[place] = max(known.get(place, now), one.next_at or now)
+    for place, next_at in known.items():
+        over = Notice(id=new_id(), alert_id=incident.alert_id, about="resolved", target=place, next_at=next_at)
+        insert_notice(connection, over)
 
 
 def tell_due(workspace: Workspace) -> int:

@@ -5,6 +5,7 @@ from functools import cached_property
 from typing import Any
 
 import msgspec
+import numpy as np
 import polars as pl
 
 from kept.core.clock import format_time
@@ -22,11 +23,11 @@ from kept.monitoring.estimate import Memory
 from kept.monitoring.performance import Measured
 from kept.monitoring.plan import MonitoringPlan
 from kept.monitoring.predictions import PredictionWatch
-from kept.monitoring.quality import Breach, check_columns, check_errors, check_volume
+from kept.monitoring.quality import Breach, check_answers, check_columns, check_errors, check_volume
 from kept.monitoring.records import find_state, save_results, save_state
 from kept.monitoring.result import MonitorState, WindowResult
 from kept.monitoring.settling import settle_gone
-from kept.monitoring.stream import Stream, asked, features_of, latencies_of, scores_of
+from kept.monitoring.stream import Stream, answered, asked, features_of, latencies_of, scores_of
 from kept.monitoring.subject import Subject, drift_reference
 from kept.monitoring.window import Window, budget_in_windows
 from kept.serving.logrules import log_rules
@@ -174,6 +175,10 @@ class TrafficWatch:
             self._project.releasing.max_error_rate,
         )
         found.append(check_errors(asked(predictions), failures, limit))
+        if not predictions.is_empty():
+            own = predictions.filter(pl.col("version_id") == self._champion.version_id)
+            usable = answered(scores_of(own, self._champion.task), self._champion.task)
+            found.append(check_answers(own.height, int(np.count_nonzero(~usable))))
         if self._reference is not None and not predictions.is_empty():
             found += check_columns(features_of(predictions), drift.expectations(self._reference, self._unseen))
         return [one for one in found if one is not None]
@@ -220,6 +225,7 @@ class TrafficWatch:
             return []
         own = predictions.filter(pl.col("version_id") == self._champion.version_id)
         task = self._champion.task
+        own = own.filter(pl.Series(answered(scores_of(own, task), task)))
         scores = scores_of(own, task)
         features = estimate.covariates(features_of(own), scores)
         return estimate.estimate_window(task, self._project.objectives, memory, scores, features)
@@ -243,7 +249,8 @@ class TrafficWatch:
         if breach.rule == "errors":
             return self._alert(window, "errors", "critical", breach.message, breach.evidence)
         evidence = {"column": breach.column, **breach.evidence} if breach.column else breach.evidence
-        return self._alert(window, "quality", "warning", breach.message, evidence)
+        severity = "critical" if breach.rule == "answers" else "warning"
+        return self._alert(window, "quality", severity, breach.message, evidence)
 
     def _alert(self, window: Window, kind: Any, severity: Any, title: str, evidence: dict[str, Any]) -> RaiseAlert:
         span = {"start": format_time(window.start), "end": format_time(window.end)}

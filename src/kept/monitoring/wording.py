@@ -6,6 +6,7 @@ import msgspec
 
 from kept.core.clock import format_time
 from kept.monitoring.alert import Alert
+from kept.monitoring.incident import Incident
 from kept.settings.settings import Settings
 
 _MOST_LINES = 12
@@ -20,8 +21,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     text: str
 
 
-def link_to(settings: Settings, alert: Alert) -> str:
-    """The page of an alert: its evidence, and what the loop did about it."""
+def link_to(settings: Settings, alert: Alert | Incident) -> str:
+    """The page of an alert or its incident: the evidence, and what the loop did about it."""
     base = settings.pages_url or f"http://{settings.host}:{settings.port}"
     return f"{base.rstrip('/')}/alerts/{alert.id}"
 
@@ -43,6 +44,21 @@ def message_of(settings: Settings, alert: Alert, *, escalated: bool) -> Message:
         f"Answer for it: kept alerts ack {alert.id}",
     ]
     return Message(subject=subject, text="\n".join(lines))
+
+
+def end_of(settings: Settings, incident: Incident) -> Message:
+    """The end of an incident as a subject and a text."""
+    lines = [
+        f"Over: {incident.title}.",
+        "",
+        f"Endpoint {incident.endpoint}, project {incident.project}.",
+        f"It was raised {incident.alerts} time{'' if incident.alerts == 1 else 's'}, first at {format_time(incident.first_at)}.",
+    ]
+    if incident.resolved_at is not None:
+        said = _line(incident.resolution)
+        lines.append(f"Resolved at {format_time(incident.resolved_at)} by {incident.resolved_by}: {said}.")
+    lines += ["", f"Evidence, and what was done: {link_to(settings, incident)}"]
+    return Message(subject=_line(f"[resolved] {incident.endpoint}: {incident.title}"), text="\n".join(lines))
 
 
 def _shown(value: Any) -> str:

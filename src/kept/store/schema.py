@@ -29,6 +29,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DontWrapMixin
 from sqlalchemy.types import TypeEngine
 
+from kept.core.clock import as_utc
 from kept.core.errors import Invalid
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -45,7 +46,7 @@ class Moment(TypeDecorator[datetime]):
         del dialect
         if value is None:
             return None
-        return (value.astimezone(UTC) - _EPOCH) // timedelta(microseconds=1)
+        return (as_utc(value, where="time") - _EPOCH) // timedelta(microseconds=1)
 
     def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
         """The moment, with the zone UTC."""
@@ -703,12 +704,15 @@ notices = Table(
     metadata,
     Column("id", _ID, primary_key=True),
     Column("alert_id", _ID, nullable=False),
+    Column("about", Words(10), nullable=False),  # raised, resolved
     Column("target", Words, nullable=False),
     Column("attempts", Whole, nullable=False),
     Column("next_at", Moment, nullable=True),  # None: delivered, or given up
     Column("delivered_at", Moment, nullable=True),
     Column("error", Words, nullable=True),
 )
+Index("notices_alert", notices.c.alert_id)
+Index("notices_due", notices.c.next_at)
 
 incidents = Table(
     "incidents",
