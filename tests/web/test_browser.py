@@ -1,16 +1,13 @@
 """The pages in a real browser: the chart is drawn under the content security policy, and hostile text stays text."""
 
 import shutil
-import socket
 import subprocess
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import uvicorn
 from filled import NAME, Filled
+from listening import serving
 
 from kept.governance.actor import owner
 from kept.governance.workspace import Workspace
@@ -24,19 +21,8 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is install
 @pytest.fixture(scope="module")
 def address(full: tuple[Workspace, Filled]) -> Iterator[str]:
     """A server that listens."""
-    listening = socket.socket()
-    listening.bind(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(make_site(full[0], owner("ada", "api")), log_level="error"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-    thread.start()
-    for _ in range(200):
-        if server.started:
-            break
-        time.sleep(0.05)
-    yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-    server.should_exit = True
-    thread.join(10)
-    listening.close()
+    with serving(make_site(full[0], owner("ada", "api"))) as found:
+        yield found
 
 
 def dom(url: str, folder: Path) -> tuple[str, str]:

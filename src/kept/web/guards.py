@@ -48,6 +48,18 @@ class Gate:
             raise PermissionDeniedException("A page of another site may not ask for this")
 
 
+def own_page(connection: Call, _: BaseRouteHandler) -> None:
+    """Lets only forms of our own pages through: whoever sends one must say so, as every browser does by itself.
+
+    The browser adds a password that a person has given to whatever is sent here, from wherever; a program, which could
+    say anything, has the operations themselves.
+    """
+    headers = connection.headers
+    own = _place(headers.get("origin", "")) == headers.get("host", "") or headers.get("sec-fetch-site") == "same-origin"
+    if not own:
+        raise PermissionDeniedException("Only a page of this server may send this form")
+
+
 def _token_in(header: str) -> bytes:
     """The token, as programs send it (`Bearer`), or as the password that a browser asks a person for (`Basic`)."""
     scheme, _, value = header.partition(" ")
