@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
-from kept.monitoring.skew import compare_values
+from kept.monitoring.feature_skew import compare_values
 from kept.plan.specs import FeatureViewSpec
 
 NOON = datetime(2013, 4, 1, 12, tzinfo=UTC)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import polars as pl
 
 from kept.core.ids import new_id
@@ -209,8 +210,10 @@ def _watch(workspace: Workspace, me: Actor, versions: list[ModelVersion]) -> str
         rows=100,
         holds=False,
     )
+    skewed = msgspec.structs.replace(doubt, monitor="skew", metric="served_otherwise", low=0.3, high=0.5)
+    released = msgspec.structs.replace(doubt, monitor="skew", metric="release", slice="", holds=True)
     with workspace.database.writing() as connection:
-        save_results(connection, [*results, doubt])
+        save_results(connection, [*results, doubt, skewed, released])
     alert = RaiseAlert(
         project=NAME,
         endpoint=NAME,

@@ -160,6 +160,12 @@ def test_the_first_page_shows_the_loop(site: Client) -> None:
     assert "ROC AUC" in page.text
 
 
+def test_serving_is_shown_against_training_and_the_store(site: Client) -> None:
+    text = " ".join(Read(site.get(f"/endpoints/{NAME}", headers=PAGE).text).text.split())
+    assert "the first 100 rows of serving, from 2013-04-10 on, do not differ surely from the training rows" in text
+    assert "30% to 50%above what is declared" in text
+
+
 def test_estimates_stand_beside_what_labels_said(site: Client) -> None:
     text = Read(site.get(f"/endpoints/{NAME}", headers=PAGE).text).text
     assert "Estimated before labels came" in text

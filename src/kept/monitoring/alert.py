@@ -16,6 +16,7 @@ Kind = Literal[
     "rolled_back",
     "held",
     "silence",
+    "skew",
     "other",
 ]
 Severity = Literal["info", "warning", "critical"]

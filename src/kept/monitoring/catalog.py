@@ -25,7 +25,7 @@ class ShowWindows(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     endpoint: str
     monitor: str | None = None
-    """drift, columns, quality, service, performance, decay, estimate, fairness, predictions."""
+    """drift, columns, quality, service, performance, decay, estimate, fairness, predictions, skew."""
     metric: str | None = None
     slice: str | None = None
     """`column=value`, a column, or empty for all rows; None for any."""

@@ -4,9 +4,11 @@ from datetime import timedelta
 
 import msgspec
 
+from kept.monitoring.feature_skew import views_of
 from kept.plan.objective import Objective
 from kept.plan.policy import Release, Retrain
 from kept.plan.records import ProjectRecord
+from kept.plan.specs import FeatureViewSpec
 
 
 class MonitoringPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,6 +22,10 @@ class MonitoringPlan(msgspec.Struct, frozen=True, kw_only=True):
     """How long no request may come before it alarms, by the clock; None for ever."""
     unlabelled_after: timedelta | None = None
     """How long no label may come, while predictions wait for some."""
+    max_skew: float = 0.01
+    """The share of a feature's values that may be served otherwise than they are stored."""
+    views: dict[str, FeatureViewSpec] = {}
+    """Feature views as the record tells them: to join what is stored."""
     objectives: tuple[Objective, ...]
     label_delay: timedelta
     """How long labels take; zero where they carry their own time."""
@@ -32,6 +38,7 @@ class _Monitor(msgspec.Struct, frozen=True, kw_only=True):
     false_alarm_every: timedelta = timedelta(days=90)
     silent_after: timedelta | None = None
     unlabelled_after: timedelta | None = None
+    max_skew: float = 0.01
 
 
 def monitoring_plan(record: ProjectRecord) -> MonitoringPlan:
@@ -45,6 +52,8 @@ def monitoring_plan(record: ProjectRecord) -> MonitoringPlan:
         drift_budget=monitor.false_alarm_every,
         silent_after=monitor.silent_after,
         unlabelled_after=monitor.unlabelled_after,
+        max_skew=monitor.max_skew,
+        views=views_of(plan),
         objectives=msgspec.convert(plan.get("objectives", ()), tuple[Objective, ...]),
         label_delay=msgspec.convert(dataset.get("label_delay", timedelta(0)), timedelta),
         retraining=msgspec.convert(plan.get("retrain", {}), Retrain),

@@ -13,7 +13,7 @@ class WindowResult(msgspec.Struct, frozen=True, kw_only=True):
     start: datetime
     """Where the window begins, in event time."""
     monitor: str
-    """drift, columns, quality, service, performance, decay, estimate, fairness, predictions."""
+    """drift, columns, quality, service, performance, decay, estimate, fairness, predictions, skew."""
     metric: str
     slice: str = ""
     """`column=value`, or a column alone; empty for all rows."""

@@ -15,6 +15,7 @@ from kept.monitoring.plan import MonitoringPlan
 from kept.monitoring.records import find_state, save_state, states_of
 from kept.monitoring.result import MonitorState
 from kept.monitoring.silence import watch_silence
+from kept.monitoring.skew_watch import SkewWatch
 from kept.monitoring.stream import Stream
 from kept.monitoring.subject import subject_of
 from kept.monitoring.traffic import STATE as TRAFFIC
@@ -110,6 +111,9 @@ def watch(
             else:
                 traffic.judge(window, labelled.memory)
         labelled.look_back()
+    if news or closed or matured:
+        skew = SkewWatch(workspace, actor, project, subject_of(workspace, route.route.champion.version_id), stream)
+        skew.look(first, watermark, champion_since(routes), closed=bool(closed))
     return Watched(
         watermark=watermark,
         first=first,

@@ -28,6 +28,7 @@ from kept.plan.split import Split, by_time
 Function = TypeVar("Function", bound=Callable[..., Any])
 _FALL_BACK = "Write fallback=kept.fall_back(constant=0.5)"
 _NAME = re.compile(r"^[a-z0-9][a-z0-9_-]{0,99}$")
+_MAX_SKEW = 0.01
 
 
 class Project:
@@ -70,6 +71,7 @@ class Project:
         self.window = timedelta(days=1)
         self.silent_after: timedelta | None = None
         self.unlabelled_after: timedelta | None = None
+        self.max_skew = _MAX_SKEW
 
     def dataset(
         self,
@@ -228,17 +230,22 @@ class Project:
         false_alarm_every: str | timedelta = "90d",
         silent_after: str | timedelta | None = None,
         unlabelled_after: str | timedelta | None = None,
+        max_skew: float = _MAX_SKEW,
     ) -> None:
         """Declares the length of a monitoring window and the budget: at most one false alarm in such a time.
 
         With `silent_after="2h"` it alarms when no request has come for so long by the clock, with `unlabelled_after`
-        when no label has while predictions wait for some.
+        when no label has while predictions wait for some. `max_skew` is the share of a feature's values that may be
+        served otherwise than its view has stored them; 0 where none may.
         """
         where = "project.monitor"
         self.silent_after = None if silent_after is None else _some_time(silent_after, f"{where}(silent_after)")
         self.unlabelled_after = (
             None if unlabelled_after is None else _some_time(unlabelled_after, f"{where}(unlabelled_after)")
         )
+        if not 0 <= max_skew < 1:
+            raise Invalid(f"max_skew={max_skew:g} is no share", where=where, fix="Give one from 0 on, below 1: 0.01")
+        self.max_skew = max_skew
         self.window = duration(window, where="project.monitor")
         self.drift_budget = duration(false_alarm_every, where="project.monitor")
         if self.drift_budget < self.window:
@@ -441,6 +448,7 @@ def describe(project: Project) -> dict[str, Any]:
             # What is not declared is left out, so that a project of old reads as it did.
             **({"silent_after": project.silent_after} if project.silent_after else {}),
             **({"unlabelled_after": project.unlabelled_after} if project.unlabelled_after else {}),
+            **({"max_skew": project.max_skew} if project.max_skew != _MAX_SKEW else {}),
         },
         "retrain": project.retraining,
         "release": project.releasing,

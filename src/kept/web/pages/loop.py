@@ -15,8 +15,9 @@ from kept.app.processes import ListProcesses, list_processes
 from kept.deployment.catalog import ListRollouts, ShowHistory, list_rollouts, show_history
 from kept.loop.decisions import ListDecisions, list_decisions
 from kept.loop.rollout_report import RolloutReport, ShowRollout, show_rollout
+from kept.monitoring import skew_watch
 from kept.monitoring.alerts import ListAlerts, list_alerts
-from kept.monitoring.catalog import DetectorState
+from kept.monitoring.catalog import DetectorState, ShowWindows, show_windows
 from kept.monitoring.estimates import ShowEstimates, show_estimates
 from kept.monitoring.result import WindowResult
 from kept.web.pages.facts import LoopFacts, all_loops, one_loop
@@ -91,6 +92,7 @@ def routes(connection: Connection) -> list[HTTPRouteHandler]:
             if facts.state
             else [],
             trial=_trial(connection, facts),
+            skew=_skew(connection, endpoint),
             estimates=connection.call(show_estimates, ShowEstimates(endpoint=endpoint, limit=_WINDOWS_SHOWN)),
             share_of_budget=meter,
         )
@@ -111,6 +113,20 @@ def _trial(connection: Connection, facts: LoopFacts) -> RolloutReport | None:
     if rollout.phase is None and not any(one.state == "shadow" for one in rollout.evidence):
         return None
     return connection.call(show_rollout, ShowRollout(endpoint=facts.state.endpoint))
+
+
+def _skew(connection: Connection, endpoint: str) -> dict[str, list[WindowResult]]:
+    """How the last releases were served against their training rows, and each feature against the store, newest first."""
+
+    def told(metric: str) -> list[WindowResult]:
+        return connection.call(show_windows, ShowWindows(endpoint=endpoint, monitor=skew_watch.MONITOR, metric=metric))[
+            ::-1
+        ]
+
+    values: dict[str, WindowResult] = {}
+    for one in told(skew_watch.VALUES):
+        values.setdefault(one.slice, one)
+    return {"releases": told(skew_watch.RELEASE)[:_WINDOWS_SHOWN], "values": [values[name] for name in sorted(values)]}
 
 
 def card_of(facts: LoopFacts) -> Card:
