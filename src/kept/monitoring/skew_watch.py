@@ -55,6 +55,8 @@ class SkewState(msgspec.Struct, frozen=True, kw_only=True):
     """The champion."""
     compared: bool = False
     """Whether its first rows were."""
+    looked_until: datetime | None = None
+    """Up to when they were looked for."""
     until: datetime | None = None
     """End of the last window whose values were."""
     counts: dict[str, tuple[int, int]] = {}
@@ -84,34 +86,37 @@ class SkewWatch:
             known = find_state(connection, stream.endpoint, MONITOR, "")
         self._state = msgspec.json.decode(known.state, type=SkewState) if known else SkewState()
 
-    def look(self, first: datetime, watermark: datetime, champion_since: datetime | None, *, closed: bool) -> None:
-        """Compares what is due.
+    def look(self, first: datetime, watermark: datetime, champion_since: datetime | None) -> None:
+        """Compares what is due, as what is remembered tells: a look that was cut short is made up for by the next.
 
         Args:
             first: the oldest event time of the endpoint.
             watermark: the newest.
             champion_since: when the champion took over; None for the beginning.
-            closed: whether a window has ended since the last look.
         """
         fresh = self._state.version_id != self._champion.version_id
         if fresh:
             self._state = msgspec.structs.replace(
-                self._state, version_id=self._champion.version_id, compared=self._champion.reference is None
+                self._state,
+                version_id=self._champion.version_id,
+                compared=self._champion.reference is None,
+                looked_until=None,
             )
             self._save([], [], gone=[TITLE])
-        if not self._state.compared and (closed or fresh):
+        last = window_of(watermark, self._plan.window).start
+        if not self._state.compared and (self._state.looked_until is None or self._state.looked_until < last):
             begin = window_of(champion_since or first, self._plan.window)
             whole = champion_since is None or champion_since == begin.start
-            self._release(begin.start if whole else begin.end, watermark)
+            self._release(begin.start if whole else begin.end, last)
         if self._plan.views:
             self._values(first, watermark)
 
-    def _release(self, since: datetime, watermark: datetime) -> None:
-        """Holds the first whole windows of the champion against its training rows, once they are enough."""
+    def _release(self, since: datetime, last: datetime) -> None:
+        """Holds the first whole windows of the champion that have ended by `last` against its training rows, once enough."""
+        self._state = msgspec.structs.replace(self._state, looked_until=last)
         answers = self._stream.rows()
         if answers is None:
             return
-        last = window_of(watermark, self._plan.window).start
         own = answers.filter(
             pl.col("event_time").is_between(since, last, closed="left"),
             pl.col("version_id") == self._champion.version_id,
@@ -119,6 +124,7 @@ class SkewWatch:
         )
         times = own.select("event_time").bottom_k(ENOUGH, by="event_time").collect().get_column("event_time")
         if times.len() < ENOUGH:
+            self._save([], [])
             return
         end = window_of(times.max(), self._plan.window).end  # type: ignore[arg-type]
         rows = own.filter(pl.col("event_time") < end).collect().sort("event_time", "id")

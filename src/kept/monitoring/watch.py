@@ -94,9 +94,9 @@ def watch(
     wait = maturity(project.label_delay, project.window)
     closed = _due(stream, traffic_from, watermark, project.window)
     matured = _due(stream, labelled_from, watermark - wait, project.window)
+    champion = subject_of(workspace, route.route.champion.version_id)
     # Labels that come late can only belong to windows that were judged.
     if closed or matured or (LABELLED in known and looks_back(workspace, known[LABELLED])):
-        champion = subject_of(workspace, route.route.champion.version_id)
         since = champion_since(routes)
         labelled = LabelledWatch(workspace, actor, project, endpoint, champion, stream, acted_at=acted_at)
         traffic = TrafficWatch(
@@ -111,9 +111,7 @@ def watch(
             else:
                 traffic.judge(window, labelled.memory)
         labelled.look_back()
-    if news or closed or matured:
-        skew = SkewWatch(workspace, actor, project, subject_of(workspace, route.route.champion.version_id), stream)
-        skew.look(first, watermark, champion_since(routes), closed=bool(closed))
+    SkewWatch(workspace, actor, project, champion, stream).look(first, watermark, champion_since(routes))
     return Watched(
         watermark=watermark,
         first=first,
