@@ -90,19 +90,22 @@ def expectations(reference: Reference, hidden: Collection[str] = ()) -> list[Exp
     missing = counts.cells[grid.offsets[1:] - 1] / max(counts.rows, 1)
     found = []
     for place, (name, share) in enumerate(zip(grid.columns, missing, strict=True)):
+        cells = counts.cells[grid.offsets[place] : grid.offsets[place + 1] - 1]
+        largest = float(cells.max() / cells.sum()) if cells.sum() else 1.0
         if name in grid.numeric:
             low, high = float(counts.low[place]), float(counts.high[place])
             known = np.isfinite(low) and np.isfinite(high)
             one = Expected(
                 column=name,
                 missing_share=float(share),
+                largest_share=largest,
                 low=low if known else None,
                 high=high if known else None,
             )
         else:
             names = grid.categories[place - len(grid.numeric)].names
             seen = frozenset(names) if len(names) < LARGEST_DICTIONARY else None
-            one = Expected(column=name, missing_share=float(share), categories=seen)
+            one = Expected(column=name, missing_share=float(share), largest_share=largest, categories=seen)
         found.append(one)
     return [one for one in found if one.column not in hidden]
 

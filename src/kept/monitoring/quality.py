@@ -10,7 +10,7 @@ import polars as pl
 
 from kept.measures.drift.categories import category_name
 
-Rule = Literal["volume", "missing", "unseen", "range", "errors", "answers"]
+Rule = Literal["volume", "missing", "unseen", "range", "errors", "answers", "constant", "repeated"]
 
 # A window is thin below this share of the usual number of rows, known from so many windows.
 THIN = 0.2
@@ -31,6 +31,8 @@ class Expected(msgspec.Struct, frozen=True, kw_only=True):
     missing_share: float
     low: float | None = None
     high: float | None = None
+    largest_share: float = 1.0
+    """The share of rows in the cell of the grid that holds most; 1 where it is not known."""
     categories: frozenset[str] | None = None
     """Every value that was seen; None for numbers, and where there were too many to remember."""
 

@@ -26,6 +26,7 @@ from kept.monitoring.predictions import PredictionWatch
 from kept.monitoring.quality import Breach, check_answers, check_columns, check_errors, check_volume
 from kept.monitoring.records import find_state, save_results, save_state
 from kept.monitoring.result import MonitorState, WindowResult
+from kept.monitoring.sameness import Sameness, check_sameness
 from kept.monitoring.settling import settle_gone
 from kept.monitoring.stream import Stream, answered, asked, features_of, latencies_of, scores_of
 from kept.monitoring.subject import Subject, drift_reference
@@ -58,6 +59,7 @@ class TrafficState(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """Rows of the last windows, by the second of the day at which they begin."""
     standing: dict[str, int] = {}
     """Conditions that last, and for how many windows each has been away."""
+    sameness: Sameness = Sameness()
     drift: DriftWatch | None = None
     predictions: PredictionWatch | None = None
     failures_until: datetime | None = None
@@ -103,7 +105,7 @@ class TrafficWatch:
             predictions = predictions.filter(pl.col("role") != "shadow")
         failures = self._stream.failures(predictions, self._state.failures_until)
         results = self._service(window, predictions, failures)
-        breaches = self._breaches(window, predictions, failures.height)
+        breaches, sameness = self._breaches(window, predictions, failures.height)
         found = {breach.message: self._alert_of(window, breach) for breach in breaches}
         results += [
             Measured(metric=breach.metric, slice=breach.column, value=None, rows=predictions.height, holds=False).of(
@@ -130,6 +132,7 @@ class TrafficWatch:
         self._state = TrafficState(
             usual=_remember(state.usual, window, asked(predictions)),
             standing=standing,
+            sameness=sameness,
             drift=watch,
             predictions=answers,
             failures_until=_latest(state.failures_until, predictions),
@@ -168,7 +171,7 @@ class TrafficWatch:
                 found.append(one.of(self._endpoint.name, str(version_id), window.start, SERVICE))
         return found
 
-    def _breaches(self, window: Window, predictions: pl.DataFrame, failures: int) -> list[Breach]:
+    def _breaches(self, window: Window, predictions: pl.DataFrame, failures: int) -> tuple[list[Breach], Sameness]:
         found = [check_volume(asked(predictions), self._state.usual.get(_time_of_day(window), ()))]
         limit = next(
             (one.bound for one in self._project.objectives if one.metric == "error_rate" and one.by is None),
@@ -179,9 +182,12 @@ class TrafficWatch:
             own = predictions.filter(pl.col("version_id") == self._champion.version_id)
             usable = answered(scores_of(own, self._champion.task), self._champion.task)
             found.append(check_answers(own.height, int(np.count_nonzero(~usable))))
+        sameness = self._state.sameness
         if self._reference is not None and not predictions.is_empty():
-            found += check_columns(features_of(predictions), drift.expectations(self._reference, self._unseen))
-        return [one for one in found if one is not None]
+            features, expected = features_of(predictions), drift.expectations(self._reference, self._unseen)
+            alike, sameness = check_sameness(predictions, features, expected, sameness, self._project.window)
+            found += [*check_columns(features, expected), *alike]
+        return [one for one in found if one is not None], sameness
 
     def _drift(
         self, window: Window, predictions: pl.DataFrame, watch: DriftWatch | None
