@@ -67,10 +67,7 @@ class Categories(msgspec.Struct, frozen=True, kw_only=True, eq=False, dict=True)
 def tally(column: Array | Coded) -> dict[str | None, int]:
     """How often each value occurs; None stands for missing (None, NaN, or a code below 0)."""
     if isinstance(column, Coded):
-        codes = np.asarray(column.codes)
-        if codes.size and int(codes.max()) >= len(column.categories):
-            raise Invalid("a code has no category", where="categorical column", fix="Give all categories")
-        counts = _code_counts(codes, len(column.categories))
+        counts = _code_counts(np.asarray(column.codes), len(column.categories))
         found: Counter[str | None] = Counter()
         for name, rows in zip((None, *column.categories), counts, strict=True):
             if rows:
@@ -84,13 +81,17 @@ def tally(column: Array | Coded) -> dict[str | None, int]:
 
 def _code_counts(codes: Array, categories: int) -> Ints:
     """How often -1 and each code occurs."""
-    if not codes.size or int(codes.min()) < 0:
+    highest, lowest = (int(codes.max()), int(codes.min())) if codes.size else (-1, -1)
+    if highest >= categories:
+        raise Invalid("a code has no category", where="categorical column", fix="Give all categories")
+    if lowest < 0:
         return np.bincount(codes + 1, minlength=categories + 1)
     if categories > _FEW_CATEGORIES:
         return np.concatenate([[0], np.bincount(codes, minlength=categories)])
     # Two rows at a time: adding to one of few counters has to wait for the last addition to it.
     half = codes.size // 2
-    both = codes[:half] * np.int64(categories) + codes[half : 2 * half]
+    both = np.multiply(codes[:half], categories, dtype=np.intp)
+    both += codes[half : 2 * half]
     table = np.bincount(both, minlength=categories**2).reshape(categories, categories)
     rest = np.bincount(codes[2 * half :], minlength=categories)
     return np.concatenate([[0], table.sum(axis=0) + table.sum(axis=1) + rest])

@@ -2,10 +2,10 @@
 
 A value is placed by the top 16 bits of its distance from the column's middle (or from zero) as a 32-bit float (eight significant bits
 at any scale) and one look-up, which also tells missing and infinite values apart. Columns that this does not resolve
-(narrow clusters far from the middle) are placed by searching the edges.
+(narrow clusters far from the middle) are placed by searching the edges. Rows are counted by these codes, of which each
+cell then adds up its own: that spares the look-up of every row.
 """
 
-import sys
 from functools import cached_property
 
 import msgspec
@@ -17,6 +17,8 @@ from kept.measures.special import ndtri
 
 CELLS = 2_000
 SHAPE_BINS = 10
+# Scores in pairs are whole numbers of 32nds, so that their products add up exactly in any order.
+SCORE_STEPS = 32
 
 # Up to so many different values, the gaps between them are cells too: a value never seen has a cell of its own.
 _FEW = 500
@@ -25,7 +27,6 @@ _MOST = 0.02
 # Normal scores lie within about +-3.54, so that a few wild values cannot carry a mean.
 _TAIL = 2e-4
 
-_TOP_HALF = 1 if sys.byteorder == "little" else 0
 _NOT_FINITE = 0x7F80
 _MINUS_ZERO = 0x8000
 
@@ -36,11 +37,10 @@ class Scratch:
     def __init__(self, rows: int) -> None:
         self._narrow = np.empty(rows, dtype=np.float32)
         self._codes = np.empty(rows, dtype=np.intp)
-        self._found = np.empty(rows, dtype=np.intp)
 
-    def first(self, rows: int) -> tuple[NDArray[np.float32], NDArray[np.intp], NDArray[np.intp]]:
+    def first(self, rows: int) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
         """Its arrays, cut to this many rows."""
-        return self._narrow[:rows], self._codes[:rows], self._found[:rows]
+        return self._narrow[:rows], self._codes[:rows]
 
 
 class Cells(msgspec.Struct, frozen=True, kw_only=True, eq=False, dict=True):
@@ -64,7 +64,9 @@ class Cells(msgspec.Struct, frozen=True, kw_only=True, eq=False, dict=True):
 
     @cached_property
     def table(self) -> NDArray[np.intp]:
-        """The cell of each of the 65,536 top halves of a 32-bit float."""
+        """The cell of each code: of the 65,536 top halves of a 32-bit float, or of the cells themselves where `searched`."""
+        if self.searched:
+            return np.arange(self.size + 1)
         codes = np.arange(65_536)
         ordered = np.where(codes < 0x8000, codes + 0x8000, 0xFFFF - codes)
         lengths = np.diff(np.concatenate([[0.0], self.starts, [65_536.0]])).astype(np.int64)
@@ -77,6 +79,22 @@ class Cells(msgspec.Struct, frozen=True, kw_only=True, eq=False, dict=True):
         return table.astype(np.intp)
 
     @cached_property
+    def whole_scores(self) -> Floats:
+        """The score of each cell in whole 32nds, as pairs use them, that of missing values last."""
+        return np.asarray(np.rint(self.scores * SCORE_STEPS))
+
+    @cached_property
+    def code_scores(self) -> NDArray[np.float32]:
+        """The same of each code."""
+        return self.whole_scores.astype(np.float32)[self.table]
+
+    @cached_property
+    def _runs(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """The codes at which the cell changes, and the cell from there on."""
+        starts = np.flatnonzero(np.diff(self.table, prepend=-1))
+        return starts, self.table[starts]
+
+    @cached_property
     def edges(self) -> Floats:
         """The least value of each cell that has a start, in the column's own unit."""
         if self.searched:
@@ -87,8 +105,12 @@ class Cells(msgspec.Struct, frozen=True, kw_only=True, eq=False, dict=True):
         patterns = np.where(codes >= 0x8000, (codes << 16) + 0xFFFF, codes << 16).astype(np.uint32)
         return patterns.view(np.float32).astype(np.float64) + self.centre
 
-    def place(self, values: Array, scratch: "Scratch | None" = None) -> NDArray[np.intp]:
-        """The cell of each value. With scratch, the answer holds until the scratch is used again."""
+    def place(self, values: Array) -> NDArray[np.intp]:
+        """The cell of each value."""
+        return self.table[self.codes(values, Scratch(values.size))]
+
+    def codes(self, values: Array, scratch: Scratch) -> NDArray[np.intp]:
+        """The code of each value, until the scratch is used again."""
         if self.searched:
             wide = np.asarray(values, dtype=np.float64)
             found = np.searchsorted(self.starts, wide, side="right") + 1
@@ -96,13 +118,18 @@ class Cells(msgspec.Struct, frozen=True, kw_only=True, eq=False, dict=True):
             found[np.isneginf(wide)] = 0
             found[np.isnan(wide)] = self.size
             return found
-        narrow, codes, found = (scratch or Scratch(values.size)).first(values.size)
+        narrow, found = scratch.first(values.size)
         with np.errstate(over="ignore", invalid="ignore"):
             # The difference is taken in 64 bits whatever the column's type, and then rounded.
             np.subtract(values, np.float64(self.centre), out=narrow, casting="same_kind")
-        codes[:] = narrow.view(np.uint16)[_TOP_HALF::2]
-        # No code is out of range; "clip" spares numpy a checked copy.
-        return self.table.take(codes, out=found, mode="clip")
+        return np.right_shift(narrow.view(np.uint32), 16, out=found, casting="unsafe")
+
+    def gather(self, tally: Ints) -> Ints:
+        """How many values lie in each cell, missing ones last, of a tally of codes."""
+        starts, cells = self._runs
+        counts = np.zeros(self.size + 1, dtype=np.int64)
+        np.add.at(counts, cells, np.add.reduceat(tally, starts))
+        return counts
 
 
 def learn_cells(sample: Floats) -> Cells:
@@ -131,7 +158,7 @@ def learn_cells(sample: Floats) -> Cells:
 def _codes(values: Floats, centre: float) -> Floats:
     """The top halves as numbers from 0 to 65,535 that rise with the value."""
     with np.errstate(over="ignore"):
-        top = (values - centre).astype(np.float32).view(np.uint16)[_TOP_HALF::2].astype(np.int64)
+        top = (values - centre).astype(np.float32).view(np.uint32).astype(np.int64) >> 16
     # Minus zero (and what rounds to it) is zero.
     return np.where(top <= _MINUS_ZERO, top % _MINUS_ZERO + 0x8000, 0xFFFF - top).astype(np.float64)
 

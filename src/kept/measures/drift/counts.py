@@ -9,7 +9,7 @@ from kept.measures.drift.cells import Scratch
 from kept.measures.drift.grid import Grid, Table, as_numbers, check_table
 
 # Large enough to hide numpy's calls, small enough that a block of a column stays in the cache.
-_BLOCK = 32_768
+_BLOCK = 65_536
 # Products of two scores are below 2^14 in 32nds, so sums of so few of them are exact in 32-bit floats; and products of
 # matrices this small are not split over threads, whose waiting for one another cost as much again as the counting.
 _EXACT = 128
@@ -72,39 +72,35 @@ def count_rows(grid: Grid, columns: Table) -> WindowCounts:
     counts = empty_counts(grid)
     if not rows:
         return counts
-    numbers = [as_numbers(columns[name], name) for name in grid.numeric]
-    scores = np.zeros((grid.paired, min(_BLOCK, -(-rows // _EXACT) * _EXACT)), dtype=np.float32)
-    tables = [
-        grid.whole_scores[grid.offsets[place] : grid.offsets[place + 1]].astype(np.float32)
-        for place in range(grid.paired)
-    ]
-    scratch, step, paired = Scratch(min(_BLOCK, rows)), -(-rows // PAIRED_ROWS), 0
-    for start in range(0, rows, _BLOCK):
-        held = min(_BLOCK, rows - start)
-        first = -start % step
-        in_pairs = len(range(first, held, step))
-        for place, (cells, column) in enumerate(zip(grid.cells, numbers, strict=True)):
-            block = column[start : start + held]
-            found = cells.place(block, scratch)
-            begin, end = grid.offsets[place], grid.offsets[place + 1]
-            counts.cells[begin:end] += np.bincount(found, minlength=cells.size + 1)
-            counts.low[place] = np.fmin(counts.low[place], np.fmin.reduce(block))
-            counts.high[place] = np.fmax(counts.high[place], np.fmax.reduce(block))
+    step = -(-rows // PAIRED_ROWS)
+    in_pairs = len(range(0, rows, step))
+    scores = np.zeros((grid.paired, -(-in_pairs // _EXACT) * _EXACT), dtype=np.float32)
+    block = max(_BLOCK // step, 1) * step
+    scratch = Scratch(min(block, rows))
+    for place, (name, cells) in enumerate(zip(grid.numeric, grid.cells, strict=True)):
+        column, tally = as_numbers(columns[name], name), np.zeros(cells.table.size, dtype=np.int64)
+        for start in range(0, rows, block):
+            # All that is asked of a block is asked while it is in the cache.
+            part = column[start : start + block]
+            codes = cells.codes(part, scratch)
+            np.add.at(tally, codes, 1)
+            counts.low[place] = np.fmin(counts.low[place], np.fmin.reduce(part))
+            counts.high[place] = np.fmax(counts.high[place], np.fmax.reduce(part))
             if place < grid.paired:
-                tables[place].take(found[first::step], out=scores[place, :in_pairs], mode="clip")
-        if grid.paired > 1:
-            counts.cross[...] += _products(scores, in_pairs)
-            counts.paired_sums[...] += scores[:, :in_pairs].sum(axis=1, dtype=np.float64).astype(np.int64)
-        paired += in_pairs
+                first = start // step
+                paired = codes[::step]
+                scores[place, first : first + paired.size] = cells.code_scores[paired]
+        counts.cells[grid.offsets[place] : grid.offsets[place + 1]] = cells.gather(tally)
     for place, (name, categories) in enumerate(zip(grid.categorical, grid.categories, strict=True), len(grid.numeric)):
         counts.cells[grid.offsets[place] : grid.offsets[place + 1]] = categories.count(columns[name])
-    return msgspec.structs.replace(counts, rows=rows, paired_rows=paired)
+    if grid.paired > 1:
+        counts.cross[...] = _products(scores)
+        counts.paired_sums[...] = scores.sum(axis=1, dtype=np.float64)
+    return msgspec.structs.replace(counts, rows=rows, paired_rows=in_pairs)
 
 
-def _products(scores: np.ndarray[tuple[int, int], np.dtype[np.float32]], held: int) -> Ints:
-    """The sums over rows of the products of each two columns' scores."""
-    pieces = -(-held // _EXACT)
-    scores[:, held : pieces * _EXACT] = 0.0
-    stacked = scores[:, : pieces * _EXACT].reshape(scores.shape[0], pieces, _EXACT).transpose(1, 0, 2)
+def _products(scores: np.ndarray[tuple[int, int], np.dtype[np.float32]]) -> Ints:
+    """The sums over rows of the products of each two columns' scores; their number is a multiple of `_EXACT`."""
+    stacked = scores.reshape(scores.shape[0], -1, _EXACT).transpose(1, 0, 2)
     exact = np.matmul(stacked, stacked.transpose(0, 2, 1))
     return np.asarray(exact.sum(axis=0, dtype=np.float64).astype(np.int64))

@@ -20,9 +20,6 @@ Table = Mapping[str, Array | Coded]
 PAIRED_COLUMNS = 48
 SAMPLE_ROWS = 200_000
 
-# Scores in pairs are whole numbers of 32nds, so that their products add up exactly in any order.
-SCORE_STEPS = 32
-
 # The least standard deviation of a pair's correlation: near-copies of a column would else alarm on rounding.
 LEAST_PAIR_NOISE = 0.02
 LARGEST_CORRELATION = 0.99
@@ -69,7 +66,7 @@ class Grid(msgspec.Struct, frozen=True, kw_only=True, eq=False, dict=True, tag="
     @cached_property
     def whole_scores(self) -> Floats:
         """The same in whole 32nds, as the cross products use them."""
-        return np.asarray(np.rint(self.scores * SCORE_STEPS))
+        return np.concatenate([np.zeros(0), *(each.whole_scores for each in self.cells)])
 
     @cached_property
     def present(self) -> Floats:

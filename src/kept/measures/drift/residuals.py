@@ -44,7 +44,9 @@ def residuals(reference: Reference, away: Floats, rows: Floats, expected: Expect
     freedom = reference.variation.freedom * (sampling / reference.variation.total) ** 2
     gap, error = away - expected.mean, np.sqrt(variance)
     rise = _normal((gap - expected.tolerance) / error, reference, freedom)
-    fall = _normal((gap + expected.tolerance) / error, reference, freedom)
+    # Where nothing is tolerated, both sides are one.
+    tolerant = expected.tolerance.any()
+    fall = _normal((gap + expected.tolerance) / error, reference, freedom) if tolerant else rise.copy()
     rare, turned = _rare(reference, expected, safe_rows)
     rare &= known
     if rare.any():

@@ -5,15 +5,16 @@ ten bins. category: shares of the most frequent values and of unseen ones. pair:
 the window's own means (about the reference's, a mere shift of two columns would look like a new correlation).
 """
 
+from functools import cached_property
 from typing import Literal
 
 import msgspec
 import numpy as np
 
 from kept.measures.arrays import Flags, Floats, Ints
-from kept.measures.drift.cells import SHAPE_BINS
+from kept.measures.drift.cells import SCORE_STEPS, SHAPE_BINS
 from kept.measures.drift.counts import WindowCounts
-from kept.measures.drift.grid import LARGEST_CORRELATION, SCORE_STEPS, Grid
+from kept.measures.drift.grid import LARGEST_CORRELATION, Grid
 
 StatisticKind = Literal["location", "scale", "missing", "shape", "category", "pair"]
 
@@ -22,7 +23,7 @@ KINDS: tuple[StatisticKind, ...] = ("location", "scale", "missing", "shape", "ca
 _LEAST_SPREAD = 0.3
 
 
-class Layout(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+class Layout(msgspec.Struct, frozen=True, kw_only=True, eq=False, dict=True):
     """Which statistic is which. All arrays have one entry a statistic; `second` is -1 but for pairs.
 
     `part` is the bin of a shape, the place of a category (that of unseen ones is the last), else 0.
@@ -42,7 +43,7 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         """Which statistics are of these kinds."""
         return np.isin(self.kind, [KINDS.index(kind) for kind in kinds])
 
-    @property
+    @cached_property
     def proportions(self) -> Flags:
         """Which statistics are shares of rows."""
         return self.of("missing", "shape", "category")
