@@ -8,10 +8,11 @@ import pytest
 from kept.measures.arrays import Floats, decode, encode
 from kept.measures.drift.detector import DriftFinding
 from kept.monitoring.predictions import PredictionWatch, continued, evidence_of, feed, measured
-from kept.monitoring.window import Window
+from kept.monitoring.window import Window, window_of
 from kept.plan.specs import Task
 
 NOON = datetime(2013, 4, 1, 12, tzinfo=UTC)
+DAY = timedelta(days=1)
 
 
 def scores(random: np.random.Generator, shift: float, classes: int) -> Floats:
@@ -24,8 +25,9 @@ def scores(random: np.random.Generator, shift: float, classes: int) -> Floats:
 
 def run(task: Task, seed: int, shifts: list[float], classes: int = 1) -> tuple[PredictionWatch, list[DriftFinding]]:
     random, watch, found = np.random.default_rng(seed), continued(None, "v1", None), []
-    for shift in shifts:
-        watch, one = feed(decode(encode(watch), PredictionWatch), task, scores(random, shift, classes), 90)
+    for day, shift in enumerate(shifts):
+        told = scores(random, shift, classes)
+        watch, one = feed(decode(encode(watch), PredictionWatch), task, told, 90, window_of(NOON + day * DAY, DAY))
         found += [one] if one is not None else []
     return watch, found
 
@@ -60,6 +62,22 @@ def test_a_new_version_begins_anew_and_an_act_starts_the_detector_anew() -> None
 
 def test_thin_windows_and_other_shapes_are_left_out() -> None:
     watch, _ = run("binary", 0, [0.0] * 12)
-    assert feed(watch, "binary", np.full(5, 0.5), 90) == (watch, None)
-    assert feed(watch, "multiclass", np.full((50, 3), 1 / 3), 90) == (watch, None)
-    assert feed(watch, "binary", np.full(50, np.nan), 90) == (watch, None)
+    window = window_of(NOON, DAY)
+    assert feed(watch, "binary", np.full(5, 0.5), 90, window) == (watch, None)
+    assert feed(watch, "multiclass", np.full((50, 3), 1 / 3), 90, window) == (watch, None)
+    assert feed(watch, "binary", np.full(50, np.nan), 90, window) == (watch, None)
+
+
+def test_answers_with_a_rhythm_are_held_against_their_own_hour() -> None:
+    """Nights are answered unlike days: two whole days are the accepted period, and the third is like them."""
+    random, watch, alarms = np.random.default_rng(1), continued(None, "v1", None), []
+    for part in range(36):
+        begin = datetime(2013, 4, 1, tzinfo=UTC) + part * timedelta(hours=4)
+        night = 2.0 if begin.hour < 8 else 0.0
+        window = window_of(begin, timedelta(hours=4))
+        changed = 0.6 if part >= 30 else 0.0
+        watch, one = feed(watch, "binary", scores(random, night + changed, 1), 90, window, "hour of day")
+        alarms += [] if one is None else [(part, one.alarm)]
+    assert [part for part, _ in alarms] == list(range(12, 36))
+    assert not any(alarm for part, alarm in alarms if part < 30)
+    assert alarms[-1][1]

@@ -77,6 +77,9 @@ WRONG: list[tuple[Callable[[], Any], str]] = [
     (lambda: kept.fall_back(on=["timeout"]), "belong together"),
     (lambda: kept.fall_back(constant=float("nan")), "not a constant"),
     (lambda: flights().monitor(window="1d", false_alarm_every="1h"), "shorter than a window"),
+    (lambda: flights().monitor(window="1h", season="month"), "'month' is not a season"),  # type: ignore[arg-type]
+    (lambda: flights().monitor(window="1d", season="hour of day"), "does not lie within one season"),
+    (lambda: flights().monitor(window="7h", season="day of week"), "does not lie within one season"),
     (lambda: flights().dataset(label="late", max_bad_share=2)(lambda: None), "cannot be used|is not a share"),
     (lambda: flights().dataset(label="late", mode="append")(rows), "Declare key="),
     (lambda: flights().dataset(label="late", mode="upsert")(rows), "is not a mode"),  # type: ignore[arg-type]

@@ -10,13 +10,14 @@ import polars as pl
 
 from kept.core.clock import format_time
 from kept.core.durations import format_duration
-from kept.measures.arrays import Array, decode, encode
+from kept.measures.arrays import Array, Flags, decode, encode
 from kept.measures.drift.categories import LARGEST_DICTIONARY
 from kept.measures.drift.causes import ColumnFinding
 from kept.measures.drift.counts import WindowCounts
 from kept.measures.drift.detector import DriftFinding, DriftState, start, update
 from kept.measures.drift.grid import Grid
 from kept.measures.drift.reference import Reference, count_window
+from kept.measures.drift.statistics import Yardstick
 from kept.monitoring.performance import Measured
 from kept.monitoring.quality import Expected
 from kept.monitoring.window import Window
@@ -53,9 +54,11 @@ def count(reference: Reference, frame: pl.DataFrame) -> WindowCounts:
     return count_window(reference, as_table(frame, reference.grid))
 
 
-def judge(state: DriftState, reference: Reference, counts: WindowCounts) -> tuple[DriftState, DriftFinding]:
+def judge(
+    state: DriftState, reference: Reference, counts: WindowCounts, season: int | None = None
+) -> tuple[DriftState, DriftFinding]:
     """The state after one more whole window, and what it showed."""
-    return update(state, reference, counts)
+    return update(state, reference, counts, season)
 
 
 def as_table(frame: pl.DataFrame, grid: Grid) -> dict[str, Array]:
@@ -79,9 +82,15 @@ def without(reference: Reference, columns: Collection[str]) -> Reference:
         return reference
     where = reference.layout
     seen = ~(np.isin(where.column, hidden) | np.isin(where.second, hidden))
-    return msgspec.structs.replace(
-        reference, yard=msgspec.structs.replace(reference.yard, used=reference.yard.used & seen)
-    )
+    seasons = {
+        number: msgspec.structs.replace(one, yard=_used_where(one.yard, seen))
+        for number, one in reference.seasons.items()
+    }
+    return msgspec.structs.replace(reference, yard=_used_where(reference.yard, seen), seasons=seasons)
+
+
+def _used_where(yard: Yardstick, seen: Flags) -> Yardstick:
+    return msgspec.structs.replace(yard, used=yard.used & seen)
 
 
 def expectations(reference: Reference, hidden: Collection[str] = ()) -> list[Expected]:

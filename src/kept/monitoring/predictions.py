@@ -1,9 +1,11 @@
 """Drift of what a version says, against what it said in its first windows of serving.
 
 Scores on training rows are not what serving sees (they were fitted to, or drawn otherwise), so that a detector held against
-them would alarm on the first day. The first ten windows with traffic are the accepted period; the detector starts behind it.
+them would alarm on the first day. The first ten windows with traffic (two whole cycles, where the project declares a season)
+are the accepted period; the detector starts behind it.
 """
 
+import math
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,6 +14,7 @@ import numpy as np
 
 from kept.measures.arrays import Array, Floats
 from kept.measures.drift.categories import Coded
+from kept.measures.drift.cycle import Cycle, length_of, season_of
 from kept.measures.drift.detector import DriftFinding, DriftState, start, update
 from kept.measures.drift.grid import Kind
 from kept.measures.drift.reference import Reference, build_reference, count_window
@@ -39,6 +42,8 @@ class PredictionWatch(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """Event time of the training for which it was started."""
     collected: tuple[Floats, ...] = ()
     """Scores of the first windows, shape `(rows, scores)`, until there are enough."""
+    seasons: tuple[int, ...] = ()
+    """The season of each."""
     reference: Reference | None = None
     detector: DriftState | None = None
     alarmed: bool = False
@@ -54,7 +59,7 @@ def continued(watch: PredictionWatch | None, version_id: str, acted_at: datetime
 
 
 def feed(
-    watch: PredictionWatch, task: Task, scores: Floats, windows: float
+    watch: PredictionWatch, task: Task, scores: Floats, windows: float, window: Window, cycle: Cycle | None = None
 ) -> tuple[PredictionWatch, DriftFinding | None]:
     """The watch after one more window of its version's scores, and what it showed once there is a reference.
 
@@ -63,26 +68,39 @@ def feed(
         task: what the scores are of.
         scores: as the model gave them; a window with fewer than 30 is left out.
         windows: the budget: at most one false alarm in so many of them.
+        window: when they were given.
+        cycle: what windows are told apart by, if they are.
     """
     rows = scores[:, None] if scores.ndim == 1 else scores
     rows = rows[np.isfinite(rows).all(axis=1)]
     if rows.shape[0] < LEAST_ROWS or any(each.shape[1:] != rows.shape[1:] for each in watch.collected[:1]):
         return watch, None
     if watch.reference is None:
-        kept = np.ascontiguousarray(rows[:: -(-rows.shape[0] // _MOST_ROWS)], dtype=np.float64)
-        collected = (*watch.collected, kept)
-        if len(collected) < LEAST_WINDOWS:
-            return msgspec.structs.replace(watch, collected=collected), None
-        numbers = np.repeat(np.arange(len(collected)), [each.shape[0] for each in collected])
-        table, kinds = _table(task, np.concatenate(collected))
-        return msgspec.structs.replace(watch, collected=(), reference=build_reference(table, kinds, numbers)), None
+        return _collect(watch, task, rows, window, cycle), None
     table, _ = _table(task, rows)
-    if set(table) != set(watch.reference.grid.columns):
+    season = watch.reference.season_at(window.start)
+    if set(table) != set(watch.reference.grid.columns) or watch.reference.of_season(season) is None:
         return watch, None
-    detector, finding = update(
-        watch.detector or start(watch.reference, windows), watch.reference, count_window(watch.reference, table)
-    )
+    state = watch.detector or start(watch.reference, windows)
+    detector, finding = update(state, watch.reference, count_window(watch.reference, table), season)
     return msgspec.structs.replace(watch, detector=detector, alarmed=watch.alarmed or finding.alarm), finding
+
+
+def _collect(watch: PredictionWatch, task: Task, rows: Floats, window: Window, cycle: Cycle | None) -> PredictionWatch:
+    """The watch with one more window; with a reference once there are enough."""
+    kept = np.ascontiguousarray(rows[:: -(-rows.shape[0] // _MOST_ROWS)], dtype=np.float64)
+    collected, enough, seasons = (*watch.collected, kept), LEAST_WINDOWS, watch.seasons
+    if cycle is not None:
+        seasons = (*seasons, season_of(cycle, window.start))
+        enough = max(enough, math.ceil(2 * length_of(cycle) / (window.end - window.start)))
+    if len(collected) < enough:
+        return msgspec.structs.replace(watch, collected=collected, seasons=seasons)
+    sizes = [each.shape[0] for each in collected]
+    table, kinds = _table(task, np.concatenate(collected))
+    numbers = np.repeat(np.arange(len(collected)), sizes)
+    told = None if cycle is None else np.repeat(seasons, sizes)
+    reference = build_reference(table, kinds, numbers, cycle=cycle, seasons=told)
+    return msgspec.structs.replace(watch, collected=(), seasons=(), reference=reference)
 
 
 def measured(finding: DriftFinding) -> list[Measured]:
@@ -93,7 +111,7 @@ def measured(finding: DriftFinding) -> list[Measured]:
 
 def evidence_of(finding: DriftFinding, budget: timedelta, window: Window) -> dict[str, Any]:
     """The numbers behind an alarm, and what it was held against."""
-    against = f"this version's first {LEAST_WINDOWS} windows of serving"
+    against = f"this version's first {finding.seen.reference.windows} windows of serving"
     return {**drift.evidence_of(finding, budget, window), "against": against}
 
 

@@ -119,7 +119,7 @@ class TrafficWatch:
             results += self._of_champion(window, drift.MONITOR, [drift.measured(finding)])
             results += self._of_champion(window, drift.COLUMNS, drift.measured_columns(finding))
         results += self._of_champion(window, estimate.MONITOR, self._estimates(predictions, memory))
-        answers, told = self._predictions(predictions, state.predictions)
+        answers, told = self._predictions(window, predictions, state.predictions)
         if told is not None:
             results += self._of_champion(window, said.MONITOR, said.measured(told))
         alerts, standing = news(state.standing, found)
@@ -196,10 +196,11 @@ class TrafficWatch:
         if reference is None or (self._champion_since is not None and window.start < self._champion_since):
             return watch, None, None
         watch = self._continued(watch, reference)
-        rows = self._comparable(predictions, reference)
-        if rows.is_empty():
+        rows, season = self._comparable(predictions, reference), reference.season_at(window.start)
+        if rows.is_empty() or reference.of_season(season) is None:
             return watch, None, None
-        detector, finding = drift.judge(watch.detector, reference, drift.count(reference, features_of(rows)))
+        counts = drift.count(reference, features_of(rows))
+        detector, finding = drift.judge(watch.detector, reference, counts, season)
         alarm = None
         if finding.alarm and not watch.alarmed:
             evidence = drift.evidence_of(finding, self._project.drift_budget, window)
@@ -237,7 +238,7 @@ class TrafficWatch:
         return estimate.estimate_window(task, self._project.objectives, memory, scores, features)
 
     def _predictions(
-        self, predictions: pl.DataFrame, watch: PredictionWatch | None
+        self, window: Window, predictions: pl.DataFrame, watch: PredictionWatch | None
     ) -> tuple[PredictionWatch, DriftFinding | None]:
         """Behind the period in which its first answers were accepted, whether the champion still answers alike."""
         watch = said.continued(watch, self._champion.version_id, self._acted_at)
@@ -245,7 +246,8 @@ class TrafficWatch:
             return watch, None
         own = predictions.filter(pl.col("version_id") == self._champion.version_id)
         windows = budget_in_windows(self._project.drift_budget, self._project.window)
-        return said.feed(watch, self._champion.task, scores_of(own, self._champion.task), windows)
+        cycle = None if self._reference is None else self._reference.cycle
+        return said.feed(watch, self._champion.task, scores_of(own, self._champion.task), windows, window, cycle)
 
     def _of_champion(self, window: Window, monitor: str, measured: list[Measured]) -> list[WindowResult]:
         name, version_id = self._endpoint.name, self._champion.version_id

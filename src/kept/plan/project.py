@@ -10,6 +10,7 @@ import msgspec
 
 from kept.core.durations import duration
 from kept.core.errors import Invalid
+from kept.measures.drift.cycle import CYCLES, Cycle
 from kept.measures.metrics import metric as metric_named
 from kept.plan.objective import Objective
 from kept.plan.policy import (
@@ -72,6 +73,7 @@ class Project:
         self.silent_after: timedelta | None = None
         self.unlabelled_after: timedelta | None = None
         self.max_skew = _MAX_SKEW
+        self.season: Cycle | None = None
 
     def dataset(
         self,
@@ -231,12 +233,14 @@ class Project:
         silent_after: str | timedelta | None = None,
         unlabelled_after: str | timedelta | None = None,
         max_skew: float = _MAX_SKEW,
+        season: Cycle | None = None,
     ) -> None:
         """Declares the length of a monitoring window and the budget: at most one false alarm in such a time.
 
         With `silent_after="2h"` it alarms when no request has come for so long by the clock, with `unlabelled_after`
         when no label has while predictions wait for some. `max_skew` is the share of a feature's values that may be
-        served otherwise than its view has stored them; 0 where none may.
+        served otherwise than its view has stored them; 0 where none may. With `season="hour of day"` or
+        `season="day of week"` (of UTC) each window is held against the reference's windows of the same hour or weekday.
         """
         where = "project.monitor"
         self.silent_after = None if silent_after is None else _some_time(silent_after, f"{where}(silent_after)")
@@ -251,6 +255,14 @@ class Project:
         if self.drift_budget < self.window:
             fix = "Give a budget of many windows, for example 90d"
             raise Invalid("false_alarm_every is shorter than a window", where="project.monitor", fix=fix)
+        if season is not None and season not in CYCLES:
+            fix = f"Write season={' or season='.join(map(repr, CYCLES))}"
+            raise Invalid(f"{season!r} is not a season", where="project.monitor", fix=fix)
+        day = timedelta(days=1)
+        if season is not None and (day % self.window or (season == "hour of day" and self.window == day)):
+            fix = 'Write window="1h", or another part of a day; for season="day of week" a whole day will do'
+            raise Invalid("a window does not lie within one season", where="project.monitor", fix=fix)
+        self.season = season
 
     def retrain(
         self,
@@ -449,6 +461,7 @@ def describe(project: Project) -> dict[str, Any]:
             **({"silent_after": project.silent_after} if project.silent_after else {}),
             **({"unlabelled_after": project.unlabelled_after} if project.unlabelled_after else {}),
             **({"max_skew": project.max_skew} if project.max_skew != _MAX_SKEW else {}),
+            **({"season": project.season} if project.season else {}),
         },
         "retrain": project.retraining,
         "release": project.releasing,

@@ -7,7 +7,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from kept.core.errors import Invalid
 from kept.measures.arrays import Array, encode
+from kept.measures.drift.cycle import Cycle
 from kept.measures.drift.grid import Kind
 from kept.measures.drift.reference import build_reference
 from kept.pipelines.context import StepContext
@@ -19,8 +21,11 @@ _WINDOWS = 20
 
 
 def reference(context: StepContext, source: str, join: pl.DataFrame, columns: Columns) -> str:
-    """The digest of the drift reference: the features of all rows, cut into monitoring windows by event time."""
-    window = load_project(Path(source)).window
+    """The digest of the drift reference: the features of all rows, cut into monitoring windows by event time.
+
+    Where the project declares a season, the windows of each are told apart.
+    """
+    project = load_project(Path(source))
     table: dict[str, Array] = {}
     kinds: dict[str, Kind] = {}
     for name in columns.features:
@@ -31,11 +36,18 @@ def reference(context: StepContext, source: str, join: pl.DataFrame, columns: Co
         else:
             kinds[name] = "numeric"
             table[name] = values.cast(pl.Float64).to_numpy()
+    seasons = None
+    if columns.event_time is None and project.season is not None:
+        fix = "Declare event_time, or no season"
+        raise Invalid("rows without a time have no season", where=f"project {project.name}", fix=fix)
     if columns.event_time is None:
         numbers = np.random.default_rng(context.seed).integers(0, _WINDOWS, join.height)
     else:
-        numbers = window_numbers(join.get_column(columns.event_time), window)
-    made = build_reference(table, kinds, np.asarray(numbers))
+        moments = join.get_column(columns.event_time)
+        numbers = window_numbers(moments, project.window)
+        if project.season is not None:
+            seasons = season_numbers(moments, project.window, project.season)
+    made = build_reference(table, kinds, np.asarray(numbers), cycle=project.season, seasons=seasons)
     context.log(f"reference of {made.rows} rows in {made.windows} windows")
     return context.workspace.blobs.put(encode(made))
 
@@ -43,3 +55,9 @@ def reference(context: StepContext, source: str, join: pl.DataFrame, columns: Co
 def window_numbers(moments: pl.Series, length: timedelta) -> NDArray[np.int64]:
     """The number of the monitoring window that each moment lies in, counted from midnight UTC of 1 January 1970."""
     return moments.dt.epoch("us").to_numpy() // round(length.total_seconds() * 1_000_000)
+
+
+def season_numbers(moments: pl.Series, length: timedelta, cycle: Cycle) -> NDArray[np.int64]:
+    """The season of the monitoring window that each moment lies in; windows lie within a day."""
+    starts = moments.dt.truncate(length)
+    return (starts.dt.hour() if cycle == "hour of day" else starts.dt.weekday() - 1).cast(pl.Int64).to_numpy()

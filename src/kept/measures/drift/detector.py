@@ -40,6 +40,7 @@ class DriftState(msgspec.Struct, frozen=True, kw_only=True, eq=False, tag="kept.
     """Where the detector stands after `windows` windows: with it and the reference another worker continues exactly.
 
     `values` are the R, shape `(statistics, 2, 10)`: recursive and fixed residual, rises then falls of each size.
+    `seasons` hold the precision and the moment of each season that has come, where the reference has seasons.
     """
 
     grid: str
@@ -49,6 +50,7 @@ class DriftState(msgspec.Struct, frozen=True, kw_only=True, eq=False, tag="kept.
     values: Floats
     precision: Floats
     moment: Floats
+    seasons: dict[int, tuple[Floats, Floats]] = {}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,8 +94,30 @@ def start(reference: Reference, budget: float, *, practical: float = PRACTICAL) 
     )
 
 
-def update(state: DriftState, reference: Reference, window: WindowCounts) -> tuple[DriftState, DriftFinding]:
-    """The state after one more window, and what it showed. Each window is given once, when it is complete."""
+def update(
+    state: DriftState, reference: Reference, window: WindowCounts, season: int | None = None
+) -> tuple[DriftState, DriftFinding]:
+    """The state after one more window, and what it showed. Each window is given once, when it is complete.
+
+    A window of a season is held against the windows of its own season, in the reference and since; all seasons add to the same
+    evidence, with the weights of the whole reference. The reference must have the season.
+    """
+    own = reference.of_season(season)
+    if own is None:
+        raise Conflict(f"the reference has no season {season}", where="drift", fix="Leave the window out")
+    if season is None:
+        return _update(state, own, window, statistic_weights(own))
+    precision, moment = state.seasons.get(season, (own.precision, own.moment))
+    before = msgspec.structs.replace(state, precision=precision, moment=moment)
+    after, finding = _update(before, own, window, statistic_weights(reference))
+    seasons = {**state.seasons, season: (after.precision, after.moment)}
+    whole = msgspec.structs.replace(after, precision=state.precision, moment=state.moment, seasons=seasons)
+    return whole, finding
+
+
+def _update(
+    state: DriftState, reference: Reference, window: WindowCounts, weights: Floats
+) -> tuple[DriftState, DriftFinding]:
     if not state.grid == reference.grid.digest == window.grid:
         raise Conflict("state, reference and window do not belong together", where="drift", fix="Start a new detector")
     measured = measure_window(reference.grid, window)
@@ -112,7 +136,7 @@ def update(state: DriftState, reference: Reference, window: WindowCounts) -> tup
         moment=state.moment + weight * away,
     )
     evidence = np.tensordot(values, MIXTURE, axes=2)
-    value = float(statistic_weights(reference) @ evidence)
+    value = float(weights @ evidence)
     finding = DriftFinding(
         alarm=value >= state.budget,
         value=value,

@@ -1,15 +1,18 @@
 """What a table is compared with: the counts of reference rows, and how much its windows vary by themselves."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from functools import cached_property
 
 import msgspec
 import numpy as np
 
 from kept.core.errors import Invalid
-from kept.measures.arrays import Array, Floats
+from kept.measures.arrays import Array, Flags, Floats
 from kept.measures.drift.counts import WindowCounts, count_rows, empty_counts
+from kept.measures.drift.cycle import Cycle, season_of
 from kept.measures.drift.grid import Grid, Kind, Table, check_table, learn_grid
+from kept.measures.drift.seasons import Season
 from kept.measures.drift.statistics import Layout, Yardstick, layout, measure_window, standardise, yardstick
 from kept.measures.drift.variation import LEAST_WINDOWS, Variation, between_windows
 
@@ -19,6 +22,7 @@ class Reference(msgspec.Struct, frozen=True, kw_only=True, eq=False, dict=True, 
 
     `precision` and `moment` are, for each statistic, the sum over the reference's windows of 1 / variance and of the
     standardised value over its variance: the start of the running mean that later windows are compared with.
+    Where a `cycle` was declared, a window is held against what `seasons` say of its own.
     """
 
     grid: Grid
@@ -28,6 +32,8 @@ class Reference(msgspec.Struct, frozen=True, kw_only=True, eq=False, dict=True, 
     variation: Variation
     precision: Floats
     moment: Floats
+    cycle: Cycle | None = None
+    seasons: dict[int, Season] = {}
 
     @property
     def rows(self) -> int:
@@ -44,9 +50,31 @@ class Reference(msgspec.Struct, frozen=True, kw_only=True, eq=False, dict=True, 
         """Which statistic is which."""
         return layout(self.grid)
 
+    def season_at(self, moment: datetime) -> int | None:
+        """The season of a window that begins then; None where none was declared."""
+        return None if self.cycle is None else season_of(self.cycle, moment)
+
+    def of_season(self, season: int | None) -> "Reference | None":
+        """What a window of this season is held against; None where the reference has no window of it."""
+        if season is None:
+            return self
+        own = self.seasons.get(season)
+        if own is None:
+            return None
+        found = msgspec.structs.replace(
+            self, counts=own.counts, yard=own.yard, precision=own.precision, moment=own.moment, cycle=None, seasons={}
+        )
+        found.__dict__["layout"] = self.layout
+        return found
+
 
 def build_reference(
-    columns: Table, kinds: Mapping[str, Kind], windows: Sequence[slice] | Array | None = None
+    columns: Table,
+    kinds: Mapping[str, Kind],
+    windows: Sequence[slice] | Array | None = None,
+    *,
+    cycle: Cycle | None = None,
+    seasons: Array | None = None,
 ) -> Reference:
     """A reference from a table.
 
@@ -56,11 +84,16 @@ def build_reference(
         windows: the reference's own windows in the order of time, as slices, or as one window number a row (negative:
             in no window); about as large as those to come. At least 10, better 20 to 30; with fewer
             (None: one) windows are taken to vary by sampling alone.
+        cycle: what windows are told apart by, if they are.
+        seasons: one season a row, the same within a window.
     """
     grid = learn_grid(columns, kinds)
     rows = check_table(columns, tuple(kinds))
     parts = _row_sets(windows, rows)
-    return reference_from(grid, [count_rows(grid, {name: columns[name][part] for name in kinds}) for part in parts])
+    counts = [count_rows(grid, {name: columns[name][part] for name in kinds}) for part in parts]
+    if cycle is None or seasons is None:
+        return reference_from(grid, counts)
+    return with_seasons(reference_from(grid, counts), counts, cycle, [int(seasons[part][0]) for part in parts])
 
 
 def reference_from(grid: Grid, windows: Sequence[WindowCounts]) -> Reference:
@@ -70,23 +103,62 @@ def reference_from(grid: Grid, windows: Sequence[WindowCounts]) -> Reference:
         raise Invalid("no window holds a row", where="reference", fix="Give windows that cover the rows")
     counts = sum(held, start=empty_counts(grid))
     where, yard = layout(grid), yardstick(grid, counts)
-    measured = [measure_window(grid, window) for window in held]
-    away = np.array([standardise(grid, yard, each) for each in measured])
-    rows = np.array([each.rows for each in measured])
-    share = np.minimum(yard.mean, 1 - yard.mean)
-    # A share of which a window expects less than one row tells nothing about days.
-    tells = ~where.proportions | (share * rows.mean(axis=0) >= 1)
-    variation = between_windows(away, rows, where.kind, yard.used & tells)
-    weight = np.divide(1.0, 1.0 / np.maximum(rows, 1e-12) + variation.between, out=np.zeros_like(rows), where=rows > 0)
+    away, rows = _standardised(grid, yard, held)
+    eligible = yard.used & _tells(where, yard, rows)
+    variation = between_windows(away, rows, where.kind, eligible)
+    precision, moment = _sums(away, rows, variation)
     return Reference(
         grid=grid,
         counts=counts,
         windows=len(held),
         yard=_with_new_values(grid, where, yard),
         variation=variation,
-        precision=weight.sum(axis=0),
-        moment=(weight * away).sum(axis=0),
+        precision=precision,
+        moment=moment,
     )
+
+
+def with_seasons(
+    reference: Reference, windows: Sequence[WindowCounts], cycle: Cycle, seasons: Sequence[int]
+) -> Reference:
+    """The reference that holds each window against those of its own season, from its windows and the season of each."""
+    grid, where = reference.grid, reference.layout
+    placed = [(season, window) for season, window in zip(seasons, windows, strict=True) if window.rows]
+    numbers = np.array([season for season, _ in placed], dtype=np.int64)
+    found = {}
+    away, rows = np.zeros((len(placed), where.size)), np.zeros((len(placed), where.size))
+    eligible = np.ones(where.size, dtype=np.bool_)
+    for season in sorted(set(numbers.tolist())):
+        held = [window for own, window in placed if own == season]
+        counts = sum(held, start=empty_counts(grid))
+        yard = yardstick(grid, counts)
+        own_away, own_rows = _standardised(grid, yard, held)
+        away[numbers == season], rows[numbers == season] = own_away, np.where(yard.used, own_rows, 0.0)
+        eligible &= _tells(where, yard, own_rows) | ~yard.used
+        found[season] = (counts, _with_new_values(grid, where, yard))
+    variation = between_windows(away, rows, where.kind, eligible, numbers)
+    told = {}
+    for season, (counts, yard) in found.items():
+        precision, moment = _sums(away[numbers == season], rows[numbers == season], variation)
+        told[season] = Season(counts=counts, yard=yard, precision=precision, moment=moment)
+    return msgspec.structs.replace(reference, variation=variation, cycle=cycle, seasons=told)
+
+
+def _standardised(grid: Grid, yard: Yardstick, windows: Sequence[WindowCounts]) -> tuple[Floats, Floats]:
+    measured = [measure_window(grid, window) for window in windows]
+    return np.array([standardise(grid, yard, each) for each in measured]), np.array([each.rows for each in measured])
+
+
+def _tells(where: Layout, yard: Yardstick, rows: Floats) -> Flags:
+    """A share of which a window expects less than one row tells nothing about days."""
+    share = np.minimum(yard.mean, 1 - yard.mean)
+    return np.asarray(~where.proportions | (share * rows.mean(axis=0) >= 1))
+
+
+def _sums(away: Floats, rows: Floats, variation: Variation) -> tuple[Floats, Floats]:
+    """The precision and the moment of windows."""
+    weight = np.divide(1.0, 1.0 / np.maximum(rows, 1e-12) + variation.between, out=np.zeros_like(rows), where=rows > 0)
+    return weight.sum(axis=0), (weight * away).sum(axis=0)
 
 
 def count_window(reference: Reference, columns: Table) -> WindowCounts:

@@ -32,18 +32,25 @@ class Variation(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     total: Floats
 
 
-def between_windows(away: Floats, rows: Floats, group: Ints, eligible: Flags) -> Variation:
+def between_windows(away: Floats, rows: Floats, group: Ints, eligible: Flags, seasons: Ints | None = None) -> Variation:
     """From standardised statistics and the rows they rest on, shape `(windows, statistics)`.
 
-    Statistics that are not eligible, or rest on fewer than ten windows, are taken not to vary.
+    Each window is held against the mean of those of its own season (one a window; None: all are of one). Statistics that are not eligible,
+    or rest on fewer than ten windows, are taken not to vary.
     """
     windows = np.count_nonzero(rows > 0, axis=0)
-    whole = np.maximum(rows.sum(axis=0), 1e-12)
-    mean = (rows * away).sum(axis=0) / whole
-    freedom = np.maximum(windows - 1.0, 1.0)
-    ratio = (rows * (away - mean) ** 2).sum(axis=0) / freedom
-    spare = whole - (rows**2).sum(axis=0) / whole
-    sampling = np.divide(freedom, spare, out=np.ones(whole.size), where=spare > 0)
+    seasons = np.zeros(rows.shape[0], dtype=np.int64) if seasons is None else seasons
+    apart, spare, means = (np.zeros(group.size) for _ in range(3))
+    for season in np.unique(seasons):
+        own, held = away[seasons == season], rows[seasons == season]
+        whole = np.maximum(held.sum(axis=0), 1e-12)
+        mean = (held * own).sum(axis=0) / whole
+        apart += (held * (own - mean) ** 2).sum(axis=0)
+        spare += whole - (held**2).sum(axis=0) / whole
+        means += (held > 0).any(axis=0)
+    freedom = np.maximum(windows - means, 1.0)
+    ratio = apart / freedom
+    sampling = np.divide(freedom, spare, out=np.ones(group.size), where=spare > 0)
     eligible = eligible & (windows >= LEAST_WINDOWS) & (ratio > 0)
     shrunk, total_freedom = ratio.copy(), freedom.copy()
     for each in np.unique(group):

@@ -1,0 +1,49 @@
+"""An endpoint whose weekends are unlike its working days."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from conftest import World
+from kept.governance.actor import Actor
+from kept.governance.workspace import Workspace
+from kept.measures.arrays import encode
+from kept.measures.drift.reference import build_reference
+
+WEEKS, ROWS, WEEKEND = 4, 200, 1.0
+
+
+def released(world: World, *, seasonal: bool) -> World:
+    """With a reference of four weeks, told apart by weekday or not."""
+    days = np.repeat(np.arange(7 * WEEKS), ROWS)
+    weekdays = days % 7
+    drawn = [world._draw(ROWS, WEEKEND * (day % 7 >= 5), 1.0) for day in range(7 * WEEKS)]
+    table = {
+        "x": np.concatenate([x for x, *_ in drawn]),
+        "origin": np.array([name for _, names, *_ in drawn for name in names], dtype=object),
+    }
+    told = {"cycle": "day of week", "seasons": weekdays} if seasonal else {}
+    made = build_reference(table, {"x": "numeric", "origin": "categorical"}, days, **told)  # type: ignore[arg-type]
+    world.reference = world.workspace.blobs.put(encode(made))
+    world.release(world.register())
+    return world
+
+
+@pytest.mark.parametrize("seasonal", [True, False])
+def test_weekends_raise_no_alarm_and_a_change_does_where_the_season_is_declared(
+    workspace: Workspace, me: Actor, tmp_path: Path, *, seasonal: bool
+) -> None:
+    world = World(workspace, me, tmp_path, lambda project: project.monitor(window="1d", season="day of week"))
+    released(world, seasonal=seasonal)
+
+    def live(days: int, change: float) -> int:
+        for _ in range(days):
+            world.shift = change + WEEKEND * (world.now.weekday() >= 5)
+            world.day(labels=False)
+            world.tick()
+        return len(world.alerts("drift"))
+
+    assert live(15, 0.0) == 0
+    # A pooled reference takes the change for a day between a working day and a weekend.
+    assert live(4, 0.3) == (1 if seasonal else 0)
