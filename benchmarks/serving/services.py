@@ -132,7 +132,7 @@ def kept(subject: Subject, folder: Path) -> Service:
         name="Kept",
         command=[*command, "--port", "PORT", *spool],
         path="/v2/models/model/infer",
-        body=lambda rows, columns: {"inputs": _named_tensors(rows, columns)},
+        body=_named_inputs if subject.text else _matrix_input,
         chances=lambda answer: answer["outputs"][0]["data"],
         ready="/v2/health/ready",
         folder=folder,
@@ -259,11 +259,20 @@ def _named_tensors(rows: Rows, columns: list[str]) -> list[dict[str, Any]]:
     ]
 
 
-def _matrix_tensor(rows: Rows, columns: list[str]) -> dict[str, Any]:
-    """All rows as one tensor, with the output that MLServer is to give."""
+def _named_inputs(rows: Rows, columns: list[str]) -> dict[str, Any]:
+    """A body of the protocol with an input for each column."""
+    return {"inputs": _named_tensors(rows, columns)}
+
+
+def _matrix_input(rows: Rows, columns: list[str]) -> dict[str, Any]:
+    """A body of the protocol with all rows as one tensor."""
     data = [row[name] for row in rows for name in columns]
-    tensor = {"name": "x", "shape": [len(rows), len(columns)], "datatype": "FP64", "data": data}
-    return {"inputs": [tensor], "outputs": [{"name": "predict_proba"}]}
+    return {"inputs": [{"name": "features", "shape": [len(rows), len(columns)], "datatype": "FP64", "data": data}]}
+
+
+def _matrix_tensor(rows: Rows, columns: list[str]) -> dict[str, Any]:
+    """The same, with the output that MLServer is to give; it takes the tensor whatever it is called."""
+    return {**_matrix_input(rows, columns), "outputs": [{"name": "predict_proba"}]}
 
 
 def _frame_tensors(rows: Rows, columns: list[str]) -> dict[str, Any]:

@@ -1,3 +1,4 @@
+import uuid
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -8,13 +9,21 @@ from kept.core.clock import as_utc, format_time, parse_time
 from kept.core.digests import digest_bytes, digest_json, verify
 from kept.core.durations import duration, format_duration
 from kept.core.errors import Damaged, Invalid
-from kept.core.ids import new_id
+from kept.core.ids import new_id, new_ids
 
 
 def test_ids_strictly_increase_and_are_uuid7() -> None:
     ids = [new_id() for _ in range(10_000)]
     assert ids == sorted(set(ids))
     assert all(len(one) == 36 and one[14] == "7" and one[19] in "89ab" for one in ids)
+
+
+def test_many_ids_at_once_increase_too_beyond_their_millisecond() -> None:
+    ids = [*new_ids(10_000), *new_ids(1), *new_ids(3)]
+    assert len(ids) == 10_004
+    assert ids == sorted(set(ids))
+    assert {(uuid.UUID(one).version, uuid.UUID(one).variant) for one in ids} == {(7, uuid.RFC_4122)}
+    assert new_ids(0) == []
 
 
 def test_a_time_without_zone_is_refused_with_what_to_write() -> None:

@@ -16,6 +16,7 @@ import msgspec
 from kept.core.errors import Invalid
 from kept.packaging.signature import Field, Signature
 from kept.serving.protocol.datatypes import FLOATS, INTEGERS, unpack
+from kept.serving.protocol.numbers import NumbersReader
 from kept.serving.protocol.values import (
     Key,
     Moment,
@@ -112,6 +113,8 @@ class TensorsReader:
         self._outputs = outputs
         numeric = all(field.kind in {"number", "integer"} for field in signature.inputs)
         self._matrix = _Matrix(signature.inputs) if numeric and MATRIX not in signature.names else None
+        matrix = MATRIX if self._matrix is not None else None
+        self._numbers = NumbersReader(signature, _Body, _Tensor, matrix) if NumbersReader.takes(signature) else None
 
     def read(self, body: bytes, json_size: int | None = None) -> Question:
         """The question, or `Invalid` naming the input.
@@ -123,12 +126,9 @@ class TensorsReader:
         if json_size is not None and json_size > len(body):
             what = f"the JSON was to have {json_size} bytes, and the body has {len(body)}"
             raise Invalid(what, where="inference-header-content-length")
-        try:
-            asked = _decoder.decode(body if json_size is None else memoryview(body)[:json_size])
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise explain(error) from error
-        inputs: Sequence[_Tensor | Part] = asked.inputs if json_size is None else _parts(asked.inputs, body, json_size)
-        question = Question(values=self._values(inputs), name=asked.id)
+        found = self._numbers.read(body) if self._numbers is not None and json_size is None else None
+        asked, values = found or self._read(body, json_size)
+        question = Question(values=values, name=asked.id)
         if asked.outputs:
             question.wanted = self._wanted([output.name for output in asked.outputs])
         if asked.parameters is not None:
@@ -145,6 +145,15 @@ class TensorsReader:
         if sent.parameters is not None:
             _add_parameters(question, sent.parameters)
         return question
+
+    def _read(self, body: bytes, json_size: int | None) -> tuple[_Body, list[Any]]:
+        """The decoded body and the values of each row."""
+        try:
+            asked = _decoder.decode(body if json_size is None else memoryview(body)[:json_size])
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise explain(error) from error
+        inputs: Sequence[_Tensor | Part] = asked.inputs if json_size is None else _parts(asked.inputs, body, json_size)
+        return asked, self._values(inputs)
 
     def _values(self, inputs: Sequence[_Tensor | Part]) -> list[Any]:
         """The values of each row, in the signature's order."""
