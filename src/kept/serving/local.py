@@ -1,8 +1,10 @@
 """The service's own copy of what it serves: with the database and the blobs away it goes on, also from cold."""
 
+import contextlib
 import os
 import shutil
-from collections.abc import Mapping
+import time
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -14,6 +16,9 @@ from kept.core.ids import new_id
 from kept.deployment.routing import RoutingTable
 from kept.packaging.bundle import fetch_bundle
 from kept.store.blobs import Blobs
+
+# A bundle that no route names any more stays for so long: another process may still be behind, or ahead.
+_UNNAMED_SECONDS = 3_600.0
 
 
 class RouteSource(Protocol):
@@ -49,7 +54,24 @@ class LocalCopy:
             fresh = fetch_bundle(digest, self._blobs, to.with_name(f".again-{new_id()}"))
             shutil.rmtree(to)
             fresh.rename(to)
+        with contextlib.suppress(OSError):
+            os.utime(to)
         return to
+
+    def tidy(self, named: Collection[str]) -> None:
+        """Removes the bundles that are none of these and were not asked for within the last hour, and what a crash left.
+
+        Processes share the folder, and one may follow the table sooner than another: what is new to it is not old here.
+        """
+        kept = {digest.removeprefix("sha256:") for digest in named}
+        old = time.time() - _UNNAMED_SECONDS
+        with contextlib.suppress(FileNotFoundError):
+            for folder in (self._root / "bundles").iterdir():
+                with contextlib.suppress(OSError):
+                    if folder.name not in kept and folder.stat().st_mtime < old:
+                        # Under a hidden name first, so that nobody finds half of it.
+                        gone = folder.rename(folder.with_name(f".gone-{new_id()}"))
+                        shutil.rmtree(gone, ignore_errors=True)
 
     def load(self) -> RoutingTable | None:
         """The last table that was served, or None when there is none that can be read."""
@@ -94,6 +116,9 @@ class FixedRoutes:
 
     def save(self, table: RoutingTable) -> None:
         """Keeps nothing."""
+
+    def tidy(self, named: Collection[str]) -> None:
+        """Removes nothing: the folders are another's."""
 
 
 def _fits(copy: LocalCopy, fixed: FixedRoutes) -> tuple[Bundles, Bundles, RouteSource]:

@@ -93,18 +93,20 @@ class Router:
         used = {loaded.model.digest for found in routes.values() for loaded in found.arms}
         self._models = {digest: model for digest, model in models.items() if digest in used}
         if save:
-            self._save(table.revision)
+            self._save(table)
         # What is loaded stays: no later collection needs to look at it.
         gc.collect()
         gc.freeze()
         return not troubles
 
-    def _save(self, revision: int) -> None:
+    def _save(self, table: RoutingTable) -> None:
         in_force = tuple(found.route for found in self._routes.values())
         try:
-            self._keeper.save(RoutingTable(revision=revision, routes=in_force))
+            self._keeper.save(RoutingTable(revision=table.revision, routes=in_force))
         except OSError as error:
             _logger.warning("the routing table could not be kept here: %s", error)
+            return
+        self._keeper.tidy({arm.bundle for route in (*in_force, *table.routes) for arm in route.arms})
 
     def _load_route(
         self, route: Route, models: dict[str, LoadedModel], *, fallback: LoadedRoute | None
