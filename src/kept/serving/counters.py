@@ -46,6 +46,17 @@ class LogCounts:
         self.full = False
 
 
+class MemoryCounts:
+    """Models in memory, where there is a limit to what they may take."""
+
+    __slots__ = ("bytes", "evictions", "loaded")
+
+    def __init__(self) -> None:
+        self.bytes = 0
+        self.evictions = 0
+        self.loaded = 0
+
+
 class Counters:
     """All counts of one process; those of its log are kept where it is written."""
 
@@ -53,6 +64,7 @@ class Counters:
         self._arms: dict[tuple[str, str, str], ArmCounters] = {}
         self.unlogged = 0
         self.log = log or LogCounts()
+        self.memory: MemoryCounts | None = None
         self.shadows_dropped = 0
         self.revision = 0
         self.source_up = False
@@ -111,6 +123,10 @@ class Counters:
         yield CounterMetricFamily(
             "kept_shadow_rows_dropped", "Rows that no shadow was asked about", self.shadows_dropped
         )
+        if self.memory is not None:
+            yield GaugeMetricFamily("kept_models_loaded", "Models in memory", self.memory.loaded)
+            yield GaugeMetricFamily("kept_models_bytes", "What these are reckoned to take", self.memory.bytes)
+            yield CounterMetricFamily("kept_model_evictions", "Models put out of memory", self.memory.evictions)
         yield GaugeMetricFamily("kept_routing_revision", "Revision of the routing table in force", self.revision)
         yield GaugeMetricFamily(
             "kept_routing_source_up", "Whether the routing table can be read", float(self.source_up)

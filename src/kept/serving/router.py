@@ -6,7 +6,9 @@ Requests hold on to the arm they were given, so those in flight are finished by 
 import gc
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -14,7 +16,10 @@ from kept.core.errors import Damaged, KeptError, NotFound, Unavailable
 from kept.deployment.routing import Arm, Route, RoutingTable
 from kept.serving.counters import Counters
 from kept.serving.local import FixedRoutes, LocalCopy, RouteSource
+from kept.serving.memory import Memory
 from kept.serving.runtime import LoadedArm, LoadedModel, LoadedRoute
+
+T = TypeVar("T")
 
 _RETRY_SECONDS = 5.0
 
@@ -25,11 +30,16 @@ class Router:
     """Finds the route of a request; `apply` changes what it finds."""
 
     def __init__(
-        self, keeper: LocalCopy | FixedRoutes, counters: Counters, trusted: frozenset[str] = frozenset()
+        self,
+        keeper: LocalCopy | FixedRoutes,
+        counters: Counters,
+        trusted: frozenset[str] = frozenset(),
+        memory: Memory | None = None,
     ) -> None:
         self._keeper = keeper
         self._counters = counters
         self._trusted = trusted
+        self._memory = memory
         self._models: dict[str, LoadedModel] = {}
         # Replaced as a whole, never changed, so that the event loop reads it without a lock.
         self._routes: Mapping[str, LoadedRoute] = {}
@@ -88,7 +98,12 @@ class Router:
             if trouble:
                 troubles[route.endpoint] = trouble
                 _logger.error("route %s: %s", route.endpoint, trouble)
+        if self._memory is not None:
+            for model in self._memory.settle([*self._routes.values(), *routes.values()]):
+                self._load_pinned(model)
         self._routes, self._troubles, self._known = routes, troubles, True
+        if self._memory is not None:
+            self._memory.settle(routes.values())
         self._counters.revision, self._counters.troubles = table.revision, len(troubles)
         used = {loaded.model.digest for found in routes.values() for loaded in found.arms}
         self._models = {digest: model for digest, model in models.items() if digest in used}
@@ -132,12 +147,33 @@ class Router:
         part = msgspec.structs.replace(route, arms=(alone,))
         return LoadedRoute(part, [LoadedArm(route.endpoint, alone, champion.model)]), trouble
 
-    def _load_model(self, arm: Arm) -> LoadedModel:
+    def _load_pinned(self, model: LoadedModel) -> None:
         try:
-            return LoadedModel(self._keeper.folder(arm.bundle), digest=arm.bundle, trusted=self._trusted)
+            self.load_again(model)
+        except Exception:
+            # It was loaded a moment ago. Requests will try again, and say what is wrong.
+            _logger.exception("bundle %s could not be loaded again", model.digest)
+
+    def load_again(self, model: LoadedModel) -> None:
+        """Loads what was put out of memory. From any thread but the event loop's."""
+        self._from_folder(model.digest, lambda folder: model.load_again(folder, trusted=self._trusted))
+        if self._memory is not None:
+            self._memory.put_in(model)
+
+    def _load_model(self, arm: Arm) -> LoadedModel:
+        model = self._from_folder(
+            arm.bundle, lambda folder: LoadedModel(folder, digest=arm.bundle, trusted=self._trusted)
+        )
+        if self._memory is not None:
+            self._memory.put_in(model)
+        return model
+
+    def _from_folder(self, bundle: str, load: Callable[[Path], T]) -> T:
+        try:
+            return load(self._keeper.folder(bundle))
         except Damaged as error:
-            _logger.warning("the local copy of version %s is damaged and is brought again: %s", arm.number, error)
-        return LoadedModel(self._keeper.folder(arm.bundle, again=True), digest=arm.bundle, trusted=self._trusted)
+            _logger.warning("the local copy of %s is damaged and is brought again: %s", bundle, error)
+        return load(self._keeper.folder(bundle, again=True))
 
 
 class Follower:

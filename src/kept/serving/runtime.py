@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kept.core.errors import Invalid, KeptError, NotFound
+from kept.core.errors import Invalid, KeptError, NotFound, Unavailable
 from kept.core.ids import new_id
 from kept.deployment.routing import Arm, Route, choose
-from kept.packaging.runtime import load_runtime
+from kept.packaging.runtime import Runtime, load_runtime
 from kept.packaging.signature import Field, Signature
 from kept.serving.entries import ArmNote
 from kept.serving.protocol.answers import Answerer, label_text, output_names
@@ -35,7 +35,7 @@ class LoadedModel:
         self.digest = runtime.digest
         self.signature: Signature = runtime.manifest.signature
         self.manifest = runtime.manifest
-        self._runtime = runtime
+        self._runtime: Runtime | None = runtime
         encoder = runtime.manifest.encoder
         self._codes = None if encoder is None else [(p, encoder.columns[p].codes) for p in encoder.categorical]
         self._rows = RowsReader(self.signature)
@@ -57,17 +57,28 @@ class LoadedModel:
 
     def predict(self, values: Sequence[Sequence[Any]]) -> NDArray[np.float64]:
         """Scores for rows that were read: (rows,), or (rows, classes) for multiclass."""
-        codes = self._codes
+        codes, runtime = self._codes, self._runtime
+        if runtime is None:
+            raise Unavailable("it is out of memory", where=f"bundle {self.digest}", fix="Try again in a moment")
         if codes is None:
             columns = zip(*values, strict=True)
-            return self._runtime.predict_columns(dict(zip(self.signature.names, map(list, columns), strict=True)))
+            return runtime.predict_columns(dict(zip(self.signature.names, map(list, columns), strict=True)))
         if codes:
             coded = [list(row) for row in values]
             for place, known in codes:
                 for row in coded:
                     row[place] = known[row[place]]
             values = coded
-        return self._runtime.predict(as_matrix(values, len(self.signature.inputs)))
+        return runtime.predict(as_matrix(values, len(self.signature.inputs)))
+
+    def put_out(self) -> None:
+        """Lets go of what it needs to answer; reading goes on."""
+        self._runtime = None
+
+    def load_again(self, folder: Path, *, trusted: frozenset[str] = frozenset()) -> None:
+        """Takes up again what was put out, checked and warm."""
+        self._runtime = load_runtime(folder, digest=self.digest, trusted=trusted)
+        self._warm()
 
     def _warm(self) -> None:
         row = tuple(_usual(field) for field in self.signature.inputs)
@@ -148,6 +159,13 @@ class LoadedRoute:
     def choose(self, key: str | None) -> LoadedArm:
         """The arm for a key; without one, an arm by chance."""
         return self._by_arm[choose(self.route, new_id() if key is None else key)]
+
+    def needed(self, number: str | None) -> tuple[LoadedModel, ...]:
+        """The models that a request may ask, of all versions or of one: of arms that answer, or stand in for one that does."""
+        asked = [self.version(number)] if number is not None else [one for one in self.arms if one.arm.weight]
+        if any(one.arm.fallback is not None for one in asked):
+            asked = [one for one in self.arms if one not in self.shadows]
+        return tuple(dict.fromkeys(one.model for one in asked))
 
     def version(self, number: str) -> LoadedArm:
         """The arm of a version by its number, in whatever role."""

@@ -19,12 +19,14 @@ from kept.core.listening import listen
 from kept.deployment.routing import Arm, Route, RoutingTable
 from kept.packaging.bundle import read_bundle
 from kept.serving.app import Application
-from kept.serving.counters import Counters
+from kept.serving.counters import Counters, MemoryCounts
 from kept.serving.door import Door
 from kept.serving.http import PredictionProtocol
 from kept.serving.local import FixedRoutes, LocalCopy, RouteSource
 from kept.serving.log import Spool
 from kept.serving.logrules import log_rules
+from kept.serving.memory import Memory
+from kept.serving.on_demand import TurnsOnDemand
 from kept.serving.router import Follower, Router
 from kept.serving.turns import Turns
 from kept.settings.settings import Settings
@@ -55,7 +57,7 @@ def serve(
 
     Args:
         root: the workspace's folder; the spool is `spool/`, the local copy `serving/`.
-        settings: `host`, `port` (predictions answer on the next one), `token`, `callers`, `poll_seconds`, `longest_wait`,
+        settings: `host`, `port` (predictions answer on the next one), `token`, `callers`, `poll_seconds`, `longest_wait`, `model_megabytes`,
             and those of the prediction log, `log_...`.
         source: gives the routing table.
         blobs: give the bundles that are not here yet.
@@ -108,12 +110,19 @@ def _run(
     _check_host(settings)
     listener = listen(settings.host, port, share=share_port)
     counters = Counters(spool.counts)
-    router = Router(keeper, counters, trusted)
+    memory = None
+    if settings.model_megabytes:
+        counters.memory = MemoryCounts()
+        memory = Memory(settings.model_megabytes * 1_000_000, counters.memory)
+    router = Router(keeper, counters, trusted, memory)
     has_copy = router.load_kept()
     follower = Follower(router, source, counters, settings.poll_seconds)
     follower.start(_PATIENCE_WITH_COPY if has_copy else _PATIENCE_WITHOUT)
+    wait = settings.longest_wait
     door = Door(
-        Turns(router, spool, counters, longest_wait=settings.longest_wait),
+        Turns(router, spool, counters, longest_wait=wait)
+        if memory is None
+        else TurnsOnDemand(router, spool, counters, memory, longest_wait=wait),
         callers=callers_in(settings),
         most_connections=_most_connections(),
     )

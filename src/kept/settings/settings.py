@@ -38,6 +38,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Port on which predictions answer over gRPC, too (needs `kept[grpc]`). 0: none."""
     longest_wait: Annotated[float, Meta(gt=0, le=60)] = 0.2
     """Seconds that a prediction may wait for its turn. What would wait longer is refused at once (429)."""
+    model_megabytes: Annotated[int, Meta(ge=0, le=10_000_000)] = 0
+    """What the models of a prediction service may take of memory. Beyond it, those not asked for longest wait on disk. 0: no limit."""
     url: str = ""
     """Server to talk to instead of a workspace on this machine."""
     spool: str = ""
