@@ -27,7 +27,10 @@ SIGNATURE = Signature(
 )
 ENCODER = TableEncoder(
     columns=tuple(
-        Column(name=f.name, kind=f.kind, categories=f.categories) for f in SIGNATURE.inputs if f.kind != "text"
+        Column(name=f.name, kind=f.kind, categories=f.categories)
+        for f in SIGNATURE.inputs
+        if f.kind != "text"
+        if f.kind != "tensor"
     )
 )
 GOOD = {"distance": 1.5, "seats": 3, "night": True, "origin": "JFK", "gate": 2, "flight_id": "extra is fine"}

@@ -38,7 +38,7 @@ class Failing(LoadedModel):
 
     broken = False
 
-    def predict(self, values: Sequence[Sequence[Any]]) -> NDArray[np.float64]:
+    def predict(self, values: Sequence[Sequence[Any]]) -> NDArray[np.float64] | list[Any]:
         if self.broken:
             raise RuntimeError("no memory left")
         return super().predict(values)
@@ -49,7 +49,7 @@ class Slow(LoadedModel):
 
     seconds = 0.0
 
-    def predict(self, values: Sequence[Sequence[Any]]) -> NDArray[np.float64]:
+    def predict(self, values: Sequence[Sequence[Any]]) -> NDArray[np.float64] | list[Any]:
         time.sleep(self.seconds)
         return super().predict(values)
 

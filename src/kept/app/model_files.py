@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import msgspec
 import polars as pl
 
 from kept.core.errors import Invalid, NotFound
@@ -9,21 +10,44 @@ from kept.packaging.build import package
 from kept.packaging.bundle import read_bundle
 from kept.packaging.frames import fit_encoder, signature_of
 from kept.packaging.manifest import MANIFEST
-from kept.packaging.signature import Task
+from kept.packaging.signature import Label, Scored, Task
 from kept.packaging.sklearn_model import load_skops
+from kept.packaging.tensor_build import TENSOR_TOLERANCE, graph_signature, package_tensors
+from kept.packaging.tensor_sample import read_sample
 
 
-def bundle_of(path: Path, sample: Path | None, folder: Path) -> Path:
-    """The folder of a bundle: the one given, or one that is made of a `.skops` file and sample rows.
+class Answering(msgspec.Struct, frozen=True, kw_only=True):
+    """What is said of the answers of a graph, which tells its inputs and outputs itself."""
 
-    The sample's columns are the model's inputs, in the order of training; categories are encoded by their order, so
-    a model that was trained on numbers alone needs a sample of numbers alone.
+    task: Task = "tensors"
+    classes: tuple[Label, ...] = ()
+    """The labels, in the order of the scores."""
+    scored: Scored | None = None
+    """Where the scores come from; with one output it may be left out."""
+    tolerance: float = TENSOR_TOLERANCE
+    """How far the answers may be from those that the sample declares."""
+
+
+def bundle_of(path: Path, sample: Path | None, folder: Path, answering: Answering | None = None) -> Path:
+    """The folder of a bundle: the one given, or one that is made of a `.skops` file and sample rows, or of an `.onnx` file.
+
+    The sample's columns are a `.skops` model's inputs, in the order of training; categories are encoded by their order, so
+    a model that was trained on numbers alone needs a sample of numbers alone. An `.onnx` file says what it takes; its
+    sample, a `.npz` file, may hold what it should answer, too.
     """
     if path.is_dir() and (path / MANIFEST).is_file():
         read_bundle(path)
         return path
     if not path.is_file():
-        raise NotFound("there is no such model", where=str(path), fix="Name a bundle's folder or a .skops file")
+        fix = "Name a bundle's folder, a .skops file or an .onnx file"
+        raise NotFound("there is no such model", where=str(path), fix=fix)
+    if path.suffix == ".onnx":
+        return _of_graph(path, sample, folder, answering or Answering())
+    if path.suffix in {".pt", ".pth", ".ckpt", ".pkl", ".bin"}:
+        fix = (
+            "Export the module with kept.packaging.torch_export.export_module(module, example), which needs kept[torch]"
+        )
+        raise Invalid(f"a {path.suffix} file may run any code when it is loaded", where=str(path), fix=fix)
     if path.suffix != ".skops":
         fix = "Save the fitted estimator with skops.io.dump(estimator, 'model.skops')"
         raise Invalid(f"a {path.suffix or 'file without ending'} cannot be packaged", where=str(path), fix=fix)
@@ -37,4 +61,21 @@ def bundle_of(path: Path, sample: Path | None, folder: Path) -> Path:
     known = () if classes is None else tuple(classes.tolist())
     task: Task = "regression" if classes is None else "binary" if len(known) == 2 else "multiclass"
     package(estimator, encoder, signature_of(rows, encoder, task=task, classes=known), rows, folder)
+    return folder
+
+
+def _of_graph(path: Path, sample: Path | None, folder: Path, answering: Answering) -> Path:
+    data = path.read_bytes()
+    signature = graph_signature(
+        data, where=path.name, task=answering.task, classes=answering.classes, scored=answering.scored
+    )
+    rows = None if sample is None else read_sample(sample, signature)
+    package_tensors(
+        data,
+        signature,
+        folder,
+        sample=None if rows is None else rows.inputs,
+        expected=None if rows is None else rows.expected,
+        tolerance=answering.tolerance,
+    )
     return folder

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from kept.app.model_files import bundle_of
+from kept.cli.graphs import Classes, Form, Scores, Task, Tolerance, answering
 from kept.cli.options import Json
 from kept.cli.show import print_json, say
 from kept.packaging.bundle import read_bundle
@@ -15,13 +16,24 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 @app.command()
 def main(
-    path: Annotated[Path, typer.Argument(help="A .skops file that holds a fitted scikit-learn estimator.")],
-    sample: Annotated[Path, typer.Option("--sample", help="Rows (Parquet or CSV) that the model takes.")],
+    path: Annotated[Path, typer.Argument(help="A .skops file with a fitted scikit-learn estimator, or an .onnx file.")],
+    sample: Annotated[
+        Path | None,
+        typer.Option(
+            "--sample", help="Rows that it takes: Parquet or CSV; for an .onnx file .npz, with answers if wanted."
+        ),
+    ] = None,
+    task: Task = "tensors",
+    classes: Classes = "",
+    scores: Scores = "",
+    form: Form = "probabilities",
+    tolerance: Tolerance = 1e-4,
     out: Annotated[Path | None, typer.Option("--out", help="The bundle's folder; NAME.bundle by default.")] = None,
     as_json: Json = False,
 ) -> None:
     """Export a model exactly, check it against the original, measure it, and write the bundle."""
-    folder = bundle_of(path, sample, out or path.with_suffix(".bundle"))
+    said = answering(task, classes, scores, form, tolerance)
+    folder = bundle_of(path, sample, out or path.with_suffix(".bundle"), said)
     bundle = read_bundle(folder)
     manifest = bundle.manifest
     if as_json:

@@ -16,11 +16,12 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 @app.command()
 def main(
-    path: Annotated[Path, typer.Argument(help="A bundle's folder, or a .skops file.")],
+    path: Annotated[Path, typer.Argument(help="A bundle's folder, a .skops file or an .onnx file.")],
     name: Annotated[str, typer.Option("--name", help="Name of the endpoint.")] = "model",
     port: Annotated[int, typer.Option("--port", help="Port that predictions answer on.")] = 8701,
     sample: Annotated[
-        Path | None, typer.Option("--sample", help="Rows (Parquet or CSV) that a .skops model takes.")
+        Path | None,
+        typer.Option("--sample", help="Rows (Parquet or CSV) that a .skops model takes; .npz for an .onnx file."),
     ] = None,
     host: Host = None,
 ) -> None:

@@ -11,7 +11,7 @@ from kept.core.errors import Damaged
 _encoder = msgspec.json.Encoder(order="deterministic")
 
 
-def digest_bytes(data: bytes) -> str:
+def digest_bytes(data: bytes | memoryview) -> str:
     """The digest of bytes."""
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
 

@@ -1,8 +1,6 @@
 """Packaging: export, prove, measure, write."""
 
 import math
-import shutil
-import tempfile
 import warnings
 from collections.abc import Callable
 from datetime import datetime
@@ -16,7 +14,7 @@ import polars.selectors as cs
 
 from kept.core.clock import Clock, SystemClock
 from kept.core.digests import canonical_json
-from kept.core.errors import CheckFailed, Conflict, Damaged, Invalid
+from kept.core.errors import CheckFailed, Damaged, Invalid
 from kept.packaging.answers import Answers, answering, class_order
 from kept.packaging.bundle import describe_files
 from kept.packaging.encoding import TableEncoder
@@ -24,12 +22,12 @@ from kept.packaging.environment import bill_of_materials, this_environment
 from kept.packaging.exporters.registry import Exported, NotExportable, export
 from kept.packaging.frames import encode_frame
 from kept.packaging.limits import find_limits
-from kept.packaging.manifest import MANIFEST, Kind, Latency, Manifest, ParityReport, bundle_digest, encode_manifest
+from kept.packaging.manifest import Kind, Latency, Manifest, ParityReport
 from kept.packaging.measuring import measure_latency
 from kept.packaging.onnx_model import OnnxModel
 from kept.packaging.parity import TOLERANCE, check_parity
 from kept.packaging.probes import matrix_probes, table_probes
-from kept.packaging.runtime import Model, Runtime, load_runtime
+from kept.packaging.runtime import Model, Runtime
 from kept.packaging.self_test import SELF_TEST, SelfTest
 from kept.packaging.signature import Label, Signature
 from kept.packaging.sklearn_model import (
@@ -42,11 +40,10 @@ from kept.packaging.sklearn_model import (
     table_schema,
 )
 from kept.packaging.tables import TableCodes
+from kept.packaging.writing import MATERIALS, UNSTEADY, expect_room, write_bundle
 
-_MATERIALS = "sbom.cdx.json"
 _MODEL_FILES: dict[Kind, str] = {"onnx": "model.onnx", "skops": "model.skops", "pickle-trusted": "model.pkl"}
 _SELF_TEST_ROWS = 16
-_UNSTEADY = "Give it a fixed random_state, or build it from parts whose answers depend on their input only"
 _LATENCY_ROWS = 64
 _MOST_SAMPLE = 5000
 
@@ -85,8 +82,7 @@ def package(
         CheckFailed: no form of it answers like the estimator.
         Conflict: the folder is taken.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise Conflict("the folder is not empty", where=str(folder), fix="Choose another, or remove it")
+    expect_room(folder)
     frame = _fit_together(estimator, encoder, signature, sample)
     subject = _Subject(estimator, encoder, signature, frame, own_classes, allow_pickle, (clock or SystemClock()).now())
     kind, data, runtime = subject.choose()
@@ -94,7 +90,7 @@ def package(
     contents = {
         _MODEL_FILES[kind]: data,
         SELF_TEST: canonical_json(subject.self_test()),
-        _MATERIALS: canonical_json(bill_of_materials(runtime.manifest.environment, runtime.manifest.estimator)),
+        MATERIALS: canonical_json(bill_of_materials(runtime.manifest.environment, runtime.manifest.estimator)),
     }
     manifest = msgspec.structs.replace(
         runtime.manifest,
@@ -102,7 +98,7 @@ def package(
         size_bytes=sum(map(len, contents.values())),
         latency=measure_latency(runtime, rows, runs=latency_runs),
     )
-    _write(folder, contents, manifest)
+    write_bundle(folder, contents, manifest)
     return manifest
 
 
@@ -152,7 +148,7 @@ class _Subject:
             raise CheckFailed(
                 f"read back from its file the estimator answers otherwise: {runtime.manifest.parity.reason}",
                 where=type(self._estimator).__name__,
-                fix=_UNSTEADY,
+                fix=UNSTEADY,
             )
         return kind, data, runtime
 
@@ -307,23 +303,3 @@ def _quiet(ask: Callable[[Any], Answers]) -> Callable[[Any], Answers]:
 def _plain_rows(frame: pl.DataFrame) -> list[dict[str, Any]]:
     """The rows as a request would bring them: NaN as null."""
     return frame.with_columns(cs.float().fill_nan(None)).to_dicts()
-
-
-def _write(folder: Path, contents: dict[str, bytes], manifest: Manifest) -> None:
-    """Writes the bundle, loads it once as a server would, and only then gives it its name."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    fresh = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".new-"))
-    try:
-        for name, data in contents.items():
-            (fresh / name).write_bytes(data)
-        encoded = encode_manifest(manifest)
-        (fresh / MANIFEST).write_bytes(encoded)
-        try:
-            load_runtime(fresh, trusted=frozenset({bundle_digest(encoded)}))
-        except Damaged as error:
-            raise CheckFailed(
-                f"the written bundle does not load: {error}", where=manifest.estimator, fix=_UNSTEADY
-            ) from error
-        fresh.rename(folder)
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)

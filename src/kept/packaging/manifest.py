@@ -93,8 +93,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     Args:
         format: the number of this format.
         signature: what the model takes and answers.
-        input: what the estimator takes: the encoder's matrix, or a table with named columns.
-        encoder: how rows become the matrix; None for a table.
+        input: what the model takes: the encoder's matrix, a table with named columns, or tensors.
+        encoder: how rows become the matrix; None for a table and for tensors.
         dtypes: for a table, the polars type of each column.
         runtime: what runs the model.
         model: the name of the model's file.
@@ -112,7 +112,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     format: Literal[1] = FORMAT
     signature: Signature
-    input: Literal["matrix", "table"]
+    input: Literal["matrix", "table", "tensors"]
     encoder: TableEncoder | None = None
     dtypes: dict[str, str] = msgspec.field(default_factory=dict)
     runtime: Kind
@@ -138,6 +138,10 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             raise Invalid("the estimator does not have as many classes as it answers", where="manifest")
         if (self.input == "matrix") != (self.encoder is not None):
             raise Invalid("a matrix needs an encoder, a table has none", where="manifest")
+        if self.signature.takes_tensors != (self.input == "tensors") or (
+            self.input == "tensors" and self.runtime != "onnx"
+        ):
+            raise Invalid("tensors are taken by ONNX models with a signature of tensors", where="manifest")
 
     @property
     def size_mb(self) -> float:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from kept.packaging.manifest import Latency
 from kept.packaging.rows import Row
-from kept.packaging.runtime import Runtime
+from kept.packaging.runtime import AnyRuntime
 
 _WARM_UP = 100
 # A model that needs longer than this for all runs is too slow for its percentiles to need a thousand of them.
@@ -16,7 +16,7 @@ _MOST_SECONDS = 10.0
 _ROUNDS = 5
 
 
-def measure_latency(runtime: Runtime, rows: Sequence[Row], *, runs: int) -> Latency:
+def measure_latency(runtime: AnyRuntime, rows: Sequence[Row], *, runs: int) -> Latency:
     """The time for one row through `Runtime.predict_rows` (check, encode, predict), warm, over the rows in turn.
 
     Of several rounds the one with the smallest 99% quantile counts: what else the machine does can only add time.
@@ -33,7 +33,7 @@ def measure_latency(runtime: Runtime, rows: Sequence[Row], *, runs: int) -> Late
     return Latency(p50_ms=float(p50), p99_ms=float(p99), runs=best.size)
 
 
-def _time(runtime: Runtime, requests: list[list[Row]], runs: int, end: float) -> NDArray[np.float64]:
+def _time(runtime: AnyRuntime, requests: list[list[Row]], runs: int, end: float) -> NDArray[np.float64]:
     """Milliseconds of each run; fewer runs where the end comes first, but at least one."""
     times = []
     for number in range(runs):

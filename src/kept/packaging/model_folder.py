@@ -2,7 +2,7 @@
 
 The folder holds the bundle as it is, byte by byte, beside what such clients look for: the file `MLmodel`, what has to
 be installed, rows to try it with. The flavour `python_function` answers what Kept answers, from rows with named
-columns, by one file of code that goes along. The flavours `onnx` and `sklearn` give the bare model, which takes the encoder's matrix.
+columns, by one file of code that goes along; a model of tensors answers what its graph answers, by MLflow's own code. The flavours `onnx` and `sklearn` give the bare model, which takes the encoder's matrix.
 """
 
 import hashlib
@@ -23,7 +23,8 @@ from kept.packaging.manifest import Manifest
 from kept.packaging.mlmodel import MLMODEL
 from kept.packaging.portable import TRUSTED_TYPES
 from kept.packaging.self_test import SELF_TEST, SelfTest
-from kept.packaging.signature import Field
+from kept.packaging.signature import Field, Tensor
+from kept.packaging.tensors import tensor_of
 
 FORMAT = 2
 """Number of this form; folders that were written in an earlier one are written again."""
@@ -58,17 +59,13 @@ def write_model_folder(bundle: Path, to: Path, facts: FolderFacts) -> None:
     fresh = Path(tempfile.mkdtemp(dir=to.parent, prefix=".new-"))
     try:
         shutil.copytree(bundle, fresh / _BUNDLE)
-        code = Path(portable.__file__).read_bytes()
-        # Two models in one process may bring two releases of the code: each finds its own by its name.
-        module = f"kept_bundle_{hashlib.sha256(code).hexdigest()[:12]}"
-        (fresh / _CODE).mkdir()
-        (fresh / _CODE / f"{module}.py").write_bytes(code)
+        loader = _loader(read.manifest, fresh)
         for name, text in _environment(read.manifest).items():
             (fresh / name).write_text(text)
         example = _example(read)
         if example is not None:
             (fresh / _EXAMPLE).write_bytes(msgspec.json.encode(example))
-        described = _described(read, facts, module, with_example=example is not None)
+        described = _described(read, facts, loader, with_example=example is not None)
         (fresh / MLMODEL).write_text(yaml.safe_dump(described, sort_keys=True, allow_unicode=True))
         fresh.chmod(0o755)
         try:
@@ -81,16 +78,28 @@ def write_model_folder(bundle: Path, to: Path, facts: FolderFacts) -> None:
         shutil.rmtree(fresh, ignore_errors=True)
 
 
-def _described(bundle: Bundle, facts: FolderFacts, module: str, *, with_example: bool) -> dict[str, Any]:
+def _loader(manifest: Manifest, folder: Path) -> dict[str, Any]:
+    """What loads the model as a function, put into the folder: MLflow itself for tensors, else a file of code that goes along."""
+    if manifest.input == "tensors":
+        # MLflow looks for its own file beside the graph.
+        shutil.copy(folder / _BUNDLE / manifest.model, folder / manifest.model)
+        return {"data": manifest.model, "loader_module": "mlflow.onnx"}
+    code = Path(portable.__file__).read_bytes()
+    # Two models in one process may bring two releases of the code: each finds its own by its name.
+    module = f"kept_bundle_{hashlib.sha256(code).hexdigest()[:12]}"
+    (folder / _CODE).mkdir()
+    (folder / _CODE / f"{module}.py").write_bytes(code)
+    return {"code": _CODE, "data": _BUNDLE, "loader_module": module}
+
+
+def _described(bundle: Bundle, facts: FolderFacts, loader: dict[str, Any], *, with_example: bool) -> dict[str, Any]:
     manifest = bundle.manifest
     told: dict[str, Any] = {
         "artifact_path": "model",
         "flavors": {
             "python_function": {
-                "code": _CODE,
-                "data": _BUNDLE,
+                **loader,
                 "env": {"conda": "conda.yaml", "virtualenv": "python_env.yaml"},
-                "loader_module": module,
                 "python_version": manifest.environment.python,
             },
             **_native(manifest),
@@ -122,7 +131,8 @@ def _described(bundle: Bundle, facts: FolderFacts, module: str, *, with_example:
 
 def _native(manifest: Manifest) -> dict[str, Any]:
     """The flavour of the model's own framework."""
-    packages, file = manifest.environment.packages, f"{_BUNDLE}/{manifest.model}"
+    packages = manifest.environment.packages
+    file = manifest.model if manifest.input == "tensors" else f"{_BUNDLE}/{manifest.model}"
     if manifest.runtime == "onnx":
         flavour = {"code": None, "data": file, "onnx_version": packages.get("onnx", "")}
         return {"onnx": {**flavour, "onnx_session_options": None, "providers": ["CPUExecutionProvider"]}}
@@ -138,6 +148,8 @@ def _native(manifest: Manifest) -> dict[str, Any]:
 
 
 def _signature(manifest: Manifest) -> dict[str, Any]:
+    if manifest.input == "tensors":
+        return _tensor_signature(manifest)
     width = len(manifest.signature.classes)
     shape = [-1, width] if manifest.signature.task == "multiclass" else [-1]
     outputs = [{"type": "tensor", "tensor-spec": {"dtype": "float64", "shape": shape}}]
@@ -147,6 +159,18 @@ def _signature(manifest: Manifest) -> dict[str, Any]:
         "outputs": msgspec.json.encode(outputs).decode(),
         "params": None,
     }
+
+
+def _tensor_signature(manifest: Manifest) -> dict[str, Any]:
+    """What the graph itself takes and answers: scores are made of its outputs by Kept."""
+    inputs = [_tensor(one.name, tensor_of(one)) for one in manifest.signature.inputs]
+    outputs = [_tensor(one.name, one.tensor) for one in manifest.signature.outputs]
+    encode = msgspec.json.encode
+    return {"inputs": encode(inputs).decode(), "outputs": encode(outputs).decode(), "params": None}
+
+
+def _tensor(name: str, tensor: Tensor) -> dict[str, Any]:
+    return {"name": name, "type": "tensor", "tensor-spec": {"dtype": tensor.element, "shape": [-1, *tensor.shape]}}
 
 
 def _type(field: Field) -> str:

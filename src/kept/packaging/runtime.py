@@ -13,8 +13,10 @@ from kept.core.errors import Damaged, Forbidden, Invalid
 from kept.packaging.bundle import Bundle, read_bundle
 from kept.packaging.manifest import Limits, Manifest
 from kept.packaging.onnx_model import OnnxModel
+from kept.packaging.onnx_tensors import OnnxTensors
 from kept.packaging.rows import Matrix, MatrixEncoder, Row, RowReader
 from kept.packaging.self_test import SELF_TEST, SelfTest
+from kept.packaging.tensor_runtime import TENSOR_TEST, TensorRuntime
 
 Answers = NDArray[np.float64]
 
@@ -133,7 +135,11 @@ class _Bounds:
             )
 
 
-def load_runtime(folder: Path, *, digest: str | None = None, trusted: frozenset[str] = frozenset()) -> Runtime:
+AnyRuntime = Runtime | TensorRuntime
+"""What `load_runtime` gives: both answer rows and columns with scores."""
+
+
+def load_runtime(folder: Path, *, digest: str | None = None, trusted: frozenset[str] = frozenset()) -> AnyRuntime:
     """Loads a bundle: every file checked against its digest, then the model checked against its own self-test.
 
     Args:
@@ -147,6 +153,8 @@ def load_runtime(folder: Path, *, digest: str | None = None, trusted: frozenset[
         Forbidden: the model file could run code and its bundle is not trusted.
     """
     bundle = read_bundle(folder, digest=digest)
+    if bundle.manifest.input == "tensors":
+        return _open_tensors(bundle, where=str(folder))
     runtime = Runtime(bundle.manifest, bundle.digest, _open(bundle, trusted))
     if SELF_TEST in bundle.contents:
         _self_test(runtime, bundle.contents[SELF_TEST], where=str(folder))
@@ -167,6 +175,15 @@ def _open(bundle: Bundle, trusted: frozenset[str]) -> Model:
     module = importlib.import_module(_WITH_SCIKIT_LEARN)
     model: Model = module.load_model(manifest, data, may_run_code=bundle.digest in trusted)
     return model
+
+
+def _open_tensors(bundle: Bundle, *, where: str) -> TensorRuntime:
+    manifest = bundle.manifest
+    model = OnnxTensors(bundle.contents[manifest.model], manifest.signature)
+    runtime = TensorRuntime(manifest, bundle.digest, model)
+    if TENSOR_TEST in bundle.contents:
+        runtime.check(bundle.contents[TENSOR_TEST], where=where)
+    return runtime
 
 
 def _self_test(runtime: Runtime, data: bytes, *, where: str) -> None:

@@ -15,6 +15,7 @@ from kept.serving.calls import Call
 from kept.serving.counters import Counters
 from kept.serving.door import Door, not_admitted
 from kept.serving.protocol.answers import error_body, output_tensors
+from kept.serving.protocol.tensor_columns import described
 from kept.serving.protocol.tensors import Sent
 from kept.serving.protocol.values import kind_of
 from kept.serving.request import Request
@@ -226,4 +227,9 @@ def _json(value: Any) -> _Answer:
 
 
 def _input_tensors(signature: Signature) -> list[dict[str, Any]]:
-    return [{"name": field.name, "datatype": _DATATYPES[kind_of(field)], "shape": [-1]} for field in signature.inputs]
+    return [
+        {"name": field.name, "datatype": _DATATYPES[kind_of(field)], "shape": [-1]}
+        if field.tensor is None
+        else described(field.name, field.tensor)
+        for field in signature.inputs
+    ]

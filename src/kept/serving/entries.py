@@ -28,11 +28,12 @@ class ArmNote(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="a
         model: its model.
         bundle: digest of its bundle.
         role: champion, canary, challenger or shadow; fallback where it answered for another, constant where none answered.
-        task: binary, multiclass or regression.
+        task: binary, multiclass, regression or tensors.
         classes: the class labels as text, in the order of the scores.
         names: the features, in the order they are logged.
-        kinds: their kinds: number, integer, boolean, category, text.
+        kinds: their kinds: number, integer, boolean, category, text, tensor.
         share: share of the answered requests that are logged; not in segments written before there was a choice.
+        outputs: the tensors that it answers, in order; not in segments written before there were such.
     """
 
     key: str
@@ -47,6 +48,7 @@ class ArmNote(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="a
     names: tuple[str, ...]
     kinds: tuple[str, ...]
     share: float = 1.0
+    outputs: tuple[str, ...] = ()
 
 
 class Answered(msgspec.Struct, kw_only=True, array_like=True, tag="ok", gc=False):
@@ -59,8 +61,9 @@ class Answered(msgspec.Struct, kw_only=True, array_like=True, tag="ok", gc=False
         event_times: when what is predicted happened, as sent, else when the request came.
         received_at: when the request came.
         keys: keys as sent, or null.
-        features: the values as sent, in the arm's order.
-        scores: a probability (binary), a value (regression) or the list of probabilities (multiclass).
+        features: the values as sent, in the arm's order; of a tensor what `kept.serving.logged_tensors` makes of it.
+        scores: a probability (binary), a value (regression) or the list of probabilities (multiclass); where the arm answers
+            tensors a pair: that (or None), and the list of them.
         latencies_us: from the request's last byte to its answer.
     """
 

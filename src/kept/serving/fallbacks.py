@@ -195,7 +195,9 @@ class Ranges:
 
 
 def constant_score(signature: Signature, constant: float | str) -> Any:
-    """A constant as a score of the model; None when it is none that the model could give."""
+    """A constant as a score of the model; None when it is none that the model could give. No constant is a tensor."""
+    if signature.outputs:
+        return None
     if isinstance(constant, str):
         names = [label_text(label) for label in signature.classes]
         if constant not in names:

@@ -9,6 +9,9 @@ for 1 / share rows; null in rows from before there was a choice, when all were);
 for regression; booleans are `true` and `false`); `scores` (multiclass: a probability per class; else null); and
 `feature_<name>` for each feature, typed by the signature (text for one that is hashed; one that is dropped has no column). A
 feature that comes with a type its column cannot hold gets a column `feature_<name>__<kind>`.
+A feature that is a tensor has `feature_<name>__norm`, its Euclidean norm, and `tensor_<name>`: its `shape`, and its `values` row
+by row or, where it has more than the setting `log_tensor_values` allows, their `digest`. A tensor that was answered has
+`answer_<name>` of the same form; a model that answers nothing but tensors has neither score nor prediction.
 
 prediction_errors: `id`, `received_at`, `shipped_at`, `spool`, `position`, `version_id`, `role`, `status`, `reason`, `rows`,
 `latency_us`.
@@ -31,6 +34,7 @@ _TYPES: dict[str, Any] = {
     "category": pl.String,
     "text": pl.String,
 }
+_TENSOR = pl.Struct({"shape": pl.List(pl.Int64), "values": pl.List(pl.Float64), "digest": pl.String})
 
 
 def prediction_rows(
@@ -97,10 +101,16 @@ def _of_arm(note: ArmNote, members: list[tuple[int, Answered]], spool: str, ship
         pl.Series("share", [note.share] * rows, pl.Float64),
         pl.Series("key", joined("keys"), pl.String),
         pl.Series("latency_us", joined("latencies_us"), pl.Int64),
-        *_outputs(note, scores),
+        *_outputs(note, [score for score, _ in scores] if note.outputs else scores),
     ]
+    for place, name in enumerate(note.outputs):
+        columns.append(_tensors(f"answer_{name}", [tensors[place] for _, tensors in scores]))
     values = list(zip(*joined("features"), strict=True))
     for name, kind, column in zip(note.names, note.kinds, values, strict=True):
+        if kind == "tensor":
+            columns.append(pl.Series(f"feature_{name}__norm", [norm for _, norm, _, _ in column], pl.Float64))
+            columns.append(_tensors(f"tensor_{name}", column))
+            continue
         # JSON may have said 3.0 for a whole number.
         plain = [None if value is None else int(value) for value in column] if kind == "integer" else list(column)
         columns.append(pl.Series(f"feature_{name}", plain, _TYPES[kind]))
@@ -124,6 +134,12 @@ def _outputs(note: ArmNote, scores: list[Any]) -> list[pl.Series]:
     ]
 
 
+def _tensors(name: str, logged: Sequence[Any]) -> pl.Series:
+    """Tensors as the log holds them (`kept.serving.logged_tensors`), without their norm."""
+    told = [{"shape": shape, "values": values, "digest": digest} for shape, _, digest, values in logged]
+    return pl.Series(name, told, _TENSOR)
+
+
 def _times(name: str, microseconds: list[int]) -> pl.Series:
     return pl.Series(name, microseconds, pl.Int64).cast(_TIME)
 
@@ -140,6 +156,7 @@ def _fit(frame: pl.DataFrame, note: ArmNote, existing: Mapping[str, Any]) -> pl.
         if cast is not None and cast.cast(series.dtype, strict=False).equals(series):
             fitted.append(cast)
         else:
-            kind = note.kinds[note.names.index(series.name.removeprefix("feature_"))]
-            fitted.append(series.alias(f"{series.name}__{kind}"))
+            kinds = dict(zip(note.names, note.kinds, strict=True))
+            # The norm of a tensor has no kind of its own.
+            fitted.append(series.alias(f"{series.name}__{kinds.get(series.name.removeprefix('feature_'), 'number')}"))
     return pl.DataFrame(fitted)

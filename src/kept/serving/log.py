@@ -15,14 +15,13 @@ from kept.core.errors import Unavailable
 from kept.serving.calls import Call
 from kept.serving.counters import LogCounts
 from kept.serving.entries import MAGIC, Answered, ArmNote, Failed
+from kept.serving.logged_tensors import LoggedTensors
 from kept.serving.logrules import LogRules
 from kept.serving.redaction import redaction_for
 from kept.store.spool import HEADER, SpoolWriter, spooled_bytes
 
 # How often a full log looks for room.
 _LOOK_SECONDS = 0.5
-
-_encoder = msgspec.msgpack.Encoder()
 
 
 class Spool:
@@ -40,6 +39,7 @@ class Spool:
         self.counts = LogCounts()
         self._writer = SpoolWriter(root, MAGIC, segment_bytes=segment_bytes, flush=self.rules.flush)
         self._redaction = redaction_for(self.rules)
+        self._encoder = msgspec.msgpack.Encoder(enc_hook=LoggedTensors(self.rules.tensor_values))
         self._noted: set[str] = set()
         self._buffer = bytearray()
         self._crowded = False
@@ -97,7 +97,7 @@ class Spool:
                 news.add(note.key)
             entries.append(batch)
         entries += failed
-        _encoder.encode_into(entries, self._buffer, HEADER.size)
+        self._encoder.encode_into(entries, self._buffer, HEADER.size)
         self._writer.append(self._buffer)
         self._noted |= news
 

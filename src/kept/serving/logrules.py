@@ -21,6 +21,7 @@ class LogRules(msgspec.Struct, frozen=True, kw_only=True):
         overflow: `shed` answers nothing that is not logged; `drop` answers, and counts what the log lacks.
         most_bytes: how much may wait to be shipped, over all processes; 0 for no limit.
         flush: whether each write waits for the disk.
+        tensor_values: how many values a tensor may have to be logged whole.
     """
 
     share: float = 1.0
@@ -30,6 +31,7 @@ class LogRules(msgspec.Struct, frozen=True, kw_only=True):
     overflow: Literal["shed", "drop"] = "shed"
     most_bytes: int = 0
     flush: bool = False
+    tensor_values: int = 64
 
     @property
     def redacted(self) -> frozenset[str]:
@@ -51,6 +53,7 @@ def log_rules(settings: Settings) -> LogRules:
         overflow=settings.log_overflow,
         most_bytes=settings.log_megabytes << 20,
         flush=settings.log_flush,
+        tensor_values=settings.log_tensor_values,
     )
 
 

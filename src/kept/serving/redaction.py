@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from kept.serving.entries import Answered, ArmNote, Failed
 from kept.serving.logrules import LogRules
@@ -59,6 +60,9 @@ class Redaction:
         def hashed(value: Any) -> str | None:
             if value is None:
                 return None
+            if isinstance(value, np.ndarray):
+                told = f"{name}\0{value.dtype.name}{value.shape}\0".encode() + value.tobytes()
+                return hashlib.blake2b(told, key=self._key, digest_size=_HASH_BYTES).hexdigest()
             # JSON may say 3 and 3.0 for the same number.
             plain = float(value) if kind == "number" else int(value) if kind == "integer" else value
             return hashlib.blake2b(f"{name}\0{plain!r}".encode(), key=self._key, digest_size=_HASH_BYTES).hexdigest()

@@ -14,13 +14,16 @@ from kept.core.errors import Invalid, KeptError, NotFound, Unavailable
 from kept.core.ids import new_id
 from kept.deployment.routing import Arm, Route, choose
 from kept.packaging.runtime import Runtime, load_runtime
-from kept.packaging.signature import Field, Signature
+from kept.packaging.signature import Field, Signature, Tensor
+from kept.packaging.tensor_runtime import TensorRuntime
 from kept.serving.entries import ArmNote
-from kept.serving.protocol.answers import Answerer, label_text, output_names
+from kept.serving.protocol.answers import label_text, output_names
 from kept.serving.protocol.envelope import routing_key_in
 from kept.serving.protocol.forms import Form
 from kept.serving.protocol.invocations import InvocationsReader
 from kept.serving.protocol.rows import RowsReader
+from kept.serving.protocol.tensor_answers import TensorScore, answerer_for
+from kept.serving.protocol.tensor_rows import TensorInvocationsReader, TensorRowsReader
 from kept.serving.protocol.tensors import Sent, TensorsReader
 from kept.serving.protocol.values import Question, kind_of
 
@@ -35,12 +38,13 @@ class LoadedModel:
         self.digest = runtime.digest
         self.signature: Signature = runtime.manifest.signature
         self.manifest = runtime.manifest
-        self._runtime: Runtime | None = runtime
+        self._runtime: Runtime | TensorRuntime | None = runtime
         encoder = runtime.manifest.encoder
         self._codes = None if encoder is None else [(p, encoder.columns[p].codes) for p in encoder.categorical]
-        self._rows = RowsReader(self.signature)
+        tensors = self.signature.takes_tensors
+        self._rows = TensorRowsReader(self.signature) if tensors else RowsReader(self.signature)
         self._tensors = TensorsReader(self.signature, output_names(self.signature))
-        self._invocations: InvocationsReader | None = None
+        self._invocations: InvocationsReader | TensorInvocationsReader | None = None
         self._warm()
 
     def read(self, form: Form, body: bytes | Sent, json_size: int | None = None) -> Question:
@@ -52,15 +56,21 @@ class LoadedModel:
         if form == "tensors":
             return self._tensors.read(body, json_size)
         if self._invocations is None:
-            self._invocations = InvocationsReader(self.signature, self._rows)
+            tensors = self.signature.takes_tensors
+            self._invocations = (
+                TensorInvocationsReader(self.signature) if tensors else InvocationsReader(self.signature, self._rows)
+            )
         return self._invocations.read(body) if form == "invocations" else self._invocations.read_csv(body)
 
-    def predict(self, values: Sequence[Sequence[Any]]) -> NDArray[np.float64]:
+    def predict(self, values: Sequence[Sequence[Any]]) -> NDArray[np.float64] | list[Any]:
         """Scores for rows that were read: (rows,), or (rows, classes) for multiclass."""
         codes, runtime = self._codes, self._runtime
         if runtime is None:
             raise Unavailable("it is out of memory", where=f"bundle {self.digest}", fix="Try again in a moment")
         if codes is None:
+            if isinstance(runtime, TensorRuntime):
+                answers = runtime.answer_rows(values)
+                return list(map(TensorScore, runtime.row_scores(answers), answers))
             columns = zip(*values, strict=True)
             return runtime.predict_columns(dict(zip(self.signature.names, map(list, columns), strict=True)))
         if codes:
@@ -105,7 +115,7 @@ class LoadedArm:
     def __init__(self, endpoint: str, arm: Arm, model: LoadedModel) -> None:
         self.arm = arm
         self.model = model
-        self.answerer = Answerer(endpoint, arm.model, arm.number, model.signature)
+        self.answerer = answerer_for(endpoint, arm.model, arm.number, model.signature)
         self.note = ArmNote(
             key=f"{endpoint}/{arm.version_id}/{arm.role}",
             endpoint=endpoint,
@@ -118,6 +128,7 @@ class LoadedArm:
             classes=tuple(label_text(label) for label in model.signature.classes),
             names=model.signature.names,
             kinds=tuple(kind_of(field) for field in model.signature.inputs),
+            outputs=tuple(output.name for output in model.signature.outputs),
         )
 
 
@@ -191,11 +202,13 @@ def same_inputs(one: LoadedArm, other: LoadedArm) -> bool:
     ] and one.answerer.outputs == other.answerer.outputs
 
 
-def _shape(field: Field) -> tuple[str, str, bool]:
-    return field.name, kind_of(field), field.nullable
+def _shape(field: Field) -> tuple[str, str, bool, Tensor | None]:
+    return field.name, kind_of(field), field.nullable, field.tensor
 
 
 def _usual(field: Field) -> Any:
+    if field.tensor is not None:
+        return np.zeros([max(size, 1) for size in field.tensor.shape], dtype=field.tensor.element)
     kind = kind_of(field)
     if field.categories:
         return field.categories[0]

@@ -112,6 +112,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """How much of the prediction log may wait for the worker. 0: as much as the disk holds."""
     log_flush: bool = False
     """Whether an answer waits until its log entry is on the disk (power cuts), not only with the kernel (kill -9)."""
+    log_tensor_values: Annotated[int, Meta(ge=0, le=1_000_000)] = 64
+    """How many values a tensor may have that the prediction log holds whole. Of larger ones it holds digest, shape and norm."""
     steps_at_once: Annotated[int, Meta(ge=1, le=1_000)] = 2
     """Pipeline steps that may run at the same time."""
     poll_seconds: Annotated[float, Meta(gt=0, le=3_600)] = 0.25

@@ -8,14 +8,17 @@ import polars as pl
 from kept.core.errors import Invalid
 from kept.data import reading
 from kept.packaging.frames import encode_frame
-from kept.packaging.runtime import Answers, Runtime
+from kept.packaging.runtime import Answers, AnyRuntime
 from kept.packaging.signature import Field
 
 
 class Scorer:
     """Scores frames with one model."""
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: AnyRuntime) -> None:
+        if runtime.manifest.signature.takes_tensors:
+            fix = "Send them to its endpoint, as the Open Inference Protocol has it"
+            raise Invalid("the model takes tensors, and a table of rows has none", where="model", fix=fix)
         self._runtime = runtime
         self._signature = runtime.manifest.signature
         self.added = self._names()
@@ -78,7 +81,7 @@ class Scorer:
                 return ("prediction",)
             case "binary":
                 return ("prediction", "probability")
-            case "multiclass":
+            case _:
                 return ("prediction", *(f"probability_{label}" for label in self._signature.classes))
 
 

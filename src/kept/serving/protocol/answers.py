@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from kept.core.errors import KeptError
 from kept.packaging.signature import Label, Signature
 from kept.serving.protocol.datatypes import pack
+from kept.serving.protocol.tensor_columns import described
 from kept.serving.protocol.values import Question
 
 _encode = msgspec.json.Encoder().encode
@@ -155,24 +156,32 @@ class Answerer:
 
 def output_names(signature: Signature) -> tuple[str, ...]:
     """The protocol's outputs, in their order."""
-    scores = {"binary": ("probability",), "multiclass": ("probabilities",), "regression": ()}[signature.task]
-    return (*scores, "prediction", "prediction_id")
+    labelled = (*scores_of(signature), "prediction") if signature.task != "tensors" else ()
+    own = tuple(output.name for output in signature.outputs if output.name not in labelled)
+    return (*labelled, *own, "prediction_id")
+
+
+def scores_of(signature: Signature) -> tuple[str, ...]:
+    """The output that holds the scores, where a model gives probabilities."""
+    scores: dict[str, tuple[str, ...]] = {"binary": ("probability",), "multiclass": ("probabilities",)}
+    return scores.get(signature.task, ())
 
 
 def output_tensors(signature: Signature) -> list[dict[str, Any]]:
     """The protocol's description of the outputs; a dimension of -1 is the number of rows."""
+    tensors = {one.name: described(one.name, one.tensor) for one in signature.outputs}
     label = _datatype(signature.classes).decode() if signature.classes else "FP64"
     types = {"probability": "FP64", "probabilities": "FP64", "prediction": label, "prediction_id": "BYTES"}
     shapes = {"probabilities": [-1, len(signature.classes)]}
     return [
-        {"name": name, "datatype": types[name], "shape": shapes.get(name, [-1])} for name in output_names(signature)
+        {"name": name, "datatype": types[name], "shape": shapes.get(name, [-1])} if name in types else tensors[name]
+        for name in output_names(signature)
     ]
 
 
-def as_scores(answers: NDArray[np.float64]) -> list[Any]:
-    """A number per row, or a list of them."""
-    scores: list[Any] = answers.tolist()
-    return scores
+def as_scores(answers: NDArray[np.float64] | list[Any]) -> list[Any]:
+    """A number per row, or a list of them; of a model that answers tensors, what it answered."""
+    return answers if isinstance(answers, list) else answers.tolist()
 
 
 def label_text(label: Label) -> str:

@@ -50,11 +50,7 @@ class InvocationsReader:
             asked: Any = self._decoder.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise explain(error) from error
-        given = [form for form in _FORMS if getattr(asked, form) is not msgspec.UNSET]
-        if len(given) != 1:
-            what = f"expected one of {', '.join(_FORMS)}, found {' and '.join(given) or 'none of them'}"
-            raise Invalid(what, where="body", fix="Send exactly one")
-        form = given[0]
+        form = given_form(asked)
         sent = getattr(asked, form)
         if form == "dataframe_split":
             values = self._ordered(sent.data, sent.columns, "dataframe_split")
@@ -147,6 +143,15 @@ class InvocationsReader:
             if name not in by_name:
                 raise Invalid(f"the column {name!r} is missing", where=form, fix="Send it; null if it is unknown")
         return [by_name[name] for name in self._names]
+
+
+def given_form(asked: Any) -> str:
+    """The one form that a body has."""
+    given = [form for form in _FORMS if getattr(asked, form) is not msgspec.UNSET]
+    if len(given) != 1:
+        what = f"expected one of {', '.join(_FORMS)}, found {' and '.join(given) or 'none of them'}"
+        raise Invalid(what, where="body", fix="Send exactly one")
+    return given[0]
 
 
 def _body_type(row: Any) -> type[msgspec.Struct]:

@@ -1,6 +1,7 @@
 """The Open Inference Protocol, version 2: `POST /v2/models/{endpoint}/infer`, in JSON or with tensors as bytes behind it.
 
-Inputs are one tensor for each field of the signature, of shape [n] (or [n, 1], [n, 1, 1], ...), or for models that take
+Inputs are one tensor for each field of the signature, of shape [n] (or [n, 1], [n, 1, 1], ...; [n, ...] where the field is a
+tensor itself), or for models that take
 numbers only one tensor `features` of shape [n, fields], row by row; of more dimensions where those behind the first hold as
 many values as there are fields, as an image's do. A missing value is null in `data`, and NaN in a float's bytes.
 `parameters` may carry `keys` (or `key`), `event_times` (or `event_time`) and `routing_key`, as in the plain form, and `timeout`
@@ -17,6 +18,7 @@ from kept.core.errors import Invalid
 from kept.packaging.signature import Field, Signature
 from kept.serving.protocol.datatypes import FLOATS, INTEGERS, unpack
 from kept.serving.protocol.numbers import NumbersReader
+from kept.serving.protocol.tensor_columns import TensorColumn
 from kept.serving.protocol.values import (
     Key,
     Moment,
@@ -109,7 +111,7 @@ class TensorsReader:
     """Reads bodies of the protocol for one signature, whose answers have these output names."""
 
     def __init__(self, signature: Signature, outputs: tuple[str, ...]) -> None:
-        self._columns = [_Column(field) for field in signature.inputs]
+        self._columns = [_Column(one) if one.tensor is None else TensorColumn(one) for one in signature.inputs]
         self._outputs = outputs
         numeric = all(field.kind in {"number", "integer"} for field in signature.inputs)
         self._matrix = _Matrix(signature.inputs) if numeric and MATRIX not in signature.names else None

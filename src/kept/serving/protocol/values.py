@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import msgspec
 
 from kept.core.errors import Invalid
-from kept.packaging.signature import Field
+from kept.packaging.signature import Field, Tensor
 
 Key = str | int
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
@@ -17,6 +17,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _LARGEST_INTEGER = 2**63
 _TYPES: dict[str, Any] = {"number": float, "integer": int | float, "boolean": bool, "text": str}
+_ELEMENTS = {"f": float, "i": int, "u": int, "b": bool}
 _WORDS = {
     "float": "a number",
     "int": "a whole number",
@@ -65,8 +66,18 @@ def kind_of(field: Field) -> str:
 
 def type_of(field: Field) -> Any:
     """The type that a field's values are decoded as."""
+    if field.tensor is not None:
+        return nested_type(field.tensor, len(field.tensor.shape))
     kind = _TYPES[kind_of(field)]
     return kind | None if field.nullable else kind
+
+
+def nested_type(tensor: Tensor, depth: int) -> Any:
+    """The type that a tensor's elements are decoded as, in so many lists within lists."""
+    nested: Any = _ELEMENTS[tensor.element[:1]]
+    for _ in range(depth):
+        nested = list[nested]
+    return nested
 
 
 def integers_in(inputs: Iterable[Field]) -> tuple[tuple[int, str], ...]:

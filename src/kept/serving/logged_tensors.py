@@ -1,0 +1,39 @@
+"""What the prediction log holds of a tensor: small ones whole, of larger ones what tells them apart.
+
+A tensor becomes `[shape, norm, digest, values]`: its Euclidean norm; `sha256:...` of its elements' bytes (little endian, row by
+row), null where it is whole; its values, row by row, null where it is not.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from kept.core.digests import digest_bytes
+from kept.packaging.tensors import Array
+from kept.serving.protocol.tensor_answers import TensorScore
+
+
+class LoggedTensors:
+    """Makes of a tensor, or of an answer that holds some, what is logged of it.
+
+    Args:
+        whole: how many values a tensor may have to be logged whole.
+    """
+
+    def __init__(self, whole: int) -> None:
+        self._whole = whole
+
+    def __call__(self, value: Any) -> Any:
+        """What an encoder asks of values that it does not know."""
+        if isinstance(value, TensorScore):
+            return [value.score, value.tensors]
+        if isinstance(value, np.ndarray):
+            return self._logged(value)
+        raise NotImplementedError(f"nothing is known of a {type(value).__name__} in the log")
+
+    def _logged(self, array: Array) -> list[Any]:
+        flat = array.ravel()
+        norm = float(np.linalg.norm(flat.astype(np.float64)))
+        if flat.size <= self._whole:
+            return [array.shape, norm, None, flat.tolist()]
+        return [array.shape, norm, digest_bytes(flat.astype(array.dtype.newbyteorder("<"), copy=False).data), None]
