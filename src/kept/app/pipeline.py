@@ -36,6 +36,10 @@ class TrainingRequest(msgspec.Struct, frozen=True, kw_only=True):
     """The run that logged it."""
     classes: dict[str, str] = {}
     """The project's class for each that the version knows by another name."""
+    scores: str = ""
+    """Of an ONNX graph: the output that holds the scores; empty where there is one output."""
+    form: str = "probabilities"
+    """What these scores are."""
 
 
 def adoption_steps() -> list[Step]:
@@ -45,6 +49,7 @@ def adoption_steps() -> list[Step]:
         Step("fit", adopting.fetch, cache=False),
         Step("tune", adopting.logged_parameters, cache=False),
         Step("columns", adopting.columns),
+        Step("baseline", adopting.baseline),
         Step("package", adopting.package),
         Step("register", register_adopted, cache=False),
     ]
@@ -107,5 +112,7 @@ def training_graph(project: Project, source: Path, run: Run) -> Graph:
         "files": request.files,
         "logged_by": request.logged_by,
         "class_names": request.classes,
+        "scores": request.scores,
+        "form": request.form,
     }
     return Graph(graph.steps, inputs, folder=source.parent, fresh=request.fresh).having(*adoption_steps())

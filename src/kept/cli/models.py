@@ -1,5 +1,6 @@
 """`kept models`: versions, their verdicts and their cards."""
 
+from pathlib import Path
 from typing import Annotated, cast, get_args
 
 import typer
@@ -18,7 +19,7 @@ from kept.registry.catalog import (
     show_version,
 )
 from kept.registry.markdown import render_markdown
-from kept.registry.model import ModelSummary, Status
+from kept.registry.model import ModelSummary, ModelVersion, Status
 from kept.registry.naming import LATEST
 from kept.registry.registered import RegisteredVersion
 
@@ -91,16 +92,41 @@ def adopt(
     ] = None,
     reason: Reason = "asked for on the command line",
     fresh: Annotated[bool, typer.Option(help="Run every step, whatever is known already.")] = False,
+    scores: Annotated[
+        str, typer.Option(help="Of an ONNX graph with several outputs: the one that holds the scores.")
+    ] = "",
+    form: Annotated[str, typer.Option(help="What these are: probabilities, logits or value.")] = "probabilities",
+    file: Annotated[
+        Path | None, typer.Option(help="An .onnx file that becomes the model's next version first.")
+    ] = None,
+    check: Annotated[
+        Path | None,
+        typer.Option(help="Without a project: a .npz file of rows and their answers, which the .onnx file is held to."),
+    ] = None,
     workspace: Workspace = None,
     project: ProjectFile = None,
     as_json: Json = False,
 ) -> None:
-    """Take over a version that a client of MLflow registered: the project judges it as if it had trained it."""
+    """Take over a version that a client of MLflow registered, or an ONNX file: the project judges it as if it had trained it."""
     # The engine of pipelines comes with it: listing models need not wait for that.
-    from kept.cli.adopting import adopt_version  # noqa: PLC0415
+    from kept.cli.adopting import adopt_version, register_file, take_file  # noqa: PLC0415
 
     settings = settings_for(workspace, project)
-    adopt_version(settings, model, version, classes=_paired(classes or []), reason=reason, fresh=fresh, as_json=as_json)
+    if check is not None:
+        if file is None:
+            raise typer.BadParameter("it needs --file", param_hint="--check")
+        _show_taken(take_file(settings, model, file, check), as_json)
+        return
+    if file is not None:
+        version = register_file(settings, model, file)
+    wanted = {
+        "classes": _paired(classes or []),
+        "reason": reason,
+        "fresh": fresh,
+        "scores": scores,
+        "form": form,
+    }
+    adopt_version(settings, model, version, wanted, as_json=as_json)
 
 
 def _paired(classes: list[str]) -> dict[str, str]:
@@ -114,6 +140,16 @@ def _paired(classes: list[str]) -> dict[str, str]:
             raise typer.BadParameter(f"the model's class {its} is given twice", param_hint="--class")
         found[its] = ours
     return found
+
+
+def _show_taken(version: ModelVersion, as_json: bool) -> None:
+    if as_json:
+        print_json(version)
+        return
+    say(
+        (f"{version.model} version {version.number}", "bold"),
+        f" is {version.status}: {version.verdict.checks[0].sentence}",
+    )
 
 
 def _show_unjudged(version: RegisteredVersion) -> None:

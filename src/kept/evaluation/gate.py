@@ -45,7 +45,7 @@ class ObjectiveResult(msgspec.Struct, frozen=True, kw_only=True):
     slices: tuple[SliceJudgement, ...] = ()
 
 
-CheckName = Literal["not clearly worse than the baseline", "not clearly worse than the champion"]
+CheckName = Literal["not clearly worse than the baseline", "not clearly worse than the champion", "answers as declared"]
 
 
 class Check(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from math import isfinite
+from typing import Literal
 
 import msgspec
 import numpy as np
@@ -26,7 +27,8 @@ _DRAWS_FEW, _DRAWS_MANY = 1_000, 200
 class EvaluationReport(msgspec.Struct, frozen=True, kw_only=True):
     """What a model does on rows it has not seen. Numbers that are not defined are None."""
 
-    task: Task
+    task: Task | Literal["tensors"]
+    """`tensors` for a model that has neither labels nor values: nothing was measured of it but its operation."""
     classes: tuple[Label, ...]
     """Names of the classes, in the order of their indices; empty for regression."""
     rows: int
@@ -40,6 +42,21 @@ class EvaluationReport(msgspec.Struct, frozen=True, kw_only=True):
     operational: dict[str, float | None]
     """Measured on the packaged model: latency_p50_ms, latency_p99_ms, size_mb."""
     seed: int
+
+
+def unmeasured(rows: int, operational: Mapping[str, float | None]) -> EvaluationReport:
+    """The report of a model that answers tensors only, which was held against so many rows."""
+    return EvaluationReport(
+        task="tensors",
+        classes=(),
+        rows=rows,
+        metrics={},
+        slices=(),
+        calibration=None,
+        confusion=(),
+        operational=dict(operational),
+        seed=0,
+    )
 
 
 def evaluate(

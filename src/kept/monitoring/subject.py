@@ -2,7 +2,7 @@
 
 import msgspec
 
-from kept.core.errors import Damaged
+from kept.core.errors import Damaged, Invalid
 from kept.evaluation.loss import LossReference
 from kept.governance.workspace import Workspace
 from kept.measures.drift.reference import Reference
@@ -32,6 +32,9 @@ def subject_of(workspace: Workspace, version_id: str) -> Subject:
     if version is None:
         raise Damaged(f"the model version {version_id} is gone", where="registry", fix="Restore it from a backup")
     report = version.card.report
+    if report.task == "tensors":
+        what = f"version {version.number} of {version.model} answers tensors only: there is nothing to watch"
+        raise Invalid(what, where="monitoring", fix="Release it to an endpoint without a project")
     return Subject(
         version_id=version.id,
         number=version.number,

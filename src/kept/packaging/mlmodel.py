@@ -13,9 +13,13 @@ MLMODEL = "MLmodel"
 LARGEST_MLMODEL = 4 * 1024 * 1024
 _MOST_ALIASES = 100
 _PICKLES = {"cloudpickle", "pickle"}
+_TORCH = (
+    "Export it where it was trained, with kept.packaging.torch_export.export_module or torch.onnx.export, and log that:"
+    " mlflow.onnx.log_model(..., save_as_external_data=False)"
+)
 
-Flavour = Literal["sklearn", "lightgbm", "xgboost"]
-Form = Literal["skops", "lightgbm text", "xgboost json", "xgboost ubj"]
+Flavour = Literal["sklearn", "lightgbm", "xgboost", "onnx"]
+Form = Literal["skops", "lightgbm text", "xgboost json", "xgboost ubj", "onnx"]
 
 
 class ModelFolder(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,8 +59,12 @@ def read_mlmodel(data: bytes, *, where: str) -> ModelFolder:
                 made_with=made_with,
                 inputs=_inputs(told, where),
             )
+    if isinstance(flavours.get("pytorch"), dict):
+        raise Forbidden(
+            "a PyTorch module is a pickle, which can run any code when it is loaded", where=where, fix=_TORCH
+        )
     known = ", ".join(sorted(str(name) for name in flavours)) or "none"
-    fix = "Log it with mlflow.sklearn, mlflow.lightgbm or mlflow.xgboost: of other models the answers could not be checked"
+    fix = "Log it with mlflow.sklearn, mlflow.lightgbm, mlflow.xgboost or mlflow.onnx: of others the answers could not be checked"
     raise Invalid(f"its flavours are {known}", where=where, fix=fix)
 
 
@@ -100,7 +108,12 @@ def _xgboost(flavour: dict[str, Any], where: str) -> tuple[Any, Form, str]:
     return file, forms.get(ending, "xgboost ubj"), _text(flavour.get("xgb_version"))
 
 
-_READERS: dict[Flavour, Any] = {"sklearn": _sklearn, "lightgbm": _lightgbm, "xgboost": _xgboost}
+def _onnx(flavour: dict[str, Any], where: str) -> tuple[Any, Form, str]:
+    del where
+    return flavour.get("data"), "onnx", _text(flavour.get("onnx_version"))
+
+
+_READERS: dict[Flavour, Any] = {"sklearn": _sklearn, "lightgbm": _lightgbm, "xgboost": _xgboost, "onnx": _onnx}
 
 
 def _refuse_pickle(form: Any, where: str, module: str) -> None:

@@ -145,7 +145,7 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         if self.takes_tensors != bool(names) or (self.task == "tensors" and not names):
             raise Invalid("a model that takes tensors answers tensors, and no other does", where="signature")
         if (self.scored is None) != (not names or self.task == "tensors"):
-            fix = "Say which output the scores are read from, with scored=; for the task tensors none"
+            fix = "Name the output that holds the scores (--scores); for the task tensors none"
             raise Invalid(f"the scores of a {self.task} model come from nowhere", where="signature", fix=fix)
         if self.scored is not None and self.scored.output not in names:
             fix = f"It answers {', '.join(names)}"

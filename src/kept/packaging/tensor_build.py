@@ -25,6 +25,7 @@ from kept.packaging.writing import MATERIALS, expect_room, write_bundle
 
 TENSOR_TOLERANCE = 1e-4
 """How far answers in float32 may be from those they are held against: absolute, relative for values beyond 1."""
+DECLARED = "declared answers"
 _MODEL = "model.onnx"
 _TEST_ROWS = 4
 _MOST_TEST_BYTES = 8 << 20
@@ -187,7 +188,7 @@ def _prove(
     if expected:
         if strange := sorted(set(expected) - {one.name for one in runtime.manifest.signature.outputs}):
             raise Invalid(f"there is no output {strange[0]!r}", where="expected answers")
-        hold("declared answers", expected, runtime.answer(groups[DATA]))
+        hold(DECLARED, expected, runtime.answer(groups[DATA]))
     return ParityReport(holds=not reasons, tolerance=tolerance, groups=tuple(results), reason="; ".join(reasons))
 
 

@@ -17,6 +17,8 @@ from kept.packaging.tensors import Array, batch_of, check_shape, row_of
 
 TENSOR_TEST = "self_test.npz"
 """Batches (`i0`, `i1`, ...: the inputs in their order), their answers (`o0`, ...) and the `tolerance`."""
+# Rows of a long list that are answered together: what a model makes of them on its way may be far larger than they are.
+_AT_ONCE = 64
 
 
 class TensorRuntime:
@@ -86,18 +88,11 @@ class TensorRuntime:
 
     def predict_rows(self, rows: Sequence[Row]) -> NDArray[np.float64]:
         """The scores of rows by field name; for a model without scores an array `(rows, 0)`."""
-        columns: dict[str, list[Any]] = {}
-        for field in self._signature.inputs:
-            values = []
-            for number, row in enumerate(rows):
-                if field.name not in row:
-                    raise Invalid(f"the field {field.name!r} is missing", where=f"row {number}", fix="Send it")
-                values.append(row_of(row[field.name], field, f"row {number}: {field.name!r}"))
-            columns[field.name] = values
-        answers = self.answer_rows(list(zip(*columns.values(), strict=True)))
-        if self._score is None:
-            return np.empty((len(rows), 0))
-        return np.array(self.row_scores(answers), dtype=np.float64)
+        scores: list[Any] = []
+        for start in range(0, len(rows), _AT_ONCE):
+            piece = [self._read(row, start + place) for place, row in enumerate(rows[start : start + _AT_ONCE])]
+            scores += self.row_scores(self.answer_rows(piece))
+        return np.empty((len(rows), 0)) if self._score is None else np.array(scores, dtype=np.float64)
 
     def predict_columns(self, columns: Mapping[str, Sequence[Any] | NDArray[Any]]) -> NDArray[np.float64]:
         """The same for columns of equal length by field name."""
@@ -107,6 +102,14 @@ class TensorRuntime:
         names = self._signature.names
         return self.predict_rows(
             [dict(zip(names, row, strict=True)) for row in zip(*(columns[name] for name in names), strict=True)]
+        )
+
+    def _read(self, row: Row, number: int) -> tuple[Array, ...]:
+        for field in self._signature.inputs:
+            if field.name not in row:
+                raise Invalid(f"the field {field.name!r} is missing", where=f"row {number}", fix="Send it")
+        return tuple(
+            row_of(row[field.name], field, f"row {number}: {field.name!r}") for field in self._signature.inputs
         )
 
     def check(self, test: bytes, *, where: str) -> None:

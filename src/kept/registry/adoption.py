@@ -1,5 +1,7 @@
 """Taking over a version that a client registered: queued as a run that fetches, packages, evaluates and judges it."""
 
+from typing import Literal
+
 import msgspec
 from sqlalchemy import Connection
 
@@ -28,6 +30,10 @@ class Adopt(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """The project's class for each that the model knows by another name, as texts."""
     fresh: bool = False
     """Run every step, whatever is known already."""
+    scores: str = ""
+    """Of an ONNX graph with several outputs: the one that holds the scores."""
+    form: Literal["probabilities", "logits", "value"] = "probabilities"
+    """What these scores are; of regressions they are values."""
 
 
 @operation("registry.adopt", needs=Permission.CONTRIBUTE, on="model")
@@ -50,6 +56,8 @@ def adopt(workspace: Workspace, actor: Actor, request: Adopt) -> Run:
                 "logged_by": version.run_id,
                 "classes": request.classes,
                 "fresh": request.fresh,
+                "scores": request.scores,
+                "form": request.form,
             },
         )
 

@@ -20,7 +20,7 @@ from kept.registry.records.versions import find_alias, version_by_id
 from kept.registry.registered_versions import set_version_tag
 from kept.registry.requests import SetVersionTag
 from kept.tracking.runs import get_run, log_metrics, log_params
-from kept.training.adopting import Adopted, release_note
+from kept.training.adopting import Adopted, note_of
 from kept.training.facts import Columns, Packaged, Pinned
 from kept.training.splits import TEST
 from kept.training.tuning import Tuned
@@ -99,7 +99,7 @@ def register_adopted(
         classes=class_names,
     )
     lineage = _lineage(context, project, ingest, columns, tune, package, reference, evaluate)
-    note = release_note(fit.folder)
+    note = note_of(fit.folder, columns.classes)
     lineage = msgspec.structs.replace(
         lineage,
         estimator=f"models:/{taken.model}/{taken.number}",

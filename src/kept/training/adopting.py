@@ -16,8 +16,10 @@ from kept.packaging.exporters.registry import NotExportable, export
 from kept.packaging.exporters.xgboost_booster import XgBoostModel
 from kept.packaging.frames import fit_encoder, signature_of
 from kept.packaging.mlmodel import LARGEST_MLMODEL, MLMODEL, ModelFolder, read_mlmodel
-from kept.packaging.signature import Signature
+from kept.packaging.signature import Label, Scored, ScoreForm, Signature
 from kept.packaging.sklearn_model import load_skops
+from kept.packaging.tensor_build import graph_signature, package_tensors
+from kept.packaging.tensor_frames import sample_of, with_numbers
 from kept.pipelines.context import StepContext
 from kept.plan.loading import load_project
 from kept.tracking.artifacts import ShowArtifact, files_of, show_artifact
@@ -26,13 +28,15 @@ from kept.tracking.runs import ShowRun, show_run
 from kept.training.class_names import own_classes
 from kept.training.estimators import input_of
 from kept.training.facts import Columns, Packaged
-from kept.training.fitting import keep_bundle, rows_of
+from kept.training.fitting import baseline as simple_baseline
+from kept.training.fitting import keep_bundle, keep_made, rows_of
 from kept.training.preparing import columns as declared_columns
 from kept.training.splits import TRAIN, VALIDATION
 from kept.training.tuning import Tuned
 
 _LARGEST_MODEL = 4 * 1024**3
 _MOST_FILES = 1_000
+_MOST_SAMPLE = 256
 _NATIVE = "Log the bare booster with mlflow.lightgbm.log_model(model.booster_, ...), or a model with mlflow.sklearn"
 _RELOG = "Log it again with mlflow.sklearn.log_model(..., signature=infer_signature(frame, answers))"
 
@@ -60,7 +64,10 @@ def fetch(context: StepContext, files: str) -> Adopted:
     if folder.file not in digests:
         raise NotFound(f"there is no file {folder.file}", where=files, fix="Log the model again")
     model = _read(context, root, folder.file, _LARGEST_MODEL)
-    inputs = _inputs(_loaded(folder, model), folder, files)
+    if folder.form == "onnx":
+        inputs = graph_signature(model, where=folder.file).names
+    else:
+        inputs = _inputs(_loaded(folder, model), folder, files)
     context.log(f"{folder.flavour} model of {len(inputs)} columns, {len(model) / 1e6:.2f} MB, {len(digests)} files")
     return Adopted(folder=folder, model=model, inputs=inputs, files=digests)
 
@@ -89,6 +96,12 @@ def columns(source: str, join: pl.DataFrame, fit: Adopted) -> Columns:
     )
 
 
+def baseline(context: StepContext, join: pl.DataFrame, split: pl.DataFrame, columns: Columns) -> pl.DataFrame:
+    """What the simple baseline says of the test rows; of a tensor it knows norm, mean and deviation."""
+    rows, names = with_numbers(join, columns.features)
+    return simple_baseline(context, rows, split, msgspec.structs.replace(columns, features=names))
+
+
 def package(
     context: StepContext,
     fit: Adopted,
@@ -96,12 +109,17 @@ def package(
     split: pl.DataFrame,
     columns: Columns,
     class_names: dict[str, str],
+    scores: str,
+    form: ScoreForm,
 ) -> Packaged:
     """The bundle of the model: from numbers exported exactly where that is possible, else by scikit-learn itself.
 
-    `class_names` gives the project's class for each that the model knows by another name.
+    `class_names` gives the project's class for each that the model knows by another name. An ONNX graph is packaged as it is;
+    `scores` and `form` say which of its outputs the task's scores are, and how.
     """
     rows = rows_of(join, split, TRAIN, VALIDATION)
+    if fit.folder.form == "onnx":
+        return _package_graph(context, fit, rows, columns, scores, form)
     encoder = fit_encoder(rows, columns.features)
     signature = signature_of(rows, encoder, task=columns.task, classes=columns.classes)
     estimator = _loaded(fit.folder, fit.model, len(columns.classes))
@@ -124,6 +142,24 @@ def package(
     except (ImportError, ValueError, TypeError, KeyError, AttributeError) as error:
         what = f"the model does not answer rows of the project: {type(error).__name__}: {error}"
         raise Invalid(what, where="package", fix="Train it on the project's own columns and types") from error
+
+
+def _package_graph(
+    context: StepContext, fit: Adopted, rows: pl.DataFrame, columns: Columns, scores: str, form: ScoreForm
+) -> Packaged:
+    """The bundle of an ONNX graph, which has to take the project's columns as they are."""
+    signature = graph_signature(
+        fit.model,
+        where=fit.folder.file,
+        task=columns.task,
+        classes=columns.classes,
+        scored=Scored(output=scores, form="value" if columns.task == "regression" else form) if scores else None,
+    )
+    sample = sample_of(rows, signature.names, _MOST_SAMPLE)
+    origin = f"onnx of {fit.folder.made_with}" if fit.folder.made_with else "onnx"
+    return keep_made(
+        context, lambda folder: package_tensors(fit.model, signature, folder, sample=sample, origin=origin)
+    )
 
 
 def _check_booster(model: LightGbmModel | XgBoostModel, columns: Columns) -> None:
@@ -155,8 +191,12 @@ def _loaded(folder: ModelFolder, data: bytes, classes: int = 0) -> Any:
     raise Invalid(what, where=folder.file, fix=_NATIVE)
 
 
-def release_note(folder: ModelFolder) -> str | None:
-    """What is to be said where another release of scikit-learn reads the model than wrote it."""
+def note_of(folder: ModelFolder, classes: tuple[Label, ...]) -> str | None:
+    """What is to be said of how the model was read: by another release of scikit-learn than wrote it, or its classes by place."""
+    if folder.form == "onnx" and classes:
+        return (
+            f"The graph knows its classes by place only: they were taken in the order {', '.join(map(str, classes))}."
+        )
     if (
         folder.flavour == "sklearn"
         and folder.made_with

@@ -4,6 +4,7 @@ Each step receives other steps' outputs by parameter name.
 """
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from kept.packaging.build import package as make_bundle
 from kept.packaging.bundle import store_bundle
 from kept.packaging.encoding import TableEncoder
 from kept.packaging.frames import fit_encoder, signature_of
+from kept.packaging.manifest import Manifest
 from kept.packaging.signature import Label, Signature
 from kept.packaging.sklearn_model import load_skops, save_skops
 from kept.pipelines.context import StepContext
@@ -110,10 +112,17 @@ def keep_bundle(
 
     `own_classes` are the estimator's names of the signature's classes, in the signature's order, where they are others.
     """
+    sample = rows.select(signature.names)
+    return keep_made(
+        context, lambda folder: make_bundle(estimator, encoder, signature, sample, folder, own_classes=own_classes)
+    )
+
+
+def keep_made(context: StepContext, make: Callable[[Path], Manifest]) -> Packaged:
+    """Keeps the bundle that is made in a folder."""
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder) / "bundle"
-        sample = rows.select(signature.names)
-        manifest = make_bundle(estimator, encoder, signature, sample, made, own_classes=own_classes)
+        manifest = make(made)
         digest = store_bundle(made, context.workspace.blobs)
     context.log(
         f"{manifest.runtime} bundle, {manifest.size_mb:.2f} MB"

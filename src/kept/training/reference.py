@@ -12,6 +12,7 @@ from kept.measures.arrays import Array, encode
 from kept.measures.drift.cycle import Cycle
 from kept.measures.drift.grid import Kind
 from kept.measures.drift.reference import build_reference
+from kept.packaging.tensor_frames import with_numbers
 from kept.pipelines.context import StepContext
 from kept.plan.loading import load_project
 from kept.training.facts import Columns
@@ -23,12 +24,13 @@ _WINDOWS = 20
 def reference(context: StepContext, source: str, join: pl.DataFrame, columns: Columns) -> str:
     """The digest of the drift reference: the features of all rows, cut into monitoring windows by event time.
 
-    Where the project declares a season, the windows of each are told apart.
+    Where the project declares a season, the windows of each are told apart. Of a tensor its Euclidean norm is watched.
     """
     project = load_project(Path(source))
     table: dict[str, Array] = {}
     kinds: dict[str, Kind] = {}
-    for name in columns.features:
+    join, names = with_numbers(join, columns.features, norm_only=True)
+    for name in names:
         values = join.get_column(name)
         if name in columns.categorical:
             kinds[name] = "categorical"
