@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import httpx
 import msgspec
+import numpy as np
 import polars as pl
 import typer
 
@@ -64,9 +65,11 @@ def main(
 
 
 def _shown(value: Any) -> Any:
-    """Of the probabilities of many classes those that count."""
+    """Of the probabilities of many classes those that count, of tensors their shapes."""
     if not isinstance(value, dict):
         return value
+    if any(isinstance(one, list) for one in value.values()):
+        return ", ".join(f"{name} {list(np.shape(one))}" for name, one in value.items())
     likeliest = sorted(value.items(), key=lambda one: -one[1])[:_SHOWN]
     return ", ".join(f"{name} {probability:.3f}" for name, probability in likeliest)
 

@@ -9,7 +9,7 @@ from rich.tree import Tree
 from kept.cli.options import Json, Workspace, settings_for
 from kept.cli.reach import connect
 from kept.cli.show import console, print_json, text
-from kept.loop.trace import Trace, TracePrediction, trace_prediction
+from kept.loop.trace import Trace, TracePrediction, tensors_in, trace_prediction
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -34,6 +34,8 @@ def _tree(found: Trace) -> Tree:
     row = found.prediction
     tree = Tree(Text.assemble((f"prediction {row['id']}", "bold"), f" of {found.endpoint} at {row['event_time']}"))
     _add(tree, f"answered {row.get('prediction')} (score {text(row.get('score'))}), key {text(row.get('key'))}")
+    for name, tensor in tensors_in(row).items():
+        _add(tree, f"{name}: {tensor}")
     for label in found.labels:
         _add(tree, f"turned out {label.value}, known at {text(label.known_at)}, by {label.actor}")
     version = found.version

@@ -1,5 +1,6 @@
 """Following one prediction back: its label, its version, the run and the data that made it, and who let it serve."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -66,6 +67,19 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
     """Why it was trained, and what was decided of it."""
     audit: tuple[AuditEntry, ...]
     """The entries of the audit chain that tell of its coming to serve."""
+
+
+def tensors_in(prediction: Mapping[str, Any]) -> dict[str, str]:
+    """The tensors of a logged prediction by name, as a reader sees them: shape, and values or digest; the answered ones last."""
+    columns = [name for start in ("tensor_", "answer_") for name in prediction if name.startswith(start)]
+    found = {}
+    for column in columns:
+        kind, _, name = column.partition("_")
+        logged = prediction[column]
+        if isinstance(logged, Mapping) and "shape" in logged:
+            held = logged["digest"] or ", ".join(f"{value:g}" for value in logged["values"])
+            found[name if kind == "tensor" else f"answered {name}"] = f"{list(logged['shape'])} {held}"
+    return found
 
 
 @operation("loop.trace", needs=Permission.VIEW, on="prediction", audit=Audit.READ)

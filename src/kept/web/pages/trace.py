@@ -6,7 +6,7 @@ from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect
 
 from kept.app.connection import Connection
-from kept.loop.trace import TracePrediction, trace_prediction
+from kept.loop.trace import TracePrediction, tensors_in, trace_prediction
 from kept.web.rendering import render, segment
 
 _FEATURE = "feature_"
@@ -30,7 +30,8 @@ def routes(connection: Connection) -> list[HTTPRouteHandler]:
             prediction=prediction,
             found=found,
             row=row,
-            features={name.removeprefix(_FEATURE): value for name, value in row.items() if name.startswith(_FEATURE)},
+            features={name.removeprefix(_FEATURE): value for name, value in row.items() if name.startswith(_FEATURE)}
+            | tensors_in(row),
         )
 
     return [find, trace_page]
