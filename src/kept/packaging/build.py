@@ -19,6 +19,7 @@ from kept.packaging.answers import Answers, answering, class_order
 from kept.packaging.bundle import describe_files
 from kept.packaging.encoding import TableEncoder
 from kept.packaging.environment import bill_of_materials, this_environment
+from kept.packaging.explaining.making import explanation_files
 from kept.packaging.exporters.registry import Exported, NotExportable, export
 from kept.packaging.frames import encode_frame
 from kept.packaging.limits import find_limits
@@ -59,6 +60,7 @@ def package(
     allow_pickle: bool = False,
     latency_runs: int = 1000,
     clock: Clock | None = None,
+    redacted: frozenset[str] = frozenset(),
 ) -> Manifest:
     """Makes a bundle of a fitted estimator.
 
@@ -76,6 +78,7 @@ def package(
             is trusted.
         latency_runs: how many predictions of one row to time.
         clock: tells when it was made.
+        redacted: columns whose values must not be in the background rows that answers are explained against.
 
     Raises:
         Invalid: the parts do not fit each other, or the estimator cannot be written safely.
@@ -91,6 +94,7 @@ def package(
         _MODEL_FILES[kind]: data,
         SELF_TEST: canonical_json(subject.self_test()),
         MATERIALS: canonical_json(bill_of_materials(runtime.manifest.environment, runtime.manifest.estimator)),
+        **explanation_files(runtime, subject.exported, runtime.manifest.encoder, subject.frame, redacted=redacted),
     }
     manifest = msgspec.structs.replace(
         runtime.manifest,
@@ -129,13 +133,16 @@ class _Subject:
         self._tolerance: float = getattr(estimator, "tolerance", TOLERANCE)
         self._limits = find_limits(self._original, encode_frame(frame, encoder)) if encoder is not None else None
         self._codes = codes
+        self.exported: Exported | None = None
         if codes is not None and self._limits is not None:
             self._limits = codes.widened(self._limits)
 
     def choose(self) -> tuple[Kind, bytes, Runtime]:
         """The best form that holds: ONNX, else skops, else (where allowed) a pickle."""
         try:
-            exported = (self if self._encoder is not None else self._of_matrix()).onnx()
+            subject = self if self._encoder is not None else self._of_matrix()
+            exported = subject.onnx()
+            self.exported = subject.exported
         except Invalid as refusal:
             exported = NotExportable(f"its table does not become a matrix: {refusal.what}")
         if not isinstance(exported, NotExportable):
@@ -169,6 +176,7 @@ class _Subject:
             return NotExportable(str(error))
         if not runtime.manifest.parity.holds:
             return NotExportable(f"the export does not hold: {runtime.manifest.parity.reason}")
+        self.exported = exported
         return "onnx", exported.model, runtime
 
     def _of_matrix(self) -> "_Subject":

@@ -4,7 +4,6 @@ import math
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from onnx import TensorProto
 
 from kept.core.errors import Invalid
@@ -31,11 +30,11 @@ def export_one_hot(step: Any, graph: Graph, features: Tensor) -> Tensor:
         kept = [one for number, one in enumerate(categories) if number != dropped and number not in rare]
         flags = _flags(graph, features, place, kept) if kept else None
         if flags is not None:
-            parts.append(_anonymous(flags, len(kept)))
+            parts.append(_anonymous(flags, features, place, len(kept)))
         if rare:
             together = step.handle_unknown == "infrequent_if_exist"
             seldom = _rest(graph, flags) if together else _any(graph, features, place, [categories[n] for n in rare])
-            parts.append(_anonymous(seldom, 1))
+            parts.append(_anonymous(seldom, features, place))
     return join(graph, parts)
 
 
@@ -58,7 +57,7 @@ def export_ordinal(step: Any, graph: Graph, features: Tensor) -> Tensor:
         if len(present) < len(categories):
             missing = graph.node("IsNaN", _column(graph, features, place).name)
             value = graph.node("Where", missing, graph.constant(float(step.encoded_missing_value)), value)
-        parts.append(_anonymous(value, 1))
+        parts.append(_anonymous(value, features, place))
     return join(graph, parts)
 
 
@@ -120,9 +119,8 @@ def _column(graph: Graph, features: Tensor, place: int) -> Tensor:
     return select(graph, features, np.array([place], dtype=np.int64))
 
 
-def _anonymous(name: str, width: int) -> Tensor:
-    none: NDArray[np.int64] = np.full(width, -1)
-    return Tensor(name=name, origin=Origin(columns=none, scale=np.zeros(width), offset=np.zeros(width)))
+def _anonymous(name: str, features: Tensor, place: int, width: int = 1) -> Tensor:
+    return Tensor(name=name, origin=Origin.other(np.repeat(features.origin.inputs[[place]], width)))
 
 
 def _infrequent(step: Any, place: int) -> list[int]:

@@ -22,7 +22,7 @@ class Tree(msgspec.Struct, frozen=True, kw_only=True):
 
     A row goes left where its value is at most the threshold, or where it is NaN and `missing_left` holds.
     Where `members` has an entry, the row goes left if its value is in that set instead, with NaN and
-    values in neither set as `missing_left` says.
+    values in neither set as `missing_left` says. `cover` is how many training rows came to a node, or their weight.
     """
 
     left: NDArray[np.int64]
@@ -31,6 +31,7 @@ class Tree(msgspec.Struct, frozen=True, kw_only=True):
     threshold: NDArray[np.float64]
     missing_left: NDArray[np.bool_]
     value: NDArray[np.float64]
+    cover: NDArray[np.float64]
     members: "dict[int, Members]" = msgspec.field(default_factory=dict)
 
 
@@ -52,6 +53,7 @@ class Ensemble:
         self._leaves = 0
         self._parts: dict[str, list[NDArray[np.float64] | NDArray[np.int64]]] = {name: [] for name in _ATTRIBUTES}
         self._decides: list[NDArray[np.bool_]] = []
+        self._covers: list[NDArray[np.float64]] = []
         self._member_values: list[float] = []
         self._member_features: set[int] = set()
 
@@ -66,6 +68,7 @@ class Ensemble:
             threshold=np.zeros(3),
             missing_left=np.zeros(3, dtype=bool),
             value=np.full(3, value, dtype=np.float64),
+            cover=np.ones(3),
         )
         self.add(tree, target, decides=False)
 
@@ -101,6 +104,7 @@ class Ensemble:
         self._put("nodes_falseleafs", leaf[right].astype(np.int64))
         self._put("leaf_targetids", np.full(int(leaf.sum()), target))
         self._put("leaf_weights", tree.value[leaf])
+        self._covers.append(tree.cover[leaf])
         self._nodes += len(rows)
         self._leaves += int(leaf.sum())
 
@@ -114,6 +118,7 @@ class Ensemble:
         plain = (joined["nodes_modes"] == _AT_MOST) & np.concatenate(self._decides)
         graph.note_splits(features.origin, joined["nodes_featureids"][plain], joined["nodes_splits"][plain])
         graph.member_columns |= {int(features.origin.columns[place]) for place in self._member_features} - {-1}
+        graph.note_parts(features.origin, np.concatenate(self._covers))
         attributes = {name: joined[name].astype(np.int64).tolist() for name in _ATTRIBUTES if name not in _TENSORS}
         for name, kind in _TENSORS.items():
             attributes[name] = _tensor(name, kind, joined[name])

@@ -21,19 +21,34 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
     """Where the columns of a tensor come from: column j is `input[:, columns[j]] * scale[j] + offset[j]`, roughly.
 
     -1 stands for a column that is not such a multiple. It serves to find the inputs that fall on a tree's thresholds.
+    `inputs` names the one input column that each was made of, in whatever way.
     """
 
     columns: NDArray[np.int64]
     scale: NDArray[np.float64]
     offset: NDArray[np.float64]
+    inputs: NDArray[np.int64]
 
     def pick(self, places: NDArray[np.int64]) -> "Origin":
         """The origin of some of the columns."""
-        return Origin(columns=self.columns[places], scale=self.scale[places], offset=self.offset[places])
+        return Origin(
+            columns=self.columns[places],
+            scale=self.scale[places],
+            offset=self.offset[places],
+            inputs=self.inputs[places],
+        )
 
     def scaled(self, scale: NDArray[np.float64] | float, offset: NDArray[np.float64] | float) -> "Origin":
         """The origin of every column times a number plus a number."""
-        return Origin(columns=self.columns, scale=self.scale * scale, offset=self.offset * scale + offset)
+        return Origin(
+            columns=self.columns, scale=self.scale * scale, offset=self.offset * scale + offset, inputs=self.inputs
+        )
+
+    @classmethod
+    def other(cls, inputs: NDArray[np.int64]) -> "Origin":
+        """The origin of columns that are no multiples of the inputs they were made of."""
+        none = np.zeros(len(inputs))
+        return cls(columns=np.full(len(inputs), -1), scale=none, offset=none, inputs=inputs)
 
 
 class Tensor(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,9 +79,12 @@ class Graph:
         self.words = words or {}
         self.splits: dict[int, list[NDArray[np.float64]]] = {}
         self.member_columns: set[int] = set()
+        self.inputs: NDArray[np.int64] | None = None
+        self.covers: NDArray[np.float64] | None = None
         self._nodes: list[NodeProto] = []
         self._constants: list[TensorProto] = []
-        identity = Origin(columns=np.arange(width), scale=np.ones(width), offset=np.zeros(width))
+        places = np.arange(width)
+        identity = Origin(columns=places, scale=np.ones(width), offset=np.zeros(width), inputs=places)
         self.input = Tensor(name=INPUT, origin=identity)
 
     def constant(self, values: Any, kind: type = np.float64) -> str:
@@ -88,6 +106,10 @@ class Graph:
             if column >= 0 and origin.scale[place] != 0:
                 found = (thresholds[columns == place] - origin.offset[place]) / origin.scale[place]
                 self.splits.setdefault(column, []).append(found)
+
+    def note_parts(self, origin: Origin, covers: NDArray[np.float64] | None = None) -> None:
+        """Remembers what explains answers: the columns that trees or weights are given, and the covers of the trees' leaves."""
+        self.inputs, self.covers = origin.inputs, covers
 
     def finish(self, result: str, columns: int) -> bytes:
         """The model as bytes, answering `answers` of shape [rows, columns]."""

@@ -84,5 +84,6 @@ def _tree(predictor: Any, order: NDArray[np.int64], dictionaries: dict[int, tupl
         threshold=nodes["num_threshold"].astype(np.float64),
         missing_left=nodes["missing_go_to_left"].astype(bool),
         value=nodes["value"].astype(np.float64),
+        cover=nodes["count"].astype(np.float64),
         members=members,
     )

@@ -32,8 +32,7 @@ def export_simple_imputer(step: Any, graph: Graph, features: Tensor) -> Tensor:
         return result
     watched = select(graph, features, np.asarray(step.indicator_.features_, dtype=np.int64))
     flags = graph.node("Cast", graph.node("IsNaN", watched.name), to=_DOUBLE)
-    none = np.full(watched.width, -1)
-    indicators = Tensor(name=flags, origin=Origin(columns=none, scale=np.zeros(len(none)), offset=np.zeros(len(none))))
+    indicators = Tensor(name=flags, origin=Origin.other(watched.origin.inputs))
     return join(graph, [result, indicators])
 
 

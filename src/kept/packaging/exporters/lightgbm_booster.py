@@ -153,6 +153,8 @@ def _tree(block: dict[str, str], width: int) -> Tree:
         raise Invalid("there is no exact exporter for linear trees", where="LightGBM file")
     leaves = np.array(block["leaf_value"].split(), dtype=np.float64)
     inner = len(leaves) - 1
+    # A tree of one leaf tells no counts.
+    covers = np.array(block.get("leaf_count", "").split() or np.ones(inner + 1), dtype=np.float64)
     left, right = (_children(block[side], inner) for side in ("left_child", "right_child"))
     kinds = _numbers(block["decision_type"])
     thresholds = np.array(block["threshold"].split(), dtype=np.float64)
@@ -163,7 +165,7 @@ def _tree(block: dict[str, str], width: int) -> Tree:
     missing = kinds >> 2 & 3
     if (missing == _ZERO).any():
         raise Invalid("with zero_as_missing it takes zeros for missing, which no exporter does", where="LightGBM file")
-    if not len(features) == len(thresholds) == len(left) == len(right) == inner:
+    if not len(features) == len(thresholds) == len(left) == len(right) == len(covers) - 1 == inner:
         raise ValueError("a tree does not have a split for each pair of leaves")
     if not ((features >= 0) & (features < width)).all():
         raise ValueError("a tree splits by a column that is not there")
@@ -184,6 +186,7 @@ def _tree(block: dict[str, str], width: int) -> Tree:
         threshold=np.concatenate([thresholds, np.zeros(len(leaves))]),
         missing_left=np.concatenate([missing_left, np.zeros(len(leaves), dtype=bool)]),
         value=np.concatenate([np.zeros(inner), leaves]),
+        cover=np.concatenate([np.zeros(inner), covers]),
     )
 
 

@@ -28,5 +28,6 @@ def export_logistic_regression(model: Any, graph: Graph, features: Tensor) -> st
 
 def _scores(model: Any, graph: Graph, features: Tensor) -> str:
     weights = np.atleast_2d(np.asarray(model.coef_, dtype=np.float64))
+    graph.note_parts(features.origin)
     product = graph.node("MatMul", features.name, graph.constant(weights.T))
     return graph.node("Add", product, graph.constant(np.ravel(model.intercept_)))

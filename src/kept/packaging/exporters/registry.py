@@ -90,11 +90,15 @@ class Exported(msgspec.Struct, frozen=True, kw_only=True):
             is 1 for the probability of the second of two classes and for a value, else the number of classes.
         splits: for each input column the values that decide the way in a tree (to rounding, behind a scaler).
         member_columns: the input columns whose values are looked up in sets.
+        inputs: the input column that each column is made of which the trees or weights are given.
+        covers: of each leaf, the training rows that came to it, or their weight; None where there are no trees.
     """
 
     model: bytes
     splits: dict[int, NDArray[np.float64]]
     member_columns: frozenset[int]
+    inputs: tuple[int, ...] = ()
+    covers: NDArray[np.float64] | None = None
 
 
 class NotExportable(msgspec.Struct, frozen=True):
@@ -134,7 +138,13 @@ def export(
         # The exporters read scikit-learn's private attributes, which another release may have changed.
         return NotExportable(f"{_name(estimator)} does not look as expected: {type(error).__name__}: {error}")
     splits = {column: np.unique(np.concatenate(parts)) for column, parts in graph.splits.items()}
-    return Exported(model=model, splits=splits, member_columns=frozenset(graph.member_columns))
+    return Exported(
+        model=model,
+        splits=splits,
+        member_columns=frozenset(graph.member_columns),
+        inputs=() if graph.inputs is None else tuple(graph.inputs.tolist()),
+        covers=graph.covers,
+    )
 
 
 def _reordered(graph: Graph, answers: str, order: Sequence[int]) -> str:

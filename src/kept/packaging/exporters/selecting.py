@@ -23,5 +23,6 @@ def join(graph: Graph, parts: list[Tensor]) -> Tensor:
         columns=np.concatenate([part.origin.columns for part in parts]),
         scale=np.concatenate([part.origin.scale for part in parts]),
         offset=np.concatenate([part.origin.offset for part in parts]),
+        inputs=np.concatenate([part.origin.inputs for part in parts]),
     )
     return Tensor(name=graph.node("Concat", *[part.name for part in parts], axis=1), origin=origin)

@@ -75,6 +75,7 @@ def _tree(tree: Any, values: NDArray[np.float64]) -> Tree:
         threshold=float32_splits(tree.threshold.astype(np.float64)),
         missing_left=tree.missing_go_to_left.astype(bool),
         value=values.astype(np.float64),
+        cover=tree.weighted_n_node_samples.astype(np.float64),
     )
 
 

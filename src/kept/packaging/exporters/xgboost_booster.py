@@ -144,7 +144,8 @@ def _tree(told: dict[str, Any], width: int) -> Tree:
     leaf = left < 0
     size = len(values)
     features = np.where(leaf, 0, np.array(told["split_indices"], dtype=np.int64))
-    if not (len(left) == len(right) == size == len(told["default_left"]) and is_tree(left, right)):
+    lengths = {len(told[name]) for name in ("right_children", "default_left", "sum_hessian")}
+    if len(left) != size or lengths != {size} or not is_tree(left, right):
         raise ValueError("a tree leads to a node that is not there")
     if not ((features >= 0) & (features < max(1, width))).all():
         raise ValueError("a tree splits by a column that is not there")
@@ -157,4 +158,5 @@ def _tree(told: dict[str, Any], width: int) -> Tree:
         threshold=np.where(leaf, 0.0, splits),
         missing_left=np.array(told["default_left"], dtype=bool),
         value=values.astype(np.float64),
+        cover=np.array(told["sum_hessian"], dtype=np.float64),
     )
