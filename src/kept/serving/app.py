@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import parse_qs, unquote
 
 import msgspec
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -77,6 +77,7 @@ class Application:
         if self._door.caller(headers.get(b"authorization", b"")) is None:
             return _Answer(401, error_body(not_admitted()))
         if (request := self._asked(path)) is not None:
+            request.explain = _asks_to_explain(scope)
             return await self._predict(scope, receive, headers, request)
         described = self._described(path)
         if described is None:
@@ -208,6 +209,14 @@ def describe(router: Router, name: str, version: str | None) -> dict[str, Any]:
         "inputs": _input_tensors(arm.model.signature),
         "outputs": output_tensors(arm.model.signature),
     }
+
+
+def _asks_to_explain(scope: Scope) -> bool:
+    """What the address says of explanations: `?explain=true`."""
+    said = parse_qs(scope["query_string"].decode("ascii", "replace"), keep_blank_values=True).get("explain", ["false"])
+    if said not in (["true"], ["false"]):
+        raise Invalid(f"expected true or false, found {said[0]!r}", where="explain", fix="Write ?explain=true")
+    return said == ["true"]
 
 
 def _settle(done: "asyncio.Future[Call]", call: Call) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from kept.core.errors import Invalid, KeptError, Unavailable
 from kept.core.ids import new_id, new_ids
+from kept.packaging.explaining.explanation import Explanation
 from kept.serving.entries import Answered, Failed
 from kept.serving.protocol.answers import as_scores, error_body
 from kept.serving.protocol.tensors import Sent
@@ -26,7 +27,7 @@ class Call:
     """One request on its way: what came, what it was found to ask, and what is answered."""
 
     __slots__ = (
-        "answer", "answer_json_size", "arm", "body", "deliver", "endpoint", "error", "fallback", "form", "ids", "latency_us",
+        "answer", "answer_json_size", "arm", "body", "deliver", "endpoint", "error", "explanation", "fallback", "form", "ids", "latency_us",
         "missed", "question", "received_at", "request", "route", "scores", "size", "started", "status", "timeout_us",
     )  # fmt: skip
 
@@ -53,6 +54,7 @@ class Call:
         self.status = 0
         self.answer = b""
         self.answer_json_size = 0
+        self.explanation: Explanation | None = None
 
     def fail(self, error: KeptError, status: int = 0) -> None:
         """Notes why there is no prediction; the status is the error's own unless another is given."""

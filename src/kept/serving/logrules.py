@@ -5,7 +5,7 @@ from typing import Literal
 import msgspec
 import xxhash
 
-from kept.settings.settings import Settings
+from kept.settings.settings import Settings, names_in
 
 _PLACES = 2.0**64
 
@@ -55,8 +55,3 @@ def log_rules(settings: Settings) -> LogRules:
         flush=settings.log_flush,
         tensor_values=settings.log_tensor_values,
     )
-
-
-def names_in(text: str) -> frozenset[str]:
-    """Names with commas between them."""
-    return frozenset(name.strip() for name in text.split(",") if name.strip())

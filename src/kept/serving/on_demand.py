@@ -8,6 +8,7 @@ from collections.abc import Callable
 from kept.core.errors import KeptError, Unavailable
 from kept.serving.calls import Call
 from kept.serving.counters import Counters
+from kept.serving.explaining.asking import Explaining
 from kept.serving.log import Spool
 from kept.serving.memory import Memory, give_to_the_system
 from kept.serving.router import Router
@@ -30,12 +31,20 @@ class TurnsOnDemand(Turns):
         counters: what is counted.
         memory: knows what is in memory.
         longest_wait: seconds that a call may have to wait for its turn.
+        explaining: explains the answers that are to be.
     """
 
     def __init__(
-        self, router: Router, spool: Spool, counters: Counters, memory: Memory, *, longest_wait: float = 0.2
+        self,
+        router: Router,
+        spool: Spool,
+        counters: Counters,
+        memory: Memory,
+        *,
+        longest_wait: float = 0.2,
+        explaining: Explaining | None = None,
     ) -> None:
-        super().__init__(router, spool, counters, longest_wait=longest_wait)
+        super().__init__(router, spool, counters, longest_wait=longest_wait, explaining=explaining)
         self._routes = router
         self._memory = memory
         self._missing: dict[LoadedModel, dict[Call, asyncio.TimerHandle]] = {}

@@ -7,7 +7,7 @@ class Request:
     """Holds what one request brings, from its head to its answer."""
 
     __slots__ = (
-        "announced", "answer", "body", "caller", "close", "endpoint", "form", "json_size", "linger", "shed", "timeout_us",
+        "announced", "answer", "body", "caller", "close", "endpoint", "explain", "form", "json_size", "linger", "shed", "timeout_us",
         "version",
     )  # fmt: skip
 
@@ -29,4 +29,6 @@ class Request:
         self.json_size: int | None = None
         # From the body's last byte; 0 for no such limit.
         self.timeout_us = 0
+        # Whether its address asks for what explains the answers.
+        self.explain = False
         self.answer: bytes | None = None

@@ -35,6 +35,7 @@ class LoadedModel:
 
     def __init__(self, folder: Path, *, digest: str | None = None, trusted: frozenset[str] = frozenset()) -> None:
         runtime = load_runtime(folder, digest=digest, trusted=trusted)
+        self.folder = folder
         self.digest = runtime.digest
         self.signature: Signature = runtime.manifest.signature
         self.manifest = runtime.manifest

@@ -21,6 +21,7 @@ from kept.packaging.bundle import read_bundle
 from kept.serving.app import Application
 from kept.serving.counters import Counters, MemoryCounts
 from kept.serving.door import Door
+from kept.serving.explaining.asking import Explaining
 from kept.serving.http import PredictionProtocol
 from kept.serving.local import FixedRoutes, LocalCopy, RouteSource
 from kept.serving.log import Spool
@@ -118,11 +119,11 @@ def _run(
     has_copy = router.load_kept()
     follower = Follower(router, source, counters, settings.poll_seconds)
     follower.start(_PATIENCE_WITH_COPY if has_copy else _PATIENCE_WITHOUT)
-    wait = settings.longest_wait
+    explaining, wait = Explaining(), settings.longest_wait
     door = Door(
-        Turns(router, spool, counters, longest_wait=wait)
+        Turns(router, spool, counters, longest_wait=wait, explaining=explaining)
         if memory is None
-        else TurnsOnDemand(router, spool, counters, memory, longest_wait=wait),
+        else TurnsOnDemand(router, spool, counters, memory, longest_wait=wait, explaining=explaining),
         callers=callers_in(settings),
         most_connections=_most_connections(),
     )
@@ -143,7 +144,7 @@ def _run(
     address = f"http://{_shown(settings.host)}:{listener.getsockname()[1]}"
     beside = _grpc_service(settings, door, router, share=share_port) if settings.grpc_port else None
     try:
-        _Server(config, functools.partial(started, address) if started else None, beside).run([listener])
+        _Server(config, explaining, functools.partial(started, address) if started else None, beside).run([listener])
     finally:
         follower.stop()
         spool.close()
@@ -180,9 +181,14 @@ class _Server(uvicorn.Server):
     """uvicorn's server, which also lets slow clients go, and ends well on a signal."""
 
     def __init__(
-        self, config: uvicorn.Config, started: Callable[[], None] | None, beside: _Beside | None = None
+        self,
+        config: uvicorn.Config,
+        explaining: Explaining,
+        started: Callable[[], None] | None,
+        beside: _Beside | None = None,
     ) -> None:
         super().__init__(config)
+        self._explaining = explaining
         self._tell = started
         self._beside = beside
 
@@ -200,6 +206,7 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
         if beside is not None:
             await beside
+        await self._explaining.stop()
 
     async def on_tick(self, counter: int) -> bool:
         """Ten times a second."""

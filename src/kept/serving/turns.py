@@ -12,6 +12,7 @@ from collections.abc import Collection
 from kept.core.errors import KeptError, Unavailable
 from kept.serving.calls import Call, answer, answered_by, failure_of, fault, predict
 from kept.serving.counters import Counters
+from kept.serving.explaining.asking import Explaining
 from kept.serving.fallbacks import Fallbacks, mark, misses
 from kept.serving.lines import Lines
 from kept.serving.log import Spool
@@ -31,9 +32,18 @@ class Turns:
         spool: the prediction log.
         counters: what is counted.
         longest_wait: seconds that a call may have to wait for its turn.
+        explaining: explains the answers that are to be.
     """
 
-    def __init__(self, router: Router, spool: Spool, counters: Counters, *, longest_wait: float = 0.2) -> None:
+    def __init__(
+        self,
+        router: Router,
+        spool: Spool,
+        counters: Counters,
+        *,
+        longest_wait: float = 0.2,
+        explaining: Explaining | None = None,
+    ) -> None:
         self._router = router
         self._spool = spool
         self._counters = counters
@@ -45,6 +55,7 @@ class Turns:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._shadows = Shadows(spool, counters)
         self._fallbacks = Fallbacks()
+        self._explaining = explaining or Explaining()
 
     def admits(self, caller: str, size: int, timeout_us: int = 0) -> bool:
         """Whether a call of that size could be answered in time. Refusing what could not costs next to nothing."""
@@ -87,12 +98,26 @@ class Turns:
         if watch is not None:
             watch.mark()
         for call in calls:
-            _finish(call)
+            self._finish(call)
         self._count(calls)
         if watch is not None:
             self._time(asked, watch)
         self._copy(calls)
         self._go_on(began, cost)
+
+    def _finish(self, call: Call) -> None:
+        """Puts a call's answer together and delivers it, or has it explained before."""
+        try:
+            answer(call)
+            if call.fallback and call.status == 200:
+                mark(call)
+        except Exception as error:  # noqa: BLE001 - one answer that cannot be written must not keep back the others
+            call.fail(fault(f"answering raised {type(error).__name__}", f"model {call.endpoint!r}", error))
+            answer(call)
+        if call.status == 200 and _explains(call):
+            self._explaining.take(call)
+        else:
+            call.deliver(call)
 
     def _copy(self, calls: Collection[Call]) -> None:
         """Gives the shadows what was answered."""
@@ -128,6 +153,8 @@ class Turns:
                 if asked.timeout_us:
                     call.timeout_us = min(asked.timeout_us, call.timeout_us or asked.timeout_us)
                     _check_deadline(call)
+                if _explains(call):
+                    self._explaining.admit(call)
             else:
                 call.fail(asked)
         except KeptError as error:
@@ -201,12 +228,5 @@ def _check_deadline(call: Call) -> None:
         raise Unavailable(what, where="timeout", fix="Allow more time, or try again later")
 
 
-def _finish(call: Call) -> None:
-    try:
-        answer(call)
-        if call.fallback and call.status == 200:
-            mark(call)
-    except Exception as error:  # noqa: BLE001 - one answer that cannot be written must not keep back the others
-        call.fail(fault(f"answering raised {type(error).__name__}", f"model {call.endpoint!r}", error))
-        answer(call)
-    call.deliver(call)
+def _explains(call: Call) -> bool:
+    return call.request.explain or call.question.explain

@@ -126,6 +126,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             fix = f"Set log_key to a secret of at least {_SHORTEST_KEY} characters"
             raise Invalid("hashes without a secret key can be guessed", where="log_hash", fix=fix)
 
+    @property
+    def redacted(self) -> frozenset[str]:
+        """The features whose values must not be kept as they were sent."""
+        return names_in(self.log_drop) | names_in(self.log_hash)
+
+
+def names_in(text: str) -> frozenset[str]:
+    """Names with commas between them."""
+    return frozenset(name.strip() for name in text.split(",") if name.strip())
+
 
 # What a server of MLflow is told by: its surroundings can be taken over as they are.
 _ELSEWHERE = {

@@ -5,6 +5,7 @@ Each step receives other steps' outputs by parameter name.
 
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -112,10 +113,9 @@ def keep_bundle(
 
     `own_classes` are the estimator's names of the signature's classes, in the signature's order, where they are others.
     """
-    sample = rows.select(signature.names)
-    return keep_made(
-        context, lambda folder: make_bundle(estimator, encoder, signature, sample, folder, own_classes=own_classes)
-    )
+    sample, redacted = rows.select(signature.names), context.workspace.settings.redacted
+    make = partial(make_bundle, estimator, encoder, signature, sample, own_classes=own_classes, redacted=redacted)
+    return keep_made(context, make)
 
 
 def keep_made(context: StepContext, make: Callable[[Path], Manifest]) -> Packaged:

@@ -19,6 +19,7 @@ from kept.packaging.onnx_model import OnnxModel
 from kept.packaging.rows import Matrix, MatrixEncoder, Row, RowReader
 from kept.packaging.runtime import Runtime, load_runtime
 from kept.packaging.signature import Label, Signature
+from kept.packaging.tensor_runtime import TensorRuntime
 
 ORDERS = 200
 SEED = 0
@@ -32,6 +33,8 @@ class Explainer(Protocol):
 
     exact: bool
     """Whether contributions are exact, and quick: not sampled."""
+    features: tuple[str, ...]
+    """The inputs, in their order."""
     most_rows: int
     """How many rows it should be asked about at once."""
 
@@ -72,6 +75,7 @@ class ExactExplainer:
             raise _unfit(runtime)
         part = graph.up_to(sums.tensor, width)
         self._runtime = runtime
+        self.features = names
         self._encoder = MatrixEncoder(runtime.manifest.signature, encoder)
         self._columns = None if part is None else OnnxModel(part, width=len(names))
         self._sums = sums
@@ -128,6 +132,7 @@ class SamplingExplainer:
             raise _unfit(runtime)
         manifest = runtime.manifest
         self._runtime = runtime
+        self.features = manifest.signature.names
         self._reader = RowReader(manifest.signature)
         self._encoder = None if manifest.encoder is None else MatrixEncoder(manifest.signature, manifest.encoder)
         self._background = self._values(recipe.background)
@@ -196,6 +201,8 @@ def load_explainer(folder: Path, *, digest: str | None = None, trusted: frozense
     bundle = read_bundle(folder, digest=digest)
     recipe, covers = read_recipe(bundle)
     runtime = load_runtime(folder, digest=bundle.digest, trusted=trusted)
+    if isinstance(runtime, TensorRuntime):
+        raise Damaged("a recipe lies beside a model of tensors", where=str(folder), fix="Package the model again")
     if recipe.method == "sampling":
         return SamplingExplainer(runtime, recipe)
     return ExactExplainer(runtime, bundle.contents[bundle.manifest.model], recipe, covers)

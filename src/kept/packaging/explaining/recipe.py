@@ -38,6 +38,9 @@ def not_explainable(manifest: Manifest, digest: str) -> KeptError | None:
     """Why the answers of a bundle cannot be explained, if they cannot."""
     if any(file.name == RECIPE for file in manifest.files):
         return None
+    if manifest.signature.takes_tensors:
+        what = "answers about tensors are not explained: their elements are no columns"
+        return Invalid(what, where=f"bundle {digest}")
     what = (
         "the bundle holds neither the covers of its trees nor background rows: it is from before answers were explained"
     )

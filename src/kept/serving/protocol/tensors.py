@@ -5,7 +5,7 @@ tensor itself), or for models that take
 numbers only one tensor `features` of shape [n, fields], row by row; of more dimensions where those behind the first hold as
 many values as there are fields, as an image's do. A missing value is null in `data`, and NaN in a float's bytes.
 `parameters` may carry `keys` (or `key`), `event_times` (or `event_time`) and `routing_key`, as in the plain form, and `timeout`
-(microseconds), `binary_data_output`. Further inputs are not read.
+(microseconds), `binary_data_output`, `explain`. Further inputs are not read.
 """
 
 import math
@@ -86,6 +86,7 @@ class Parameters(msgspec.Struct):
     routing_key: Key | None = None
     timeout: int | None = None
     binary_data_output: bool | None = None
+    explain: bool | None = None
 
 
 class _Body(msgspec.Struct):
@@ -346,6 +347,7 @@ def _add_parameters(question: Question, given: Parameters) -> None:
     question.keys = None if keys is None else as_keys(keys, rows)
     question.event_times = None if moments is None else as_event_times(moments, rows)
     question.routing_key = as_routing_key(given.routing_key)
+    question.explain = bool(given.explain)
     if given.timeout is not None:
         if given.timeout < 0:
             raise Invalid(f"expected microseconds, found {given.timeout}", where="parameters.timeout")

@@ -44,6 +44,7 @@ class Question(msgspec.Struct, gc=False):
         wanted: names of the outputs asked for (tensors only), or None for all.
         name: what the sender calls the request (tensors only).
         binary: names of the outputs that are to come as bytes (tensors only).
+        explain: whether the answers are to be explained (tensors only).
         timeout_us: microseconds from the request's last byte after which nobody wants the answer; 0 for no such limit.
     """
 
@@ -55,6 +56,7 @@ class Question(msgspec.Struct, gc=False):
     name: str | None = None
     binary: frozenset[str] = frozenset()
     timeout_us: int = 0
+    explain: bool = False
 
 
 def kind_of(field: Field) -> str:

@@ -8,7 +8,8 @@ from google.protobuf.message import DecodeError
 
 from kept.core.errors import Invalid
 from kept.serving.calls import Call
-from kept.serving.protocol.datatypes import FLOATS, without_nan
+from kept.serving.explaining.writing import parameters, tensors
+from kept.serving.protocol.datatypes import FLOATS, pack, without_nan
 from kept.serving.protocol.tensors import Parameters, Part, Sent
 from kept.serving.rpc.messages import message_type
 
@@ -56,6 +57,12 @@ def answer_of(call: Call) -> bytes:
         datatype, shape, data = answerer.elements(name, call.ids, call.scores)
         response.outputs.add(name=name, datatype=datatype, shape=shape)
         response.raw_output_contents.append(data)
+    if call.explanation is not None:
+        for name, shape, values in tensors(call.explanation):
+            response.outputs.add(name=name, datatype="FP64", shape=shape)
+            response.raw_output_contents.append(pack("FP64", values))
+        for name, value in parameters(call.explanation).items():
+            response.parameters[name].string_param = value
     answered: bytes = response.SerializeToString()
     return answered
 

@@ -1,0 +1,266 @@
+"""Explanations of answers over HTTP and gRPC: additive, refused with a reason, and no burden to other requests."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+import numpy as np
+import pytest
+from predicting import ROW, Packaged, Service, flights
+from sklearn.naive_bayes import GaussianNB
+
+from kept.core.listening import listen
+from kept.packaging.build import package
+from kept.packaging.bundle import describe_files
+from kept.packaging.explaining.recipe import COVERS, RECIPE
+from kept.packaging.frames import encode_frame, fit_encoder, infer_signature
+from kept.packaging.manifest import MANIFEST, decode_manifest, encode_manifest
+
+ROWS = [ROW, {**ROW, "distance": 2500.0, "hour": 22, "carrier": None}]
+
+
+@pytest.fixture(scope="module")
+def explained(tmp_path_factory: pytest.TempPathFactory, packaged: dict[str, Packaged]) -> Iterator[Service]:
+    root = tmp_path_factory.mktemp("explained")
+    made = Service(root, {**packaged, "older": without_recipe(packaged["first"], root / "older")})
+    made.route(
+        late=(made.arm("first", 1),),
+        hours=(made.arm("regression", 2),),
+        kinds=(made.arm("multiclass", 3),),
+        older=(made.arm("older", 4),),
+    )
+    yield made.start()
+    assert made.stop() == 0
+
+
+def without_recipe(made: Packaged, to: Path) -> Packaged:
+    """The bundle as an older Kept made it."""
+    manifest = decode_manifest((made.folder / MANIFEST).read_bytes(), where="test")
+    contents = {one.name: (made.folder / one.name).read_bytes() for one in manifest.files}
+    for name in (RECIPE, COVERS):
+        del contents[name]
+    to.mkdir()
+    for name, data in contents.items():
+        (to / name).write_bytes(data)
+    (to / MANIFEST).write_bytes(encode_manifest(msgspec.structs.replace(manifest, files=describe_files(contents))))
+    return Packaged(to, made.columns, made.expected)
+
+
+def by_skops(to: Path) -> Packaged:
+    """A model that is not exported."""
+    frame = flights().select("distance", "wind")
+    encoder = fit_encoder(frame)
+    estimator = GaussianNB().fit(encode_frame(frame, encoder), frame["distance"] > 1500)
+    package(estimator, encoder, infer_signature(frame, frame.columns, task="binary", classes=[False, True]), frame, to)
+    return Packaged(to, frame.columns, lambda rows: estimator.predict_proba(encode_frame(rows, encoder))[:, 1])
+
+
+def ask(service: Service, path: str, **body: Any) -> dict[str, Any]:
+    answer = httpx.post(f"{service.url}{path}", json=body, timeout=30)
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def test_each_answer_comes_with_what_adds_up_to_it(explained: Service) -> None:
+    plain = ask(explained, "/predict/late", rows=ROWS)["predictions"]
+    found = ask(explained, "/predict/late?explain=true", rows=ROWS)
+    said = found["explanations"]
+    assert (said["method"], said["scale"]) == ("tree_shap", "log_odds")
+    assert "logistic" in said["meaning"]
+    for row, prediction, before in zip(said["rows"], found["predictions"], plain, strict=True):
+        assert list(row["contributions"]) == [*ROW]
+        assert row["base"] + sum(row["contributions"].values()) == pytest.approx(row["sum"], abs=1e-9)
+        assert 1 / (1 + np.exp(-row["sum"])) == pytest.approx(prediction["probability"], abs=1e-9)
+        assert prediction["probability"] == before["probability"]
+    assert "explanations" not in ask(explained, "/predict/late?explain=false", rows=ROWS)
+
+
+def test_of_several_classes_each_is_explained(explained: Service) -> None:
+    found = ask(explained, "/predict/kinds?explain=true", rows=[{"distance": 700.0, "wind": 9.0}])
+    row = found["explanations"]["rows"][0]["classes"]
+    sums = np.array([one["sum"] for one in row.values()])
+    expected = list(found["predictions"][0]["probabilities"].values())
+    assert list(row) == ["early", "late", "on time"]
+    np.testing.assert_allclose(np.exp(sums) / np.exp(sums).sum(), expected, atol=1e-9)
+    for one in row.values():
+        assert one["base"] + sum(one["contributions"].values()) == pytest.approx(one["sum"], abs=1e-9)
+
+
+def test_the_protocol_answers_tensors_that_explain(explained: Service) -> None:
+    inputs = [
+        {"name": "distance", "shape": [2], "datatype": "FP64", "data": [700.0, 2000.0]},
+        {"name": "wind", "shape": [2], "datatype": "FP64", "data": [9.0, 3.0]},
+    ]
+    found = ask(explained, "/v2/models/hours/infer", inputs=inputs, parameters={"explain": True})
+    outputs = {one["name"]: one for one in found["outputs"]}
+    assert found["parameters"] == {"explanation_method": "linear", "explanation_scale": "value"}
+    assert outputs["contributions"]["shape"] == [2, 2]
+    total = np.array(outputs["contributions"]["data"]).reshape(2, 2).sum(axis=1) + outputs["base_value"]["data"]
+    np.testing.assert_allclose(total, outputs["prediction"]["data"], atol=1e-9)
+    without = ask(explained, "/v2/models/hours/infer", inputs=inputs, parameters={"explain": False})
+    assert "parameters" not in without
+    several = ask(explained, "/v2/models/kinds/infer?explain=true", inputs=inputs)
+    shapes = {one["name"]: one["shape"] for one in several["outputs"]}
+    assert (shapes["contributions"], shapes["base_value"]) == ([2, 3, 2], [2, 3])
+
+
+def test_bytes_behind_the_json_stay_in_their_place(explained: Service) -> None:
+    inputs = [
+        {"name": name, "shape": [1], "datatype": "FP64", "data": [value]}
+        for name, value in (("distance", 7), ("wind", 9))
+    ]
+    body = {"inputs": inputs, "parameters": {"explain": True, "binary_data_output": True}}
+    answer = httpx.post(f"{explained.url}/v2/models/hours/infer", json=body)
+    size = int(answer.headers["inference-header-content-length"])
+    outputs = {one["name"]: one for one in msgspec.json.decode(answer.content[:size])["outputs"]}
+    value = np.frombuffer(answer.content[size : size + 8])[0]
+    assert outputs["base_value"]["data"][0] + sum(outputs["contributions"]["data"]) == pytest.approx(value)
+
+
+def test_invocations_are_explained_too(explained: Service) -> None:
+    found = ask(explained, "/invocations/hours?explain=true", inputs=[{"distance": 700.0, "wind": 9.0}])
+    assert found["explanations"]["rows"][0]["sum"] == pytest.approx(found["predictions"][0])
+
+
+def test_a_model_that_is_not_exported_is_explained_by_sampling(tmp_path: Path) -> None:
+    made = Service(tmp_path, {"asked": by_skops(tmp_path / "asked")})
+    made.route(asked=(made.arm("asked", 5),))
+    made.start()
+    found = ask(made, "/predict/asked?explain=true", rows=[{"distance": 700.0, "wind": 9.0}])
+    made.kill()
+    said, probability = found["explanations"], found["predictions"][0]["probability"]
+    row = said["rows"][0]
+    assert (said["method"], said["scale"], said["orders"], said["seed"]) == ("sampling", "probability", 200, 0)
+    assert row["base"] + sum(row["contributions"].values()) == pytest.approx(probability, abs=1e-9)
+    assert set(row["half_widths"]) == {"distance", "wind"}
+
+
+@pytest.mark.parametrize(
+    ("path", "rows", "status", "says"),
+    [
+        ("/predict/older?explain=true", [ROW], 422, "before answers were explained"),
+        ("/predict/late?explain=perhaps", [ROW], 400, "expected true or false"),
+        ("/predict/late?explain=true", [ROW] * 101, 422, "at most 100"),
+        ("/predict/late?explain=true", [{"hour": 1}], 400, "missing"),
+        ("/predict/nothing?explain=true", [ROW], 404, "no such endpoint"),
+    ],
+)
+def test_what_cannot_be_explained_is_refused_with_a_reason(
+    explained: Service, path: str, rows: list[Any], status: int, says: str
+) -> None:
+    answer = httpx.post(f"{explained.url}{path}", json={"rows": rows})
+    assert answer.status_code == status
+    assert says in answer.text
+
+
+def test_an_older_bundle_answers_as_before(explained: Service) -> None:
+    assert ask(explained, "/predict/older", rows=[ROW])["predictions"]
+
+
+def test_grpc_answers_the_same_tensors(tmp_path: Path, packaged: dict[str, Packaged]) -> None:
+    messages = pytest.importorskip("kept.serving.rpc.messages")
+    grpc = pytest.importorskip("grpc")
+    made = Service(tmp_path, packaged)
+    with listen("127.0.0.1", 0) as free:
+        port = free.getsockname()[1]
+    made.settings = {"grpc_port": str(port)}
+    made.route(hours=(made.arm("regression", 2),))
+    made.start()
+    try:
+        asked = messages.message_type("ModelInferRequest")(model_name="hours")
+        for name in ("distance", "wind"):
+            asked.inputs.add(name=name, shape=[1], datatype="FP64").contents.fp64_contents.append(9.0)
+        asked.parameters["explain"].bool_param = True
+        with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+            call = channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")
+            data = call(asked.SerializeToString(), timeout=20)
+        found = messages.message_type("ModelInferResponse").FromString(data)
+        raw = dict(zip([one.name for one in found.outputs], found.raw_output_contents, strict=True))
+        base, parts, value = (np.frombuffer(raw[name]) for name in ("base_value", "contributions", "prediction"))
+        assert found.parameters["explanation_scale"].string_param == "value"
+        np.testing.assert_allclose(base + parts.sum(), value)
+    finally:
+        assert made.stop() == 0
+
+
+def children(pid: int) -> list[int]:
+    return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def test_other_requests_go_on_and_a_killed_process_is_replaced(service: Service) -> None:
+    service.start()
+    body = {"rows": [ROW] * 50}
+    ask(service, "/predict/late?explain=true", **body)
+    (child,) = children(service.pid)
+    assert os.getpriority(os.PRIO_PROCESS, child) > os.getpriority(os.PRIO_PROCESS, service.pid)
+    # While it is stopped nothing can be explained; predictions do not notice.
+    os.kill(child, signal.SIGSTOP)
+    waiting: list[int] = []
+    asking = threading.Thread(
+        target=lambda: waiting.append(
+            httpx.post(f"{service.url}/predict/late?explain=true", json=body, timeout=30).status_code
+        )
+    )
+    asking.start()
+    with httpx.Client() as client:
+        for _ in range(50):
+            assert client.post(f"{service.url}/predict/late", json={"rows": [ROW]}, timeout=2).status_code == 200
+    assert not waiting
+    os.kill(child, signal.SIGKILL)
+    asking.join(timeout=20)
+    assert waiting == [503]
+    ask(service, "/predict/late?explain=true", **body)
+    assert children(service.pid) != [child]
+    (child,) = children(service.pid)
+    assert service.stop() == 0
+    for _ in range(100):
+        if not Path(f"/proc/{child}").exists():
+            break
+        time.sleep(0.05)
+    else:
+        pytest.fail("the process that explains has outlived the service")
+
+
+def test_a_deadline_holds_for_explanations(service: Service) -> None:
+    service.start()
+    ask(service, "/predict/late?explain=true", rows=[ROW])
+    (child,) = children(service.pid)
+    os.kill(child, signal.SIGSTOP)
+    began = time.monotonic()
+    headers = {"x-request-timeout-ms": "300"}
+    answer = httpx.post(f"{service.url}/predict/late?explain=true", json={"rows": [ROW]}, headers=headers, timeout=10)
+    assert (answer.status_code, time.monotonic() - began < 3) == (503, True)
+    assert "within" in answer.text
+    ask(service, "/predict/late?explain=true", rows=[ROW])
+
+
+def test_more_than_can_wait_is_refused(service: Service) -> None:
+    service.start()
+    ask(service, "/predict/late?explain=true", rows=[ROW])
+    (child,) = children(service.pid)
+    os.kill(child, signal.SIGSTOP)
+    statuses: list[int] = []
+
+    def asking() -> None:
+        answer = httpx.post(f"{service.url}/predict/late?explain=true", json={"rows": [ROW]}, timeout=30)
+        statuses.append(answer.status_code)
+
+    threads = [threading.Thread(target=asking) for _ in range(70)]
+    for one in threads:
+        one.start()
+    for _ in range(200):
+        if len(statuses) >= 6:
+            break
+        time.sleep(0.05)
+    assert set(statuses) == {429}
+    os.kill(child, signal.SIGCONT)
+    for one in threads:
+        one.join(timeout=30)
+    assert statuses.count(200) == 64
