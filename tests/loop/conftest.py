@@ -51,6 +51,7 @@ class World:
         self.shift, self.useful, self.rows = 0.0, 1.0, 200
         self.failing: set[str] = set()
         self.contrary: set[str] = set()
+        self.bundle = ""
         project = Project(NAME, question="Late?", owner="ops", objectives=[at_least("roc_auc", 0.6)])
 
         @project.dataset(key="id", event_time="at", label="late", label_delay="1d")
@@ -84,7 +85,7 @@ class World:
             operational={},
             seed=0,
         )
-        bundle = self.workspace.blobs.put(new_id().encode())
+        bundle = self.bundle or self.workspace.blobs.put(new_id().encode())
         lineage = Lineage(
             question="Late?",
             owner="ops",

@@ -27,7 +27,17 @@ PAGES = [
     f"/models/{NAME}/2",
     f"/data/{NAME}/{NAME}",
 ]
-ADDRESSES = {"href", "src", "action", "xlink:href", "srcset", "data-timeline", "data-curves", "data-comparison"}
+ADDRESSES = {
+    "href",
+    "src",
+    "action",
+    "xlink:href",
+    "srcset",
+    "data-timeline",
+    "data-curves",
+    "data-explanation",
+    "data-comparison",
+}
 
 
 class Read(HTMLParser):
@@ -213,6 +223,8 @@ def test_a_prediction_is_found_by_its_id(site: Client, full: tuple[Workspace, Fi
     answer = site.get("/predictions", params={"id": f" {full[1].prediction} "}, headers=PAGE, follow_redirects=False)
     assert answer.status_code == 303
     assert answer.headers["location"] == f"/predictions/{full[1].prediction}"
+    chart = site.get(f"/predictions/{full[1].prediction}/explanation.json")
+    assert "manifest" in chart.json()["error"]
     away = site.get("/predictions", params={"id": "//elsewhere.example"}, headers=PAGE, follow_redirects=False)
     assert urlsplit(away.headers["location"]).netloc == ""
     assert away.headers["location"].startswith("/predictions/")

@@ -40,6 +40,7 @@ COMMANDS = {
     "models": ("kept.cli.models", "List, show, search and adopt model versions"),
     "import": ("kept.cli.import_", "Bring experiments, runs and models over from MLflow"),
     "trace": ("kept.cli.trace", "Follow one prediction back to data, code and approver"),
+    "explain": ("kept.cli.explain", "Tell what each input added to one prediction"),
     "history": ("kept.cli.history", "See which version served when"),
     "workspace": ("kept.cli.workspace", "Make one, see where its records are, bring those of an older Kept forward"),
     "alerts": ("kept.cli.alerts", "See alerts; answer for them, mute them, resolve them"),

@@ -86,7 +86,7 @@ class ExactExplainer:
 
     def contributions(self, rows: Sequence[Row]) -> NDArray[np.float64]:
         """Of each input to each output, shape `(rows, outputs, inputs)`."""
-        return self._explained(rows)[1]
+        return self._explained(rows)[2]
 
     def columns(self, matrix: Matrix) -> Matrix:
         """What the trees or weights are given for a matrix of inputs."""
@@ -94,7 +94,7 @@ class ExactExplainer:
 
     def explain(self, rows: Sequence[Row]) -> Explanation:
         """The rows, explained."""
-        sums, contributions = self._explained(rows)
+        answered, sums, contributions = self._explained(rows)
         signature = self._runtime.manifest.signature
         return Explanation(
             method="linear" if self._sums.splits is None else "tree_shap",
@@ -103,12 +103,13 @@ class ExactExplainer:
             outputs=outputs_of(signature),
             base=tuple((self._sums.factor * self._parts.base).tolist()),
             rows=tuple(
-                ExplainedRow(sums=tuple(total.tolist()), contributions=_nested(parts))
-                for total, parts in zip(sums, contributions, strict=True)
+                ExplainedRow(answers=tuple(said.tolist()), sums=tuple(total.tolist()), contributions=_nested(parts))
+                for said, total, parts in zip(answered, sums, contributions, strict=True)
             ),
         )
 
-    def _explained(self, rows: Sequence[Row]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def _explained(self, rows: Sequence[Row]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """The model's answers, and the sums and contributions behind them."""
         matrix = self._encoder.encode(rows)
         answered = self._runtime.predict(matrix).reshape(len(rows), -1)
         columns = self.columns(matrix)
@@ -118,7 +119,7 @@ class ExactExplainer:
         sums = self._sums.factor * self._parts.base + whole.sum(axis=2)
         if not np.allclose(answers(sums, self._sums.link), answered, rtol=_ROUNDING, atol=_ROUNDING, equal_nan=True):
             raise _unfit(self._runtime)
-        return sums, whole
+        return answered, sums, whole
 
 
 class SamplingExplainer:
@@ -139,7 +140,9 @@ class SamplingExplainer:
 
     def explain(self, rows: Sequence[Row]) -> Explanation:
         """The rows, explained. The same row has the same explanation whenever it is asked for."""
-        found = [self._sampled(row) for row in self._values(rows)]
+        values = self._values(rows)
+        answered = self._ask(values).reshape(len(values), -1)
+        found = [self._sampled(row) for row in values]
         signature = self._runtime.manifest.signature
         return Explanation(
             method="sampling",
@@ -149,11 +152,12 @@ class SamplingExplainer:
             base=tuple(found[0].base.tolist()) if found else (),
             rows=tuple(
                 ExplainedRow(
+                    answers=tuple(said.tolist()),
                     sums=tuple((one.base + one.contributions.sum(axis=1)).tolist()),
                     contributions=_nested(one.contributions),
                     half_widths=_nested(one.half_width),
                 )
-                for one in found
+                for said, one in zip(answered, found, strict=True)
             ),
             orders=found[0].orders if found else ORDERS,
             seed=SEED,

@@ -43,8 +43,12 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ExplainedRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One row. `contributions` are `[outputs][features]`; with `half_widths` they come with 95% intervals, from sampling."""
+    """One row. `contributions` are `[outputs][features]`; with `half_widths` they come with 95% intervals, from sampling.
 
+    `answers` are the model's own: probabilities, or a value.
+    """
+
+    answers: tuple[float, ...]
     sums: tuple[float, ...]
     contributions: tuple[tuple[float, ...], ...]
     half_widths: tuple[tuple[float, ...], ...] | None = None

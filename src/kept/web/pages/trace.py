@@ -6,10 +6,9 @@ from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect
 
 from kept.app.connection import Connection
+from kept.loop.logged import FEATURE
 from kept.loop.trace import TracePrediction, tensors_in, trace_prediction
 from kept.web.rendering import render, segment
-
-_FEATURE = "feature_"
 
 
 def routes(connection: Connection) -> list[HTTPRouteHandler]:
@@ -30,7 +29,7 @@ def routes(connection: Connection) -> list[HTTPRouteHandler]:
             prediction=prediction,
             found=found,
             row=row,
-            features={name.removeprefix(_FEATURE): value for name, value in row.items() if name.startswith(_FEATURE)}
+            features={name.removeprefix(FEATURE): value for name, value in row.items() if name.startswith(FEATURE)}
             | tensors_in(row),
         )
 
