@@ -70,7 +70,7 @@ def before(folder: Path) -> dict[str, str]:
         ('entity="who", ', 'entity="who", ttl="1h", ', {"join", "columns"}),
         ('"binary", ', '"binary", trials=20, ', {"columns", "tune"}),
         ("test=0.2", "test=0.3", {"split"}),
-        ('window="1d"', 'window="2d"', {"reference", "evaluate"}),
+        ('window="1d"', 'window="2d"', {"reference", "attribution", "evaluate"}),
         ('question="Which?"', 'question="What?"', set()),
     ],
 )

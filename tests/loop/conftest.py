@@ -52,6 +52,7 @@ class World:
         self.failing: set[str] = set()
         self.contrary: set[str] = set()
         self.bundle = ""
+        self.attribution: str | None = None
         project = Project(NAME, question="Late?", owner="ops", objectives=[at_least("roc_auc", 0.6)])
 
         @project.dataset(key="id", event_time="at", label="late", label_delay="1d")
@@ -96,6 +97,7 @@ class World:
             run_id=run_id,
             bundle=bundle,
             reference=self.reference,
+            attribution=self.attribution,
             loss=LossReference(mean=0.21, error=0.002),
         )
         request = RegisterVersion(

@@ -22,6 +22,8 @@ def subject(task: str, classes: tuple[str, ...]) -> Subject:
         task=task,  # type: ignore[arg-type]
         classes=classes,
         reference=None,
+        attribution=None,
+        bundle="",
         loss=LossReference(mean=0.1, error=0.01, scale=10.0),
     )
 

@@ -14,6 +14,7 @@ from kept.plan.project import Project, describe
 from kept.registry.steps import champion, register, register_adopted
 from kept.tracking.run import Run
 from kept.training import adopting
+from kept.training.attribution import attribution
 from kept.training.fitting import baseline, fit, package, tune
 from kept.training.preparing import columns, ingest, join, split
 from kept.training.reference import reference
@@ -75,6 +76,7 @@ def standard_steps(project: Project) -> list[Step]:
         Step("baseline", baseline),
         Step("package", package),
         Step("reference", reference, version=declared("monitor")),
+        Step("attribution", attribution, version=declared("monitor")),
         Step("champion", champion, cache=False),
         Step("evaluate", evaluate, version=declared("objectives", "monitor", "dataset")),
         Step("judge", judge, version=declared("objectives")),

@@ -9,6 +9,8 @@ from kept.governance.actor import Actor, Permission
 from kept.governance.operation import Audit, operation
 from kept.governance.workspace import Workspace
 from kept.measures.arrays import decode
+from kept.monitoring import attribution
+from kept.monitoring.drift import DriftWatch
 from kept.monitoring.labelled import STATE as LABELLED
 from kept.monitoring.labelled import LabelledState
 from kept.monitoring.records import results_of, states_of
@@ -25,7 +27,7 @@ class ShowWindows(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     endpoint: str
     monitor: str | None = None
-    """drift, columns, quality, service, performance, decay, estimate, fairness, predictions, skew."""
+    """drift, columns, quality, service, performance, decay, estimate, fairness, predictions, attribution, skew."""
     metric: str | None = None
     slice: str | None = None
     """`column=value`, a column, or empty for all rows; None for any."""
@@ -63,6 +65,8 @@ class MonitorStatus(msgspec.Struct, frozen=True, kw_only=True):
     traffic_until: datetime | None
     labelled_until: datetime | None
     drift: DetectorState | None
+    attribution: DetectorState | None = None
+    """Of contributions, where they are watched."""
     decay: DetectorState | None
     standing: tuple[str, ...]
     """Rules and objectives that the last windows broke."""
@@ -94,6 +98,9 @@ def show_monitors(workspace: Workspace, actor: Actor, request: ShowMonitors) -> 
     with workspace.database.reading() as connection:
         states = {one.monitor: one for one in states_of(connection, request.endpoint)}
         drift_values = results_of(connection, request.endpoint, monitor="drift", limit=1)
+        attribution_values = results_of(
+            connection, request.endpoint, monitor=attribution.MONITOR, metric=attribution.MONITOR, limit=1
+        )
     traffic = decode(states[TRAFFIC].state, TrafficState) if TRAFFIC in states else None
     labelled = decode(states[LABELLED].state, LabelledState) if LABELLED in states else None
     standing = (traffic.standing if traffic else {}) | (labelled.champion.standing if labelled else {})
@@ -102,16 +109,17 @@ def show_monitors(workspace: Workspace, actor: Actor, request: ShowMonitors) -> 
         watermark=states[STREAM].watermark if STREAM in states else None,
         traffic_until=states[TRAFFIC].watermark if TRAFFIC in states else None,
         labelled_until=states[LABELLED].watermark if LABELLED in states else None,
-        drift=_drift(traffic, drift_values[-1].value if drift_values else None),
+        drift=_drift(traffic.drift if traffic else None, drift_values),
+        attribution=_drift(traffic.attribution if traffic else None, attribution_values),
         decay=_decay(labelled),
         standing=tuple(name for name, away in standing.items() if not away),
     )
 
 
-def _drift(state: TrafficState | None, value: float | None) -> DetectorState | None:
-    if state is None or state.drift is None:
+def _drift(watch: DriftWatch | None, last: list[WindowResult]) -> DetectorState | None:
+    if watch is None:
         return None
-    watch = state.drift
+    value = last[-1].value if last else None
     return DetectorState(
         version_id=watch.version_id,
         value=value if watch.detector.windows else None,

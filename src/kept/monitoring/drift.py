@@ -1,7 +1,7 @@
 """Drift of an endpoint's traffic: closed windows go through the detector, whose state is kept between them."""
 
 from collections.abc import Collection
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -27,6 +27,43 @@ COLUMNS = "columns"
 TITLE = "the inputs have drifted"
 
 _RANKED = 10
+
+
+class DriftWatch(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """Where a drift detector of the champion stands."""
+
+    version_id: str
+    reference: str
+    acted_at: datetime | None
+    """Event time of the training for which it was started."""
+    detector: DriftState
+    alarmed: bool = False
+    """Whether its alarm was raised: it is said once, until a training acts on it or another champion comes."""
+
+
+def continued(
+    watch: DriftWatch | None,
+    *,
+    version_id: str,
+    digest: str,
+    reference: Reference,
+    acted_at: datetime | None,
+    windows: float,
+) -> DriftWatch:
+    """The detector as it stood; a new one for a new champion, and where a training has acted on its alarm.
+
+    Args:
+        watch: how it stood.
+        version_id: the champion.
+        digest: of its reference.
+        reference: that itself.
+        acted_at: event time of a training that came to its end.
+        windows: the budget: at most one false alarm in so many of them.
+    """
+    same = watch is not None and watch.version_id == version_id
+    if watch is not None and same and (acted_at is None or (watch.acted_at is not None and watch.acted_at >= acted_at)):
+        return watch
+    return DriftWatch(version_id=version_id, reference=digest, acted_at=acted_at, detector=begin(reference, windows))
 
 
 def load_reference(data: bytes) -> Reference:

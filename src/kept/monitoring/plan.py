@@ -26,6 +26,8 @@ class MonitoringPlan(msgspec.Struct, frozen=True, kw_only=True):
     """The share of a feature's values that may be served otherwise than they are stored."""
     views: dict[str, FeatureViewSpec] = {}
     """Feature views as the record tells them: to join what is stored."""
+    explained_rows: int = 0
+    """Predictions of each window whose contributions are watched; 0 for none."""
     objectives: tuple[Objective, ...]
     label_delay: timedelta
     """How long labels take; zero where they carry their own time."""
@@ -39,6 +41,7 @@ class _Monitor(msgspec.Struct, frozen=True, kw_only=True):
     silent_after: timedelta | None = None
     unlabelled_after: timedelta | None = None
     max_skew: float = 0.01
+    explained_rows: int = 0
 
 
 def monitoring_plan(record: ProjectRecord) -> MonitoringPlan:
@@ -54,6 +57,7 @@ def monitoring_plan(record: ProjectRecord) -> MonitoringPlan:
         unlabelled_after=monitor.unlabelled_after,
         max_skew=monitor.max_skew,
         views=views_of(plan),
+        explained_rows=monitor.explained_rows,
         objectives=msgspec.convert(plan.get("objectives", ()), tuple[Objective, ...]),
         label_delay=msgspec.convert(dataset.get("label_delay", timedelta(0)), timedelta),
         retraining=msgspec.convert(plan.get("retrain", {}), Retrain),

@@ -21,6 +21,10 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     classes: tuple[Label, ...]
     reference: str | None
     """Digest of its drift reference; None when it was registered without one."""
+    attribution: str | None
+    """Digest of what its answers hung on over training rows; None where that was not kept."""
+    bundle: str
+    """Digest of its bundle."""
     loss: LossReference | None
     """Its loss on the rows that it was judged on; None when it was registered without one."""
 
@@ -41,6 +45,8 @@ def subject_of(workspace: Workspace, version_id: str) -> Subject:
         task=report.task,
         classes=report.classes,
         reference=version.card.lineage.reference,
+        attribution=version.card.lineage.attribution,
+        bundle=version.bundle,
         loss=version.card.lineage.loss,
     )
 

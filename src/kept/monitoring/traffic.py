@@ -13,12 +13,14 @@ from kept.deployment.endpoint import Endpoint
 from kept.governance.actor import Actor
 from kept.governance.workspace import Workspace
 from kept.measures.arrays import decode, encode
-from kept.measures.drift.detector import DriftFinding, DriftState
+from kept.measures.drift.detector import DriftFinding
 from kept.measures.drift.reference import Reference
-from kept.monitoring import drift, estimate
+from kept.monitoring import attribution, drift, estimate
 from kept.monitoring import predictions as said
 from kept.monitoring.alerts import RaiseAlert, raise_alert
+from kept.monitoring.attribution import AttributionMonitor, Shown, attribution_reference
 from kept.monitoring.conditions import news
+from kept.monitoring.drift import DriftWatch
 from kept.monitoring.estimate import Memory
 from kept.monitoring.performance import Measured
 from kept.monitoring.plan import MonitoringPlan
@@ -40,18 +42,6 @@ QUALITY = "quality"
 _DAYS_REMEMBERED = 7
 
 
-class DriftWatch(msgspec.Struct, frozen=True, kw_only=True, eq=False):
-    """Where the drift detector of the champion stands."""
-
-    version_id: str
-    reference: str
-    acted_at: datetime | None
-    """Event time of the training for which it was started."""
-    detector: DriftState
-    alarmed: bool = False
-    """Whether its alarm was raised: it is said once, until a training acts on it or another champion comes."""
-
-
 class TrafficState(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """What is remembered of an endpoint's traffic."""
 
@@ -62,6 +52,7 @@ class TrafficState(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     sameness: Sameness = Sameness()
     drift: DriftWatch | None = None
     predictions: PredictionWatch | None = None
+    attribution: DriftWatch | None = None
     failures_until: datetime | None = None
     """When the last request came up to which failures were counted: each is counted once, in one window or the next."""
 
@@ -91,6 +82,7 @@ class TrafficWatch:
         self._acted_at = acted_at
         # What the log does not hold as it was sent cannot be watched.
         self._unseen = log_rules(workspace.settings).redacted
+        self._budget = budget_in_windows(project.drift_budget, project.window)
         self._state = read_traffic(workspace, endpoint.name) or TrafficState()
 
     def judge(self, window: Window, memory: Memory) -> None:
@@ -122,10 +114,16 @@ class TrafficWatch:
         answers, told = self._predictions(window, predictions, state.predictions)
         if told is not None:
             results += self._of_champion(window, said.MONITOR, said.measured(told))
+        hung, shown = self._attribution(window, predictions, state.attribution)
+        if shown is not None:
+            results += self._of_champion(window, attribution.MONITOR, attribution.measured(shown))
         alerts, standing = news(state.standing, found)
         if told is not None and told.alarm and not (state.predictions and state.predictions.alarmed):
             evidence = said.evidence_of(told, self._project.drift_budget, window)
             alerts.append(self._alert(window, "quality", "warning", said.TITLE, evidence))
+        if shown is not None and shown.finding.alarm and not (state.attribution and state.attribution.alarmed):
+            evidence = attribution.evidence_of(shown, self._project.drift_budget, window)
+            alerts.append(self._alert(window, "quality", "warning", attribution.TITLE, evidence))
         gone = state.standing.keys() - standing.keys()
         if alarm is not None:
             alerts.append(alarm)
@@ -135,6 +133,7 @@ class TrafficWatch:
             sameness=sameness,
             drift=watch,
             predictions=answers,
+            attribution=hung,
             failures_until=_latest(state.failures_until, predictions),
         )
         with self._workspace.database.writing() as connection:
@@ -148,6 +147,20 @@ class TrafficWatch:
     def _reference(self) -> Reference | None:
         found = drift_reference(self._workspace, self._champion)
         return None if found is None else drift.without(found, self._unseen)
+
+    @cached_property
+    def _attributions(self) -> AttributionMonitor | None:
+        reference = attribution_reference(self._workspace, self._champion)
+        if reference is None or not self._project.explained_rows:
+            return None
+        return AttributionMonitor(
+            self._workspace,
+            self._champion,
+            reference,
+            rows=self._project.explained_rows,
+            windows=self._budget,
+            unseen=self._unseen,
+        )
 
     def _service(self, window: Window, predictions: pl.DataFrame, failures: pl.DataFrame) -> list[WindowResult]:
         """How the service did, by version: rows, latency, failures."""
@@ -195,7 +208,14 @@ class TrafficWatch:
         reference = self._reference
         if reference is None or (self._champion_since is not None and window.start < self._champion_since):
             return watch, None, None
-        watch = self._continued(watch, reference)
+        watch = drift.continued(
+            watch,
+            version_id=self._champion.version_id,
+            digest=self._champion.reference or "",
+            reference=reference,
+            acted_at=self._acted_at,
+            windows=self._budget,
+        )
         rows, season = self._comparable(predictions, reference), reference.season_at(window.start)
         if rows.is_empty() or reference.of_season(season) is None:
             return watch, None, None
@@ -207,19 +227,6 @@ class TrafficWatch:
             alarm = self._alert(window, "drift", "warning", drift.TITLE, evidence)
         watch = msgspec.structs.replace(watch, detector=detector, alarmed=watch.alarmed or finding.alarm)
         return watch, finding, alarm
-
-    def _continued(self, watch: DriftWatch | None, reference: Reference) -> DriftWatch:
-        """The detector as it stood; a new one for a new champion, and where a training has acted on its alarm."""
-        acted = self._acted_at
-        same = watch is not None and watch.version_id == self._champion.version_id
-        if watch is not None and same and (acted is None or (watch.acted_at is not None and watch.acted_at >= acted)):
-            return watch
-        return DriftWatch(
-            version_id=self._champion.version_id,
-            reference=self._champion.reference or "",
-            acted_at=acted,
-            detector=drift.begin(reference, budget_in_windows(self._project.drift_budget, self._project.window)),
-        )
 
     def _comparable(self, predictions: pl.DataFrame, reference: Reference) -> pl.DataFrame:
         """All traffic; where the reference has scores, only what the champion answered, since other scores differ."""
@@ -245,9 +252,19 @@ class TrafficWatch:
         if predictions.is_empty():
             return watch, None
         own = predictions.filter(pl.col("version_id") == self._champion.version_id)
-        windows = budget_in_windows(self._project.drift_budget, self._project.window)
         cycle = None if self._reference is None else self._reference.cycle
-        return said.feed(watch, self._champion.task, scores_of(own, self._champion.task), windows, window, cycle)
+        return said.feed(watch, self._champion.task, scores_of(own, self._champion.task), self._budget, window, cycle)
+
+    def _attribution(
+        self, window: Window, predictions: pl.DataFrame, watch: DriftWatch | None
+    ) -> tuple[DriftWatch | None, Shown | None]:
+        """Whether the champion's predictions still hang on what they hung on in training, from its release on."""
+        if predictions.is_empty() or (self._champion_since is not None and window.start < self._champion_since):
+            return watch, None
+        own = predictions.filter(pl.col("version_id") == self._champion.version_id)
+        if own.is_empty() or self._attributions is None:
+            return watch, None
+        return self._attributions.feed(watch, features_of(own), self._acted_at)
 
     def _of_champion(self, window: Window, monitor: str, measured: list[Measured]) -> list[WindowResult]:
         name, version_id = self._endpoint.name, self._champion.version_id

@@ -28,6 +28,7 @@ from kept.plan.split import Split, by_time
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 _FALL_BACK = "Write fallback=kept.fall_back(constant=0.5)"
+_FEWEST_EXPLAINED, _MOST_EXPLAINED = 30, 10_000
 _NAME = re.compile(r"^[a-z0-9][a-z0-9_-]{0,99}$")
 _MAX_SKEW = 0.01
 
@@ -70,6 +71,7 @@ class Project:
         self.releasing = Release()
         self.drift_budget = timedelta(days=90)
         self.window = timedelta(days=1)
+        self.explained_rows = 0
         self.silent_after: timedelta | None = None
         self.unlabelled_after: timedelta | None = None
         self.max_skew = _MAX_SKEW
@@ -234,6 +236,7 @@ class Project:
         unlabelled_after: str | timedelta | None = None,
         max_skew: float = _MAX_SKEW,
         season: Cycle | None = None,
+        explained_rows: int = 0,
     ) -> None:
         """Declares the length of a monitoring window and the budget: at most one false alarm in such a time.
 
@@ -241,6 +244,8 @@ class Project:
         when no label has while predictions wait for some. `max_skew` is the share of a feature's values that may be
         served otherwise than its view has stored them; 0 where none may. With `season="hour of day"` or
         `season="day of week"` (of UTC) each window is held against the reference's windows of the same hour or weekday.
+        With `explained_rows=200` so many predictions of each window are explained, and it alarms, by a budget of the same
+        size, when they hang on other inputs than in training.
         """
         where = "project.monitor"
         self.silent_after = None if silent_after is None else _some_time(silent_after, f"{where}(silent_after)")
@@ -250,6 +255,10 @@ class Project:
         if not 0 <= max_skew < 1:
             raise Invalid(f"max_skew={max_skew:g} is no share", where=where, fix="Give one from 0 on, below 1: 0.01")
         self.max_skew = max_skew
+        if explained_rows and not _FEWEST_EXPLAINED <= explained_rows <= _MOST_EXPLAINED:
+            fix = f"Write {_FEWEST_EXPLAINED} to {_MOST_EXPLAINED:,}, or 0 for none"
+            raise Invalid(f"{explained_rows} is not a number of rows to explain", where=where, fix=fix)
+        self.explained_rows = explained_rows
         self.window = duration(window, where="project.monitor")
         self.drift_budget = duration(false_alarm_every, where="project.monitor")
         if self.drift_budget < self.window:
@@ -462,6 +471,7 @@ def describe(project: Project) -> dict[str, Any]:
             **({"unlabelled_after": project.unlabelled_after} if project.unlabelled_after else {}),
             **({"max_skew": project.max_skew} if project.max_skew != _MAX_SKEW else {}),
             **({"season": project.season} if project.season else {}),
+            **({"explained_rows": project.explained_rows} if project.explained_rows else {}),
         },
         "retrain": project.retraining,
         "release": project.releasing,

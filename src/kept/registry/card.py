@@ -74,6 +74,8 @@ class Lineage(msgspec.Struct, frozen=True, kw_only=True):
     """What runs the bundle: onnx, skops."""
     reference: str | None = None
     """Digest of the reference that drift is measured against: what the training rows looked like."""
+    attribution: str | None = None
+    """Digest of what the answers hung on over training rows, where the project has contributions watched."""
     loss: LossReference | None = None
     """The loss on the test rows, against which decay is measured."""
     adopted: Adoption | None = None

@@ -49,6 +49,7 @@ def register(
     tune: Tuned,
     package: Packaged,
     reference: str,
+    attribution: str | None,
     evaluate: Evaluated,
     judge: Verdict,
 ) -> str:
@@ -56,7 +57,7 @@ def register(
     project = load_project(Path(source))
     run = get_run(context.workspace, context.run_id)
     lineage = msgspec.structs.replace(
-        _lineage(context, project, ingest, columns, tune, package, reference, evaluate),
+        _lineage(context, project, ingest, columns, tune, package, reference, attribution, evaluate),
         estimator=project.the_model.name,
         training_rows=split.filter(pl.col("part") != TEST).height,
         code=run.code,
@@ -77,6 +78,7 @@ def register_adopted(
     fit: Adopted,
     package: Packaged,
     reference: str,
+    attribution: str | None,
     evaluate: Evaluated,
     judge: Verdict,
 ) -> str:
@@ -98,7 +100,7 @@ def register_adopted(
         files=fit.files,
         classes=class_names,
     )
-    lineage = _lineage(context, project, ingest, columns, tune, package, reference, evaluate)
+    lineage = _lineage(context, project, ingest, columns, tune, package, reference, attribution, evaluate)
     note = note_of(fit.folder, columns.classes)
     lineage = msgspec.structs.replace(
         lineage,
@@ -125,6 +127,7 @@ def _lineage(
     tune: Tuned,
     package: Packaged,
     reference: str,
+    attribution: str | None,
     evaluate: Evaluated,
 ) -> Lineage:
     """What every model has in common, wherever it was trained."""
@@ -155,6 +158,7 @@ def _lineage(
         bundle=package.bundle,
         runtime=package.runtime,
         reference=reference,
+        attribution=attribution,
         loss=evaluate.loss,
         notes=(*evaluate.notes, *((package.not_exported,) if package.not_exported else ())),
     )

@@ -39,19 +39,22 @@ def reference(context: StepContext, source: str, join: pl.DataFrame, columns: Co
             kinds[name] = "numeric"
             table[name] = values.cast(pl.Float64).to_numpy()
     seasons = None
-    if columns.event_time is None and project.season is not None:
-        fix = "Declare event_time, or no season"
-        raise Invalid("rows without a time have no season", where=f"project {project.name}", fix=fix)
-    if columns.event_time is None:
-        numbers = np.random.default_rng(context.seed).integers(0, _WINDOWS, join.height)
-    else:
-        moments = join.get_column(columns.event_time)
-        numbers = window_numbers(moments, project.window)
-        if project.season is not None:
-            seasons = season_numbers(moments, project.window, project.season)
-    made = build_reference(table, kinds, np.asarray(numbers), cycle=project.season, seasons=seasons)
+    if project.season is not None:
+        if columns.event_time is None:
+            fix = "Declare event_time, or no season"
+            raise Invalid("rows without a time have no season", where=f"project {project.name}", fix=fix)
+        seasons = season_numbers(join.get_column(columns.event_time), project.window, project.season)
+    numbers = numbered_windows(join, columns, project.window, context.seed)
+    made = build_reference(table, kinds, numbers, cycle=project.season, seasons=seasons)
     context.log(f"reference of {made.rows} rows in {made.windows} windows")
     return context.workspace.blobs.put(encode(made))
+
+
+def numbered_windows(rows: pl.DataFrame, columns: Columns, window: timedelta, seed: int) -> NDArray[np.int64]:
+    """The window of each row: the monitoring window of its event time, or one by chance where rows have no time."""
+    if columns.event_time is None:
+        return np.random.default_rng(seed).integers(0, _WINDOWS, rows.height)
+    return window_numbers(rows.get_column(columns.event_time), window)
 
 
 def window_numbers(moments: pl.Series, length: timedelta) -> NDArray[np.int64]:

@@ -1,0 +1,53 @@
+"""The step that keeps what the model's answers hang on, so that production can be held against it."""
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import polars.selectors as cs
+from numpy.typing import NDArray
+
+from kept.measures.arrays import encode
+from kept.packaging.bundle import fetch_bundle
+from kept.packaging.explaining.attribution import attribution_table, attributions
+from kept.packaging.explaining.explainer import ExactExplainer, load_explainer
+from kept.pipelines.context import StepContext
+from kept.plan.loading import load_project
+from kept.training.facts import Columns, Packaged
+from kept.training.reference import numbered_windows
+
+# Enough windows to know how much they vary.
+_MOST_WINDOWS = 60
+# Times what is explained at once, which takes a few seconds.
+_MOST_GOES = 4
+
+
+def attribution(
+    context: StepContext, source: str, join: pl.DataFrame, columns: Columns, package: Packaged
+) -> str | None:
+    """The digest of the reference of contributions: of some rows of some monitoring windows, how much each input adds.
+
+    None where the project does not declare that contributions are watched, and for models that are explained by sampling.
+    """
+    project = load_project(Path(source))
+    if not project.explained_rows:
+        return None
+    explainer = load_explainer(fetch_bundle(package.bundle, context.workspace.blobs, context.scratch / "bundle"))
+    if not isinstance(explainer, ExactExplainer):
+        context.log("contributions are not watched: this model's can only be sampled")
+        return None
+    numbers = numbered_windows(join, columns, project.window, context.seed)
+    chosen = some_of_each(numbers, project.explained_rows, _MOST_GOES * explainer.most_rows)
+    rows = join[chosen].select(explainer.features).with_columns(cs.float().fill_nan(None)).to_dicts()
+    made = attributions(attribution_table(explainer, rows), numbers[chosen])
+    context.log(f"contributions of {made.reference.rows} rows in {made.reference.windows} windows")
+    return context.workspace.blobs.put(encode(made))
+
+
+def some_of_each(numbers: NDArray[np.int64], rows: int, most: int) -> NDArray[np.int64]:
+    """Places of at most so many rows of each window, evenly spaced, of windows that are evenly spaced; in all at most `most`."""
+    windows = np.unique(numbers)
+    windows = windows[:: -(-len(windows) // _MOST_WINDOWS)]
+    each = max(1, min(rows, most // len(windows)))
+    places = [np.flatnonzero(numbers == window) for window in windows]
+    return np.concatenate([one[:: -(-len(one) // each)] for one in places])
