@@ -72,7 +72,7 @@ def test_a_prediction_is_explained_from_the_log(world: World) -> None:
     assert msgspec.json.decode(msgspec.json.encode(found), type=type(found)) == found
     chart = chart_of(found)
     assert [one.name for one in chart.outputs[0].inputs] == ["x", "origin"]
-    assert chart.outputs[0].name == "True"
+    assert chart.outputs[0].name == "true"
     with pytest.raises(NotFound):
         explain_prediction(world.workspace, world.me, ExplainPrediction(prediction=prediction, endpoint="other"))
 

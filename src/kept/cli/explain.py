@@ -10,6 +10,7 @@ from kept.cli.reach import connect
 from kept.cli.show import print_json, say, table, text
 from kept.loop.explain import ExplainedPrediction, ExplainPrediction, explain_prediction
 from kept.packaging.explaining.explanation import SCALES
+from kept.serving.protocol.answers import label_text
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -59,7 +60,7 @@ def _show(found: ExplainedPrediction, place: int) -> None:
         for one in order
     ]
     title = f"{text(row.sums[place])} = {text(said.base[place])} + the contributions"
-    of = f"class {text(said.outputs[place])}: " if said.outputs else ""
+    of = f"class {label_text(said.outputs[place])}: " if said.outputs else ""
     table(f"{of}{title}", columns, rows)
 
 

@@ -11,6 +11,7 @@ from kept.app.connection import Connection
 from kept.core.errors import KeptError
 from kept.loop.explain import ExplainedPrediction, ExplainPrediction, explain_prediction
 from kept.packaging.explaining.explanation import SCALES
+from kept.serving.protocol.answers import label_text
 
 _HOW = {
     "tree_shap": "Exact Shapley values of the model's trees.",
@@ -65,7 +66,7 @@ def routes(connection: Connection) -> list[HTTPRouteHandler]:
 def chart_of(found: ExplainedPrediction) -> ExplanationChart:
     """The charts of an explanation: one, or one for each of several classes."""
     said, row = found.explanation, found.explanation.rows[0]
-    names: list[str | None] = [str(label) for label in said.outputs] or [None]
+    names: list[str | None] = [label_text(label) for label in said.outputs] or [None]
     outputs = []
     for place, name in enumerate(names):
         widths = row.half_widths[place] if row.half_widths is not None else [None] * len(said.features)

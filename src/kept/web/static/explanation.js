@@ -45,9 +45,11 @@
       return;
     }
     place.textContent = data.error ?? `On the scale of the ${data.meaning}. ${data.how}`;
+    let last = place;
     for (const output of data.outputs ?? []) {
       const chart = document.createElement("div");
-      place.after(chart);
+      last.after(chart);
+      last = chart;
       draw(chart, output);
       night.addEventListener("change", () => draw(chart, output));
     }
