@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kept.core.errors import Invalid
+from kept.measures import tree_shap
 from kept.measures.arrays import Flags, Floats
 from kept.measures.tree_shap import Forest, TreeShap
 
@@ -150,3 +151,10 @@ def test_what_is_no_forest_is_refused(broken: dict[str, Any]) -> None:
     }  # fmt: skip
     with pytest.raises(Invalid):
         TreeShap(Forest(**whole | broken))
+
+
+def test_trees_that_would_take_all_memory_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    forest, _ = grown(np.random.default_rng(0), trees=9, depth=6, columns=3, targets=1)
+    monkeypatch.setattr(tree_shap, "_MOST_STEPS", 50)
+    with pytest.raises(Invalid, match="too large"):
+        TreeShap(forest)

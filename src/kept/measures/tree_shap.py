@@ -23,6 +23,8 @@ from kept.measures.arrays import Flags, Floats, Ints
 
 _MOST_AT_ONCE = 1 << 22
 _MOST_ROWS = 256
+# What is kept of the ways takes about 100 bytes a step: beyond this, sampling is the quicker way, too.
+_MOST_STEPS = 4_000_000
 
 
 class Forest(msgspec.Struct, frozen=True, kw_only=True, eq=False):
@@ -53,7 +55,7 @@ class TreeShap:
     """Explains rows by the ways that they take through the trees.
 
     Raises:
-        Invalid: the arrays are no trees, or the covers no weights.
+        Invalid: the arrays are no trees, or the covers no weights; or the ways to all leaves have more than 4 million steps.
     """
 
     def __init__(self, forest: Forest) -> None:
@@ -146,9 +148,13 @@ def _ways(parent: Ints, inner: int) -> tuple[Ints, Ints]:
     """For every leaf and every node but the root on its way: the leaf, and the place of the node."""
     leaf, place = np.arange(len(parent) - inner), np.arange(inner, len(parent))
     leaves, places = [], []
+    steps = 0
     while leaf.size:
         below = parent[place] >= 0
         leaf, place = leaf[below], place[below]
+        steps += leaf.size
+        if steps > _MOST_STEPS:
+            raise Invalid("the trees are too large to be explained by all their leaves", where="forest")
         leaves.append(leaf)
         places.append(place)
         place = parent[place]
