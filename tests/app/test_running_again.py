@@ -65,7 +65,7 @@ def test_what_is_known_is_not_done_again_and_what_changed_is(tmp_path: Path) -> 
     declare(PROJECT)
     with make_runner(workspace, projects) as runner:
         first, metrics = run()
-        assert len(first) == 13
+        assert len(first) == 14
         assert metrics["test_roc_auc"]
         again, known = run()
         assert again == ANEW
