@@ -79,7 +79,7 @@ def test_without_a_time_every_row_stays(tmp_path: Path) -> None:
 
 
 def test_disk_is_given_back_and_nothing_is_shipped_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kept.serving.shipping._FEW_FILES", 4)
+    monkeypatch.setattr("kept.serving.compaction._FEW_FILES", 4)
     monkeypatch.setattr("kept.serving.retention.LONGEST_READ", timedelta(0))
     spool, shipper = Spool(tmp_path / "spool"), shipper_of(tmp_path)
     for turn in range(40):

@@ -265,7 +265,7 @@ def test_a_torn_end_is_set_aside(tmp_path: Path) -> None:
 
 
 def test_many_small_appends_are_compacted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kept.serving.shipping._FEW_FILES", 4)
+    monkeypatch.setattr("kept.serving.compaction._FEW_FILES", 4)
     spool = Spool(tmp_path / "spool")
     shipper = shipper_of(tmp_path)
     for turn in range(30):

@@ -10,6 +10,8 @@ from kept.cli.options import settings_for
 from kept.cli.reach import open_here
 from kept.cli.show import errors
 from kept.core.errors import NotFound
+from kept.governance.actor import Actor
+from kept.governance.workspace import Workspace
 from kept.packaging.bundle import fetch_bundle
 from kept.registry.catalog import ShowVersion, show_version
 from kept.registry.model import CHAMPION, ModelVersion
@@ -37,18 +39,22 @@ def bundle_of(model: str, workspace: str | None, folder: Path) -> FoundBundle:
         return FoundBundle(Path(model).name, Path(model))
     settings = settings_for(workspace)
     opened = open_here(settings, create=False)
-    actor = embedded_actor(settings, "cli")
+    found = version_of(model, opened, embedded_actor(settings, "cli"))
+    errors.print(f"{found.model} version {found.number}, {found.status}", markup=False, highlight=False)
+    return FoundBundle(found.model, fetch_bundle(found.bundle, opened.blobs, folder))
+
+
+def version_of(model: str, workspace: Workspace, actor: Actor) -> ModelVersion:
+    """The version that is meant: `churn` (what serves, else the newest), `churn@champion` or `churn/3`. `NotFound` when there is none."""
     named = parse_version_name(model, alone="model")
 
     def version(reference: str) -> ModelVersion:
-        return show_version(opened, actor, ShowVersion(model=named.model, version=reference)).judged
+        return show_version(workspace, actor, ShowVersion(model=named.model, version=reference)).judged
 
     try:
-        found = version(named.version or CHAMPION)
+        return version(named.version or CHAMPION)
     except NotFound:
         if named.version:
             raise
         # Nothing of this model serves yet.
-        found = version(LATEST)
-    errors.print(f"{found.model} version {found.number}, {found.status}", markup=False, highlight=False)
-    return FoundBundle(found.model, fetch_bundle(found.bundle, opened.blobs, folder))
+        return version(LATEST)

@@ -32,6 +32,7 @@ COMMANDS = {
     "package": ("kept.cli.package", "Make a bundle from a model file"),
     "predict": ("kept.cli.predict", "Ask a running endpoint for predictions"),
     "score": ("kept.cli.score", "Score every row of a file or table"),
+    "score-stream": ("kept.cli.score_stream", "Score a Kafka topic's messages as they come"),
     "deploy": ("kept.cli.deploy", "Write what runs a model elsewhere: an image, Kubernetes, KServe"),
     "status": ("kept.cli.status", "See the loop: what serves, what drifts, what is decided"),
     "data": ("kept.cli.data", "List, show and compare versions of data"),

@@ -63,6 +63,10 @@ class LoadedModel:
             )
         return self._invocations.read(body) if form == "invocations" else self._invocations.read_csv(body)
 
+    def read_row(self, body: bytes) -> Any:
+        """The values of a JSON object that is one row, or `Invalid` naming the field."""
+        return self._rows.row(body)
+
     def predict(self, values: Sequence[Sequence[Any]]) -> NDArray[np.float64] | list[Any]:
         """Scores for rows that were read: (rows,), or (rows, classes) for multiclass."""
         codes, runtime = self._codes, self._runtime

@@ -9,7 +9,6 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ import polars as pl
 from kept.core.clock import Clock
 from kept.core.errors import Damaged, NotFound
 from kept.governance.workspace import Workspace
+from kept.serving.compaction import Compaction
 from kept.serving.entries import MAGIC, Answered, ArmNote, Entry, Failed, frames
 from kept.serving.frames import error_rows, prediction_rows
 from kept.serving.retention import Retention
@@ -27,11 +27,6 @@ from kept.store.spool import is_live, segments
 from kept.store.tables import Tables
 
 _MOST_ROWS = 100_000
-# A compaction writes most of the table anew and the old files stay for readers of older versions. So it waits until a
-# quarter of the table is new, or until there are so many files that reading suffers.
-_FEW_FILES = 64
-_MANY_FILES = 1000
-_NEW_SHARE = 0.25
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _logger = logging.getLogger("kept.shipping")
@@ -75,7 +70,7 @@ class Shipper:
         self._tables = tables
         self._clock = clock
         self._read: dict[str, _Reading] = {}
-        self._loose: dict[str, _Loose] = {}
+        self._compaction = Compaction(tables)
         self._retention = Retention(root, tables, clock, keep)
 
     def ship(self) -> Shipped:
@@ -87,7 +82,7 @@ class Shipper:
                     path for path in self._root.iterdir() if path.is_dir() and not path.name.startswith(".")
                 ):
                     self._ship_spool(spool, total)
-                self._compact()
+                self._compaction.compact()
         return total.shipped()
 
     def tend(self) -> None:
@@ -136,34 +131,13 @@ class Shipper:
 
     def _write(self, table: str, rows: pl.DataFrame, once: tuple[str, int]) -> None:
         self._tables.append(table, rows, once=once)
-        loose = self._loose.setdefault(table, _Loose())
-        loose.files += 1
-        loose.rows += rows.height
+        self._compaction.wrote(table, rows.height)
 
     def _columns(self, table: str) -> dict[str, Any]:
         try:
             return dict(self._tables.read(table).collect_schema())
         except NotFound:
             return {}
-
-    def _compact(self) -> None:
-        for table, loose in list(self._loose.items()):
-            if loose.files < _FEW_FILES or loose.files < loose.asked_at * 2:
-                continue
-            loose.asked_at = loose.files
-            rows = self._tables.read(table).select(pl.len()).collect().item()
-            if loose.files >= _MANY_FILES or loose.rows >= rows * _NEW_SHARE:
-                self._tables.compact(table)
-                self._loose[table] = _Loose()
-
-
-@dataclass
-class _Loose:
-    """Small files and their rows since a table's last compaction, and how many there were when it was last considered."""
-
-    files: int = 0
-    rows: int = 0
-    asked_at: int = 0
 
 
 class _Batch:

@@ -1,6 +1,7 @@
 """The seam to tables: versioned, append-mostly data frames, and their keeper in Delta Lake."""
 
 import json
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,7 +13,7 @@ import polars as pl
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
-from kept.core.errors import Invalid, NotFound, Unavailable
+from kept.core.errors import Conflict, Invalid, NotFound, Unavailable
 from kept.core.flushing import flush
 
 _ATTEMPTS = 10
@@ -37,6 +38,19 @@ class Tables(Protocol):
             frame: the rows.
             once: a writer's name and a number that only grows. A write whose number is not above the last one of that
                 writer changes nothing, so a repeated write is harmless.
+        """
+        ...
+
+    def advance(self, name: str, frame: pl.DataFrame, marks: Mapping[str, tuple[int, int]]) -> int:
+        """Adds rows of several writers at once, each of whom goes on from exactly where it stopped; gives the version.
+
+        Args:
+            name: the table.
+            frame: the rows.
+            marks: by writer the number of its last write (0 when there is none) and the number of this one.
+
+        Raises:
+            Conflict: a writer's last number is another, and nothing was added: somebody else wrote in its name.
         """
         ...
 
@@ -93,9 +107,28 @@ class DeltaTables:
                 if last is not None and last >= once[1]:
                     return table.version()
             try:
-                return self._flushed(name, _write(table, frame, "append", once))
+                return self._flushed(name, _write(table, frame, "append", dict([once]) if once else {}))
             except CommitFailedError:
                 # Another writer committed first. With `once` that may have been our own earlier try: look again.
+                if attempt == _ATTEMPTS - 1:
+                    raise
+        raise AssertionError("unreachable")
+
+    def advance(self, name: str, frame: pl.DataFrame, marks: Mapping[str, tuple[int, int]]) -> int:
+        """Adds rows of several writers at once, each of whom goes on from exactly where it stopped."""
+        for attempt in range(_ATTEMPTS):
+            table = self._made(name, frame)
+            for writer, (before, _) in marks.items():
+                last = table.transaction_version(writer) or 0
+                if last != before:
+                    what = f"{writer} wrote up to {last} already, not to {before}"
+                    raise Conflict(what, where=f"table {name}", fix="Go on from there")
+            try:
+                return self._flushed(
+                    name, _write(table, frame, "append", {one: end for one, (_, end) in marks.items()})
+                )
+            except CommitFailedError:
+                # Another writer committed first; if it did so in one of these names, that is seen now.
                 if attempt == _ATTEMPTS - 1:
                     raise
         raise AssertionError("unreachable")
@@ -107,7 +140,7 @@ class DeltaTables:
             before = table.version()
             with suppress(CommitFailedError):
                 # Rows that somebody appended between our look and our commit would stay in the table beside ours.
-                if (version := _write(table, frame, "overwrite", None)) == before + 1:
+                if (version := _write(table, frame, "overwrite", {})) == before + 1:
                     return self._flushed(name, version)
         fix = "Let one process replace a table while no other writes to it"
         raise Unavailable(f"other writers came between {_ATTEMPTS} times", where=f"table {name}", fix=fix)
@@ -213,10 +246,10 @@ class DeltaTables:
 
 
 def _write(
-    table: DeltaTable, frame: pl.DataFrame, mode: Literal["append", "overwrite"], once: tuple[str, int] | None
+    table: DeltaTable, frame: pl.DataFrame, mode: Literal["append", "overwrite"], numbers: Mapping[str, int]
 ) -> int:
-    """Commits on top of the snapshot that the table is, and gives the version of this very commit."""
-    transactions = [Transaction(app_id=once[0], version=once[1])] if once else None
+    """Commits on top of the snapshot that the table is, with the numbers of writers, and gives the version of this commit."""
+    transactions = [Transaction(app_id=writer, version=number) for writer, number in numbers.items()] or None
     schema_mode: Literal["merge", "overwrite"] = "merge" if mode == "append" else "overwrite"
     properties = CommitProperties(app_transactions=transactions)
     write_deltalake(table, _portable(frame), mode=mode, schema_mode=schema_mode, commit_properties=properties)

@@ -10,7 +10,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from kept.core.errors import Invalid, NotFound
+from kept.core.errors import Conflict, Invalid, NotFound
 from kept.store.tables import Tables
 
 
@@ -63,6 +63,26 @@ class TablesKit(ABC):
     def test_a_write_repeated_at_the_same_time_is_made_once(self, tables: Tables) -> None:
         _at_once(*[partial(tables.append, "t", _frame(1), once=("w", 1))] * 4)
         assert _numbers(tables, "t") == [1]
+
+    def test_writers_go_on_together_from_where_each_stopped(self, tables: Tables) -> None:
+        tables.advance("log", _frame(1, 2), {"a": (0, 5), "b": (0, 7)})
+        tables.advance("log", _frame(3), {"b": (7, 9)})
+        for marks in ({"a": (5, 6), "b": (7, 8)}, {"a": (0, 6)}, {"c": (1, 2)}):
+            with pytest.raises(Conflict):
+                tables.advance("log", _frame(9), marks)
+        assert _numbers(tables, "log") == [1, 2, 3]
+        assert [tables.last("log", writer) for writer in "abc"] == [5, 9, None]
+
+    def test_of_two_that_go_on_in_one_name_at_the_same_time_one_does(self, tables: Tables) -> None:
+        def write(number: int) -> int:
+            try:
+                return tables.advance("t", _frame(number), {"w": (0, number)})
+            except Conflict:
+                return 0
+
+        told = _at_once(*(partial(write, number) for number in range(1, 5)))
+        assert sum(one > 0 for one in told) == 1
+        assert _numbers(tables, "t") == [tables.last("t", "w")]
 
     def test_writers_at_once_lose_nothing(self, tables: Tables) -> None:
         def write(writer: int) -> None:

@@ -47,29 +47,11 @@ class Answerer:
 
     def rows(self, ids: Sequence[str], scores: Sequence[Any]) -> bytes:
         """The answer in the plain form."""
-        if self._task == "binary":
-            no, yes = self._labels
-            parts = [
-                b'{"id":"%b","prediction":%b,"probability":%b}'
-                % (name.encode(), yes if score > 0.5 else no, _encode(score))
-                for name, score in zip(ids, scores, strict=True)
-            ]
-        elif self._task == "multiclass":
-            parts = [
-                b'{"id":"%b","prediction":%b,"probabilities":{%b}}'
-                % (
-                    name.encode(),
-                    self._labels[best_class(score)],
-                    b",".join(b"%b:%b" % (label, _encode(p)) for label, p in zip(self._names, score, strict=True)),
-                )
-                for name, score in zip(ids, scores, strict=True)
-            ]
-        else:
-            parts = [
-                b'{"id":"%b","prediction":%b}' % (name.encode(), _encode(score))
-                for name, score in zip(ids, scores, strict=True)
-            ]
-        return b'{"predictions":[' + b",".join(parts) + self._tail
+        return b'{"predictions":[' + b",".join(self._predictions(ids, scores)) + self._tail
+
+    def lines(self, ids: Sequence[str], scores: Sequence[Any]) -> list[bytes]:
+        """Answers that go each its own way: `{"id", "prediction", "probability" | "probabilities", "model", "version"}`."""
+        return [part[:-1] + self._tail[1:] for part in self._predictions(ids, scores)]
 
     def tensors(self, question: Question, ids: Sequence[str], scores: Sequence[Any]) -> bytes:
         """The answer in the protocol's form."""
@@ -119,6 +101,29 @@ class Answerer:
             '","'.join(ids).encode(),
             self._tail[1:],
         )
+
+    def _predictions(self, ids: Sequence[str], scores: Sequence[Any]) -> list[bytes]:
+        if self._task == "binary":
+            no, yes = self._labels
+            return [
+                b'{"id":"%b","prediction":%b,"probability":%b}'
+                % (name.encode(), yes if score > 0.5 else no, _encode(score))
+                for name, score in zip(ids, scores, strict=True)
+            ]
+        if self._task == "multiclass":
+            return [
+                b'{"id":"%b","prediction":%b,"probabilities":{%b}}'
+                % (
+                    name.encode(),
+                    self._labels[best_class(score)],
+                    b",".join(b"%b:%b" % (label, _encode(p)) for label, p in zip(self._names, score, strict=True)),
+                )
+                for name, score in zip(ids, scores, strict=True)
+            ]
+        return [
+            b'{"id":"%b","prediction":%b}' % (name.encode(), _encode(score))
+            for name, score in zip(ids, scores, strict=True)
+        ]
 
     def _places(self, scores: Sequence[Any]) -> list[int]:
         """The places of the chosen classes."""

@@ -48,6 +48,7 @@ class RowsReader:
         self.row_type: Any = row
         columns = dict[str, Any] if self._checked else _typed("Columns", signature.inputs, _column_of)
         self._decoder = msgspec.json.Decoder(_body_type(row, columns))
+        self._alone = msgspec.json.Decoder(row)
 
     def read(self, body: bytes) -> Question:
         """The question, or `Invalid` naming the field."""
@@ -68,6 +69,16 @@ class RowsReader:
         for place, name in self._integers:
             check_whole([row[place] for row in values], name, shown)
         return asked_with(asked, values)
+
+    def row(self, body: bytes) -> Any:
+        """The values of a body that is one row and nothing else, or `Invalid` naming the field."""
+        try:
+            values = self.rows([self._alone.decode(body)])[0]
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise explain(error) from error
+        for place, name in self._integers:
+            check_whole([values[place]], name, "{name}")
+        return values
 
     def rows(self, rows: list[Any]) -> list[Any]:
         """The values of decoded rows."""

@@ -1,0 +1,158 @@
+"""The prediction log of a stream: what a message was answered is in the tables once, however often the message comes.
+
+Rows go straight to `predictions/<endpoint>` and `prediction_errors/<endpoint>`, without a spool: the stream itself gives back
+what was not committed. Each write carries, for each partition, the offset up to which it goes, in the very transaction that
+adds the rows. So a repeat is known from the table alone, and of two that work on the same partition one is told so.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import polars as pl
+
+from kept.app.streaming.judging import ROLE, Judged, Refused
+from kept.app.streaming.message import Message, Partition
+from kept.core.clock import Clock
+from kept.core.errors import Conflict, NotFound, Unavailable
+from kept.serving.compaction import Compaction
+from kept.serving.entries import Answered, Failed
+from kept.serving.frames import error_rows, prediction_rows
+from kept.store.tables import Tables
+
+_ATTEMPTS = 10
+
+T = TypeVar("T")
+
+
+class StreamLog:
+    """Writes what one consumer group answers.
+
+    Args:
+        tables: the tables.
+        clock: the time.
+        endpoint: whose log it is.
+        stream: names group and cluster, so that offsets of another stream are not taken for these.
+    """
+
+    def __init__(self, tables: Tables, clock: Clock, endpoint: str, stream: str) -> None:
+        self._tables = tables
+        self._clock = clock
+        self._endpoint = endpoint
+        self._stream = stream
+        self._known: dict[tuple[str, Partition], int] = {}
+        self._compaction = Compaction(tables)
+
+    def write(self, judged: Judged, ends: Mapping[Partition, int]) -> int:
+        """Keeps answers and refusals of messages, and gives how many answers were there already.
+
+        Args:
+            judged: what was said of them.
+            ends: by partition the offset behind its last message.
+        """
+        self._write_refused(judged, ends)
+        repeats = self._write_answers(judged, ends)
+        self._compaction.compact()
+        return repeats
+
+    def _write_refused(self, judged: Judged, ends: Mapping[Partition, int]) -> None:
+        def rows(writer: str, end: int, refused: list[Refused]) -> pl.DataFrame:
+            failures = [(end, self._failure(one, judged)) for one in refused]
+            return error_rows(failures, spool=writer, shipped_at=self._clock.now())
+
+        items = [(one.message, one) for one in judged.refused]
+        self._once(f"prediction_errors/{self._endpoint}", items, ends, rows)
+
+    def _write_answers(self, judged: Judged, ends: Mapping[Partition, int]) -> int:
+        table = f"predictions/{self._endpoint}"
+        existing = self._columns(table)
+
+        def rows(writer: str, end: int, places: list[int]) -> pl.DataFrame:
+            batch = (end, judged.note, _part(judged.entry, places))
+            return prediction_rows([batch], spool=writer, shipped_at=self._clock.now(), existing=existing)
+
+        return self._once(table, list(zip(judged.messages, range(len(judged.messages)), strict=True)), ends, rows)
+
+    def _once(
+        self,
+        table: str,
+        items: Sequence[tuple[Message, T]],
+        ends: Mapping[Partition, int],
+        rows_of: Callable[[str, int, list[T]], pl.DataFrame],
+    ) -> int:
+        """Adds the rows of what is not in the table yet; how many items were there already."""
+        of_partition: dict[Partition, list[tuple[int, T]]] = {}
+        for message, item in items:
+            of_partition.setdefault(message.partition, []).append((message.offset, item))
+        for _ in range(_ATTEMPTS):
+            marks: dict[str, tuple[int, int]] = {}
+            frames: list[pl.DataFrame] = []
+            for partition, mine in of_partition.items():
+                last, writer = self._last(table, partition), self._writer(partition)
+                if fresh := [item for offset, item in mine if offset >= last]:
+                    marks[writer] = (last, ends[partition])
+                    frames.append(rows_of(writer, ends[partition], fresh))
+            if not frames:
+                return len(items)
+            rows = pl.concat(frames, how="diagonal")
+            try:
+                self._tables.advance(table, rows, marks)
+            except Conflict:
+                # Somebody else has, or had, a partition of ours: what it wrote is not written again.
+                self._known.clear()
+                continue
+            self._compaction.wrote(table, rows.height)
+            self._known.update({(table, one): ends[one] for one in of_partition if self._writer(one) in marks})
+            return len(items) - rows.height
+        fix = "See which other processes score this stream in the same group"
+        raise Unavailable(f"others wrote in between {_ATTEMPTS} times", where=f"table {table}", fix=fix)
+
+    def _last(self, table: str, partition: Partition) -> int:
+        """The offset behind the last message of a partition that the table knows."""
+        place = table, partition
+        if place not in self._known:
+            self._known[place] = self._tables.last(table, self._writer(partition)) or 0
+        return self._known[place]
+
+    def _writer(self, partition: Partition) -> str:
+        return f"{ROLE}/{self._stream}/{partition.topic}/{partition.number}"
+
+    def _columns(self, table: str) -> dict[str, Any]:
+        try:
+            return dict(self._tables.read(table).collect_schema())
+        except NotFound:
+            return {}
+
+    def _failure(self, refused: Refused, judged: Judged) -> Failed:
+        now = int(self._clock.now().timestamp() * 1_000_000)
+        return Failed(
+            id=refused.id,
+            endpoint=self._endpoint,
+            version_id=judged.note.version_id,
+            role=ROLE,
+            received_at=refused.message.time_ms * 1000 or now,
+            status=refused.status,
+            reason=refused.reason,
+            rows=1,
+            latency_us=0,
+        )
+
+
+def _part(entry: Answered, places: list[int]) -> Answered:
+    """The rows of an entry at these places."""
+    if len(places) == len(entry.ids):
+        return entry
+
+    def chosen(column: list[Any]) -> list[Any]:
+        return [column[place] for place in places]
+
+    return Answered(
+        arm=entry.arm,
+        ids=chosen(entry.ids),
+        answers=None,
+        event_times=chosen(entry.event_times),
+        received_at=chosen(entry.received_at),
+        keys=chosen(entry.keys),
+        features=chosen(entry.features),
+        scores=chosen(entry.scores),
+        latencies_us=chosen(entry.latencies_us),
+    )
