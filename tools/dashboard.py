@@ -57,6 +57,16 @@ def panels() -> list[Panel]:
             ],
         ),
         (
+            "Answered by a fallback",
+            "reqps",
+            [
+                (
+                    "{{endpoint}} v{{version}} {{reason}}, by {{role}}",
+                    f"sum by (endpoint, version, reason, role) ({rate % 'kept_fallbacks_total'})",
+                )
+            ],
+        ),
+        (
             "What the log does not hold",
             "cps",
             [

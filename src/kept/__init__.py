@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from kept.plan.policy import every as every
     from kept.plan.policy import fall_back as fall_back
     from kept.plan.policy import new_data as new_data
+    from kept.plan.policy import when as when
     from kept.plan.project import Project as Project
     from kept.plan.search import choices as choices
     from kept.plan.search import floats as floats
@@ -42,6 +43,7 @@ _FACE = {
     "every": "kept.plan.policy",
     "fall_back": "kept.plan.policy",
     "new_data": "kept.plan.policy",
+    "when": "kept.plan.policy",
     "Project": "kept.plan.project",
     "choices": "kept.plan.search",
     "floats": "kept.plan.search",
@@ -78,6 +80,7 @@ __all__ = [
     "read_table",
     "stratified",
     "track",
+    "when",
 ]
 
 

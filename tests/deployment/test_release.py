@@ -25,7 +25,7 @@ from kept.governance.actor import Actor, automation, owner
 from kept.governance.journal import ListAudit, VerifyAudit, list_audit, verify_audit
 from kept.governance.workspace import Workspace
 from kept.measures.sequential import Arm as Outcomes
-from kept.plan.policy import Fallback, Release
+from kept.plan.policy import Fallback, Release, fall_back, when
 from kept.registry.catalog import ListVersions, ShowVersion, list_versions, show_version
 from kept.registry.consent import Approve, Waive, approve, waive
 from kept.registry.model import ModelVersion
@@ -444,6 +444,35 @@ def test_a_constant_that_is_no_answer_of_the_model_is_refused(
     with pytest.raises(Invalid, match="no answer of a binary model"):
         start(workspace, me)
     assert show_status(workspace, me, ShowStatus()) == []
+
+
+@pytest.mark.parametrize(
+    ("column", "answer", "said"),
+    [("y", 0.5, "is about 'y', which is no input of the model"), ("x", 1.5, "no answer of a binary model")],
+)
+def test_a_rule_of_a_fallback_that_does_not_fit_the_model_is_refused(
+    workspace: Workspace, me: Actor, register: Register, declare: Declare, column: str, answer: float, said: str
+) -> None:
+    declare(Release(fallback=fall_back(rules=[when("x", "<", 0, answer=0.5), when(column, ">", 1, answer=answer)])))
+    register()
+    with pytest.raises(Invalid, match=said):
+        start(workspace, me)
+
+
+def test_rules_of_a_fallback_reach_the_route(
+    workspace: Workspace, me: Actor, register: Register, declare: Declare
+) -> None:
+    rules = [when("x", "in", [1, 2], answer="true"), when("x", "missing", answer=0)]
+    declare(Release(canary=(1.0,), fallback=fall_back(previous=False, rules=rules, constant=0.25)))
+    register()
+    found = start(workspace, me)
+    assert found.route is not None
+    fallback = found.route.route.champion.fallback
+    assert fallback is not None
+    assert [(one.column, one.operator, one.value, one.answer) for one in fallback.rules] == [
+        ("x", "in", (1.0, 2.0), "true"),
+        ("x", "missing", None, 0.0),
+    ]
 
 
 def test_a_rule_that_says_hold_is_followed_once(

@@ -75,6 +75,14 @@ WRONG: list[tuple[Callable[[], Any], str]] = [
     (lambda: kept.fall_back(on=["weather"]), "no occasion"),
     (lambda: kept.fall_back(previous=False), "nothing to fall back to"),
     (lambda: kept.fall_back(on=["timeout"]), "belong together"),
+    (lambda: kept.fall_back(rules=["x > 3"]), "is no rule"),  # type: ignore[list-item]
+    (lambda: kept.when("x", "~", 3, answer=1), "compares nothing"),
+    (lambda: kept.when("x", ">", "far", answer=1), "cannot be > 'far'"),
+    (lambda: kept.when("x", ">", float("nan"), answer=1), "cannot be > nan"),
+    (lambda: kept.when("x", "in", [], answer=1), "cannot be in"),
+    (lambda: kept.when("x", "==", answer=1), "cannot be == None"),
+    (lambda: kept.when("x", "missing", 3, answer=1), "cannot be missing 3"),
+    (lambda: kept.when("x", ">", 3, answer=True), "not a constant"),
     (lambda: kept.fall_back(constant=float("nan")), "not a constant"),
     (lambda: flights().monitor(window="1d", false_alarm_every="1h"), "shorter than a window"),
     (lambda: flights().monitor(window="1h", season="month"), "'month' is not a season"),  # type: ignore[arg-type]

@@ -16,15 +16,16 @@ from numpy.typing import NDArray
 from predicting import ROW, Packaged, Service
 
 from kept.core.clock import SystemClock
-from kept.deployment.routing import Arm, Fallback, Route, RoutingTable
+from kept.deployment.routing import Arm, Fallback, FallbackRule, Operator, Route, RoutingTable
 from kept.packaging.signature import Field, Signature
 from kept.serving.calls import Call
 from kept.serving.counters import Counters
-from kept.serving.fallbacks import Ranges, constant_score
+from kept.serving.fallbacks import Ranges
 from kept.serving.local import FixedRoutes
 from kept.serving.log import Spool
 from kept.serving.request import Request
 from kept.serving.router import Router
+from kept.serving.rules import Rules, constant_score, holds
 from kept.serving.runtime import LoadedModel
 from kept.serving.shipping import Shipper
 from kept.serving.turns import Turns
@@ -217,6 +218,84 @@ def test_a_slow_shadow_holds_up_no_answer_and_is_dropped_when_it_lags(
     assert world.counters.shadows_dropped == 100 - copies.height > 0
     assert copies.height >= 40
     assert set(copies["answer_id"]) <= set(rows.filter(pl.col("role") == "champion")["id"])
+
+
+FAR_FIRST = (
+    FallbackRule(column="distance", operator=">", value=50_000.0, answer=0.75),
+    FallbackRule(column="carrier", operator="in", value=("ZZ", "YY"), answer="true"),
+    FallbackRule(column="distance", operator=">", value=1.0, answer=0.5),
+)
+
+
+def test_the_first_rule_that_holds_answers_each_row_and_is_marked_logged_and_counted(
+    tmp_path: Path, packaged: dict[str, Packaged]
+) -> None:
+    fallback = Fallback(on=("error", "range"), rules=FAR_FIRST, constant=0.125)
+    world = InProcess(tmp_path, packaged, arm("first", 1, fallback=fallback))
+    strange, nowhere = ROW | {"carrier": "ZZ"}, ROW | {"carrier": "??", "distance": None}
+
+    async def talk() -> list[Call]:
+        usual, several = await world.ask(ROW), await world.ask(FAR, strange, nowhere)
+        return [usual, several, await world.ask(nowhere)]
+
+    usual, several, none = asyncio.run(talk())
+    assert b"fallback" not in usual.answer
+    answer = json.loads(several.answer)
+    assert [one["probability"] for one in answer["predictions"]] == [0.75, 1.0, 0.125]
+    assert (answer["version"], answer["fallback"][:6]) == (0, "range:")
+    assert json.loads(none.answer)["predictions"][0]["probability"] == 0.125
+    rows = world.shipped("predictions").sort("received_at")
+    assert rows["role"].to_list() == ["champion", *["rule"] * 3, "constant"]
+    assert rows["version_id"].to_list() == ["v1", "", "", "", ""]
+    assert world.shipped("prediction_errors")["version_id"].to_list() == ["v1", "v1"]
+    told = world.counters.text().decode()
+    for role in ("rule", "constant"):
+        assert f'kept_fallbacks_total{{endpoint="late",reason="range",role="{role}",version="1"}} 1.0' in told
+
+
+def test_a_row_that_nothing_is_declared_for_keeps_its_error(tmp_path: Path, packaged: dict[str, Packaged]) -> None:
+    world = InProcess(tmp_path, packaged, arm("first", 1, fallback=Fallback(previous=False, rules=FAR_FIRST[:2])))
+
+    async def talk() -> tuple[Call, Call]:
+        failing = world.router.routes["late"].champion.model = Failing(packaged["first"].folder)
+        failing.broken = True
+        return await world.ask(FAR), await world.ask(FAR, ROW)
+
+    both, one = asyncio.run(talk())
+    assert both.status == 200
+    assert one.status == 500
+
+
+@pytest.mark.parametrize(
+    ("operator", "value", "yes", "no"),
+    [
+        ("<", 2.0, [1, 1.5, False], [2, 3.0, None, "1", float("nan")]),
+        ("<=", 2.0, [2, 1.0], [2.5, None]),
+        (">", 2.0, [3], [2, None, "3"]),
+        (">=", 2.0, [2, 3], [1, None]),
+        ("==", "AA", ["AA"], ["BB", 1, None]),
+        ("!=", "AA", ["BB"], ["AA", None]),
+        ("in", (1.0, 2.0), [1, 2.0], [3, None, "1"]),
+        ("missing", None, [None], [0, "", False]),
+    ],
+)
+def test_a_condition_holds_for_values_that_meet_it_and_for_no_missing_one(
+    operator: Operator, value: Any, yes: list[Any], no: list[Any]
+) -> None:
+    rule = FallbackRule(column="x", operator=operator, value=value, answer=1.0)
+    assert [holds(rule, one) for one in yes] == [True] * len(yes)
+    assert [holds(rule, one) for one in no] == [False] * len(no)
+
+
+def test_a_rule_that_a_version_cannot_follow_is_left_out() -> None:
+    signature = Signature(inputs=(Field(name="x", kind="number"),), task="regression")
+    rules = (
+        FallbackRule(column="gone", operator="missing", answer=1.0),
+        FallbackRule(column="x", operator=">", value=0.0, answer="class"),
+        FallbackRule(column="x", operator=">", value=1.0, answer=7.0),
+    )
+    found = Rules(signature, Fallback(rules=rules))
+    assert [found.scores([(value,)]) for value in (2.0, 0.5)] == [[7.0], None]
 
 
 def test_constants_are_scores_that_the_model_could_give() -> None:

@@ -37,6 +37,7 @@ def there() -> set[str]:
     arm = counters.of("late", "1", "champion")
     arm.count(200, 1, 500)
     arm.stages.add((1, 1, 1, 1), [1])
+    counters.count_fallback("late", "1", "error", "fallback")
     return {name for name, *_ in samples(counters.text().decode())}
 
 

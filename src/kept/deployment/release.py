@@ -169,7 +169,7 @@ def rule_of(policy: Release, objectives: tuple[Objective, ...]) -> Rule:
         keep_previous=swift or (fallback is not None and fallback.previous),
         on_timeout=policy.on_timeout,
         judged_by="class" if labelled[:1] == ["accuracy"] else "probability",
-        fallback=None if fallback is None else Fallback(**msgspec.structs.asdict(fallback)),
+        fallback=None if fallback is None else msgspec.convert(msgspec.to_builtins(fallback), Fallback),
     )
 
 
@@ -189,7 +189,7 @@ def _start(change: Change, endpoint: Endpoint, version: ModelVersion, *, replace
             raise Conflict(what, where=endpoint.name, fix=fix)
         stop(change.because(f"Version {version.number} of {version.model} replaces it."), running, "replaced")
     rule = _rule_for(change.connection, version)
-    _check_constant(rule, version)
+    _check_fallback(rule, version)
     rollout = Rollout(
         id=new_id(),
         endpoint=endpoint.name,
@@ -208,20 +208,31 @@ def _start(change: Change, endpoint: Endpoint, version: ModelVersion, *, replace
     begin(change, rollout)
 
 
-def _check_constant(rule: Rule, version: ModelVersion) -> None:
-    """Refuses a declared constant that is no answer of such a model."""
-    constant = None if rule.fallback is None else rule.fallback.constant
-    task, classes = version.card.report.task, version.card.report.classes
-    if constant is None:
+def _check_fallback(rule: Rule, version: ModelVersion) -> None:
+    """Refuses declared answers that are none of such a model, and rules about what it does not ask for."""
+    fallback = rule.fallback
+    if fallback is None:
         return
-    if isinstance(constant, str):
+    where, columns = f"{version.model} version {version.number}", version.card.lineage.features
+    for one in fallback.rules:
+        if one.column not in columns:
+            what = f"a rule of its fallback is about {one.column!r}, which is no input of the model"
+            raise Invalid(what, where=where, fix=f"It takes {', '.join(columns)}")
+        _check_answer(one.answer, version, "a rule of its fallback answers")
+    if fallback.constant is not None:
+        _check_answer(fallback.constant, version, "the constant of its fallback is")
+
+
+def _check_answer(answer: float | str, version: ModelVersion, which: str) -> None:
+    task, classes = version.card.report.task, version.card.report.classes
+    if isinstance(answer, str):
         names = [str(one).lower() if isinstance(one, bool) else str(one) for one in classes]
-        fits, fix = constant in names, f"It is one of {', '.join(names)}" if names else "Give a number"
+        fits, fix = answer in names, f"It is one of {', '.join(names)}" if names else "Give a number"
     else:
-        fits = task == "regression" or (task == "binary" and 0 <= constant <= 1)
+        fits = task == "regression" or (task == "binary" and 0 <= answer <= 1)
         fix = "Give a class as text" if task == "multiclass" else "Give a probability from 0 to 1"
     if not fits:
-        what = f"the constant {constant!r} that its fallback declares is no answer of a {task} model"
+        what = f"{which} {answer!r}, which is no answer of a {task} model"
         raise Invalid(what, where=f"{version.model} version {version.number}", fix=fix)
 
 

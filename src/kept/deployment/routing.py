@@ -10,11 +10,28 @@ from kept.core.errors import Invalid
 
 Role = Literal["champion", "canary", "challenger", "shadow", "standby"]
 Occasion = Literal["error", "timeout", "range"]
+Operator = Literal["<", "<=", ">", ">=", "==", "!=", "in", "missing"]
 
 _ON_TRIAL = ("canary", "challenger")
 _SILENT = ("shadow", "standby")
 
 _PLACES = 2.0**53
+
+
+class FallbackRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An answer for rows whose value of one input meets a condition.
+
+    Args:
+        column: the input.
+        operator: how its value is held against `value`; `missing` holds for a missing one, the others never do.
+        value: a number, text or truth value; a list of them for `in`; None for `missing`.
+        answer: as the constant of a fallback.
+    """
+
+    column: str
+    operator: Operator
+    value: float | bool | str | tuple[float | bool | str, ...] | None = None
+    answer: float | str
 
 
 class Fallback(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -23,13 +40,15 @@ class Fallback(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     Args:
         on: on which of these occasions.
         previous: whether the version beside it answers: the standby for the champion, the champion for a version on trial.
-        constant: what is answered when no version does: the probability of the second class (binary), the value
+        rules: what is answered when no version does: each row by the first rule that holds for it, else by the constant.
+        constant: what is answered when no rule holds for any row: the probability of the second class (binary), the value
             (regression), or a class as text, with probability 1; None for the error itself.
         timeout_ms: how long a request may take, its wait included, before it counts as late.
     """
 
     on: tuple[Occasion, ...] = ("error",)
     previous: bool = True
+    rules: tuple[FallbackRule, ...] = ()
     constant: float | str | None = None
     timeout_ms: float | None = None
 

@@ -32,7 +32,7 @@ def the_prediction(workspace: Workspace, prediction: str, endpoint: str | None) 
 
     Raises:
         Invalid: it is no such id.
-        NotFound: it was not logged, or not shipped yet; or a declared constant was answered.
+        NotFound: it was not logged, or not shipped yet; or a declared constant or rule was answered.
     """
     made_at = _made_at(prediction)
     with workspace.database.reading() as connection:
@@ -44,9 +44,9 @@ def the_prediction(workspace: Workspace, prediction: str, endpoint: str | None) 
     else:
         fix = "It is found once it was shipped, which takes some seconds; name the endpoint's own workspace"
         raise NotFound(f"there is no prediction {prediction}", where="predictions", fix=fix)
-    if row["role"] == "constant":
+    if row["role"] in {"constant", "rule"}:
         fix = "Its reason stands beside its id among the endpoint's failed requests"
-        what = "no version made it: it is the constant that the endpoint falls back to"
+        what = f"no version made it: it is the {row['role']} that the endpoint falls back to"
         raise NotFound(what, where=f"prediction {prediction}", fix=fix)
     return LoggedPrediction(endpoint=one.name, row=row)
 

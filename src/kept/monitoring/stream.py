@@ -29,6 +29,7 @@ _ANSWERS = pl.Schema(
     }
 )
 _ANSWERING = ["champion", "canary", "challenger"]
+_DECLARED = ["constant", "rule"]
 _COMPARED = ("score", "scores", "prediction", "latency_us")
 _FAILURES = pl.Schema({"received_at": _TIME, "version_id": pl.String(), "role": pl.String(), "status": pl.Int64()})
 
@@ -61,8 +62,8 @@ class Stream:
             return None
         rows = self._tables.read(predictions_table(self.endpoint), self.version)
         told = "share" in rows.collect_schema()
-        # A declared constant is no model's answer. Rows from before there was a choice: all were logged.
-        rows = rows.filter(pl.col("role") != "constant")
+        # A declared constant, or what a rule says, is no model's answer. Rows from before there was a choice: all were logged.
+        rows = rows.filter(~pl.col("role").is_in(_DECLARED))
         return rows.with_columns(share=pl.col("share").fill_null(1.0) if told else pl.lit(1.0))
 
     def span(self, known: datetime | None) -> tuple[datetime, datetime] | None:

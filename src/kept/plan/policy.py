@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from itertools import pairwise
-from math import isclose, isfinite
-from typing import Any, Literal
+from math import isclose, isfinite, isnan
+from typing import Any, Literal, cast, get_args
 
 import msgspec
 
@@ -67,6 +67,20 @@ class Retrain(msgspec.Struct, frozen=True, kw_only=True):
     """Decide and report, and train nothing."""
 
 
+Operator = Literal["<", "<=", ">", ">=", "==", "!=", "in", "missing"]
+
+
+class FallbackRule(msgspec.Struct, frozen=True, kw_only=True):
+    """What is answered where the value of one input meets a condition."""
+
+    column: str
+    operator: Operator
+    value: float | bool | str | tuple[float | bool | str, ...] | None = None
+    """What the input is held against; several for `in`, None for `missing`."""
+    answer: float | str
+    """A probability, a value, or a class."""
+
+
 class Fallback(msgspec.Struct, frozen=True, kw_only=True):
     """What an endpoint answers in place of a version that cannot."""
 
@@ -74,8 +88,10 @@ class Fallback(msgspec.Struct, frozen=True, kw_only=True):
     """A failed prediction; one that would be late; an input outside of what was seen in training."""
     previous: bool = True
     """Ask the version before it."""
+    rules: tuple[FallbackRule, ...] = ()
+    """Answered when no version is there to ask: each row by the first rule that holds for it, else by the constant."""
     constant: float | str | None = None
-    """Answered when no version is there to ask: a probability, a value, or a class."""
+    """Answered when no rule holds for any row: a probability, a value, or a class."""
     timeout_ms: float | None = None
 
 
@@ -186,13 +202,15 @@ def fall_back(
     *,
     on: Iterable[str] = ("error",),
     previous: bool = True,
+    rules: Iterable[FallbackRule] = (),
     constant: float | str | None = None,
     timeout: str | timedelta | None = None,
 ) -> Fallback:
     """Answers in place of a version that fails (`error`), would be late (`timeout`) or is asked outside of its training's `range`.
 
-    The version before it answers, where there is one and `previous` is not switched off; else the constant: the
-    probability of the second class, the value of a regression, or a class as text.
+    The version before it answers, where there is one and `previous` is not switched off; else the first of the rules
+    (`kept.when`) that holds for a row, and the constant where none does: the probability of the second class, the value of
+    a regression, or a class as text.
     """
     where = "fall_back"
     occasions: tuple[Any, ...] = tuple(on)
@@ -200,14 +218,57 @@ def fall_back(
     if wrong or not occasions:
         fix = 'Write on=["error", "timeout", "range"], or some of them'
         raise Invalid(f"{wrong[0] if wrong else list(occasions)!r} is no occasion", where=where, fix=fix)
-    if not previous and constant is None:
-        fix = "Give a constant, or let the version before answer"
+    declared = tuple(rules)
+    if stray := [one for one in declared if not isinstance(one, FallbackRule)]:
+        raise Invalid(
+            f"{stray[0]!r} is no rule", where=where, fix='Write rules=[kept.when("distance", ">", 500, answer=1)]'
+        )
+    if not previous and constant is None and not declared:
+        fix = "Give rules or a constant, or let the version before answer"
         raise Invalid("there is nothing to fall back to", where=where, fix=fix)
-    if isinstance(constant, bool) or (isinstance(constant, float) and not isfinite(constant)):
-        raise Invalid(f"{constant!r} is not a constant", where=where, fix="Give a finite number, or a class as text")
+    number = None if constant is None else _constant(constant, where)
     if (timeout is not None) != ("timeout" in occasions):
         fix = 'Write on=["timeout"], timeout="0.05s"'
         raise Invalid("the occasion timeout and a time for it belong together", where=where, fix=fix)
     limit = None if timeout is None else duration(timeout, where=where) / timedelta(milliseconds=1)
-    number = float(constant) if isinstance(constant, int) else constant
-    return Fallback(on=occasions, previous=previous, constant=number, timeout_ms=limit)
+    return Fallback(on=occasions, previous=previous, rules=declared, constant=number, timeout_ms=limit)
+
+
+def when(
+    column: str,
+    operator: str,
+    value: float | bool | str | Iterable[float | bool | str] | None = None,
+    *,
+    answer: float | str,
+) -> FallbackRule:
+    """A rule of a fallback: `when("distance", ">", 5000, answer=0.9)`; `==`, `!=`, `<`, `<=`, `>`, `>=`, `in` and `missing`.
+
+    A missing value meets only `when("distance", "missing", answer=0.5)`.
+    """
+    where = f"when({column!r})"
+    if operator not in get_args(Operator):
+        fix = f"Write one of {', '.join(get_args(Operator))}"
+        raise Invalid(f"{operator!r} compares nothing", where=where, fix=fix)
+    several = tuple(value) if isinstance(value, Iterable) and not isinstance(value, str) else None
+    known = [value] if several is None else list(several)
+    plain = all(
+        isinstance(one, (bool, int, float, str)) and not (isinstance(one, float) and isnan(one)) for one in known
+    )
+    fits = {"missing": value is None, "in": bool(several) and plain}.get(operator, several is None and plain)
+    if operator in {"<", "<=", ">", ">="} and isinstance(value, (bool, str)):
+        fits = False
+    if not fits:
+        fix = 'Write when("distance", ">", 500, ...), when("carrier", "in", ["AA", "UA"], ...) or when("distance", "missing", ...)'
+        raise Invalid(f"a value cannot be {operator} {value!r}", where=where, fix=fix)
+    held: Any = value if several is None else several
+    return FallbackRule(column=column, operator=cast("Operator", operator), value=held, answer=_constant(answer, where))
+
+
+def _constant(given: float | str, where: str) -> float | str:
+    if (
+        isinstance(given, bool)
+        or not isinstance(given, (int, float, str))
+        or (isinstance(given, float) and not isfinite(given))
+    ):
+        raise Invalid(f"{given!r} is not a constant", where=where, fix="Give a finite number, or a class as text")
+    return given if isinstance(given, str) else float(given)

@@ -62,6 +62,7 @@ class Counters:
 
     def __init__(self, log: LogCounts | None = None) -> None:
         self._arms: dict[tuple[str, str, str], ArmCounters] = {}
+        self._fallbacks: dict[tuple[str, str, str, str], int] = {}
         self.unlogged = 0
         self.log = log or LogCounts()
         self.memory: MemoryCounts | None = None
@@ -78,6 +79,11 @@ class Counters:
         if found is None:
             found = self._arms[endpoint, version, role] = ArmCounters()
         return found
+
+    def count_fallback(self, endpoint: str, version: str, reason: str, role: str) -> None:
+        """Adds a request that something in this role answered for a version, and why: error, timeout or range."""
+        key = endpoint, version, reason, role
+        self._fallbacks[key] = self._fallbacks.get(key, 0) + 1
 
     def text(self) -> bytes:
         """The counts in Prometheus' text form."""
@@ -107,7 +113,14 @@ class Counters:
             for stage, buckets, total in zip(STAGES, arm.stages.buckets, arm.stages.total_ns, strict=True):
                 if any(buckets):
                     stages.add_metric([*labels, stage], _cumulative(STAGE_BUCKETS, buckets), total / 1e9)
-        yield from (requests, errors, predictions, latency, stages)
+        fallbacks = CounterMetricFamily(
+            "kept_fallbacks",
+            "Requests that something else answered for a version, by the reason and the role of what answered",
+            labels=["endpoint", "version", "reason", "role"],
+        )
+        for key, count in list(self._fallbacks.items()):
+            fallbacks.add_metric(key, count)
+        yield from (requests, errors, predictions, latency, stages, fallbacks)
         yield CounterMetricFamily(
             "kept_unlogged_requests", "Requests refused because the log could not be written", self.unlogged
         )

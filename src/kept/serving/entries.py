@@ -27,7 +27,8 @@ class ArmNote(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="a
         number: its number.
         model: its model.
         bundle: digest of its bundle.
-        role: champion, canary, challenger or shadow; fallback where it answered for another, constant where none answered.
+        role: champion, canary, challenger or shadow; fallback where it answered for another, rule or constant where none answered;
+            stream where it scored a stream.
         task: binary, multiclass, regression or tensors.
         classes: the class labels as text, in the order of the scores.
         names: the features, in the order they are logged.

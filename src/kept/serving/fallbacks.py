@@ -1,14 +1,15 @@
 """Fallbacks: what is answered in place of a version that fails, is late, or is asked about what it never learned.
 
-The version beside it answers, or a declared constant. Such an answer is marked, and the log holds both: what the version
-did not do, as a failure with its reason, and the answer, in the role `fallback` (another version's) or `constant` (no version's).
+The version beside it answers, or declared rules, or a declared constant. Such an answer is marked, and the log holds both: what the version
+did not do, as a failure with its reason, and the answer, in the role `fallback` (another version's), `rule` or `constant`
+(no version's).
 A request with several rows falls back as a whole.
 """
 
 import logging
 import math
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -19,8 +20,9 @@ from kept.core.ids import new_ids
 from kept.deployment.routing import Fallback
 from kept.packaging.signature import Signature
 from kept.serving.calls import Call, failure_of, predict
+from kept.serving.counters import Counters
 from kept.serving.entries import Failed
-from kept.serving.protocol.answers import label_text
+from kept.serving.rules import Rules, constant_score
 from kept.serving.runtime import LoadedArm, LoadedRoute, same_inputs
 
 # A version that was late is asked again after this many times what it took, and after a second at the least: a prediction
@@ -34,9 +36,10 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Fallbacks:
-    """Answers for the versions of one service, where their routes say how."""
+    """Answers for the versions of one service, where their routes say how, and counts why."""
 
-    def __init__(self) -> None:
+    def __init__(self, counters: Counters) -> None:
+        self._counters = counters
         self._ways: WeakKeyDictionary[LoadedArm, _Way] = WeakKeyDictionary()
 
     def predict(self, arm: LoadedArm, calls: list[Call], groups: dict[LoadedArm, list[Call]]) -> None:
@@ -69,6 +72,8 @@ class Fallbacks:
             if stand_in.answer(call, inside=status == _OUTSIDE):
                 call.fallback = reason
                 call.missed = msgspec.structs.replace(missed, id=call.ids[0])
+                occasion = reason.partition(":")[0]
+                self._counters.count_fallback(call.endpoint, str(way.number), occasion, stand_in.role)
                 groups.setdefault(stand_in.arm, []).append(call)
                 return True
         return False
@@ -100,22 +105,28 @@ def mark(call: Call) -> None:
 
 
 class _StandIn:
-    """What answers for another: a version, or a constant."""
+    """What answers for another: a version, or what is declared, as a score for each row or None."""
 
-    def __init__(self, arm: LoadedArm, role: str, score: Any = None) -> None:
+    def __init__(
+        self, arm: LoadedArm, role: str, declared: Callable[[Sequence[Sequence[Any]]], list[Any] | None] | None = None
+    ) -> None:
         self.arm = arm
-        self._score = score
+        self.role = role
+        self._declared = declared
         self._ranges = Ranges(arm.model.signature)
         arm.note = msgspec.structs.replace(arm.note, key=f"{arm.note.key}/{role}", role=role)
 
     def answer(self, call: Call, *, inside: bool) -> bool:
         """Answers a call, if it can; with `inside`, only what lies within its own training."""
         before, error, status, question = call.arm, call.error, call.status, call.question
-        rows = len(question.values)
-        call.error = None
-        if self._score is not None:
-            call.arm, call.scores, call.ids = self.arm, [self._score] * rows, new_ids(rows)
+        if self._declared is not None:
+            scores = self._declared(question.values)
+            if scores is None:
+                return False
+            call.error = None
+            call.arm, call.scores, call.ids = self.arm, scores, new_ids(len(scores))
             return True
+        call.error = None
         try:
             if before is None or not same_inputs(before, self.arm):
                 call.question = self.arm.model.read(call.form, call.body, call.request.json_size)
@@ -135,6 +146,7 @@ class _Way:
 
     def __init__(self, route: LoadedRoute, arm: LoadedArm, rule: Fallback) -> None:
         self._rule = rule
+        self.number = arm.arm.number
         self._ranges = Ranges(arm.model.signature)
         self._late_ns = math.inf if rule.timeout_ms is None else rule.timeout_ms * 1e6
         self._took = 0
@@ -143,10 +155,16 @@ class _Way:
         beside = route.champion if arm is not route.champion else route.standby
         if rule.previous and beside is not None:
             self.stand_ins.append(_StandIn(LoadedArm(route.route.endpoint, beside.arm, beside.model), "fallback"))
-        score = None if rule.constant is None else constant_score(arm.model.signature, rule.constant)
+        signature, nobody = arm.model.signature, msgspec.structs.replace(arm.arm, version_id="", number=0)
+
+        def declare(role: str, scores: Callable[[Sequence[Sequence[Any]]], list[Any] | None]) -> None:
+            self.stand_ins.append(_StandIn(LoadedArm(route.route.endpoint, nobody, arm.model), role, scores))
+
+        if rule.rules:
+            declare("rule", Rules(signature, rule).scores)
+        score = None if rule.constant is None else constant_score(signature, rule.constant)
         if score is not None:
-            nobody = msgspec.structs.replace(arm.arm, version_id="", number=0)
-            self.stand_ins.append(_StandIn(LoadedArm(route.route.endpoint, nobody, arm.model), "constant", score))
+            declare("constant", lambda rows: [score] * len(rows))
 
     def beforehand(self, call: Call) -> tuple[str, int]:
         """Why a call should not even be asked of the arm, and the status that is logged; empty where it should."""
@@ -192,18 +210,3 @@ class Ranges:
                 if value is not None and value not in known:
                     return f"{name} is {value!r}, which training did not see"
         return ""
-
-
-def constant_score(signature: Signature, constant: float | str) -> Any:
-    """A constant as a score of the model; None when it is none that the model could give. No constant is a tensor."""
-    if signature.outputs:
-        return None
-    if isinstance(constant, str):
-        names = [label_text(label) for label in signature.classes]
-        if constant not in names:
-            return None
-        chosen = [1.0 if name == constant else 0.0 for name in names]
-        return chosen[1] if signature.task == "binary" else chosen
-    if signature.task == "multiclass" or (signature.task == "binary" and not 0 <= constant <= 1):
-        return None
-    return constant

@@ -2,8 +2,8 @@
 
 predictions: `id`; `answer_id` (the prediction that was returned for this row: the same id, except for shadows); `event_time`
 (as sent, else when the request came) and `received_at`, UTC; `shipped_at`; `spool` and `position` (process and place in its
-log); `version_id`, `version` (its number), `role` (of a fallback: `fallback` where another version answered, `constant` where
-none did, with no `version_id` and the version 0); `share` (of the answered requests that were logged, so that a row stands
+log); `version_id`, `version` (its number), `role` (of a fallback: `fallback` where another version answered, `rule` or
+`constant` where none did, with no `version_id` and the version 0; of a stream's messages: `stream`); `share` (of the answered requests that were logged, so that a row stands
 for 1 / share rows; null in rows from before there was a choice, when all were); `key` (as sent, or null); `latency_us`;
 `score` (binary: probability of the second class; regression: the value; else null); `prediction` (the class as text, null
 for regression; booleans are `true` and `false`); `scores` (multiclass: a probability per class; else null); and

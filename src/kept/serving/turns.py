@@ -54,7 +54,7 @@ class Turns:
         self._ended = 0.0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._shadows = Shadows(spool, counters)
-        self._fallbacks = Fallbacks()
+        self._fallbacks = Fallbacks(counters)
         self._explaining = explaining or Explaining()
 
     def admits(self, caller: str, size: int, timeout_us: int = 0) -> bool:

@@ -83,8 +83,8 @@ class Explaining:
     async def _explain(self, call: Call) -> None:
         """Puts the explanation into a call's answer, or says why there is none."""
         arm = call.arm
-        if arm is None or arm.note.role == "constant":
-            refusal = Invalid("a declared constant was answered, and no model's answer", where="explain")
+        if arm is None or arm.note.role in {"constant", "rule"}:
+            refusal = Invalid("what is declared was answered, and no model's answer", where="explain")
             say_instead(call, refusal, 422)
             return
         model = arm.model

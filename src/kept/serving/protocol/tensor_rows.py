@@ -46,14 +46,17 @@ class TensorRowsReader(RowsReader):
     def read(self, body: bytes) -> Question:
         """The question, or `Invalid` naming the field."""
         question = super().read(body)
-        question.values = [
-            tuple(
-                row_of(value, field, f"rows[{number}].{field.name}")
-                for value, field in zip(row, self._fields, strict=True)
-            )
-            for number, row in enumerate(question.values)
-        ]
+        question.values = [self._arrays(row, f"rows[{number}].") for number, row in enumerate(question.values)]
         return question
+
+    def row(self, body: bytes) -> Any:
+        """The values of a body that is one row and nothing else, or `Invalid` naming the field."""
+        return self._arrays(super().row(body), "")
+
+    def _arrays(self, row: Any, where: str) -> tuple[Any, ...]:
+        return tuple(
+            row_of(value, field, f"{where}{field.name}") for value, field in zip(row, self._fields, strict=True)
+        )
 
 
 class TensorInvocationsReader:
