@@ -1,4 +1,6 @@
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -6,6 +8,7 @@ import pytest
 
 from kept.core.errors import Conflict, Damaged, Forbidden, Invalid
 from kept.core.ids import new_id
+from kept.core.spans import Span, Traces
 from kept.governance.actor import Actor, Permission
 from kept.governance.approvals import Approval
 from kept.governance.journal import ListAudit, VerifyAudit, list_audit, verify_audit
@@ -204,3 +207,33 @@ def test_an_operation_must_say_what_it_does() -> None:
 
     with pytest.raises(Invalid, match="Write its docstring"):
         operation("test.silent", needs=Permission.VIEW)(silent)
+
+
+class Told:
+    """Keeps the spans that it is to carry."""
+
+    def __init__(self) -> None:
+        self.spans: list[Span] = []
+
+    def carry(self, spans: Sequence[Span]) -> bool:
+        self.spans += spans
+        return True
+
+
+def test_an_operation_is_told_of_as_a_span_without_secrets(workspace: Workspace, me: Actor) -> None:
+    told = Told()
+    traces = Traces(told)
+    traced = replace(workspace, traces=traces)
+    assert sign(traced, me, Sign(subject="v1")) == 7
+    with pytest.raises(Conflict):
+        sign(traced, me, Sign(subject="v1", fail=True))
+    with pytest.raises(RuntimeError):
+        sign(traced, me, Sign(subject="v1", fault="!"))
+    assert sign(replace(workspace, traces=Traces(told, share=0.0)), me, Sign(subject="v1")) == 7
+    traces.close()
+    assert [(one.name, one.facts["kept.subject"], one.error) for one in told.spans] == [
+        ("test.sign", "v1", ""),
+        ("test.sign", "v1", "it is signed. Sign another"),
+        ("test.sign", "v1", "RuntimeError"),
+    ]
+    assert all(one.start < one.end for one in told.spans)

@@ -1,5 +1,6 @@
 """Opening a workspace with its concrete stores."""
 
+import atexit
 import getpass
 import os
 from contextlib import closing
@@ -14,6 +15,7 @@ from kept.core.errors import NotFound
 from kept.governance.actor import Actor, owner
 from kept.governance.workspace import Workspace
 from kept.settings.settings import Settings, load_settings
+from kept.settings.tracing import traces_of
 from kept.store.blobs import FolderBlobs
 from kept.store.postgres import PostgresDatabase
 from kept.store.sqlite import SqliteDatabase
@@ -51,6 +53,9 @@ def open_workspace(settings: Settings, *, create: bool = True) -> Workspace:
     database = database_of(settings, root)
     database.create()
     _remember(root, database)
+    traces = traces_of(settings, "kept")
+    if traces is not None:
+        atexit.register(traces.close)
     workspace = Workspace(
         root=root,
         database=database,
@@ -58,6 +63,7 @@ def open_workspace(settings: Settings, *, create: bool = True) -> Workspace:
         tables=DeltaTables(root / "tables"),
         clock=SystemClock(),
         settings=settings,
+        traces=traces,
     )
     ensure_default_experiment(workspace)
     return workspace

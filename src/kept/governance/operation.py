@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar, get_type_hints
 import msgspec
 
 from kept.core.errors import Forbidden, Invalid, KeptError
+from kept.core.spans import Span, new_span, now
 from kept.governance.actor import Actor, Permission
 from kept.governance.audit import AuditEntry
 from kept.governance.records import CountedAction, append_entry, count_actions
@@ -74,6 +75,30 @@ class Operation(Generic[Request, Answer]):
 
     def __call__(self, workspace: Workspace, actor: Actor, request: Request) -> Answer:
         """Checks, does and records. What it changes and the entry that tells of it are one transaction."""
+        traces = workspace.traces
+        if traces is None or (context := traces.sampled()) is None:
+            return self._done(workspace, actor, request)
+        began, said = now(), ""
+        try:
+            return self._done(workspace, actor, request)
+        except Exception as error:
+            said = _said(error)
+            raise
+        finally:
+            facts = {"kept.operation": self.name, "kept.subject": self._subject(request), "kept.origin": actor.origin}
+            traces.tell(
+                Span(
+                    name=self.name,
+                    trace=context.trace,
+                    span=new_span(),
+                    start=began,
+                    end=now(),
+                    facts=dict(facts),
+                    error=said,
+                )
+            )
+
+    def _done(self, workspace: Workspace, actor: Actor, request: Request) -> Answer:
         try:
             actor.require(self.needs, self.name)
         except Forbidden as error:
@@ -112,8 +137,7 @@ class Operation(Generic[Request, Answer]):
     def _record_failure(
         self, workspace: Workspace, actor: Actor, request: Request, outcome: str, error: Exception
     ) -> None:
-        # What a fault of ours says of itself may hold anything, secrets too: its name is enough.
-        said = str(error) if isinstance(error, KeptError) else type(error).__name__
+        said = _said(error)
         with workspace.database.writing() as connection:
             append_entry(connection, self._entry(workspace, actor, request, outcome, {"error": said}))
 
@@ -200,3 +224,8 @@ def operations_in(modules: Iterable[ModuleType]) -> dict[str, Operation[Any, Any
                     raise Invalid("two operations have this name", where=value.name, fix="Rename one")
                 table[value.name] = value
     return dict(sorted(table.items()))
+
+
+def _said(error: Exception) -> str:
+    """What is told of an error. What a fault of ours says of itself may hold anything, secrets too: its name is enough."""
+    return str(error) if isinstance(error, KeptError) else type(error).__name__

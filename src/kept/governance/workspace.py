@@ -6,6 +6,7 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from kept.core.clock import Clock
+from kept.core.spans import Traces
 from kept.settings.settings import Settings
 from kept.store.blobs import Blobs
 from kept.store.database import Database, Joined
@@ -22,6 +23,8 @@ class Workspace:
     tables: Tables
     clock: Clock
     settings: Settings
+    traces: Traces | None = None
+    """Who is told of operations and runs; None where nobody is."""
 
     def inside(self, connection: Connection) -> "Workspace":
         """The same workspace, inside a transaction that somebody else commits."""

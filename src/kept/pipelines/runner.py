@@ -22,6 +22,7 @@ from kept.pipelines.ledger import Entry, Interrupted, Ledger
 from kept.pipelines.records import drop_steps, put_steps, steps_of
 from kept.pipelines.run_step import RunStep, StepStatus
 from kept.pipelines.stage import Result, Stage
+from kept.pipelines.tracing import spans_of
 from kept.tracking import runs
 from kept.tracking.environment import keep_environment
 from kept.tracking.run import Run, RunStatus
@@ -187,11 +188,13 @@ class Runner:
                 await self._walk(*prepared, ledger, state)
                 self._check_stopping()
                 await asyncio.to_thread(self._conclude, run_id)
+                await asyncio.to_thread(self._tell, run_id)
         except asyncio.CancelledError as error:
             raise Interrupted from error
         except Exception as error:  # noqa: BLE001 - whatever it is, it ends the run and is said there
             self._check_stopping()
             await asyncio.to_thread(self._give_up, run_id, error)
+            await asyncio.to_thread(self._tell, run_id)
         finally:
             with self._lock:
                 self._live.pop(run_id, None)
@@ -301,6 +304,16 @@ class Runner:
         text = str(error) if isinstance(error, KeptError) else f"{type(error).__name__}: {error}"
         with contextlib.suppress(KeptError):
             runs.fail(self._workspace, run_id, text)
+
+    def _tell(self, run_id: str) -> None:
+        """Tells of a run that has ended, where anybody wants to know."""
+        traces = self._workspace.traces
+        if traces is None:
+            return
+        with self._workspace.database.reading() as connection:
+            steps = steps_of(connection, run_id)
+        for span in spans_of(runs.get_run(self._workspace, run_id), steps):
+            traces.tell(span)
 
     def _check_stopping(self, *, unless: bool = False) -> None:
         if self._stopping.is_set() and not unless:

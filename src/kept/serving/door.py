@@ -8,6 +8,7 @@ from kept.serving.request import Request
 from kept.serving.turns import Turns
 
 TIMEOUT_HEADER = b"x-request-timeout-ms"
+TRACE_HEADER = b"traceparent"
 _JSON_SIZE = b"inference-header-content-length"
 _JSON = b"application/json"
 _DIGITS = frozenset(string.digits.encode())
@@ -26,6 +27,7 @@ class Door:
         callers: the secrets that are let in, and whose they are; when there is none, everybody is let in.
         largest_body: in bytes.
         most_connections: beyond these, those that are idle are let go for new ones.
+        traced: whether anybody is told of requests, so that what they say of their trace is read.
     """
 
     def __init__(
@@ -35,10 +37,12 @@ class Door:
         callers: Mapping[str, str] | None = None,
         largest_body: int = 16 << 20,
         most_connections: int = 1 << 20,
+        traced: bool = False,
     ) -> None:
         self.turns = turns
         self.largest_body = largest_body
         self.most_connections = most_connections
+        self.traced = traced
         self.held = 0
         self._made_of: list[tuple[bytes, bytes]] = []
         self._made = b""
@@ -64,6 +68,8 @@ class Door:
             request.caller = caller
         if b"origin" in headers and headers[b"origin"].rpartition(b"/")[2] != headers.get(b"host"):
             return 403, foreign_origin(headers[b"origin"])
+        if self.traced:
+            request.traceparent = headers.get(TRACE_HEADER, b"")
         refusal = None
         media = headers.get(b"content-type", _JSON)
         if media != _JSON or _JSON_SIZE in headers:

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 
 from kept.core.errors import KeptError, Unavailable
+from kept.core.spans import Traces
 from kept.serving.calls import Call
 from kept.serving.counters import Counters
 from kept.serving.explaining.asking import Explaining
@@ -32,6 +33,7 @@ class TurnsOnDemand(Turns):
         memory: knows what is in memory.
         longest_wait: seconds that a call may have to wait for its turn.
         explaining: explains the answers that are to be.
+        traces: who is told of requests.
     """
 
     def __init__(
@@ -43,8 +45,9 @@ class TurnsOnDemand(Turns):
         *,
         longest_wait: float = 0.2,
         explaining: Explaining | None = None,
+        traces: Traces | None = None,
     ) -> None:
-        super().__init__(router, spool, counters, longest_wait=longest_wait, explaining=explaining)
+        super().__init__(router, spool, counters, longest_wait=longest_wait, explaining=explaining, traces=traces)
         self._routes = router
         self._memory = memory
         self._missing: dict[LoadedModel, dict[Call, asyncio.TimerHandle]] = {}

@@ -8,7 +8,7 @@ class Request:
 
     __slots__ = (
         "announced", "answer", "body", "caller", "close", "endpoint", "explain", "form", "json_size", "linger", "shed", "timeout_us",
-        "version",
+        "traceparent", "version",
     )  # fmt: skip
 
     def __init__(self, endpoint: str, form: Form, version: str | None = None, *, close: bool = False) -> None:
@@ -25,6 +25,8 @@ class Request:
         self.shed = False
         # Whose secret it came with; empty where none is asked for.
         self.caller = ""
+        # Which trace it is part of, as its sender says; read only where traces go somewhere.
+        self.traceparent = b""
         # How much of the body is JSON, when tensors follow as bytes.
         self.json_size: int | None = None
         # From the body's last byte; 0 for no such limit.

@@ -31,6 +31,7 @@ from kept.serving.on_demand import TurnsOnDemand
 from kept.serving.router import Follower, Router
 from kept.serving.turns import Turns
 from kept.settings.settings import Settings
+from kept.settings.tracing import traces_of
 from kept.store.blobs import Blobs
 
 # How long the first look at the source may take before the service starts with its own copy, or with nothing.
@@ -119,13 +120,14 @@ def _run(
     has_copy = router.load_kept()
     follower = Follower(router, source, counters, settings.poll_seconds)
     follower.start(_PATIENCE_WITH_COPY if has_copy else _PATIENCE_WITHOUT)
-    explaining, wait = Explaining(), settings.longest_wait
+    explaining, traces, wait = Explaining(), traces_of(settings, "kept-serve"), settings.longest_wait
     door = Door(
-        Turns(router, spool, counters, longest_wait=wait, explaining=explaining)
+        Turns(router, spool, counters, longest_wait=wait, explaining=explaining, traces=traces)
         if memory is None
-        else TurnsOnDemand(router, spool, counters, memory, longest_wait=wait, explaining=explaining),
+        else TurnsOnDemand(router, spool, counters, memory, longest_wait=wait, explaining=explaining, traces=traces),
         callers=callers_in(settings),
         most_connections=_most_connections(),
+        traced=traces is not None,
     )
     config = uvicorn.Config(
         Application(door, router, counters),
@@ -146,6 +148,8 @@ def _run(
     try:
         _Server(config, explaining, functools.partial(started, address) if started else None, beside).run([listener])
     finally:
+        if traces is not None:
+            traces.close()
         follower.stop()
         spool.close()
         listener.close()

@@ -32,6 +32,11 @@ class Watch:
         marks = self._marks
         return marks[0] - self.began, marks[place + 1] - marks[place], marks[-2] - marks[-3], marks[-1] - marks[-2]
 
+    def ends(self, place: int) -> tuple[int, int, int, int]:
+        """When these were over, as `time.perf_counter_ns` counts."""
+        marks = self._marks
+        return marks[0], marks[place + 1], marks[-2], marks[-1]
+
 
 class StageCounts:
     """How long the stages of one version's requests took."""

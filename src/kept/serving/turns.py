@@ -10,6 +10,7 @@ import time
 from collections.abc import Collection
 
 from kept.core.errors import KeptError, Unavailable
+from kept.core.spans import Traces
 from kept.serving.calls import Call, answer, answered_by, failure_of, fault, predict
 from kept.serving.counters import Counters
 from kept.serving.explaining.asking import Explaining
@@ -22,6 +23,7 @@ from kept.serving.router import Router
 from kept.serving.runtime import LoadedArm
 from kept.serving.shadows import Shadows
 from kept.serving.stages import Watch
+from kept.serving.tracing import RequestSpans
 
 
 class Turns:
@@ -33,6 +35,7 @@ class Turns:
         counters: what is counted.
         longest_wait: seconds that a call may have to wait for its turn.
         explaining: explains the answers that are to be.
+        traces: who is told of requests.
     """
 
     def __init__(
@@ -43,6 +46,7 @@ class Turns:
         *,
         longest_wait: float = 0.2,
         explaining: Explaining | None = None,
+        traces: Traces | None = None,
     ) -> None:
         self._router = router
         self._spool = spool
@@ -56,6 +60,7 @@ class Turns:
         self._shadows = Shadows(spool, counters)
         self._fallbacks = Fallbacks(counters)
         self._explaining = explaining or Explaining()
+        self._spans = RequestSpans(traces) if traces is not None else None
 
     def admits(self, caller: str, size: int, timeout_us: int = 0) -> bool:
         """Whether a call of that size could be answered in time. Refusing what could not costs next to nothing."""
@@ -77,7 +82,7 @@ class Turns:
 
     def _run(self) -> None:
         began = time.perf_counter()
-        watch = Watch() if not self._turns % _SELDOM else None
+        watch = Watch() if not self._turns % _SELDOM or self._spans is not None else None
         calls, cost = self._lines.take()
         groups: dict[LoadedArm, list[Call]] = {}
         for call in calls:
@@ -101,7 +106,8 @@ class Turns:
             self._finish(call)
         self._count(calls)
         if watch is not None:
-            self._time(asked, watch)
+            watch.mark()
+            self._tell(calls, asked, watch)
         self._copy(calls)
         self._go_on(began, cost)
 
@@ -203,9 +209,15 @@ class Turns:
                 counters = self._counters.of(call.endpoint if self._is_ours(call) else "", "", "")
             counters.count(call.status, len(call.ids), (now - call.started) // 1000)
 
+    def _tell(self, calls: Collection[Call], asked: list[tuple[LoadedArm, list[Call]]], watch: Watch) -> None:
+        """Tells whoever wants to know how long a turn's requests and their stages took."""
+        if not self._turns % _SELDOM:
+            self._time(asked, watch)
+        if self._spans is not None:
+            self._spans.turn(calls, asked, watch, time.perf_counter_ns())
+
     def _time(self, asked: Collection[tuple[LoadedArm, list[Call]]], watch: Watch) -> None:
         """Notes how long the stages of a turn took, for the arms that were asked, whoever answered in the end."""
-        watch.mark()
         for place, (arm, members) in enumerate(asked):
             counters = self._counters.of(members[0].endpoint, str(arm.note.number), arm.note.role)
             counters.stages.add(watch.stages(place), [watch.began - call.started for call in members])

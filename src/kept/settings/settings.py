@@ -94,6 +94,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Key that `lineage_url` asks for, sent as `Authorization: Bearer`."""
     lineage_namespace: Annotated[str, Meta(min_length=1)] = "kept"
     """Namespace of jobs and datasets in OpenLineage events."""
+    traces_url: str = ""
+    """Address of an OpenTelemetry collector (OTLP over HTTP), as `http://HOST:4318` (needs `kept[otel]`). Empty: no traces."""
+    traces_headers: str = ""
+    """Headers that the collector asks for, as `name=value name=value`."""
+    traces_share: Annotated[float, Meta(ge=0, le=1)] = 0.01
+    """Share of requests and operations that are traced where their sender does not say. Pipeline runs are always."""
     source_schemes: str = ""
     """Schemes that name a host (http, https, ftp, sftp, hdfs, ...) and that the source of a version may have all the same."""
     log_keep: str = ""

@@ -11,7 +11,7 @@ from google.protobuf.message import DecodeError
 import kept
 from kept.core.errors import Invalid, KeptError, NotFound, Unavailable
 from kept.serving.app import EXTENSIONS, answered, describe
-from kept.serving.door import Door, not_admitted
+from kept.serving.door import TRACE_HEADER, Door, not_admitted
 from kept.serving.request import Request
 from kept.serving.router import Router
 from kept.serving.rpc.infer import answer_of, decode_request, sent_in
@@ -97,9 +97,7 @@ class GrpcService:
         return guarded
 
     def _caller(self, context: Context) -> str | None:
-        metadata = dict(context.invocation_metadata() or ())
-        given = metadata.get("authorization", b"")
-        return self._door.caller(given.encode("utf-8", "replace") if isinstance(given, str) else given)
+        return self._door.caller(_metadata(context, "authorization"))
 
     async def _server_live(self, data: bytes, context: Context) -> bytes:
         del data, context
@@ -136,6 +134,8 @@ class GrpcService:
         message = decode_request(data)
         request = Request(message.model_name, "message", message.model_version or None)
         request.caller = self._caller(context) or ""
+        if self._door.traced:
+            request.traceparent = _metadata(context, TRACE_HEADER.decode())
         if (left := context.time_remaining()) is not None and left < _UNLIMITED:
             request.timeout_us = max(int(left * 1e6), 1)
         call = await answered(self._door, request, sent_in(message), len(data), began)
@@ -145,6 +145,11 @@ class GrpcService:
         if call.error is not None:
             return await _abort(context, call.status, call.error)
         return answer_of(call)
+
+
+def _metadata(context: Context, name: str) -> bytes:
+    given: bytes | str = dict(context.invocation_metadata() or ()).get(name, b"")
+    return given.encode("utf-8", "replace") if isinstance(given, str) else given
 
 
 def _message(name: str) -> Any:
