@@ -13,6 +13,8 @@ from litestar.testing import TestClient
 from kept.governance.actor import Actor
 from kept.governance.workspace import Workspace
 from kept.settings.settings import Settings
+from kept.tracking import artifacts
+from kept.tracking.artifact_files import ArtifactFiles
 from kept.tracking.artifacts import ShowArtifact, show_artifact
 from kept.web.site import make_site
 
@@ -295,6 +297,28 @@ def test_an_upload_in_parts_is_given_up(client: TestClient[Litestar], ask: Ask, 
         assert ask("POST", f"mpu/abort/{upload.folder}", body, root=PROXY) == {}
     assert list((workspace.root / "artifacts" / "new").iterdir()) == []
     assert client.put(upload.credentials[1]["url"], content=b"b").status_code == 404
+
+
+def test_what_is_never_completed_does_not_fill_the_disk(
+    client: TestClient[Litestar], ask: Ask, run: str, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        artifacts, "files_of", lambda _: ArtifactFiles(workspace.root / "artifacts", most_waiting=20 << 20)
+    )
+    first, second = Parts(client, ask, run, 3), Parts(client, ask, run, 3)
+    part = first.put(1, b"a" * (12 << 20))
+    # One that grows beyond what there is room for is refused on its way, and leaves nothing.
+    refused = client.put(
+        second.credentials[0]["url"], content=b"b" * (32 << 20), headers=second.credentials[0]["headers"]
+    )
+    assert refused.status_code == 503
+    assert "20 MB of uploads in parts wait to be completed already" in refused.text
+    second.put(1, b"b" * (7 << 20))
+    full = client.put(first.credentials[1]["url"], content=b"a", headers=first.credentials[1]["headers"])
+    assert (full.status_code, "upload_megabytes" in full.text) == (503, True)
+    # What is there can still be completed, and makes room.
+    assert first.complete([part]) == {}
+    second.put(2, b"b")
 
 
 def test_a_large_file_is_read_in_ranges_where_it_is_said(client: TestClient[Litestar], ask: Ask, run: str) -> None:

@@ -1,3 +1,4 @@
+import socket
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -8,7 +9,7 @@ import msgspec
 import pytest
 
 from kept.app.courier import carrying
-from kept.core.errors import Forbidden, Invalid, NotFound
+from kept.core.errors import Forbidden, Invalid, NotFound, Unavailable
 from kept.governance.actor import Actor, Permission
 from kept.governance.journal import ListAudit, list_audit
 from kept.governance.workspace import Workspace
@@ -266,6 +267,36 @@ def test_a_receiver_that_hangs_is_left_in_time(there: Workspace, me: Actor, rece
     receiver.goes_on.clear()
     (tried,) = deliver(set_to(there, webhook_timeout_seconds=0.2))
     assert (tried.state, tried.answered) == ("waiting", None)
+
+
+def test_no_connection_is_opened_to_an_address_that_is_not_public(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_up: list[str] = []
+    plain = socket.getaddrinfo
+
+    def turning(host: str, *more: Any, **named: Any) -> Any:
+        """A name that leads to a public address at the first look, and to this machine from then on."""
+        looked_up.append(host)
+        return plain("93.184.215.14" if len(looked_up) == 1 else "127.0.0.1", *more, **named)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setblocking(False)
+        port = listener.getsockname()[1]
+        for scheme in ("http", "https"):
+            with pytest.raises(Forbidden, match="127.0.0.1 is not a public IP address"):
+                post(f"{scheme}://127.0.0.1:{port}/x", b"", {}, seconds=1, private=False)
+        connected: list[str] = []
+
+        def noted(address: tuple[str, int], *_: Any) -> socket.socket:
+            connected.append(address[0])
+            raise ConnectionRefusedError
+
+        monkeypatch.setattr("kept.registry.webhook_posting.getaddrinfo", turning)
+        monkeypatch.setattr("kept.registry.webhook_posting.create_connection", noted)
+        with pytest.raises(Unavailable):
+            post(f"http://turning.example:{port}/x", b"", {}, seconds=1, private=False)
+        assert (looked_up, connected) == (["turning.example"], ["93.184.215.14"])
+        with pytest.raises(BlockingIOError):
+            listener.accept()
 
 
 def test_private_addresses_are_refused_at_once_and_when_they_are_connected_to(

@@ -57,6 +57,22 @@ def asked(model: str = "late", rows: int = 2, **more: str) -> Any:
     return request
 
 
+def test_more_calls_at_once_than_may_be_are_told_to_wait(service: Service) -> None:
+    port = free_port()
+    service.settings = {"grpc_port": str(port), "grpc_at_once": "4"}
+    service.start()
+    message = asked(rows=20_000).SerializeToString()
+    with grpc.insecure_channel(f"127.0.0.1:{port}", [("grpc.max_receive_message_length", -1)]) as channel:
+        ask = channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")
+        calls = [ask.future(message, timeout=60) for _ in range(40)]
+        codes = [call.code() for call in calls]
+        assert set(codes) == {grpc.StatusCode.OK, grpc.StatusCode.RESOURCE_EXHAUSTED}
+        # Those that the service's own lines have no time for are told so in other words.
+        assert any("Concurrent RPC limit" in call.details() for call in calls)
+        assert Response.FromString(ask(asked().SerializeToString(), timeout=10)).model_name == "late"
+    assert service.stop() == 0
+
+
 def test_answers(infer: Any, packaged: dict[str, Packaged]) -> None:
     answer = Response.FromString(infer(asked().SerializeToString()))
     assert [one.name for one in answer.outputs] == ["probability", "prediction", "prediction_id"]

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
-from socket import SHUT_RDWR
+from socket import IPPROTO_TCP, SHUT_RDWR, SOCK_STREAM, TCP_NODELAY, create_connection, getaddrinfo, socket
 from typing import NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
@@ -76,18 +76,29 @@ def again_after(header: str | None, now: float) -> float:
 
 
 class _Guarded(http.client.HTTPConnection):
-    """Speaks only to public addresses: the one it is connected to is looked at before anything is said.
+    """Connects only to public addresses: the name is looked up once, and what was looked at is what is connected to.
 
-    What a name led to when it was looked up before says nothing of where it leads now.
+    What a name led to when it was looked up before says nothing of where it leads now. To an address that is not public not
+    even a connection is opened: whether it can be would tell what listens there.
     """
 
     def connect(self) -> None:
-        super().connect()
-        address = str(self.sock.getpeername()[0])
-        if not is_public(address):
-            self.close()
-            fix = "Set webhook_private where that is meant"
-            raise Forbidden(f"Webhook connection blocked: {address} is not a public IP address", fix=fix)
+        self.sock = self._connected()
+        self.sock.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
+
+    def _connected(self) -> socket:
+        found = [str(one[4][0]) for one in getaddrinfo(self.host, self.port, type=SOCK_STREAM)]
+        for address in found:
+            if not is_public(address):
+                fix = "Set webhook_private where that is meant"
+                raise Forbidden(f"Webhook connection blocked: {address} is not a public IP address", fix=fix)
+        trouble = OSError(f"{self.host} leads nowhere")
+        for address in dict.fromkeys(found):
+            try:
+                return create_connection((address, self.port), self.timeout)
+            except OSError as error:
+                trouble = error
+        raise trouble
 
 
 class _GuardedSecurely(http.client.HTTPSConnection, _Guarded):

@@ -177,7 +177,8 @@ def _grpc_service(settings: Settings, door: Door, router: Router, *, share: bool
             where="grpc_port",
             fix="Install kept[grpc], or set grpc_port to 0",
         ) from error
-    made: _Beside = module.GrpcService(f"{_shown(settings.host)}:{settings.grpc_port}", door, router, share=share)
+    address = f"{_shown(settings.host)}:{settings.grpc_port}"
+    made: _Beside = module.GrpcService(address, door, router, share=share, at_once=settings.grpc_at_once)
     return made
 
 

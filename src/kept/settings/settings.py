@@ -36,6 +36,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Further secrets for predictions, each with the name of whose it is: `name:secret name:secret`. Callers get equal shares."""
     grpc_port: Annotated[int, Meta(ge=0, le=65_535)] = 0
     """Port on which predictions answer over gRPC, too (needs `kept[grpc]`). 0: none."""
+    grpc_at_once: Annotated[int, Meta(ge=1, le=1_000_000)] = 1_000
+    """How many calls over gRPC may be under way at once. More are refused (`RESOURCE_EXHAUSTED`)."""
     longest_wait: Annotated[float, Meta(gt=0, le=60)] = 0.2
     """Seconds that a prediction may wait for its turn. What would wait longer is refused at once (429)."""
     model_megabytes: Annotated[int, Meta(ge=0, le=10_000_000)] = 0
@@ -102,6 +104,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Share of requests and operations that are traced where their sender does not say. Pipeline runs are always."""
     source_schemes: str = ""
     """Schemes that name a host (http, https, ftp, sftp, hdfs, ...) and that the source of a version may have all the same."""
+    upload_megabytes: Annotated[int, Meta(ge=1, le=1_000_000_000)] = 10_240
+    """How much of uploads in parts may wait to be completed, in the whole workspace. Beyond it parts are refused (503)."""
     log_keep: str = ""
     """How long predictions and failed requests stay in their tables, as `90d`. Empty: for ever."""
     log_share: Annotated[float, Meta(gt=0, le=1)] = 1.0

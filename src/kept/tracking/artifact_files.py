@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
@@ -21,12 +21,14 @@ from kept.core.ids import new_id
 
 _ABANDONED_SECONDS = 7 * 24 * 3600
 _LONGEST = 4_096
+_LEAST_COUNTED = 1 << 20
 _PIECE = 1 << 20
 _KEY = re.compile(r"[0-9a-f-]{36}")
 _LONGEST_PART = 255
 _BESIDE = ThreadPoolExecutor(max_workers=8, thread_name_prefix="upload")
 _WORTH_A_THREAD = 1 << 17
 _WORTH_A_FLUSH = 64 << 20
+_WORTH_A_LOOK = 8 << 20
 _DONE: Future[None] = Future()
 _DONE.set_result(None)
 
@@ -42,9 +44,15 @@ class FileEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ArtifactFiles:
-    """The files of runs and logged models of one workspace, below `root`."""
+    """The files of runs and logged models of one workspace, below `root`.
 
-    def __init__(self, root: Path) -> None:
+    Args:
+        root: the folder.
+        most_waiting: how many bytes of parts may wait to be joined; None for any number.
+    """
+
+    def __init__(self, root: Path, *, most_waiting: int | None = None) -> None:
+        self._most_waiting = most_waiting
         self._files = root / "files"
         self._new = root / "new"
 
@@ -61,6 +69,7 @@ class ArtifactFiles:
 
     def begin_parts(self, path: str) -> str:
         """Opens an upload in parts of a file; the key under which its parts are kept until they are joined."""
+        self._check_room()
         self.begin(path).abandon()
         key = new_id()
         with _told(path):
@@ -70,7 +79,8 @@ class ArtifactFiles:
     def begin_part(self, key: str, number: int) -> "Upload":
         """A part that is about to be written; in the place of an earlier one of the same number."""
         folder = self._parts(key)
-        return Upload(folder, folder / str(number), self._new / new_id())
+        self._check_room()
+        return Upload(folder, folder / str(number), self._new / new_id(), self._check_room)
 
     def tag_of_part(self, key: str, number: int) -> str:
         """What tells a part from one that took its place."""
@@ -134,6 +144,26 @@ class ArtifactFiles:
             else:
                 raise NotFound(f"No such artifact: '{path}'")
 
+    def _check_room(self) -> None:
+        """Refuses more parts where as much waits as may: clients that never complete what they begin must not fill the disk."""
+        if self._most_waiting is None or self._waiting() < self._most_waiting:
+            return
+        what = f"{self._most_waiting >> 20:,} MB of uploads in parts wait to be completed already"
+        fix = "Complete or abort them, or raise upload_megabytes; those that nobody touches are removed after 7 days"
+        raise Unavailable(what, where="uploads", fix=fix)
+
+    def _waiting(self) -> int:
+        """Bytes of all that was begun; each part and upload counts as a megabyte at least, so that there are not too many to look through."""
+        total = 0
+        folders = [self._new] if self._new.exists() else []
+        while folders:
+            with suppress(FileNotFoundError), os.scandir(folders.pop()) as found:  # others come to their end meanwhile
+                for entry in found:
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(Path(entry.path))
+                    total += max(entry.stat(follow_symlinks=False).st_size, _LEAST_COUNTED)
+        return total
+
     def clear_abandoned(self) -> None:
         """Removes what clients that went away had begun to write."""
         oldest = time.time() - _ABANDONED_SECONDS
@@ -163,10 +193,12 @@ class Upload:
     """A file that is being written, in pieces; nobody sees it before `keep`.
 
     Threads beside take its digest and begin to flush it while more of it comes: alone each would take as long as all
-    else.
+    else. `check` is called now and then as it grows, and raises when there is no room for more.
     """
 
-    def __init__(self, root: Path, target: Path, temporary: Path) -> None:
+    def __init__(self, root: Path, target: Path, temporary: Path, check: Callable[[], None] | None = None) -> None:
+        self._check = check
+        self._checked = 0
         self._root = root
         self._target = target
         self._temporary = temporary
@@ -179,6 +211,9 @@ class Upload:
 
     def write(self, piece: bytes) -> None:
         """Adds bytes at the end."""
+        if self._check is not None and self.size - self._checked >= _WORTH_A_LOOK:
+            self._check()
+            self._checked = self.size
         with _told(self._target.name):
             rest = memoryview(piece)
             self._hashing.result()

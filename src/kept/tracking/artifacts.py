@@ -62,7 +62,7 @@ class DeleteArtifact(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 def files_of(workspace: Workspace) -> ArtifactFiles:
     """The files of the workspace's runs and logged models."""
-    return ArtifactFiles(workspace.root / "artifacts")
+    return ArtifactFiles(workspace.root / "artifacts", most_waiting=workspace.settings.upload_megabytes << 20)
 
 
 def begin_artifact(workspace: Workspace, actor: Actor, path: str) -> Upload:

@@ -26,6 +26,7 @@ from kept.mlflow_api.routes import health_route, mlflow_routes
 from kept.monitoring.gauges import Gauges
 from kept.web.api import describe, handler, routes
 from kept.web.assets import PREFIX, asset_route
+from kept.web.bounded import BoundedProtocol
 from kept.web.guards import Gate, check_exposure
 from kept.web.pages.routes import page_routes
 from kept.web.problems import answer_fault, answer_http_error, answer_kept_error
@@ -87,7 +88,11 @@ def serve_site(workspace: Workspace, actor: Actor) -> None:
     check_exposure(settings)
     with listen(settings.host, settings.port) as listener, suppress(KeyboardInterrupt):
         config = uvicorn.Config(
-            make_site(workspace, actor), log_level="warning", access_log=False, timeout_graceful_shutdown=10
+            make_site(workspace, actor),
+            http=BoundedProtocol,
+            log_level="warning",
+            access_log=False,
+            timeout_graceful_shutdown=10,
         )
         uvicorn.Server(config).run([listener])
 

@@ -42,13 +42,17 @@ class GrpcService:
         door: says who may ask, and takes the calls.
         router: finds what is described.
         share: whether other processes may listen on the port too.
+        at_once: how many calls may be under way at once; None for any number.
     """
 
-    def __init__(self, address: str, door: Door, router: Router, *, share: bool = False) -> None:
+    def __init__(
+        self, address: str, door: Door, router: Router, *, share: bool = False, at_once: int | None = None
+    ) -> None:
         self._address = address
         self._door = door
         self._router = router
         self._share = share
+        self._at_once = at_once
         self._server: Any = None
         self.port = 0
 
@@ -59,7 +63,8 @@ class GrpcService:
             ("grpc.max_send_message_length", -1),
             ("grpc.so_reuseport", int(self._share)),
         ]
-        self._server = grpc.aio.server(options=limits)
+        # Beyond these, calls are answered RESOURCE_EXHAUSTED before anything of them is read.
+        self._server = grpc.aio.server(options=limits, maximum_concurrent_rpcs=self._at_once)
         methods: dict[str, Answering] = {
             "ServerLive": self._server_live,
             "ServerReady": self._server_ready,
