@@ -1,12 +1,9 @@
 """Trainings as OpenLineage tells of them: the published shape in our own words, and that no event is lost."""
 
-import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
-from uuid import UUID
 
 import msgspec
 import numpy as np
@@ -19,75 +16,25 @@ from kept.evaluation.gate import judge
 from kept.evaluation.report import evaluate
 from kept.governance.actor import Actor
 from kept.governance.workspace import Workspace
+from kept.pipelines.records import put_steps
+from kept.pipelines.run_step import RunStep, StepStatus
 from kept.plan.catalog import ensure_registered
 from kept.plan.objective import at_least
 from kept.plan.project import Project
 from kept.registry.card import DataSource, Lineage, write_card
 from kept.registry.catalog import RegisterVersion, register_version
-from kept.registry.lineage_telling import note_runs, tell_all
+from kept.registry.lineage_runs import note_runs
+from kept.registry.lineage_telling import tell_all
 from kept.testing.manual_clock import ManualClock
 from kept.tracking.run import Run
 from kept.tracking.runs import cancel, create_run, fail, finish, start
+from openlineage_events import check
 from webhook_receiver import receiving
 
 pytestmark = pytest.mark.each_database
 
 NOON = datetime(2026, 4, 1, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
-# Of each facet that is sent: where it may stand, and what it must hold.
-FACETS: dict[str, tuple[str, dict[str, type]]] = {
-    "nominalTime": ("run", {"nominalStartTime": str}),
-    "errorMessage": ("run", {"message": str, "programmingLanguage": str}),
-    "jobType": ("job", {"processingType": str, "integration": str}),
-    "documentation": ("job", {"description": str}),
-    "ownership": ("job", {"owners": list}),
-    "schema": ("dataset", {"fields": list}),
-    "version": ("dataset", {"datasetVersion": str}),
-}
-
-
-def check(event: dict[str, Any]) -> None:
-    """What the specification says of a run event: its fields, their forms, and the facets it knows."""
-    assert set(event) == {"eventType", "eventTime", "producer", "schemaURL", "run", "job", "inputs", "outputs"}
-    assert event["eventType"] in {"START", "RUNNING", "COMPLETE", "ABORT", "FAIL", "OTHER"}
-    assert datetime.fromisoformat(event["eventTime"]).tzinfo is not None
-    assert re.fullmatch(
-        r"https://openlineage.io/spec/\d+-\d+-\d+/OpenLineage.json#/\$defs/RunEvent", event["schemaURL"]
-    )
-    is_address(event["producer"])
-    assert set(event["run"]) <= {"runId", "facets"}
-    assert str(UUID(event["run"]["runId"])) == event["run"]["runId"]
-    check_facets(event["run"]["facets"], "run")
-    assert set(event["job"]) <= {"namespace", "name", "facets"}
-    assert event["job"]["namespace"]
-    assert event["job"]["name"]
-    check_facets(event["job"]["facets"], "job")
-    for dataset in [*event["inputs"], *event["outputs"]]:
-        assert set(dataset) <= {"namespace", "name", "facets", "inputFacets", "outputFacets"}
-        assert dataset["namespace"]
-        assert dataset["name"]
-        check_facets(dataset["facets"], "dataset")
-
-
-def check_facets(facets: dict[str, Any], where: str) -> None:
-    for name, facet in facets.items():
-        place, needed = FACETS[name]
-        assert place == where
-        is_address(facet["_producer"])
-        is_address(facet["_schemaURL"])
-        assert facet["_schemaURL"].rpartition("/")[2].lower().startswith(name.lower().removeprefix("version"))
-        for field, kind in needed.items():
-            assert isinstance(facet[field], kind), (name, field)
-    for field in facets.get("schema", {}).get("fields", ()):
-        assert isinstance(field["name"], str)
-    for owner in facets.get("ownership", {}).get("owners", ()):
-        assert isinstance(owner["name"], str)
-
-
-def is_address(text: str) -> None:
-    parts = urlsplit(text)
-    assert parts.scheme
-    assert parts.netloc
 
 
 class House:
@@ -162,6 +109,12 @@ class House:
         return found
 
 
+def told(house: House) -> int:
+    """Notes and carries what is due; the number of events that were taken."""
+    note_runs(house.workspace)
+    return tell_all(house.workspace)
+
+
 @pytest.fixture
 def house(workspace: Workspace, me: Actor, tmp_path: Path) -> House:
     return House(workspace, me, tmp_path, lineage_file="lineage.jsonl", lineage_namespace="airline")
@@ -169,7 +122,7 @@ def house(workspace: Workspace, me: Actor, tmp_path: Path) -> House:
 
 def test_a_training_is_told_from_its_start_to_what_it_made(house: House) -> None:
     run = house.train()
-    assert tell_all(house.workspace) == 2
+    assert told(house) == 2
     began, ended = house.written()
     assert (began["eventType"], began["eventTime"], began["inputs"]) == ("START", "2026-04-01T12:00:01Z", [])
     assert (ended["eventType"], ended["eventTime"]) == ("COMPLETE", "2026-04-01T12:00:02Z")
@@ -183,14 +136,57 @@ def test_a_training_is_told_from_its_start_to_what_it_made(house: House) -> None
     assert (made["name"], made["facets"]["version"]["datasetVersion"]) == ("models/flights", "1")
 
 
+def test_its_evaluation_and_packaging_are_parts_of_it(house: House) -> None:
+    run = house.begin()
+    house.store(run)
+    house.register(run)
+    at = [NOON + place * SECOND for place in range(6)]
+    steps = [
+        RunStep(run_id=run.id, step="fit", position=0, status=StepStatus.FINISHED, started_at=at[0], ended_at=at[1]),
+        RunStep(
+            run_id=run.id, step="package", position=1, status=StepStatus.FINISHED, started_at=at[2], ended_at=at[3]
+        ),
+        RunStep(
+            run_id=run.id, step="evaluate", position=2, status=StepStatus.FINISHED, started_at=at[4], ended_at=at[5]
+        ),
+        RunStep(run_id=run.id, step="judge", position=3),
+    ]
+    with house.workspace.database.writing() as connection:
+        put_steps(connection, steps)
+    assert told(house) == 1
+    house.clock.advance(10 * SECOND)
+    finish(house.workspace, run.id)
+    assert told(house) == 5
+    assert told(house) == 0
+    events = house.written()
+    assert [(one["job"]["name"], one["eventType"]) for one in events] == [
+        ("flights.training", "START"),
+        ("flights.training.package", "START"),
+        ("flights.training.package", "COMPLETE"),
+        ("flights.training.evaluate", "START"),
+        ("flights.training.evaluate", "COMPLETE"),
+        ("flights.training", "COMPLETE"),
+    ]
+    packaged, evaluated = events[2], events[4]
+    for part, kind in ((packaged, "PACKAGING"), (evaluated, "EVALUATION")):
+        assert part["job"]["facets"]["jobType"]["jobType"] == kind
+        parent = part["run"]["facets"]["parent"]
+        assert (parent["run"]["runId"], parent["job"]["name"]) == (run.id, "flights.training")
+    assert len({one["run"]["runId"] for one in events}) == 3
+    (bundle,) = packaged["outputs"]
+    assert (bundle["name"], bundle["facets"]["version"]["datasetVersion"][:7]) == ("bundles/flights", "sha256:")
+    assert [one["name"] for one in evaluated["inputs"]] == ["flights/flights", "bundles/flights"]
+    assert evaluated["outputs"][0]["name"] == "evaluations/flights"
+
+
 def test_each_event_is_told_once_as_the_run_goes_on(house: House) -> None:
     run = house.begin()
-    assert tell_all(house.workspace) == 1
-    assert tell_all(house.workspace) == 0
+    assert told(house) == 1
+    assert told(house) == 0
     house.store(run)
     fail(house.workspace, run.id, "the data are bad\nvery bad")
-    assert tell_all(house.workspace) == 1
-    assert tell_all(house.workspace) == 0
+    assert told(house) == 1
+    assert told(house) == 0
     _, ended = house.written()
     assert ended["eventType"] == "FAIL"
     assert ended["run"]["facets"]["errorMessage"]["message"] == "the data are bad\nvery bad"
@@ -203,7 +199,7 @@ def test_a_cancelled_one_is_aborted_and_one_that_never_began_is_not_told(house: 
     cancel(house.workspace, run.id, "no longer needed")
     waiting = create_run(house.workspace, project="flights", kind="training", name="t", created_by="ada")
     cancel(house.workspace, waiting.id, "never begun")
-    assert tell_all(house.workspace) == 2
+    assert told(house) == 2
     assert [one["eventType"] for one in house.written()] == ["START", "ABORT"]
 
 
@@ -211,7 +207,7 @@ def test_nothing_is_told_where_nobody_asks(workspace: Workspace, me: Actor, tmp_
     house = House(workspace, me, tmp_path)
     house.train()
     assert note_runs(house.workspace) == 0
-    assert tell_all(house.workspace) == 0
+    assert told(house) == 0
 
 
 def test_a_gatherer_that_is_away_gets_all_of_it_in_order_later(workspace: Workspace, me: Actor, tmp_path: Path) -> None:
@@ -219,18 +215,18 @@ def test_a_gatherer_that_is_away_gets_all_of_it_in_order_later(workspace: Worksp
         house = House(workspace, me, tmp_path, lineage_url=marquez.url, lineage_key="s3cret")
         marquez.statuses = [503, 500]
         first, second = house.train(), house.train()
-        assert tell_all(house.workspace) == 0
-        assert tell_all(house.workspace) == 0
+        assert told(house) == 0
+        assert told(house) == 0
         house.clock.advance(SECOND)
-        assert tell_all(house.workspace) == 0
+        assert told(house) == 0
         house.clock.advance(2 * SECOND)
-        assert tell_all(house.workspace) == 4
+        assert told(house) == 4
         assert marquez.got[0].headers["Authorization"] == "Bearer s3cret"
-        told = [one.told for one in marquez.got[2:]]
-        for event in told:
+        events = [one.told for one in marquez.got[2:]]
+        for event in events:
             check(event)
         expected = [(one.id, what) for one in (first, second) for what in ("START", "COMPLETE")]
-        assert [(one["run"]["runId"], one["eventType"]) for one in told] == expected
+        assert [(one["run"]["runId"], one["eventType"]) for one in events] == expected
 
 
 def test_the_courier_carries_it(workspace: Workspace, me: Actor, tmp_path: Path) -> None:

@@ -22,9 +22,10 @@ from kept.data import labels
 from kept.governance.actor import automation
 from kept.governance.workspace import Workspace
 from kept.loop.cycle import tick
+from kept.loop.lineage import note_serving
 from kept.monitoring.telling import tell_due
 from kept.pipelines.runner import Runner
-from kept.registry.lineage_telling import note_runs
+from kept.registry.lineage_runs import note_runs
 from kept.serving.cadence import Cadence
 from kept.serving.retention import log_keep
 from kept.serving.shipping import Shipper
@@ -103,10 +104,11 @@ class Worker:
                     log.info("delivered what a dead process logged", run=one.run, frames=one.frames)
 
     def _note_runs(self) -> None:
-        """What OpenLineage is to be told of trainings; the courier carries it."""
+        """What OpenLineage is to be told of; the courier carries it."""
         if time.monotonic() >= self._note_at:
             self._note_at = time.monotonic() + _NOTE_SECONDS
             note_runs(self._workspace)
+            note_serving(self._workspace)
 
     def _run_pipelines(self) -> None:
         if self._runner is None:

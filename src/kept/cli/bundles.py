@@ -35,13 +35,25 @@ def bundle_of(model: str, workspace: str | None, folder: Path) -> FoundBundle:
 
     Says which version that is (on standard error). `NotFound` when there is none.
     """
-    if Path(model).is_dir():
+    found = registered(model, workspace)
+    if found is None:
         return FoundBundle(Path(model).name, Path(model))
+    opened, version = found
+    return FoundBundle(version.model, fetch_bundle(version.bundle, opened.blobs, folder))
+
+
+def registered(model: str, workspace: str | None) -> tuple[Workspace, ModelVersion] | None:
+    """The version that is meant and its workspace, which is said on standard error; None where a bundle's folder is named.
+
+    `NotFound` when there is none.
+    """
+    if Path(model).is_dir():
+        return None
     settings = settings_for(workspace)
     opened = open_here(settings, create=False)
     found = version_of(model, opened, embedded_actor(settings, "cli"))
     errors.print(f"{found.model} version {found.number}, {found.status}", markup=False, highlight=False)
-    return FoundBundle(found.model, fetch_bundle(found.bundle, opened.blobs, folder))
+    return opened, found
 
 
 def version_of(model: str, workspace: Workspace, actor: Actor) -> ModelVersion:

@@ -7,10 +7,13 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from kept.app.scoring.lineage import scoring_told
+from kept.app.scoring.rows import origin_of
 from kept.app.scoring.score import Scored, score
-from kept.cli.bundles import ModelReference, bundle_of
+from kept.cli.bundles import ModelReference, registered
 from kept.cli.options import Json, Workspace
 from kept.cli.show import errors, print_json, say
+from kept.packaging.bundle import fetch_bundle
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -30,8 +33,14 @@ def main(
     """Score every row of a file or table, larger than memory too. Ended and begun again, it goes on where it stopped."""
     columns = None if keep is None else [name.strip() for name in keep.split(",") if name.strip()]
     with tempfile.TemporaryDirectory(prefix="kept-") as scratch:
-        bundle = bundle_of(model, workspace, Path(scratch) / "bundle")
-        found = _score(bundle.folder, rows, to, columns, overwrite=overwrite)
+        named = registered(model, workspace)
+        if named is None:
+            found = _score(Path(model), rows, to, columns, overwrite=overwrite)
+        else:
+            opened, version = named
+            folder = fetch_bundle(version.bundle, opened.blobs, Path(scratch) / "bundle")
+            with scoring_told(opened, version, origin_of(rows), to):
+                found = _score(folder, rows, to, columns, overwrite=overwrite)
     if as_json:
         print_json(found)
         return

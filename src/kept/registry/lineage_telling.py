@@ -1,22 +1,17 @@
-"""Telling others of runs in OpenLineage's words: noted as runs begin and end, carried until each target has taken them."""
+"""Telling others of work in OpenLineage's words: noted as it begins and ends, carried until each target has taken it."""
 
 import os
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import msgspec
-from sqlalchemy import Connection
 
 from kept.core.digests import canonical_json
 from kept.core.errors import KeptError, Unavailable
 from kept.core.retrying import wait_after
-from kept.data.records import find_version, versions
-from kept.data.version import DatasetVersion
 from kept.governance.workspace import Workspace
-from kept.plan.records import find_project
-from kept.registry.model import ModelVersion
-from kept.registry.openlineage import events_of, run_event
+from kept.registry.openlineage import EventType, Work, event_of
 from kept.registry.records.lineage import (
     LineageEvent,
     add_events,
@@ -25,35 +20,54 @@ from kept.registry.records.lineage import (
     targets_owed,
     told_of,
 )
-from kept.registry.records.versions import version_of_run
 from kept.registry.webhook_posting import post
 from kept.settings.settings import Settings
-from kept.tracking.records.runs import find_runs
-from kept.tracking.run import Run
 
 PREFIX = "lineage:"
 
-_KIND = "training"
-_LOOKED_AT = 50
-_VERSIONS = 500
 # Beyond the time that an attempt may take: so much later it counts as lost.
 _SPARE = timedelta(seconds=30)
 
 
-def note_runs(workspace: Workspace) -> int:
-    """Notes what is to be told of the newest trainings and was not yet; gives the number of events."""
+class Due(msgspec.Struct, frozen=True):
+    """An event that is to be told of, once.
+
+    Args:
+        id: that of the work.
+        event: which.
+        at: when it happened.
+        work: the work as it was then; only asked for when it was not told yet.
+    """
+
+    id: str
+    event: EventType
+    at: datetime
+    work: Callable[[], Work]
+
+
+def is_told(settings: Settings) -> bool:
+    """Whether anybody is told of anything."""
+    return any(_targets(settings).values())
+
+
+def note(workspace: Workspace, due: Iterable[Due]) -> int:
+    """Notes what was not told yet, for each target; gives the number of events."""
     targets = [name for name, address in _targets(workspace.settings).items() if address]
-    if not targets:
-        return 0
+    events = list(due)
     with workspace.database.reading() as connection:
-        runs = find_runs(connection, kind=_KIND, limit=_LOOKED_AT)
-        told = told_of(connection, [one.id for one in runs])
-        fresh = [
-            one
-            for run in reversed(runs)
-            for one in _events(workspace, connection, run, targets)
-            if (one.run_id, one.event, one.target) not in told
-        ]
+        told = told_of(connection, {one.id for one in events})
+    fresh: list[LineageEvent] = []
+    for one in events:
+        missing = [target for target in targets if (one.id, one.event, target) not in told]
+        if missing:
+            said = event_of(one.event, one.at, one.work(), workspace.settings.lineage_namespace)
+            body = canonical_json(said).decode()
+            fresh += [
+                LineageEvent(
+                    run_id=one.id, event=one.event, target=target, body=body, created_at=one.at, next_at=one.at
+                )
+                for target in missing
+            ]
     if fresh:
         with workspace.database.writing() as connection:
             add_events(connection, fresh)
@@ -99,8 +113,7 @@ def tell_next(workspace: Workspace, place: str) -> LineageEvent | None:
 
 
 def tell_all(workspace: Workspace, *, limit: int = 1_000) -> int:
-    """Notes and carries everything that is due; gives the number of events that were taken."""
-    note_runs(workspace)
+    """Carries everything that is due; gives the number of events that were taken."""
     taken = 0
     for place in lineage_owed(workspace, but=()):
         for _ in range(limit):
@@ -113,44 +126,6 @@ def tell_all(workspace: Workspace, *, limit: int = 1_000) -> int:
 
 def _targets(settings: Settings) -> dict[str, str]:
     return {"file": settings.lineage_file, "url": settings.lineage_url}
-
-
-def _events(workspace: Workspace, connection: Connection, run: Run, targets: list[str]) -> list[LineageEvent]:
-    due = events_of(run)
-    project = find_project(connection, run.project) if due else None
-    if project is None:
-        return []
-    made = version_of_run(connection, run.project, run.id)
-    inputs = _inputs(connection, run, made)
-    found = []
-    for event, at in due:
-        ended = event != "START"
-        told = run_event(
-            event,
-            at,
-            run,
-            namespace=workspace.settings.lineage_namespace,
-            owner=project.owner,
-            question=project.question,
-            inputs=inputs if ended else (),
-            made=made if ended else None,
-        )
-        body = canonical_json(told).decode()
-        found += [
-            LineageEvent(run_id=run.id, event=event, target=one, body=body, created_at=at, next_at=at)
-            for one in targets
-        ]
-    return found
-
-
-def _inputs(connection: Connection, run: Run, made: ModelVersion | None) -> list[DatasetVersion]:
-    """The versions that the model was made from; of a run that made none, those that it stored."""
-    if made is None:
-        return [one for one in versions(connection, run.project, None, _VERSIONS) if one.run_id == run.id]
-    named = [(one.dataset, one.number) for one in made.card.lineage.data]
-    named += [(f"features/{view}", number) for view, number in made.card.lineage.views.items()]
-    found = [find_version(connection, run.project, *one) for one in dict.fromkeys(named)]
-    return [one for one in found if one is not None]
 
 
 def _append(path: Path, body: str) -> None:

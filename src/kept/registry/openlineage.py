@@ -1,20 +1,21 @@
-"""Runs as OpenLineage tells of them: what a training read and made, when it began, and how it ended.
+"""Work as OpenLineage tells of it: what a training, an evaluation, a release, ... read and made, when it began, and how it ended.
 
 The shape is that of the specification 2-0-2 (https://openlineage.io/spec/2-0-2/OpenLineage.json) and of its facets.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
+import msgspec
+import xxhash
+
 from kept import __version__
 from kept.core.clock import format_time
-from kept.data.version import DatasetVersion
-from kept.registry.model import ModelVersion
-from kept.tracking.run import Run, RunStatus
 
 EventType = Literal["START", "COMPLETE", "FAIL", "ABORT"]
+JobType = Literal["TRAINING", "EVALUATION", "PACKAGING", "RELEASE", "SCORING", "MONITORING"]
 
 PRODUCER = f"https://pypi.org/project/kept/{__version__}"
 _SCHEMA = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent"
@@ -25,88 +26,112 @@ _FACETS = {
     "JobTypeJobFacet": "2-0-4",
     "NominalTimeRunFacet": "1-0-1",
     "OwnershipJobFacet": "1-0-0",
+    "ParentRunFacet": "1-0-1",
     "SchemaDatasetFacet": "1-0-0",
 }
-_ENDS: dict[RunStatus, EventType] = {
-    RunStatus.FINISHED: "COMPLETE",
-    RunStatus.FAILED: "FAIL",
-    RunStatus.CANCELLED: "ABORT",
-}
 
 
-def events_of(run: Run) -> list[tuple[EventType, datetime]]:
-    """What is to be told of a run by now: that it began, and how it ended. A run that never began is not told of."""
-    if run.started_at is None:
-        return []
-    found: list[tuple[EventType, datetime]] = [("START", run.started_at)]
-    if run.ended_at is not None and run.status in _ENDS:
-        found.append((_ENDS[run.status], run.ended_at))
-    return found
+class Data(msgspec.Struct, frozen=True, kw_only=True):
+    """What was read or made: a version of data, of a model, of what serves.
+
+    Args:
+        name: what is versioned.
+        version: which version; None where there are none.
+        columns: their names and types, where they are known.
+        namespace: where the name means something; that of the settings when not given.
+    """
+
+    name: str
+    version: str | None = None
+    columns: Mapping[str, str] = {}
+    namespace: str | None = None
 
 
-def run_event(
-    event: EventType,
-    at: datetime,
-    run: Run,
-    *,
-    namespace: str,
-    owner: str,
-    question: str,
-    inputs: Sequence[DatasetVersion] = (),
-    made: ModelVersion | None = None,
-) -> dict[str, Any]:
-    """One event of a training run, as plain values.
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """What is done again and again, and who answers for it."""
+
+    name: str
+    kind: JobType
+    description: str = ""
+    owner: str = ""
+
+
+class Work(msgspec.Struct, frozen=True, kw_only=True):
+    """One time that a job was done, as far as it has come.
+
+    Args:
+        id: a UUID.
+        job: what was done.
+        inputs: what it read, as far as that is known by then.
+        outputs: what it made.
+        error: what went wrong.
+        until: event time up to which it looked.
+        part_of: id and job of the work that it is a part of.
+    """
+
+    id: str
+    job: Job
+    inputs: tuple[Data, ...] = ()
+    outputs: tuple[Data, ...] = ()
+    error: str = ""
+    until: str | None = None
+    part_of: tuple[str, str] | None = None
+
+
+def event_of(event: EventType, at: datetime, work: Work, namespace: str) -> dict[str, Any]:
+    """One event of some work, as plain values.
 
     Args:
         event: which.
         at: when it happened, in processing time.
-        run: the run.
-        namespace: that of its job, datasets and models.
-        owner: who answers for the project.
-        question: what its model answers.
-        inputs: the versions of data that it read, as far as they are known by then.
-        made: the version that it registered.
+        work: the work, as it was then.
+        namespace: that of jobs, and of data that have none of their own.
     """
     run_facets: dict[str, Any] = {}
-    if isinstance(until := run.request.get("until"), str):
-        run_facets["nominalTime"] = _facet("NominalTimeRunFacet", nominalStartTime=until)
-    if event in {"FAIL", "ABORT"} and run.error:
-        run_facets["errorMessage"] = _facet("ErrorMessageRunFacet", message=run.error, programmingLanguage="PYTHON")
+    if work.until is not None:
+        run_facets["nominalTime"] = _facet("NominalTimeRunFacet", nominalStartTime=work.until)
+    if event in {"FAIL", "ABORT"} and work.error:
+        run_facets["errorMessage"] = _facet("ErrorMessageRunFacet", message=work.error, programmingLanguage="PYTHON")
+    if work.part_of is not None:
+        run, job = work.part_of
+        run_facets["parent"] = _facet(
+            "ParentRunFacet", run={"runId": str(UUID(run))}, job={"namespace": namespace, "name": job}
+        )
     job_facets = {
-        "jobType": _facet("JobTypeJobFacet", processingType="BATCH", integration="KEPT", jobType="TRAINING"),
-        "documentation": _facet("DocumentationJobFacet", description=question),
-        "ownership": _facet("OwnershipJobFacet", owners=[{"name": owner, "type": "OWNER"}]),
+        "jobType": _facet("JobTypeJobFacet", processingType="BATCH", integration="KEPT", jobType=work.job.kind)
     }
+    if work.job.description:
+        job_facets["documentation"] = _facet("DocumentationJobFacet", description=work.job.description)
+    if work.job.owner:
+        owners = [{"name": work.job.owner, "type": "OWNER"}]
+        job_facets["ownership"] = _facet("OwnershipJobFacet", owners=owners)
     return {
         "eventType": event,
         "eventTime": format_time(at),
         "producer": PRODUCER,
         "schemaURL": _SCHEMA,
-        "run": {"runId": str(UUID(run.id)), "facets": run_facets},
-        "job": {"namespace": namespace, "name": f"{run.project}.{run.kind}", "facets": job_facets},
-        "inputs": [_input(one, namespace) for one in inputs],
-        "outputs": [] if made is None else [_output(made, namespace)],
+        "run": {"runId": str(UUID(work.id)), "facets": run_facets},
+        "job": {"namespace": namespace, "name": work.job.name, "facets": job_facets},
+        "inputs": [_dataset(one, namespace) for one in work.inputs],
+        "outputs": [_dataset(one, namespace) for one in work.outputs],
     }
 
 
-def _input(version: DatasetVersion, namespace: str) -> dict[str, Any]:
-    fields = [{"name": name, "type": kind} for name, kind in version.columns.items()]
-    return {
-        "namespace": namespace,
-        "name": f"{version.project}/{version.dataset}",
-        "facets": {
-            "schema": _facet("SchemaDatasetFacet", fields=fields),
-            "version": _facet("DatasetVersionDatasetFacet", datasetVersion=str(version.number)),
-        },
-    }
+def id_of(name: str, moment: datetime) -> str:
+    """The id of work that has none: a UUIDv7 of the moment and the name, the same one each time."""
+    digest: int = xxhash.xxh3_128_intdigest(name.encode())
+    milliseconds = int(moment.timestamp() * 1000) << 80
+    return str(UUID(int=milliseconds | 7 << 76 | (digest >> 64 & 0xFFF) << 64 | 2 << 62 | digest & (1 << 62) - 1))
 
 
-def _output(version: ModelVersion, namespace: str) -> dict[str, Any]:
-    return {
-        "namespace": namespace,
-        "name": f"models/{version.model}",
-        "facets": {"version": _facet("DatasetVersionDatasetFacet", datasetVersion=str(version.number))},
-    }
+def _dataset(data: Data, namespace: str) -> dict[str, Any]:
+    facets = {}
+    if data.columns:
+        fields = [{"name": name, "type": kind} for name, kind in data.columns.items()]
+        facets["schema"] = _facet("SchemaDatasetFacet", fields=fields)
+    if data.version is not None:
+        facets["version"] = _facet("DatasetVersionDatasetFacet", datasetVersion=data.version)
+    return {"namespace": data.namespace or namespace, "name": data.name, "facets": facets}
 
 
 def _facet(name: str, **values: Any) -> dict[str, Any]:

@@ -89,9 +89,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     dry_run: bool = False
     """Whether the loop only reports what it would do: train, release, move a rollout on or back."""
     lineage_file: str = ""
-    """File in the workspace's folder, or elsewhere, to which trainings are told as OpenLineage events, a line each. Empty: none."""
+    """File in the workspace's folder, or elsewhere, to which work is told as OpenLineage events, a line each. Empty: none."""
     lineage_url: str = ""
-    """Address that OpenLineage events of trainings are posted to, as `https://HOST/api/v1/lineage`. Empty: none."""
+    """Address that OpenLineage events are posted to, as `https://HOST/api/v1/lineage`. Empty: none."""
     lineage_key: str = ""
     """Key that `lineage_url` asks for, sent as `Authorization: Bearer`."""
     lineage_namespace: Annotated[str, Meta(min_length=1)] = "kept"

@@ -1,0 +1,52 @@
+"""Scoring of a file or table as OpenLineage is told of it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from deltalake import DeltaTable
+
+from kept.app.scoring.rows import Origin
+from kept.core.ids import new_id
+from kept.governance.workspace import Workspace
+from kept.registry.lineage_runs import model_of
+from kept.registry.lineage_telling import Due, is_told, note
+from kept.registry.model import ModelVersion
+from kept.registry.openlineage import Data, EventType, Job, Work
+
+_FILES = "file"
+
+
+@contextmanager
+def scoring_told(workspace: Workspace, version: ModelVersion, origin: Origin, to: Path) -> Iterator[None]:
+    """Tells that scoring these rows with a version has begun, and at the end of the block how it ended.
+
+    Nobody is told where the settings name nobody.
+    """
+    if not is_told(workspace.settings):
+        yield
+        return
+    # Of a table the version, of files what tells these very ones from others.
+    seen = str(origin.version) if origin.version is not None else origin.digest
+    rows = Data(name=origin.path, namespace=_FILES, version=seen)
+    work = Work(id=new_id(), job=Job(name=f"{version.model}.scoring", kind="SCORING"), inputs=(rows, model_of(version)))
+
+    def tell(event: EventType, *, outputs: tuple[Data, ...] = (), error: str = "") -> None:
+        told = Work(id=work.id, job=work.job, inputs=work.inputs, outputs=outputs, error=error)
+        note(workspace, [Due(work.id, event, workspace.clock.now(), lambda: told)])
+
+    tell("START")
+    try:
+        yield
+    except Exception as error:
+        tell("FAIL", error=str(error))
+        raise
+    except BaseException:
+        tell("ABORT", error="it was stopped")
+        raise
+    tell("COMPLETE", outputs=(_scores(to.resolve()),))
+
+
+def _scores(to: Path) -> Data:
+    table = to.is_dir() and DeltaTable.is_deltatable(str(to))
+    return Data(name=str(to), namespace=_FILES, version=str(DeltaTable(str(to)).version()) if table else None)
