@@ -13,8 +13,6 @@ from kept.core.ids import new_id
 from kept.deployment.endpoint import Endpoint
 from kept.deployment.records import insert_rollout, save_endpoint, update_rollout
 from kept.deployment.rollout import Rollout, Rule, State
-from kept.evaluation.gate import Verdict
-from kept.evaluation.report import EvaluationReport
 from kept.governance.actor import Actor
 from kept.governance.workspace import Workspace
 from kept.loop.lineage import note_serving
@@ -23,12 +21,10 @@ from kept.monitoring.result import MonitorState
 from kept.plan.catalog import ensure_registered
 from kept.plan.objective import at_least
 from kept.plan.project import Project
-from kept.registry.card import Lineage, write_card
-from kept.registry.catalog import RegisterVersion, register_version
 from kept.registry.lineage_telling import tell_all
-from kept.registry.model import ModelVersion
 from kept.testing.manual_clock import ManualClock
 from openlineage_events import check
+from registering import register
 
 NOON = datetime(2026, 4, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -44,30 +40,9 @@ class House:
         project = Project("rides", question="Late?", owner="ops@example.org", objectives=[at_least("roc_auc", 0.5)])
         (folder / "project.py").write_text("")
         ensure_registered(self.workspace, me, project, folder / "project.py")
-        self.version = self._register(me)
+        self.version = register(self.workspace, me, "rides", self.workspace.blobs.put(b"bundle"))
         with self.workspace.database.writing() as connection:
             save_endpoint(connection, Endpoint(name="rides", project="rides", model="rides", created_at=NOON))
-
-    def _register(self, me: Actor) -> ModelVersion:
-        bundle = self.workspace.blobs.put(b"bundle")
-        lineage = Lineage(
-            question="Late?", owner="ops", estimator="line", data=(), features=("x",), training_rows=1, bundle=bundle
-        )
-        report = EvaluationReport(
-            task="binary",
-            classes=(False, True),
-            rows=2,
-            metrics={},
-            slices=(),
-            calibration=None,
-            confusion=((1, 0), (0, 1)),
-            operational={},
-            seed=0,
-        )
-        verdict = Verdict(accepted=True, objectives=(), checks=(), reasons=())
-        card = write_card(lineage, report)
-        request = RegisterVersion(project="rides", model="rides", bundle=bundle, verdict=verdict, card=card)
-        return register_version(self.workspace, me, request)
 
     def release(self) -> Rollout:
         made = Rollout(

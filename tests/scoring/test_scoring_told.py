@@ -10,15 +10,12 @@ import pytest
 
 from kept.app.workspace import embedded_actor, open_workspace
 from kept.cli.main import main
-from kept.evaluation.gate import Verdict
-from kept.evaluation.report import EvaluationReport
 from kept.governance.workspace import Workspace
 from kept.packaging.bundle import store_bundle
-from kept.registry.card import Lineage, write_card
-from kept.registry.catalog import RegisterVersion, register_version
 from kept.registry.lineage_telling import tell_all
 from kept.settings.settings import Settings
 from openlineage_events import check
+from registering import register
 
 
 @pytest.fixture
@@ -29,25 +26,7 @@ def registered(bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     settings = Settings(workspace=str(tmp_path / ".kept"), lineage_file="lineage.jsonl")
     workspace = open_workspace(settings)
     digest = store_bundle(bundle, workspace.blobs)
-    lineage = Lineage(
-        question="?", owner="ops", estimator="trees", data=(), features=("number",), training_rows=1, bundle=digest
-    )
-    report = EvaluationReport(
-        task="binary",
-        classes=("no", "yes"),
-        rows=2,
-        metrics={},
-        slices=(),
-        calibration=None,
-        confusion=((1, 0), (0, 1)),
-        operational={},
-        seed=0,
-    )
-    verdict = Verdict(accepted=True, objectives=(), checks=(), reasons=())
-    request = RegisterVersion(
-        project="shop", model="shop", bundle=digest, verdict=verdict, card=write_card(lineage, report)
-    )
-    register_version(workspace, embedded_actor(settings, "python"), request)
+    register(workspace, embedded_actor(settings, "python"), "shop", digest, ("no", "yes"))
     return workspace
 
 

@@ -21,14 +21,11 @@ from kept.app.workspace import open_workspace
 from kept.core.listening import listen
 from kept.deployment.endpoint import Endpoint
 from kept.deployment.records import save_endpoint
-from kept.evaluation.gate import Verdict
-from kept.evaluation.report import EvaluationReport
 from kept.governance.actor import Actor
 from kept.governance.workspace import Workspace
 from kept.packaging.bundle import store_bundle
-from kept.registry.card import Lineage, write_card
-from kept.registry.catalog import RegisterVersion, register_version
 from kept.settings.settings import Settings
+from registering import register
 
 MESSAGES, BAD = 3_000, 30
 KILLS = 3
@@ -39,31 +36,7 @@ def serving(tmp_path: Path, me: Actor, bundle: Path) -> Workspace:
     """A workspace whose endpoint `rides` serves a model of that name."""
     workspace = open_workspace(Settings(workspace=str(tmp_path / "workspace")))
     digest = store_bundle(bundle, workspace.blobs)
-    lineage = Lineage(
-        question="Late?", owner="ops", estimator="line", data=(), features=("x",), training_rows=10, bundle=digest
-    )
-    report = EvaluationReport(
-        task="binary",
-        classes=(False, True),
-        rows=100,
-        metrics={},
-        slices=(),
-        calibration=None,
-        confusion=((50, 0), (0, 50)),
-        operational={},
-        seed=0,
-    )
-    register_version(
-        workspace,
-        me,
-        RegisterVersion(
-            project="rides",
-            model="rides",
-            bundle=digest,
-            verdict=Verdict(accepted=True, objectives=(), checks=(), reasons=()),
-            card=write_card(lineage, report),
-        ),
-    )
+    register(workspace, me, "rides", digest)
     with workspace.database.writing() as connection:
         save_endpoint(connection, Endpoint(name="rides", project="rides", model="rides", created_at=datetime.now(UTC)))
     return workspace

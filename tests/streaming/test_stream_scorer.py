@@ -21,6 +21,7 @@ from kept.core.errors import Invalid, Unavailable
 from kept.deployment.routing import Arm
 from kept.packaging.frames import encode_frame
 from kept.packaging.runtime import load_runtime
+from kept.serving.logrules import LogRules
 from kept.serving.runtime import LoadedModel
 from kept.store.tables import DeltaTables
 
@@ -189,6 +190,25 @@ def test_two_that_score_the_same_messages_log_them_once(world: World) -> None:
     # The first does not know of the second.
     assert logs[0].write(world.judge.judge(messages[4:]), {partition: 10}) == 2
     assert sorted(world.logged()["id"]) == sorted(prediction_id(GROUP, one) for one in messages)
+
+
+def test_the_log_holds_what_was_declared_of_it_and_no_more(world: World) -> None:
+    partition = Partition("rides", 0)
+    values = [value(distance=float(place), hour=1) for place in range(200)] + [value(distance="secret street", hour=1)]
+    messages = [Message(partition=partition, offset=place, time_ms=1, value=one) for place, one in enumerate(values)]
+    rules = LogRules(share=0.5, drop=frozenset({"hour"}), hash=frozenset({"distance"}), key=b"k" * 16)
+    judged = world.judge.judge(messages)
+    for _ in range(2):
+        log = StreamLog(world.tables, SystemClock(), "late", f"cluster/{GROUP}", rules)
+        log.write(judged, {partition: len(messages)})
+    found = world.logged()
+    assert 60 < found.height < 140
+    assert set(found["share"]) == {0.5}
+    assert set(found["id"]) == {one for one in judged.entry.ids if rules.takes(one)}
+    assert "feature_hour" not in found.columns
+    assert found.schema["feature_distance"] == pl.String
+    (reason,) = world.logged("prediction_errors")["reason"]
+    assert reason == "refused; what it says of distance is not logged"
 
 
 def test_an_id_is_the_messages_own() -> None:

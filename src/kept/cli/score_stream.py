@@ -26,6 +26,7 @@ from kept.cli.options import Json, Workspace, settings_for
 from kept.cli.reach import open_here
 from kept.cli.show import errors, print_json, say
 from kept.core.errors import Invalid
+from kept.serving.logrules import log_rules
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -90,7 +91,7 @@ def main(
             beside=Beside(event_time=event_time, key=key),
             every=_LOOK_SECONDS,
         )
-        log = StreamLog(opened.tables, opened.clock, log_of, f"{stream.cluster}/{group}")
+        log = StreamLog(opened.tables, opened.clock, log_of, f"{stream.cluster}/{group}", log_rules(settings))
         scorer = StreamScorer(stream, stream, topics, current, log, counts, most=batch, wait=wait)
         if metrics_port:
             start_http_server(metrics_port, settings.host, counts.registry())

@@ -8,6 +8,7 @@ adds the rows. So a repeat is known from the table alone, and of two that work o
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
+import msgspec
 import polars as pl
 
 from kept.app.streaming.judging import ROLE, Judged, Refused
@@ -17,6 +18,8 @@ from kept.core.errors import Conflict, NotFound, Unavailable
 from kept.serving.compaction import Compaction
 from kept.serving.entries import Answered, Failed
 from kept.serving.frames import error_rows, prediction_rows
+from kept.serving.logrules import LogRules
+from kept.serving.redaction import redaction_for
 from kept.store.tables import Tables
 
 _ATTEMPTS = 10
@@ -32,9 +35,12 @@ class StreamLog:
         clock: the time.
         endpoint: whose log it is.
         stream: names group and cluster, so that offsets of another stream are not taken for these.
+        rules: what was declared of the log: its share, and what it must not hold.
     """
 
-    def __init__(self, tables: Tables, clock: Clock, endpoint: str, stream: str) -> None:
+    def __init__(self, tables: Tables, clock: Clock, endpoint: str, stream: str, rules: LogRules | None = None) -> None:
+        self._rules = rules or LogRules()
+        self._redaction = redaction_for(self._rules)
         self._tables = tables
         self._clock = clock
         self._endpoint = endpoint
@@ -43,7 +49,7 @@ class StreamLog:
         self._compaction = Compaction(tables)
 
     def write(self, judged: Judged, ends: Mapping[Partition, int]) -> int:
-        """Keeps answers and refusals of messages, and gives how many answers were there already.
+        """Keeps answers and refusals of messages, and gives how many of the answers to be kept were there already.
 
         Args:
             judged: what was said of them.
@@ -65,12 +71,22 @@ class StreamLog:
     def _write_answers(self, judged: Judged, ends: Mapping[Partition, int]) -> int:
         table = f"predictions/{self._endpoint}"
         existing = self._columns(table)
+        note, entry = judged.note, judged.entry
+        if self._redaction is not None:
+            note, entry = self._redaction.of(note, entry)
+        if self._rules.share < 1.0:
+            note = msgspec.structs.replace(note, share=self._rules.share)
 
         def rows(writer: str, end: int, places: list[int]) -> pl.DataFrame:
-            batch = (end, judged.note, _part(judged.entry, places))
+            batch = (end, note, _part(entry, places))
             return prediction_rows([batch], spool=writer, shipped_at=self._clock.now(), existing=existing)
 
-        return self._once(table, list(zip(judged.messages, range(len(judged.messages)), strict=True)), ends, rows)
+        taken = [
+            (message, place)
+            for place, (message, name) in enumerate(zip(judged.messages, entry.ids, strict=True))
+            if self._rules.takes(name)
+        ]
+        return self._once(table, taken, ends, rows)
 
     def _once(
         self,
@@ -124,7 +140,7 @@ class StreamLog:
 
     def _failure(self, refused: Refused, judged: Judged) -> Failed:
         now = int(self._clock.now().timestamp() * 1_000_000)
-        return Failed(
+        failed = Failed(
             id=refused.id,
             endpoint=self._endpoint,
             version_id=judged.note.version_id,
@@ -135,6 +151,7 @@ class StreamLog:
             rows=1,
             latency_us=0,
         )
+        return failed if self._redaction is None else self._redaction.of_failure(failed)
 
 
 def _part(entry: Answered, places: list[int]) -> Answered:
