@@ -20,6 +20,7 @@ from kept.web.site import make_site
 
 PROXY = "/api/2.0/mlflow-artifacts/"
 BAD = (400, "INVALID_PARAMETER_VALUE")
+ABSENT = (404, "RESOURCE_DOES_NOT_EXIST")
 
 
 def test_a_file_goes_through_the_proxy(
@@ -69,7 +70,7 @@ def test_a_file_is_deleted_and_again(client: TestClient[Litestar], ask: Ask, run
     assert gone.json()["message"] == f"No such artifact: '0/{run}/artifacts/f.txt'"
 
 
-@pytest.mark.parametrize("path", ["../x", "/etc", "%2e%2e/x", "a/%252e%252e/x", "a#b", "a\\b", "C:/x"])
+@pytest.mark.parametrize("path", ["../x", "/etc", "%2e%2e/x", "a/%252e%252e/x", "a#b", "a\\b", "C:/x", "file:///etc"])
 def test_no_path_leads_out(client: TestClient[Litestar], ask: Ask, run: str, path: str) -> None:
     assert ask("GET", "artifacts", root=PROXY, fails=BAD, path=path) == "Invalid path"
     assert ask("GET", "artifacts/list", fails=BAD, run_id=run, path=path) == "Invalid path"
@@ -79,6 +80,20 @@ def test_an_encoded_path_does_not_lead_out_either(client: TestClient[Litestar]) 
     for method in ("GET", "PUT", "DELETE"):
         answer = client.request(method, f"{PROXY}artifacts/0/%252e%252e/%252e%252e/x")
         assert (answer.status_code, answer.json()["message"]) == (400, "Invalid path")
+
+
+def test_a_run_that_is_not_there_is_told_in_the_words_of_every_other_endpoint(
+    client: TestClient[Litestar], ask: Ask
+) -> None:
+    said = "Run with id=none not found"
+    assert ask("GET", "artifacts/list", fails=ABSENT, run_id="none") == said
+    for answer in (
+        client.get("/get-artifact", params={"run_id": "none", "path": "f.txt"}),
+        client.post(
+            "/ajax-api/2.0/mlflow/upload-artifact", params={"run_uuid": "none", "path": "f.txt"}, content=b"{}"
+        ),
+    ):
+        assert (answer.status_code, answer.json()["message"]) == (404, said)
 
 
 def test_files_of_elsewhere_are_not_listed(ask: Ask) -> None:

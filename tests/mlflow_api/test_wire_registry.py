@@ -451,6 +451,8 @@ def test_versions_without_a_run_are_found_by_that(ask: Ask, iris: str, run: str)
             {"order_by": "timestamp"},
             f"Invalid attribute key 'timestamp' specified. Valid keys are '{KEYS}'",
         ),
+        ("registered-models", {"filter": "name = 'a' or name = 'b'"}, "Invalid clause(s) in filter string: or"),
+        ("model-versions", {"filter": "name LIKE"}, "Invalid clause(s) in filter string: name, LIKE"),
         (
             "model-versions",
             {"max_results": 0},

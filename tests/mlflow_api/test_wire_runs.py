@@ -368,6 +368,11 @@ def test_points_are_measured_on_logged_models_that_are_there(ask: Ask, run: str)
         "Logged model with ID 'm-none' not found."
     )
     ask("POST", "runs/log-batch", {"run_id": run, "metrics": [point]}, fails=ABSENT)
+    for half in ({"dataset_name": "d"}, {"dataset_digest": "1"}):
+        said = "Both dataset_name and dataset_digest must be provided if one is provided"
+        half_told = {"key": "m", "value": 1, "timestamp": 1, **half}
+        assert ask("POST", "runs/log-metric", {"run_id": run, **half_told}, fails=BAD) == said
+        assert ask("POST", "runs/log-batch", {"run_id": run, "metrics": [half_told]}, fails=BAD) == said
     assert "metrics" not in data(ask, run)
 
 

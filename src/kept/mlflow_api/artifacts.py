@@ -12,14 +12,14 @@ import anyio.to_thread
 from litestar import Request
 
 from kept.core.errors import NotFound
-from kept.mlflow_api import model_versions
+from kept.mlflow_api import model_versions, runs
 from kept.mlflow_api import requests as sent
 from kept.mlflow_api.answers import FileAnswer, Files
 from kept.mlflow_api.call import Call
 from kept.mlflow_api.errors import NOT_IMPLEMENTED, Refused, invalid
 from kept.mlflow_api.version_files import find_file, is_of_version, list_files, refuse_change
 from kept.tracking import artifacts as verbs
-from kept.tracking import logged_models, runs
+from kept.tracking import logged_models
 from kept.tracking import requests as asked
 from kept.tracking.artifact_files import FileEntry, Upload
 
@@ -30,7 +30,7 @@ _DECODINGS = 10
 
 def list_of_run(call: Call, request: sent.ListArtifacts) -> Files:
     """What is in a folder of a run."""
-    return _listed(call, call.do(runs.show_run, runs.ShowRun(run=request.run)).run.artifact_location, request.path)
+    return _listed(call, _location(call, request.run), request.path)
 
 
 def list_of_model(call: Call, request: sent.ListLoggedModelArtifacts) -> Files:
@@ -78,12 +78,12 @@ def find(call: Call, path: str) -> Path:
 
 def find_of_run(call: Call, run: str, path: str) -> Path:
     """Where a file of a run is."""
-    return _find_below(call, call.do(runs.show_run, runs.ShowRun(run=run)).run.artifact_location, path)
+    return _find_below(call, _location(call, run), path)
 
 
 def place_of_run(call: Call, run: str, path: str) -> str:
     """The place in the proxy of a file of a run."""
-    return _folder(call.do(runs.show_run, runs.ShowRun(run=run)).run.artifact_location, safe(path))
+    return _folder(_location(call, run), safe(path))
 
 
 def find_of_model(call: Call, model: str, path: str) -> Path:
@@ -106,6 +106,8 @@ def safe(path: str) -> str:
         if following == decoded:
             break
         decoded = following
+    if urlsplit(decoded).scheme == "file":
+        decoded = urlsplit(decoded).path
     parts = decoded.split("/")
     if "#" in decoded or "\\" in decoded or ".." in parts or decoded.startswith("/") or decoded[1:2] == ":":
         raise invalid("Invalid path")
@@ -125,6 +127,10 @@ async def receive(request: Request[Any, Any, Any], begun: Upload) -> None:
             size = 0
     if waiting:
         await anyio.to_thread.run_sync(begun.write, b"".join(waiting))
+
+
+def _location(call: Call, run: str) -> str:
+    return runs.show(call, sent.OfRun(run_id=run)).run.artifact_location
 
 
 def _listed(call: Call, location: str, below: str | None) -> Files:

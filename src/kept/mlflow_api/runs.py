@@ -215,6 +215,8 @@ def show(call: Call, request: sent.OfRun) -> RunDetail:
 
 
 def _point(one: sent.LogMetric | sent.MetricOfBatch) -> Point:
+    if bool(one.dataset_name) != bool(one.dataset_digest):
+        raise invalid("Both dataset_name and dataset_digest must be provided if one is provided")
     return Point(
         name=one.key,
         value=one.value,

@@ -94,10 +94,6 @@ class ExperimentPhrases(Phrases):
 class RegistryPhrases(ExperimentPhrases):
     """How a search of registered models or of versions is refused."""
 
-    def clauses(self, text: str, invalid: Sequence[str]) -> str:
-        """There is what is no comparison."""
-        return Phrases.clauses(self, text, invalid)
-
     def presence(self, term: Term, raw: str, able: Sequence[Kind]) -> str:
         """What is asked of can not be asked for being there at all."""
         del raw, able
