@@ -151,6 +151,9 @@ def test_sources_that_lead_elsewhere_are_refused(ask: Ask, run: str, iris: str) 
         assert "Invalid model version source" in ask("POST", "model-versions/create", body, fails=BAD)
     ask("POST", "model-versions/create", {"name": iris, "source": "models:/absent/1"}, fails=ABSENT)
     ask("POST", "model-versions/create", {"name": "absent", "source": "s3://b/m"}, fails=ABSENT)
+    made_of = {"name": iris, "source": "s3://b/m", "model_id": "m-absent"}
+    said = ask("POST", "model-versions/create", made_of, fails=ABSENT)
+    assert said == "Logged model with ID 'm-absent' not found."
     assert "'source'" in ask("POST", "model-versions/create", {"name": iris}, fails=BAD)
     assert numbers(ask) == []
 

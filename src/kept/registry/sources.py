@@ -140,9 +140,12 @@ def _followed(connection: Connection, request: CreateVersion) -> tuple[CreateVer
 
 def _check_of_model(connection: Connection, source: str, logged_model: str) -> LoggedModel:
     model = model_by_id(connection, logged_model)
-    if model is None:
-        raise _invalid(source, "model_id")
     parts = urlsplit(source)
+    if model is None:
+        if parts.scheme in _LOCAL or parts.scheme in {"models", "runs"} or _is_proxied(source):
+            raise _invalid(source, "model_id")
+        _check_path(source)
+        raise NotFound(f"Logged model with ID '{logged_model}' not found.")
     if parts.scheme in _LOCAL:
         if not _within(source, model.artifact_location):
             raise _local(source, "model_id")
