@@ -27,7 +27,6 @@ from kept.monitoring.subject import Subject
 from kept.monitoring.window import Window
 from kept.packaging.bundle import fetch_bundle
 from kept.packaging.explaining.attribution import Attributions, attribution_table, mean_attributions
-from kept.packaging.explaining.explainer import ExactExplainer, load_explainer
 
 MONITOR = "attribution"
 TITLE = "predictions hang on other inputs than in training"
@@ -67,6 +66,9 @@ class AttributionMonitor:
         windows: float,
         unseen: Collection[str] = (),
     ) -> None:
+        # The runtime of models comes with it: a process that watches none has no use for it.
+        from kept.packaging.explaining.explainer import ExactExplainer, load_explainer  # noqa: PLC0415
+
         with tempfile.TemporaryDirectory() as scratch:
             found = load_explainer(fetch_bundle(champion.bundle, workspace.blobs, Path(scratch) / "bundle"))
         known = isinstance(found, ExactExplainer) and not set(found.features) & set(unseen)

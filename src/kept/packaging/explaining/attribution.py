@@ -1,14 +1,18 @@
 """What a model's answers hang on, over many rows: how much each input adds or takes away."""
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
 
 from kept.measures.arrays import Array, Ints
 from kept.measures.drift.reference import Reference, build_reference
-from kept.packaging.explaining.explainer import ExactExplainer
 from kept.packaging.rows import Row
+
+if TYPE_CHECKING:
+    # What explains is large, and whoever only reads what was kept has no use for it.
+    from kept.packaging.explaining.explainer import ExactExplainer
 
 
 class Attributions(msgspec.Struct, frozen=True, kw_only=True, eq=False, tag="kept.attributions.1"):
@@ -21,7 +25,7 @@ class Attributions(msgspec.Struct, frozen=True, kw_only=True, eq=False, tag="kep
     means: dict[str, float]
 
 
-def attribution_table(explainer: ExactExplainer, rows: Sequence[Row]) -> dict[str, Array]:
+def attribution_table(explainer: "ExactExplainer", rows: Sequence[Row]) -> dict[str, Array]:
     """Of each input the absolute contribution to each row's answer; of several classes, those to all of them together."""
     at_once = explainer.most_rows
     parts = [explainer.contributions(rows[start : start + at_once]) for start in range(0, len(rows), at_once)]
