@@ -33,7 +33,11 @@ class Gauge(msgspec.Struct, frozen=True, kw_only=True):
 GAUGES = tuple(
     Gauge(name=f"kept_{name}", says=says, labels=labels)
     for name, says, labels in (
-        ("monitor_evidence", "Evidence that a detector (drift, decay) has gathered", ("endpoint", "monitor")),
+        (
+            "monitor_evidence",
+            "Evidence that a detector (drift, attribution, decay) has gathered",
+            ("endpoint", "monitor"),
+        ),
         ("monitor_bound", "Evidence at which a detector alarms: its budget of false alarms", ("endpoint", "monitor")),
         ("monitor_alarmed", "Whether a detector has alarmed and nothing has acted on it", ("endpoint", "monitor")),
         ("objective_value", "Last measured value of an objective's metric", (*_OF_WINDOW, "monitor")),
@@ -110,7 +114,7 @@ class Gauges:
 def _detectors(status: MonitorStatus) -> Iterator[tuple[str, tuple[str, ...], float | None]]:
     for monitor, until in (("traffic", status.traffic_until), ("labels", status.labelled_until)):
         yield ("watermark_seconds", (status.endpoint, monitor), until.timestamp() if until else None)
-    for monitor, one in (("drift", status.drift), ("decay", status.decay)):
+    for monitor, one in (("drift", status.drift), ("attribution", status.attribution), ("decay", status.decay)):
         if one is not None:
             labels = (status.endpoint, monitor)
             yield ("monitor_evidence", labels, one.value or 0.0)
