@@ -14,7 +14,9 @@ import numpy as np
 import pytest
 from predicting import ROW, Packaged, Service, flights
 from sklearn.naive_bayes import GaussianNB
+from tensor_models import pack_images
 
+from graphs import IMAGE
 from kept.core.listening import listen
 from kept.packaging.build import package
 from kept.packaging.bundle import describe_files
@@ -36,6 +38,21 @@ def explained(tmp_path_factory: pytest.TempPathFactory, packaged: dict[str, Pack
         older=(made.arm("older", 4),),
     )
     yield made.start()
+    assert made.stop() == 0
+
+
+def test_models_of_tensors_are_not_explained(tmp_path: Path) -> None:
+    made = Service(tmp_path, {"images": pack_images(tmp_path / "images")})
+    made.route(images=(made.arm("images", 6),))
+    made.start()
+    shape = [1, *IMAGE]
+    image = {"name": "image", "shape": shape, "datatype": "FP32", "data": [0.0] * int(np.prod(shape))}
+    asked = {"inputs": [image], "parameters": {"explain": True}}
+    answer = httpx.post(f"{made.url}/v2/models/images/infer", json=asked)
+    assert answer.status_code == 422
+    assert "tensors" in answer.text
+    del asked["parameters"]
+    assert httpx.post(f"{made.url}/v2/models/images/infer", json=asked).status_code == 200
     assert made.stop() == 0
 
 
