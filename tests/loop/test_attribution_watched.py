@@ -103,11 +103,13 @@ def test_nothing_is_kept_where_nothing_is_declared(workspace: Workspace, me: Act
     assert trained(workspace, me, tmp_path, rows=0)[1] is None
 
 
-def test_many_windows_and_rows_are_thinned_evenly() -> None:
+def test_many_windows_are_drawn_and_rows_of_each_are_evenly_spaced() -> None:
     numbers = np.repeat(np.arange(200), 50)
-    chosen = some_of_each(numbers, 10, 10_000)
+    chosen = some_of_each(numbers, 10, windows=60, most=10_000, seed=0)
     windows, counts = np.unique(numbers[chosen], return_counts=True)
-    assert len(windows) == 50
+    assert len(windows) == 60
     assert set(counts) == {10}
-    assert np.diff(windows).max() == 4
-    assert len(some_of_each(numbers, 10, 100)) == 100
+    assert len(set(windows % 24)) > 12
+    assert set(np.diff(chosen[:10])) == {5}
+    assert len(some_of_each(numbers, 10, windows=60, most=120, seed=0)) == 120
+    assert len(some_of_each(numbers, 100, windows=300, most=10**6, seed=0)) == numbers.size

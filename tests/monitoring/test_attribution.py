@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import polars as pl
@@ -15,7 +16,7 @@ from kept.monitoring.drift import DriftWatch
 from kept.monitoring.subject import Subject
 from kept.monitoring.window import Window
 from kept.packaging.build import package
-from kept.packaging.bundle import store_bundle
+from kept.packaging.bundle import fetch_bundle, store_bundle
 from kept.packaging.explaining.attribution import Attributions, attribution_table, attributions
 from kept.packaging.explaining.explainer import ExactExplainer, load_explainer
 from kept.packaging.frames import encode_frame, fit_encoder, signature_of
@@ -63,7 +64,7 @@ def watched(workspace: Workspace, tmp_path: Path) -> tuple[Workspace, Subject, A
 def fed(monitor: AttributionMonitor, days: list[pl.DataFrame]) -> tuple[DriftWatch | None, list[Shown]]:
     watch, found = None, []
     for one in days:
-        watch, shown = monitor.feed(watch, one, None)
+        watch, shown = monitor.feed(watch, one, WINDOW, None)
         found += [shown] if shown is not None else []
     return watch, found
 
@@ -108,20 +109,49 @@ def test_what_counts_for_nothing_may_change_as_it_likes(watched: tuple[Workspace
 def test_windows_that_cannot_be_explained_are_left_out(watched: tuple[Workspace, Subject, Attributions]) -> None:
     random = np.random.default_rng(3)
     monitor = AttributionMonitor(*watched, rows=ROWS, windows=90)
-    assert monitor.feed(None, day(random, rows=20), None) == (None, None)
-    assert monitor.feed(None, day(random).drop("a"), None) == (None, None)
+    assert monitor.feed(None, day(random, rows=20), WINDOW, None) == (None, None)
+    assert monitor.feed(None, day(random).drop("a"), WINDOW, None) == (None, None)
     hidden = AttributionMonitor(*watched, rows=ROWS, windows=90, unseen={"a"})
-    assert hidden.feed(None, day(random), None) == (None, None)
+    assert hidden.feed(None, day(random), WINDOW, None) == (None, None)
 
 
 def test_a_training_that_acted_starts_the_detector_anew(watched: tuple[Workspace, Subject, Attributions]) -> None:
     random = np.random.default_rng(4)
     monitor = AttributionMonitor(*watched, rows=ROWS, windows=90)
     watch, _ = fed(monitor, [day(random) for _ in range(3)])
-    again, _ = monitor.feed(watch, day(random), NOON)
+    again, _ = monitor.feed(watch, day(random), WINDOW, NOON)
     assert watch is not None
     assert again is not None
     assert (watch.detector.windows, again.detector.windows) == (3, 1)
+
+
+def test_windows_are_held_against_their_own_season(watched: tuple[Workspace, Subject, Attributions]) -> None:
+    workspace, champion, _ = watched
+    random = np.random.default_rng(6)
+    with TemporaryDirectory() as scratch:
+        explainer = load_explainer(fetch_bundle(champion.bundle, workspace.blobs, Path(scratch) / "bundle"))
+    assert isinstance(explainer, ExactExplainer)
+    # Mondays are wide, Tuesdays are not, and there were no other days.
+    days = [day(random, wide=2.0 if number % 2 == 0 else 0.5) for number in range(40)]
+    table = attribution_table(explainer, pl.concat(days).to_dicts())
+    numbers = np.arange(40).repeat(ROWS)
+    reference = attributions(table, numbers, cycle="day of week", seasons=numbers % 2)
+    monitor = AttributionMonitor(workspace, champion, reference, rows=ROWS, windows=90)
+    monday, tuesday, wednesday = (
+        Window(start=NOON + timedelta(days=place), end=NOON + timedelta(days=place + 1)) for place in range(3)
+    )
+    assert NOON.weekday() == 0
+    watch: DriftWatch | None = None
+    for _ in range(8):
+        watch, _ = monitor.feed(watch, day(random, wide=2.0), monday, None)
+        watch, shown = monitor.feed(watch, day(random, wide=0.5), tuesday, None)
+    assert shown is not None
+    assert not shown.finding.alarm
+    assert monitor.feed(watch, day(random), wednesday, None) == (watch, None)
+    for _ in range(3):
+        watch, shown = monitor.feed(watch, day(random, wide=0.5), monday, None)
+    assert shown is not None
+    assert shown.finding.alarm
 
 
 def test_a_project_declares_how_many_rows_are_explained() -> None:

@@ -42,6 +42,14 @@ def test_the_first_page_draws_its_chart_and_runs_nothing_else(address: str, tmp_
     assert "Error" not in console
 
 
+def test_a_prediction_says_why_it_cannot_be_explained(
+    address: str, full: tuple[Workspace, Filled], tmp_path: Path
+) -> None:
+    shown, console = dom(f"{address}/predictions/{full[1].prediction}", tmp_path)
+    assert "this is not a manifest" in shown, console
+    assert "Content Security Policy" not in console
+
+
 @pytest.mark.parametrize("page", [f"/models/{NAME}/1", f"/endpoints/{NAME}", f"/runs/compare?experiment={NAME}"])
 def test_hostile_text_does_not_run(address: str, tmp_path: Path, page: str) -> None:
     shown, console = dom(f"{address}{page}", tmp_path)

@@ -79,28 +79,31 @@ class AttributionMonitor:
         self._windows = windows
 
     def feed(
-        self, watch: DriftWatch | None, features: pl.DataFrame, acted_at: datetime | None
+        self, watch: DriftWatch | None, features: pl.DataFrame, window: Window, acted_at: datetime | None
     ) -> tuple[DriftWatch | None, Shown | None]:
         """The watch after one more window of the version's inputs, and what it showed.
 
-        A window with fewer than 30 predictions, or whose inputs were not all logged, is left out.
+        A window with fewer than 30 predictions, whose inputs were not all logged, or of a season that training did not
+        see is left out.
         """
-        explainer = self._explainer
+        explainer, reference = self._explainer, self._reference.reference
+        season = reference.season_at(window.start)
+        if reference.of_season(season) is None:
+            return watch, None
         if explainer is None or features.height < LEAST_ROWS or not set(explainer.features) <= set(features.columns):
             return watch, None
         watch = drift.continued(
             watch,
             version_id=self._champion.version_id,
             digest=self._champion.attribution or "",
-            reference=self._reference.reference,
+            reference=reference,
             acted_at=acted_at,
             windows=self._windows,
         )
         most = min(self._rows, explainer.most_rows)
         some = features.gather_every(-(-features.height // most)).select(explainer.features)
         table = attribution_table(explainer, some.with_columns(cs.float().fill_nan(None)).to_dicts())
-        reference = self._reference.reference
-        detector, finding = update(watch.detector, reference, count_window(reference, table))
+        detector, finding = update(watch.detector, reference, count_window(reference, table), season)
         watch = msgspec.structs.replace(watch, detector=detector, alarmed=watch.alarmed or finding.alarm)
         return watch, Shown(finding=finding, usual=self._reference.means, current=mean_attributions(table))
 

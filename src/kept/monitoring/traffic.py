@@ -264,7 +264,7 @@ class TrafficWatch:
         own = predictions.filter(pl.col("version_id") == self._champion.version_id)
         if own.is_empty() or self._attributions is None:
             return watch, None
-        return self._attributions.feed(watch, features_of(own), self._acted_at)
+        return self._attributions.feed(watch, features_of(own), window, self._acted_at)
 
     def _of_champion(self, window: Window, monitor: str, measured: list[Measured]) -> list[WindowResult]:
         name, version_id = self._endpoint.name, self._champion.version_id

@@ -14,10 +14,10 @@ from kept.packaging.explaining.explainer import ExactExplainer, load_explainer
 from kept.pipelines.context import StepContext
 from kept.plan.loading import load_project
 from kept.training.facts import Columns, Packaged
-from kept.training.reference import numbered_windows
+from kept.training.reference import declared_seasons, numbered_windows
 
 # Enough windows to know how much they vary.
-_MOST_WINDOWS = 60
+_MOST_WINDOWS, _MOST_OF_SEASONS = 60, 240
 # Times what is explained at once, which takes a few seconds.
 _MOST_GOES = 4
 
@@ -37,17 +37,30 @@ def attribution(
         context.log("contributions are not watched: this model's can only be sampled")
         return None
     numbers = numbered_windows(join, columns, project.window, context.seed)
-    chosen = some_of_each(numbers, project.explained_rows, _MOST_GOES * explainer.most_rows)
+    seasons = declared_seasons(project, join, columns)
+    windows = _MOST_WINDOWS if seasons is None else _MOST_OF_SEASONS
+    most = _MOST_GOES * explainer.most_rows
+    chosen = some_of_each(numbers, project.explained_rows, windows=windows, most=most, seed=context.seed)
     rows = join[chosen].select(explainer.features).with_columns(cs.float().fill_nan(None)).to_dicts()
-    made = attributions(attribution_table(explainer, rows), numbers[chosen])
+    of_rows = None if seasons is None else seasons[chosen]
+    made = attributions(attribution_table(explainer, rows), numbers[chosen], cycle=project.season, seasons=of_rows)
     context.log(f"contributions of {made.reference.rows} rows in {made.reference.windows} windows")
     return context.workspace.blobs.put(encode(made))
 
 
-def some_of_each(numbers: NDArray[np.int64], rows: int, most: int) -> NDArray[np.int64]:
-    """Places of at most so many rows of each window, evenly spaced, of windows that are evenly spaced; in all at most `most`."""
-    windows = np.unique(numbers)
-    windows = windows[:: -(-len(windows) // _MOST_WINDOWS)]
-    each = max(1, min(rows, most // len(windows)))
-    places = [np.flatnonzero(numbers == window) for window in windows]
+def some_of_each(numbers: NDArray[np.int64], rows: int, *, windows: int, most: int, seed: int) -> NDArray[np.int64]:
+    """Places of some rows, evenly spaced, of each of some windows, which are drawn: evenly spaced they could all be of one hour.
+
+    Args:
+        numbers: the window of each row.
+        rows: of each window, at most.
+        windows: at most so many.
+        most: rows in all, about.
+        seed: of the draw.
+    """
+    known = np.unique(numbers)
+    if len(known) > windows:
+        known = np.sort(np.random.default_rng(seed).choice(known, windows, replace=False))
+    each = max(1, min(rows, most // len(known)))
+    places = [np.flatnonzero(numbers == window) for window in known]
     return np.concatenate([one[:: -(-len(one) // each)] for one in places])

@@ -15,6 +15,7 @@ from kept.measures.drift.reference import build_reference
 from kept.packaging.tensor_frames import with_numbers
 from kept.pipelines.context import StepContext
 from kept.plan.loading import load_project
+from kept.plan.project import Project
 from kept.training.facts import Columns
 
 # Where rows have no time they are dealt into as many windows as a reference needs to know its own sampling.
@@ -38,14 +39,10 @@ def reference(context: StepContext, source: str, join: pl.DataFrame, columns: Co
         else:
             kinds[name] = "numeric"
             table[name] = values.cast(pl.Float64).to_numpy()
-    seasons = None
-    if project.season is not None:
-        if columns.event_time is None:
-            fix = "Declare event_time, or no season"
-            raise Invalid("rows without a time have no season", where=f"project {project.name}", fix=fix)
-        seasons = season_numbers(join.get_column(columns.event_time), project.window, project.season)
     numbers = numbered_windows(join, columns, project.window, context.seed)
-    made = build_reference(table, kinds, numbers, cycle=project.season, seasons=seasons)
+    made = build_reference(
+        table, kinds, numbers, cycle=project.season, seasons=declared_seasons(project, join, columns)
+    )
     context.log(f"reference of {made.rows} rows in {made.windows} windows")
     return context.workspace.blobs.put(encode(made))
 
@@ -55,6 +52,16 @@ def numbered_windows(rows: pl.DataFrame, columns: Columns, window: timedelta, se
     if columns.event_time is None:
         return np.random.default_rng(seed).integers(0, _WINDOWS, rows.height)
     return window_numbers(rows.get_column(columns.event_time), window)
+
+
+def declared_seasons(project: Project, rows: pl.DataFrame, columns: Columns) -> NDArray[np.int64] | None:
+    """The season of each row's window; None where the project declares none. `Invalid` when rows have no time."""
+    if project.season is None:
+        return None
+    if columns.event_time is None:
+        fix = "Declare event_time, or no season"
+        raise Invalid("rows without a time have no season", where=f"project {project.name}", fix=fix)
+    return season_numbers(rows.get_column(columns.event_time), project.window, project.season)
 
 
 def window_numbers(moments: pl.Series, length: timedelta) -> NDArray[np.int64]:

@@ -7,6 +7,7 @@ import msgspec
 import numpy as np
 
 from kept.measures.arrays import Array, Ints
+from kept.measures.drift.cycle import Cycle
 from kept.measures.drift.reference import Reference, build_reference
 from kept.packaging.rows import Row
 
@@ -33,9 +34,11 @@ def attribution_table(explainer: "ExactExplainer", rows: Sequence[Row]) -> dict[
     return {name: np.ascontiguousarray(found[:, place]) for place, name in enumerate(explainer.features)}
 
 
-def attributions(table: Mapping[str, Array], windows: Ints) -> Attributions:
-    """The reference, of rows with the number of the window that each lies in."""
-    reference = build_reference(table, dict.fromkeys(table, "numeric"), windows)
+def attributions(
+    table: Mapping[str, Array], windows: Ints, *, cycle: Cycle | None = None, seasons: Ints | None = None
+) -> Attributions:
+    """The reference, of rows with the number of the window that each lies in, and its season where a cycle is declared."""
+    reference = build_reference(table, dict.fromkeys(table, "numeric"), windows, cycle=cycle, seasons=seasons)
     return Attributions(reference=reference, means=mean_attributions(table))
 
 
