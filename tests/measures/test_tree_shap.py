@@ -139,6 +139,7 @@ def test_a_column_that_no_tree_asks_about_adds_nothing() -> None:
         {"right": np.array([1])},
         {"column": np.array([2])},
         {"target": np.array([0, 1])},
+        {"targets": 10**9},
         {"cover": np.array([1.0, np.nan])},
         {"cover": np.array([1.0, -1.0])},
         {"cover": np.array([1.0])},

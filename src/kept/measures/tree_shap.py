@@ -180,6 +180,7 @@ def _check(forest: Forest) -> None:
         and np.isin(np.arange(inner, inner + leaves), below).all()
         and bool(((forest.column >= 0) & (forest.column < forest.columns)).all())
         and bool(((forest.target >= 0) & (forest.target < forest.targets)).all())
+        and forest.targets <= leaves
     )
     if not sound:
         raise Invalid("the arrays are no trees", where="forest", fix="Package the model again")
