@@ -4,6 +4,7 @@ import string
 from collections.abc import Mapping
 
 from kept.core.errors import Forbidden, Invalid, KeptError
+from kept.core.spans import Traces
 from kept.serving.request import Request
 from kept.serving.turns import Turns
 
@@ -27,7 +28,7 @@ class Door:
         callers: the secrets that are let in, and whose they are; when there is none, everybody is let in.
         largest_body: in bytes.
         most_connections: beyond these, those that are idle are let go for new ones.
-        traced: whether anybody is told of requests, so that what they say of their trace is read.
+        traces: who is told of requests.
     """
 
     def __init__(
@@ -37,12 +38,12 @@ class Door:
         callers: Mapping[str, str] | None = None,
         largest_body: int = 16 << 20,
         most_connections: int = 1 << 20,
-        traced: bool = False,
+        traces: Traces | None = None,
     ) -> None:
         self.turns = turns
         self.largest_body = largest_body
         self.most_connections = most_connections
-        self.traced = traced
+        self.traces = traces
         self.held = 0
         self._made_of: list[tuple[bytes, bytes]] = []
         self._made = b""
@@ -68,8 +69,8 @@ class Door:
             request.caller = caller
         if b"origin" in headers and headers[b"origin"].rpartition(b"/")[2] != headers.get(b"host"):
             return 403, foreign_origin(headers[b"origin"])
-        if self.traced:
-            request.traceparent = headers.get(TRACE_HEADER, b"")
+        if self.traces is not None:
+            request.trace = self.traces.sampled(headers.get(TRACE_HEADER, b""))
         refusal = None
         media = headers.get(b"content-type", _JSON)
         if media != _JSON or _JSON_SIZE in headers:

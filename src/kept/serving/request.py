@@ -1,5 +1,6 @@
 """A request on its connection: what its head says, its body as it comes in, and its answer as it waits to leave."""
 
+from kept.core.spans import Context
 from kept.serving.protocol.forms import Form
 
 
@@ -8,7 +9,7 @@ class Request:
 
     __slots__ = (
         "announced", "answer", "body", "caller", "close", "endpoint", "explain", "form", "json_size", "linger", "shed", "timeout_us",
-        "traceparent", "version",
+        "trace", "version",
     )  # fmt: skip
 
     def __init__(self, endpoint: str, form: Form, version: str | None = None, *, close: bool = False) -> None:
@@ -25,8 +26,8 @@ class Request:
         self.shed = False
         # Whose secret it came with; empty where none is asked for.
         self.caller = ""
-        # Which trace it is part of, as its sender says; read only where traces go somewhere.
-        self.traceparent = b""
+        # Where it stands in a trace, when it is to be told of.
+        self.trace: Context | None = None
         # How much of the body is JSON, when tensors follow as bytes.
         self.json_size: int | None = None
         # From the body's last byte; 0 for no such limit.

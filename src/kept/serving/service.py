@@ -127,7 +127,7 @@ def _run(
         else TurnsOnDemand(router, spool, counters, memory, longest_wait=wait, explaining=explaining, traces=traces),
         callers=callers_in(settings),
         most_connections=_most_connections(),
-        traced=traces is not None,
+        traces=traces,
     )
     config = uvicorn.Config(
         Application(door, router, counters),

@@ -25,7 +25,7 @@ class RequestSpans:
             watch: the times of the turn.
             ended: when the answers were written, as `time.perf_counter_ns` counts.
         """
-        told = [(call, context) for call in calls if (context := self._traces.sampled(call.request.traceparent))]
+        told = [(call, call.request.trace) for call in calls if call.request.trace is not None]
         if not told:
             return
         places = {id(call): place for place, (_, members) in enumerate(asked) for call in members}

@@ -82,8 +82,9 @@ class Turns:
 
     def _run(self) -> None:
         began = time.perf_counter()
-        watch = Watch() if not self._turns % _SELDOM or self._spans is not None else None
         calls, cost = self._lines.take()
+        traced = self._spans is not None and any(call.request.trace is not None for call in calls)
+        watch = Watch() if traced or not self._turns % _SELDOM else None
         groups: dict[LoadedArm, list[Call]] = {}
         for call in calls:
             self._read(call)

@@ -116,11 +116,13 @@ class Kafka:
         """Notes the offsets behind the last messages that need not come again, and waits until the broker has them."""
         offsets = [TopicPartition(one.topic, one.number, end) for one, end in ends.items()]
         try:
-            self._consumer.commit(offsets=offsets, asynchronous=False)
+            told = self._consumer.commit(offsets=offsets, asynchronous=False)
+            troubles = [one.error for one in told or () if one.error is not None]
         except KafkaException as error:
-            trouble = error.args[0]
+            troubles = [error.args[0]]
+        for trouble in troubles:
             if trouble.code() not in _MOVED:
-                raise _lost(trouble) from error
+                raise _lost(trouble)
             _logger.warning("messages were not committed, and are scored again by whoever has them now: %s", trouble)
 
     def behind(self, ends: dict[Partition, int]) -> int:

@@ -139,8 +139,8 @@ class GrpcService:
         message = decode_request(data)
         request = Request(message.model_name, "message", message.model_version or None)
         request.caller = self._caller(context) or ""
-        if self._door.traced:
-            request.traceparent = _metadata(context, TRACE_HEADER.decode())
+        if self._door.traces is not None:
+            request.trace = self._door.traces.sampled(_metadata(context, TRACE_HEADER.decode()))
         if (left := context.time_remaining()) is not None and left < _UNLIMITED:
             request.timeout_us = max(int(left * 1e6), 1)
         call = await answered(self._door, request, sent_in(message), len(data), began)
