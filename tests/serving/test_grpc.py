@@ -1,5 +1,7 @@
 """gRPC from below: bytes that are no message, deadlines, secrets, metrics. The public client has a test of its own."""
 
+import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -61,15 +63,29 @@ def test_more_calls_at_once_than_may_be_are_told_to_wait(service: Service) -> No
     port = free_port()
     service.settings = {"grpc_port": str(port), "grpc_at_once": "4"}
     service.start()
-    message = asked(rows=20_000).SerializeToString()
-    with grpc.insecure_channel(f"127.0.0.1:{port}", [("grpc.max_receive_message_length", -1)]) as channel:
-        ask = channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")
-        calls = [ask.future(message, timeout=60) for _ in range(40)]
-        codes = [call.code() for call in calls]
-        assert set(codes) == {grpc.StatusCode.OK, grpc.StatusCode.RESOURCE_EXHAUSTED}
-        # Those that the service's own lines have no time for are told so in other words.
-        assert any("Concurrent RPC limit" in call.details() for call in calls)
-        assert Response.FromString(ask(asked().SerializeToString(), timeout=10)).model_name == "late"
+    message, said = asked().SerializeToString(), threading.Event()
+
+    def slowly() -> Iterator[bytes]:
+        said.wait(60)
+        yield message
+
+    path = "/inference.GRPCInferenceService/ModelInfer"
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        ask, slow = channel.unary_unary(path), channel.stream_unary(path)
+        assert ask(message, timeout=30)
+        held = [slow.future(slowly(), timeout=60) for _ in range(4)]
+        found: Any = None
+        for _ in range(200):
+            try:
+                ask(message, timeout=30)
+            except grpc.RpcError as error:
+                found = error
+                break
+            time.sleep(0.05)
+        assert found.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+        said.set()
+        assert [call.result() != b"" for call in held] == [True] * 4
+        assert ask(message, timeout=30)
     assert service.stop() == 0
 
 

@@ -1,6 +1,7 @@
 """`kept score-stream`: predictions for the messages of a topic, as they come."""
 
 import importlib
+import re
 import signal
 import tempfile
 import threading
@@ -26,17 +27,19 @@ from kept.cli.options import Json, Workspace, settings_for
 from kept.cli.reach import open_here
 from kept.cli.show import errors, print_json, say
 from kept.core.errors import Invalid
+from kept.registry.version_name import FORMS
 from kept.serving.logrules import log_rules
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 _LOOK_SECONDS = 5.0
+_STRANGE = re.compile(r"[^a-zA-Z0-9._-]+")
 
 
 @app.command()
 def main(
     model: Annotated[
-        str, typer.Argument(help="NAME (what serves, else the newest), NAME@ALIAS or NAME/NUMBER; looked up again.")
+        str, typer.Argument(metavar="MODEL", help=f"NAME (what serves, else the newest), {FORMS}; looked up again.")
     ],
     source: Annotated[str, typer.Argument(help="Topic with a JSON object a message, the model's inputs by name.")],
     to: Annotated[str, typer.Argument(help="Topic that answers go to, with the key of their message.")],
@@ -74,7 +77,7 @@ def main(
     opened = open_here(settings, create=False)
     actor = embedded_actor(settings, "cli")
     log_of = endpoint_for(opened, version_of(model, opened, actor).model, endpoint)
-    group = group or f"kept-{model.replace('/', '-').replace('@', '-')}"
+    group = group or f"kept-{_STRANGE.sub('-', model)}"
     topics = Topics(answers=to, dead_letters=dead_letters or f"{to}-dead-letters")
     properties = {} if config is None else kafka.read_properties(config)
     counts = StreamCounts()
