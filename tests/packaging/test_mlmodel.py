@@ -34,6 +34,7 @@ def test_what_it_says_is_read() -> None:
         ({"lightgbm": {"data": "model.lgb", "lgb_version": "4.7.0"}}, ("lightgbm", "model.lgb", "lightgbm text")),
         ({"xgboost": {"data": "model.ubj", "xgb_version": "3.2.0"}}, ("xgboost", "model.ubj", "xgboost ubj")),
         ({"xgboost": {"data": "model.json"}}, ("xgboost", "model.json", "xgboost json")),
+        ({"onnx": {"data": "model.onnx", "onnx_version": "1.20.0"}}, ("onnx", "model.onnx", "onnx")),
         (
             {
                 "lightgbm": {
@@ -57,6 +58,7 @@ def test_native_forms_are_told_apart(flavours: Any, expected: tuple[str, str, st
         ({"sklearn": SKLEARN | {"serialization_format": "cloudpickle"}}, Forbidden, 'serialization_format="skops"'),
         ({"sklearn": SKLEARN | {"serialization_format": "pickle"}}, Forbidden, "any code"),
         ({"sklearn": {"pickled_model": "model.pkl"}}, Forbidden, "any code"),
+        ({"pytorch": {"model_data": "data"}}, Forbidden, "mlflow.onnx.log_model"),
         ({"lightgbm": {"data": "m", "model_class": "lightgbm.LGBMClassifier"}}, Forbidden, "mlflow.lightgbm"),
         ({"sklearn": SKLEARN | {"serialization_format": 3}}, Invalid, "no form"),
         ({"sklearn": SKLEARN | {"pickled_model": "../../etc/passwd"}}, Invalid, "names no file"),

@@ -225,6 +225,11 @@ def _check_fallback(rule: Rule, version: ModelVersion) -> None:
 
 def _check_answer(answer: float | str, version: ModelVersion, which: str) -> None:
     task, classes = version.card.report.task, version.card.report.classes
+    adopted = version.card.lineage.adopted
+    if adopted is not None and adopted.flavour == "onnx":
+        what = f"{which} {answer!r}, which is no tensor, and tensors are what it answers"
+        fix = "Declare fallback=kept.fall_back(previous=True)"
+        raise Invalid(what, where=f"{version.model} version {version.number}", fix=fix)
     if isinstance(answer, str):
         names = [str(one).lower() if isinstance(one, bool) else str(one) for one in classes]
         fits, fix = answer in names, f"It is one of {', '.join(names)}" if names else "Give a number"

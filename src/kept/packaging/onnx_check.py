@@ -14,7 +14,7 @@ _STANDARD = frozenset({"", "ai.onnx", "ai.onnx.ml"})
 _MOST_NODES = 200_000
 # A file of a few bytes could ask for all memory there is.
 _MOST_ELEMENTS = 1 << 28
-_EXPORT = "Export it with its weights inside: onnx.save(model, file, save_as_external_data=False)"
+_EXPORT = "Export it with its weights inside: save_as_external_data=False of onnx.save, or of mlflow.onnx.log_model"
 
 
 def check_onnx(data: bytes, *, where: str) -> ModelProto:

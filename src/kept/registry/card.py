@@ -35,6 +35,7 @@ class Adoption(msgspec.Struct, frozen=True, kw_only=True):
 
     model: str
     number: int
+    """0 for a file that was handed over, which was no version before."""
     version_id: str
     source: str
     """What the client named as its source."""

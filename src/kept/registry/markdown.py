@@ -93,7 +93,7 @@ def _made_from(lineage: Lineage) -> list[str]:
     learnt = f"{lineage.training_rows:,} rows to learn from; " if lineage.adopted is None else ""
     parts = [
         *_adopted(lineage),
-        _table(["data", "rows", "fingerprint", "source"], data),
+        _table(["data", "rows", "fingerprint", "source"], data) if data else "",
         f"{learnt}{len(lineage.features)} features: " + ", ".join(map(_text, lineage.features)) + ".",
     ]
     if lineage.views:
@@ -110,7 +110,7 @@ def _adopted(lineage: Lineage) -> list[str]:
         return []
     one = lineage.adopted
     rows = [
-        ("taken over from", f"{one.model}, version {one.number}"),
+        ("taken over from", f"{one.model}, version {one.number}" if one.number else ""),
         ("source", one.source),
         ("run", one.run_id or ""),
         ("logged model", one.logged_model or ""),
@@ -118,7 +118,7 @@ def _adopted(lineage: Lineage) -> list[str]:
         *((f"its class {theirs}", f"is the project's {ours}") for theirs, ours in sorted(one.classes.items())),
         *((name, digest) for name, digest in sorted(one.files.items())),
     ]
-    return [_table(["", ""], [row for row in rows if row[1]]), "It was judged on:"]
+    return [_table(["", ""], [row for row in rows if row[1]]), *(["It was judged on:"] if lineage.data else [])]
 
 
 def _table(heads: list[str], rows: Iterable[tuple[str, ...]]) -> str:
