@@ -84,7 +84,7 @@ def adopted(connection: Embedded, **request: Any) -> tuple[Run, str]:
         run = connection.call(adopt, Adopt(project="animals", **request))
         runner.submit(run)
         ended = runner.wait(run.id, 100)
-    return ended, str(failure_of(connection.workspace, run.id) or "")
+    return ended, str(failure_of(connection.workspace, run.id) or ended.error or "")
 
 
 def test_a_graph_is_judged_and_released(here: Embedded, tmp_path: Path) -> None:

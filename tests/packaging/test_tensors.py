@@ -324,6 +324,35 @@ def test_a_graph_whose_first_dimension_is_not_the_rows() -> None:
         graph_signature(model_of(graph).SerializeToString(), where="g")
 
 
+def labelled(*outputs: str) -> bytes:
+    """As converters of scikit-learn write classifiers: labels as text, and probabilities."""
+    names = numpy_helper.from_array(np.array(["no", "yes"], dtype=object), "names")
+    nodes = [
+        helper.make_node("Softmax", ["X"], ["probabilities"], axis=1),
+        helper.make_node("ArgMax", ["X"], ["place"], axis=1, keepdims=0),
+        helper.make_node("Gather", ["names", "place"], ["label"]),
+    ]
+    told = {
+        "label": value("label", TensorProto.STRING, ["rows"]),
+        "probabilities": value("probabilities", TensorProto.FLOAT, ["rows", 2]),
+    }
+    graph = helper.make_graph(
+        nodes, "g", [value("X", TensorProto.FLOAT, ["rows", 2])], [told[name] for name in outputs], [names]
+    )
+    return bytes(model_of(graph).SerializeToString())
+
+
+def test_labels_as_text_are_left_out(tmp_path: Path) -> None:
+    data = labelled("label", "probabilities")
+    signature = graph_signature(data, where="g", task="binary", classes=("no", "yes"))
+    assert [one.name for one in signature.outputs] == ["probabilities"]
+    package_tensors(data, signature, tmp_path / "bundle", latency_runs=5)
+    found = loaded(tmp_path / "bundle").predict_rows([{"X": [0.0, 0.0]}, {"X": [0, 50]}])
+    np.testing.assert_allclose(found, [0.5, 1.0], atol=1e-6)
+    with pytest.raises(Invalid, match=r"it is a tensor\(string\)"):
+        graph_signature(labelled("label"), where="g")
+
+
 def test_clients_of_mlflow_are_told_of_tensors(tmp_path: Path) -> None:
     package_tensors(*images(), tmp_path / "bundle", latency_runs=5)
     facts = FolderFacts(

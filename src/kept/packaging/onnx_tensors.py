@@ -61,20 +61,24 @@ class OnnxTensors:
 def declared(session: Any) -> tuple[tuple[Field, ...], tuple[Output, ...]]:
     """The fields and outputs that a graph declares; a length that it leaves open is -1.
 
+    Outputs of text, sequences and maps (labels, ZipMap) are left out: others can be asked for without them.
+
     Raises:
-        Damaged: an input or output is no tensor of numbers or truths, or does not begin with the rows.
+        Damaged: an input, or every output, is no tensor of numbers or truths; or one does not begin with the rows.
     """
     fields = tuple(
         Field(name=one.name, kind="tensor", nullable=False, tensor=_read(one)) for one in session.get_inputs()
     )
-    return fields, tuple(Output(name=one.name, tensor=_read(one)) for one in session.get_outputs())
+    answered = session.get_outputs()
+    readable = [one for one in answered if one.type in ELEMENTS] or answered
+    return fields, tuple(Output(name=one.name, tensor=_read(one)) for one in readable)
 
 
 def _read(argument: Any) -> Tensor:
     where = f"model.onnx: {argument.name!r}"
     element = ELEMENTS.get(argument.type)
     if element is None:
-        fix = "Export numbers and truths: of text, sequences and maps (ZipMap) none are read"
+        fix = "Export numbers and truths: text, sequences and maps (ZipMap) are not read"
         raise Damaged(f"it is a {argument.type}", where=where, fix=fix)
     shape = argument.shape
     if not shape or (isinstance(shape[0], int) and shape[0] not in {1, -1}):
