@@ -141,7 +141,7 @@ def ask(folder: Path, frame: pl.DataFrame, endpoint: str = "animals") -> list[di
 
 
 def wait_for(address: str, process: "subprocess.Popen[bytes]") -> None:
-    for _ in range(200):
+    for _ in range(600):
         assert process.poll() is None
         with contextlib.suppress(httpx.TransportError):
             if httpx.get(f"{address}/v2/health/ready").status_code == 200:
