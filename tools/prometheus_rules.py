@@ -25,10 +25,10 @@ _RULES = (
     ),
     (
         "KeptDrift",
-        'kept_monitor_alarmed{monitor="drift"} == 1',
+        'kept_monitor_alarmed{monitor=~"drift|predictions|attribution"} == 1',
         "0m",
         "warning",
-        "The inputs or predictions of {{ $labels.endpoint }} have drifted",
+        "The {{ $labels.monitor }} monitor of {{ $labels.endpoint }} has alarmed",
         "The evidence has reached the bound that the budget of false alarms sets.",
     ),
     (
@@ -38,6 +38,14 @@ _RULES = (
         "critical",
         "The loss of {{ $labels.endpoint }} on labelled predictions has risen",
         "The evidence has reached the bound that the budget of false alarms sets.",
+    ),
+    (
+        "KeptSkew",
+        "kept_skew_holds == 0",
+        "0m",
+        "warning",
+        "{{ $labels.feature }} of {{ $labels.endpoint }} is served otherwise than it is stored",
+        "More of its values differ from the feature store than the project declares.",
     ),
     (
         "KeptEvidenceGrows",

@@ -194,3 +194,36 @@ def test_wrong_bounds_are_refused(wrong: dict[str, object]) -> None:
     project = Project("flights", question="Late?", owner="ops", objectives=[at_least("roc_auc", 0.6)])
     with pytest.raises(Invalid):
         declared(**wrong)(project)
+
+
+def standing(world: World, kind: str) -> list[str]:
+    found = list_incidents(world.workspace, world.me, ListIncidents(endpoint=NAME, kind=kind, standing=True))  # type: ignore[arg-type]
+    return [one.title for one in found]
+
+
+def test_what_went_wrong_with_a_training_is_over_with_the_next_that_comes_through(make_world: MakeWorld) -> None:
+    world = make_world(lambda project: project.retrain(on=[every("3d")], cooldown="1d"))
+    world.days(4)
+    world.train(error="no memory")
+    world.days(1)
+    assert standing(world, "failed") == ["the training failed"]
+    world.days(2)
+    world.train(auc=0.5)
+    world.days(1)
+    assert standing(world, "failed") == []
+    assert standing(world, "rejected") == ["the new version is rejected"]
+    world.days(2)
+    world.train()
+    world.days(1)
+    assert standing(world, "rejected") == []
+
+
+def test_answers_that_drifted_are_over_with_the_version(make_world: MakeWorld) -> None:
+    world = make_world(lambda project: None)
+    world.days(12)
+    world.shift = 1.5
+    world.days(3)
+    assert "the predictions have drifted" in standing(world, "quality")
+    world.release(world.register())
+    world.days(9)
+    assert "the predictions have drifted" not in standing(world, "quality")

@@ -51,7 +51,9 @@ def _look(workspace: Workspace, actor: Actor, status: EndpointStatus) -> list[st
     if status.route is not None:
         # A training that knew the future of what is served now (a replay) has acted on nothing.
         past = acted if acted is not None and watched.watermark is not None and acted <= watched.watermark else None
-        settle_acted(workspace, status.endpoint.name, status.route.route.champion.version_id, past)
+        rollout = status.rollout
+        held = rollout.candidate if rollout is not None and rollout.state == "held" else None
+        settle_acted(workspace, status.endpoint.name, status.route.route.champion.version_id, past, held=held)
     turn = Turn(workspace=workspace, actor=actor, plan=plan, status=status, routes=routes, now=watched.watermark)
     happened = settle(turn) or _go_on(turn, watched) or []
     if not happened and not _rolling(turn) and watched.watermark is not None and watched.first is not None:

@@ -17,7 +17,7 @@ from kept.loop.turn import Cause, Turn
 from kept.monitoring.alert import Alert
 from kept.monitoring.incident import Incident
 from kept.monitoring.records import alerts_of, incidents_of, results_of
-from kept.monitoring.settling import KEPT
+from kept.monitoring.settling import KEPT, settle_gone
 from kept.monitoring.watch import champion_since
 from kept.plan.policy import NewData
 from kept.registry.model import ModelVersion
@@ -26,6 +26,7 @@ from kept.tracking.records import find_runs
 from kept.tracking.run import Run, RunStatus
 from kept.tracking.runs import get_run
 
+_REJECTED, _FAILED = "the new version is rejected", "the training failed"
 _SETTLES = {"release", "reject", "dry_run"}
 _MOST_ALERTS = 1_000
 _MOST_RESULTS = 10_000
@@ -147,6 +148,14 @@ def _release(turn: Turn, asked: Decision, cause: Cause, version: ModelVersion) -
                 replace=True,
             )
             release(joined.workspace, turn.actor, request)
+        settle_gone(
+            connection,
+            turn.endpoint,
+            ("rejected", "failed"),
+            (_REJECTED, _FAILED),
+            turn.workspace.clock.now(),
+            why=f"version {version.number} was accepted",
+        )
         joined.decide("release", cause, reason, evidence)
     return [reason]
 
@@ -159,9 +168,9 @@ def _reject(turn: Turn, cause: Cause, run: Run, version: ModelVersion | None) ->
             reason = f"Version {version.number} is rejected. {' '.join(version.verdict.reasons)}"
             evidence = {"version": version.number, "failed": list(version.verdict.failed), "run": run.id}
             joined.decide("reject", cause, reason, evidence)
-            joined.alert(
-                "rejected", "warning", "the new version is rejected", {"reason": reason, **evidence}, version.id
-            )
+            why = f"a later training made version {version.number}"
+            settle_gone(connection, turn.endpoint, ("failed",), (_FAILED,), turn.workspace.clock.now(), why=why)
+            joined.alert("rejected", "warning", _REJECTED, {"reason": reason, **evidence}, version.id)
         elif run.status is RunStatus.CANCELLED:
             reason = f"The training was {run.error or 'cancelled'}."
             joined.decide("reject", cause, reason, {"run": run.id})
@@ -169,7 +178,7 @@ def _reject(turn: Turn, cause: Cause, run: Run, version: ModelVersion | None) ->
             reason = f"The training failed: {run.error or 'it registered no version'}"
             evidence = {"run": run.id, "error": run.error}
             joined.decide("reject", cause, reason, evidence)
-            joined.alert("failed", "critical", "the training failed", {"reason": reason, **evidence}, turn.champion)
+            joined.alert("failed", "critical", _FAILED, {"reason": reason, **evidence}, turn.champion)
     return [reason]
 
 

@@ -9,10 +9,11 @@ from kept.governance.actor import Actor, Permission
 from kept.governance.operation import Audit, operation
 from kept.governance.workspace import Workspace
 from kept.measures.arrays import decode
-from kept.monitoring import attribution
+from kept.monitoring import attribution, drift, predictions
 from kept.monitoring.drift import DriftWatch
 from kept.monitoring.labelled import STATE as LABELLED
 from kept.monitoring.labelled import LabelledState
+from kept.monitoring.predictions import PredictionWatch
 from kept.monitoring.records import results_of, states_of
 from kept.monitoring.result import WindowResult
 from kept.monitoring.traffic import STATE as TRAFFIC
@@ -68,6 +69,8 @@ class MonitorStatus(msgspec.Struct, frozen=True, kw_only=True):
     attribution: DetectorState | None = None
     """Of contributions, where they are watched."""
     decay: DetectorState | None
+    predictions: DetectorState | None = None
+    """Of what the champion says, once its first windows are known."""
     standing: tuple[str, ...]
     """Rules and objectives that the last windows broke."""
 
@@ -97,10 +100,11 @@ def show_monitors(workspace: Workspace, actor: Actor, request: ShowMonitors) -> 
     del actor
     with workspace.database.reading() as connection:
         states = {one.monitor: one for one in states_of(connection, request.endpoint)}
-        drift_values = results_of(connection, request.endpoint, monitor="drift", limit=1)
-        attribution_values = results_of(
-            connection, request.endpoint, monitor=attribution.MONITOR, metric=attribution.MONITOR, limit=1
-        )
+        values = {
+            monitor: found[-1].value
+            for monitor in (drift.MONITOR, attribution.MONITOR, predictions.MONITOR)
+            if (found := results_of(connection, request.endpoint, monitor=monitor, metric=monitor, limit=1))
+        }
     traffic = decode(states[TRAFFIC].state, TrafficState) if TRAFFIC in states else None
     labelled = decode(states[LABELLED].state, LabelledState) if LABELLED in states else None
     standing = (traffic.standing if traffic else {}) | (labelled.champion.standing if labelled else {})
@@ -109,17 +113,17 @@ def show_monitors(workspace: Workspace, actor: Actor, request: ShowMonitors) -> 
         watermark=states[STREAM].watermark if STREAM in states else None,
         traffic_until=states[TRAFFIC].watermark if TRAFFIC in states else None,
         labelled_until=states[LABELLED].watermark if LABELLED in states else None,
-        drift=_drift(traffic.drift if traffic else None, drift_values),
-        attribution=_drift(traffic.attribution if traffic else None, attribution_values),
+        drift=_of_windows(traffic.drift if traffic else None, values.get(drift.MONITOR)),
+        attribution=_of_windows(traffic.attribution if traffic else None, values.get(attribution.MONITOR)),
+        predictions=_of_windows(traffic.predictions if traffic else None, values.get(predictions.MONITOR)),
         decay=_decay(labelled),
         standing=tuple(name for name, away in standing.items() if not away),
     )
 
 
-def _drift(watch: DriftWatch | None, last: list[WindowResult]) -> DetectorState | None:
-    if watch is None:
+def _of_windows(watch: DriftWatch | PredictionWatch | None, value: float | None) -> DetectorState | None:
+    if watch is None or watch.detector is None:
         return None
-    value = last[-1].value if last else None
     return DetectorState(
         version_id=watch.version_id,
         value=value if watch.detector.windows else None,

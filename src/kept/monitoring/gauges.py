@@ -16,6 +16,8 @@ from kept.monitoring.plan import MonitoringPlan, monitoring_plan
 from kept.monitoring.receivers import place_of
 from kept.monitoring.records import count_incidents, results_of, waiting_notices
 from kept.monitoring.result import WindowResult
+from kept.monitoring.skew_watch import MONITOR as SKEW
+from kept.monitoring.skew_watch import VALUES
 from kept.plan.records import find_project
 
 _LOOKED_AT = 2_000
@@ -35,7 +37,7 @@ GAUGES = tuple(
     for name, says, labels in (
         (
             "monitor_evidence",
-            "Evidence that a detector (drift, attribution, decay) has gathered",
+            "Evidence that a detector (drift, decay, predictions, attribution) has gathered",
             ("endpoint", "monitor"),
         ),
         ("monitor_bound", "Evidence at which a detector alarms: its budget of false alarms", ("endpoint", "monitor")),
@@ -45,6 +47,12 @@ GAUGES = tuple(
         ("objective_high", "Upper end of its interval", (*_OF_WINDOW, "monitor")),
         ("objective_holds", "Whether it keeps what was promised", (*_OF_WINDOW, "monitor")),
         ("objective_bound", "What was promised of a metric", ("endpoint", "metric", "by", "direction")),
+        (
+            "skew_share",
+            "Share of a feature's last sampled values that were served otherwise than they are stored",
+            ("endpoint", "feature"),
+        ),
+        ("skew_holds", "Whether that is within what is declared", ("endpoint", "feature")),
         ("label_coverage", "Share of the last judged window's predictions that have a label", ("endpoint", "version")),
         ("window_rows", "Predictions in the last window", ("endpoint", "version")),
         ("watermark_seconds", "Event time up to which was watched, since 1970", ("endpoint", "monitor")),
@@ -103,6 +111,10 @@ class Gauges:
                     limit=_LOOKED_AT,
                 )
             ]
+            skewed = results_of(connection, name, monitor=SKEW, metric=VALUES, limit=_LOOKED_AT)
+        for feature, one in {each.slice: each for each in skewed}.items():
+            yield ("skew_share", (name, feature), one.value)
+            yield ("skew_holds", (name, feature), float(one.holds is not False))
         yield ("monitor_unreadable", (name,), 0.0)
         yield from _detectors(monitors)
         if record is not None:
@@ -114,7 +126,12 @@ class Gauges:
 def _detectors(status: MonitorStatus) -> Iterator[tuple[str, tuple[str, ...], float | None]]:
     for monitor, until in (("traffic", status.traffic_until), ("labels", status.labelled_until)):
         yield ("watermark_seconds", (status.endpoint, monitor), until.timestamp() if until else None)
-    for monitor, one in (("drift", status.drift), ("attribution", status.attribution), ("decay", status.decay)):
+    for monitor, one in (
+        ("drift", status.drift),
+        ("decay", status.decay),
+        ("predictions", status.predictions),
+        ("attribution", status.attribution),
+    ):
         if one is not None:
             labels = (status.endpoint, monitor)
             yield ("monitor_evidence", labels, one.value or 0.0)

@@ -11,6 +11,8 @@ from kept.settings.settings import Settings
 
 _MOST_LINES = 12
 _MOST_WORDS = 300
+# Tables, which a mail would cut; causes tell the most of them.
+_ON_THE_PAGE = {"attribution", "columns", "slices"}
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,7 +33,11 @@ def message_of(settings: Settings, alert: Alert, *, escalated: bool) -> Message:
     """An alert as a subject and a text; the subject of an escalation says that nobody has answered."""
     again = "not acknowledged: " if escalated else ""
     subject = _line(f"[{alert.severity}] {alert.endpoint}: {again}{alert.title}")
-    facts = [f"{name.replace('_', ' ')}: {_shown(value)}" for name, value in alert.evidence.items()]
+    facts = [
+        f"{name.replace('_', ' ')}: {_shown(value)}"
+        for name, value in alert.evidence.items()
+        if name not in _ON_THE_PAGE
+    ]
     lines = [
         f"{alert.title[:1].upper()}{alert.title[1:]}.",
         "",
