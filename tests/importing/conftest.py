@@ -2,14 +2,13 @@ import os
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
 import pytest
 from bringing import Bring, Serve
+from waiting import wait_until_ready
 
 from kept.app.importing.moving import Import
 from kept.app.importing.opening import Options, open_source
@@ -59,13 +58,7 @@ def _serving(root: Path) -> Iterator[str]:
             env={**kept, "KEPT_ACTOR": "ada"},
         )
     try:
-        for _ in range(300):
-            assert process.poll() is None, log.read_text()
-            try:
-                if httpx.get(f"{address}/api/v1/health/ready").status_code == 200:
-                    break
-            except httpx.TransportError:
-                time.sleep(0.1)
+        wait_until_ready(process, f"{address}/api/v1/health/ready", log)
         yield address
     finally:
         process.terminate()

@@ -8,10 +8,8 @@ from kept.core.errors import Conflict, Invalid, NotFound
 from kept.governance.actor import Actor, Permission
 from kept.governance.operation import Audit, operation
 from kept.governance.workspace import Workspace
-from kept.tracking import location
 from kept.tracking.experiments import experiment_named
 from kept.tracking.names import (
-    RUN_NAME_TAG,
     check_experiment_name,
     check_metric,
     check_param,
@@ -20,12 +18,11 @@ from kept.tracking.names import (
 )
 from kept.tracking.naming import random_name
 from kept.tracking.points import Point
-from kept.tracking.recording import LOGGED, keep_params, keep_tags
+from kept.tracking.recording import keep_params, keep_tags, logged_run
 from kept.tracking.records.keys import RunKey
 from kept.tracking.records.metrics import put_points
 from kept.tracking.records.runs import insert_run, run_by_id, run_key, update_run_row
 from kept.tracking.records.writers import heard_of, put_heard
-from kept.tracking.run import Run, RunStatus
 from kept.tracking.spooled import Begun, Ended, Frame, Received, ReceiveFrames, Refusal
 
 _LONGEST_WRITER = 36
@@ -125,22 +122,16 @@ def _begin(connection: Connection, actor: Actor, run_id: str, begun: Begun, now:
     if run_key(connection, run_id) is not None:
         raise Conflict(f"there is a run {run_id} already", where="runs", fix="Begin another, or log to this one")
     experiment = experiment_named(connection, begun.experiment, now)
-    name = begun.name or random_name()
-    run = Run(
-        id=run_id,
-        project="",
-        kind=LOGGED,
-        experiment=experiment.id,
-        name=name,
+    run = logged_run(
+        experiment,
+        run_id,
+        begun.name or random_name(),
+        actor,
+        now,
         parent=begun.parent,
-        status=RunStatus.RUNNING,
-        tags={RUN_NAME_TAG: name},
-        seed=begun.seed,
-        created_by=actor.name,
         user=begun.user,
-        artifact_location=location.run_location(experiment.artifact_location, run_id),
-        created_at=now,
         started_at=begun.at,
+        seed=begun.seed,
     )
     insert_run(connection, run)
 

@@ -1,6 +1,7 @@
 """What is done with runs that clients log: they are made, logged to, changed, deleted and brought back."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from sqlalchemy import Connection
 
@@ -10,7 +11,7 @@ from kept.governance.actor import Actor, Permission
 from kept.governance.operation import Audit, operation
 from kept.governance.workspace import Workspace
 from kept.tracking import location
-from kept.tracking.experiment import Lifecycle
+from kept.tracking.experiment import Experiment, Lifecycle
 from kept.tracking.experiments import active_experiment
 from kept.tracking.names import (
     LONGEST_NAME,
@@ -70,23 +71,51 @@ def create_logged_run(workspace: Workspace, actor: Actor, request: CreateRun) ->
         experiment = active_experiment(connection, request.experiment)
         if request.id is not None and run_key(connection, run_id) is not None:
             raise Conflict(f"there is a run {run_id} already", where="runs", fix="Give another id, or none")
-        run = Run(
-            id=run_id,
-            project="",
-            kind=LOGGED,
-            experiment=experiment.id,
-            name=name,
+        run = logged_run(
+            experiment,
+            run_id,
+            name,
+            actor,
+            now,
             parent=request.parent or request.tags.get(PARENT_TAG) or None,
-            status=RunStatus.RUNNING,
-            tags={**request.tags, RUN_NAME_TAG: name},
-            created_by=actor.name,
+            tags=request.tags,
             user=request.user,
-            artifact_location=location.run_location(experiment.artifact_location, run_id),
-            created_at=now,
             started_at=request.started_at or now,
         )
         insert_run(connection, run)
     return run
+
+
+def logged_run(
+    experiment: Experiment,
+    run_id: str,
+    name: str,
+    actor: Actor,
+    now: datetime,
+    *,
+    parent: str | None,
+    user: str,
+    started_at: datetime,
+    tags: Mapping[str, str] | None = None,
+    seed: int = 0,
+) -> Run:
+    """A run that a client logs, as it begins; its name is one of its tags, too."""
+    return Run(
+        id=run_id,
+        project="",
+        kind=LOGGED,
+        experiment=experiment.id,
+        name=name,
+        parent=parent,
+        status=RunStatus.RUNNING,
+        tags={**(tags or {}), RUN_NAME_TAG: name},
+        seed=seed,
+        created_by=actor.name,
+        user=user,
+        artifact_location=location.run_location(experiment.artifact_location, run_id),
+        created_at=now,
+        started_at=started_at,
+    )
 
 
 @operation("runs.update", needs=Permission.CONTRIBUTE, on="run", audit=Audit.COUNTED, grouped=True)
