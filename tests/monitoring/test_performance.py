@@ -1,4 +1,4 @@
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import polars as pl
@@ -9,7 +9,7 @@ from kept.measures.arrays import decode, encode
 from kept.measures.betting import LabelDetector
 from kept.monitoring.decay import begin, feed
 from kept.monitoring.outcomes import Outcomes, encode_known, loss_between_0_and_1
-from kept.monitoring.performance import failed_objectives, measure_window
+from kept.monitoring.performance import failed_objectives, label_delay, measure_window
 from kept.plan.objective import at_least, at_most
 
 OBJECTIVES = [at_least("roc_auc", 0.65), at_least("roc_auc", 0.6, by="origin"), at_most("latency_p99_ms", 20)]
@@ -61,6 +61,22 @@ def test_labels_fit_their_class_in_any_form_they_are_sent() -> None:
     assert list(encode_known(pl.Series([1.0, 0.0]), (False, True))) == [1, 0]
     assert list(encode_known(pl.Series(["b", "a"]), ("a", "b", "c"))) == [1, 0]
     assert list(encode_known(pl.Series(["2.5", "3"]), ())) == [2.5, 3.0]
+
+
+def test_the_delay_of_labels_is_measured_in_event_time() -> None:
+    noon = datetime(2026, 4, 1, 12, tzinfo=UTC)
+    joined = pl.DataFrame(
+        {
+            "label": ["1", "0", "1", None],
+            "event_time": [noon] * 4,
+            "label_known_at": [noon + timedelta(hours=hours) for hours in (1, 2, 12)] + [None],
+        }
+    )
+    (delay,) = label_delay(joined)
+    assert (delay.value, delay.rows) == (2.0, 3)
+    assert delay.low == pytest.approx(1.2)
+    assert delay.high == pytest.approx(10.0)
+    assert label_delay(joined.tail(1)) == []
 
 
 def test_losses_lie_between_0_and_1() -> None:

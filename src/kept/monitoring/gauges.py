@@ -11,6 +11,7 @@ from kept.deployment.endpoint import EndpointStatus
 from kept.governance.actor import Actor
 from kept.governance.workspace import Workspace
 from kept.monitoring.catalog import MonitorStatus, ShowMonitors, show_monitors
+from kept.monitoring.performance import DELAY
 from kept.monitoring.performance import MONITOR as PERFORMANCE
 from kept.monitoring.plan import MonitoringPlan, monitoring_plan
 from kept.monitoring.receivers import place_of
@@ -54,6 +55,11 @@ GAUGES = tuple(
         ),
         ("skew_holds", "Whether that is within what is declared", ("endpoint", "feature")),
         ("label_coverage", "Share of the last judged window's predictions that have a label", ("endpoint", "version")),
+        (
+            "label_delay_hours",
+            "Median hours from a prediction to its label in the last judged window",
+            ("endpoint", "version"),
+        ),
         ("window_rows", "Predictions in the last window", ("endpoint", "version")),
         ("watermark_seconds", "Event time up to which was watched, since 1970", ("endpoint", "monitor")),
         ("alerts", "Alerts that nobody has resolved", ("endpoint", "kind", "severity", "state")),
@@ -156,6 +162,8 @@ def _measured(
     for (monitor, metric, where), one in newest.items():
         if metric == "coverage" and not where:
             yield ("label_coverage", (endpoint, version), one.value)
+        elif metric == DELAY:
+            yield ("label_delay_hours", (endpoint, version), one.value)
         elif (monitor, metric) == ("service", "rows"):
             yield ("window_rows", (endpoint, version), one.value)
         elif metric in promised:

@@ -22,7 +22,7 @@ from kept.monitoring.conditions import news, streaks
 from kept.monitoring.estimate import Memory, covariates
 from kept.monitoring.fairness import measure_groups
 from kept.monitoring.outcomes import Outcomes, encode_known, loss_between_0_and_1
-from kept.monitoring.performance import MONITOR, Measured, failed_objectives, measure_window
+from kept.monitoring.performance import MONITOR, Measured, failed_objectives, label_delay, measure_window
 from kept.monitoring.plan import MonitoringPlan
 from kept.monitoring.records import drop_results, find_state, save_results, save_state
 from kept.monitoring.result import MonitorState
@@ -130,7 +130,10 @@ class LabelledWatch:
             if version_id != subject.version_id:
                 subject = subject_of(self._workspace, str(version_id))
             outcomes = outcomes_of(rows, subject)
-            measured[subject.version_id] = measure_window(subject.task, self._project.objectives, outcomes, rows.height)
+            measured[subject.version_id] = [
+                *measure_window(subject.task, self._project.objectives, outcomes, rows.height),
+                *label_delay(rows),
+            ]
             groups[subject.version_id] = measure_groups(subject.task, self._project.objectives, outcomes)
             if subject is self._champion:
                 own = outcomes

@@ -1,9 +1,10 @@
 """Live performance: what the labelled predictions of a window say of each objective."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
+import polars as pl
 
 from kept.evaluation.slices import measure_slices
 from kept.measures.bootstrap import metric_interval
@@ -15,8 +16,10 @@ from kept.plan.specs import Task
 
 LEAST_ROWS = 30
 MONITOR = "performance"
+DELAY = "label_delay_hours"
 
 _DRAWS = 200
+_HOUR = timedelta(hours=1) / timedelta(microseconds=1)
 # Shown for every window beside the metrics that objectives name.
 _ALWAYS: dict[Task, tuple[str, ...]] = {
     "binary": ("roc_auc", "log_loss", "brier_score"),
@@ -80,6 +83,18 @@ def measure_window(
         if one.by is not None and one.by in outcomes.frame.columns:
             found += _by_slice(one, outcomes, seed)
     return found
+
+
+def label_delay(joined: pl.DataFrame) -> list[Measured]:
+    """How many hours after its prediction's event time each label was known: the median, and where the middle 80% lie."""
+    labelled = joined.filter(pl.col("label").is_not_null())
+    hours = labelled.select(after=(pl.col("label_known_at") - pl.col("event_time")).dt.total_microseconds() / _HOUR)
+    if hours.is_empty():
+        return []
+    low, middle, high = hours.select(
+        *(pl.col("after").quantile(share, "linear").alias(str(share)) for share in (0.1, 0.5, 0.9))
+    ).row(0)
+    return [Measured(metric=DELAY, value=middle, low=low, high=high, rows=hours.height)]
 
 
 def failed_objectives(objectives: Iterable[Objective], measured: Iterable[Measured]) -> dict[str, bool]:
