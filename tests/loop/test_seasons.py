@@ -45,5 +45,20 @@ def test_weekends_raise_no_alarm_and_a_change_does_where_the_season_is_declared(
         return len(world.alerts("drift"))
 
     assert live(15, 0.0) == 0
+    assert world.alerts("skew") == []
     # A pooled reference takes the change for a day between a working day and a weekend.
     assert live(4, 0.3) == (1 if seasonal else 0)
+
+
+def test_a_release_is_held_against_the_days_that_its_first_rows_are_of(
+    workspace: Workspace, me: Actor, tmp_path: Path
+) -> None:
+    world = World(workspace, me, tmp_path, lambda project: project.monitor(window="1d", season="day of week"))
+    released(world, seasonal=True)
+    # Working days that look like weekends, which a pooled reference knows as well as any.
+    world.shift = WEEKEND
+    for _ in range(4):
+        world.day(labels=False)
+        world.tick()
+    (alert,) = world.alerts("skew")
+    assert alert.evidence["rows"] == 3 * ROWS

@@ -6,9 +6,11 @@ request's event time.
 """
 
 from collections.abc import Collection
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 import msgspec
+import numpy as np
 import polars as pl
 
 from kept.core.clock import format_time
@@ -22,14 +24,18 @@ from kept.measures.drift.causes import ColumnFinding
 from kept.measures.drift.detector import DriftFinding
 from kept.monitoring import drift
 from kept.monitoring.feature_skew import FeatureSkew, compare_values, stored_until, stored_views, views_of
+from kept.monitoring.plan import monitoring_plan
 from kept.monitoring.stream import Stream, features_of
 from kept.monitoring.subject import Subject, drift_reference, subject_of
+from kept.monitoring.window import window_of
 from kept.plan.records import find_project
 from kept.serving.logrules import log_rules
+from kept.training.reference import window_numbers
 
 # One look: an e-value of 100 has a chance of at most 1% where nothing differs (Markov).
 _SURE = 100.0
 _MOST_ROWS = 20_000
+_DAY = timedelta(days=1)
 
 
 class ShowSkew(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -70,13 +76,14 @@ def show_skew(workspace: Workspace, actor: Actor, request: ShowSkew) -> Skew:
     champion = subject_of(workspace, status.route.route.champion.version_id)
     hidden = log_rules(workspace.settings).redacted
     views = views_of(project.plan) if project else {}
+    length = monitoring_plan(project).window if project else _DAY
     until = stored_until(workspace, endpoint.project, views) if views else None
     first, last = _rows_of(Stream(workspace, endpoint.name), champion.version_id, sample, until)
     notes: list[str] = []
     finding: DriftFinding | None = None
     if first.is_empty():
         notes.append("it has answered nothing yet")
-    elif (finding := compare_with_training(workspace, champion, first, hidden)) is None:
+    elif (finding := compare_with_training(workspace, champion, first, hidden, length)) is None:
         notes.append("the version has no reference: distributions are not compared")
     else:
         notes.append(said(finding))
@@ -101,15 +108,27 @@ def show_skew(workspace: Workspace, actor: Actor, request: ShowSkew) -> Skew:
 
 
 def compare_with_training(
-    workspace: Workspace, version: Subject, answers: pl.DataFrame, hidden: Collection[str]
+    workspace: Workspace, version: Subject, answers: pl.DataFrame, hidden: Collection[str], length: timedelta
 ) -> DriftFinding | None:
-    """Whether rows that a version answered look as its training rows did, at one look; None where it has no reference."""
+    """Whether rows that a version answered look as its training rows did, at one look; None where it has no reference.
+
+    Where the reference tells seasons apart, each monitoring window of this `length` is held against its own season, and what
+    they say is added up.
+    """
     whole = drift_reference(workspace, version)
     if whole is None:
         return None
     reference = drift.without(whole, hidden)
-    _, finding = drift.judge(drift.begin(reference, _SURE), reference, drift.count(reference, features_of(answers)))
-    return finding
+    windows: list[tuple[int | None, pl.DataFrame]] = [(None, answers)]
+    if reference.cycle is not None:
+        numbers = window_numbers(answers["event_time"], length)
+        parts = [answers.filter(pl.Series(numbers == number)) for number in np.unique(numbers)]
+        seasons = [(reference.season_at(window_of(rows["event_time"][0], length).start), rows) for rows in parts]
+        windows = [(season, rows) for season, rows in seasons if reference.of_season(season) is not None]
+    state, finding = drift.begin(reference, _SURE * len(windows)), None
+    for season, rows in windows:
+        state, finding = drift.judge(state, reference, drift.count(reference, features_of(rows)), season)
+    return finding and replace(finding, rows=sum(rows.height for _, rows in windows))
 
 
 def _rows_of(stream: Stream, version_id: str, sample: int, until: datetime | None) -> tuple[pl.DataFrame, pl.DataFrame]:

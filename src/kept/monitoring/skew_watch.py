@@ -128,7 +128,9 @@ class SkewWatch:
             return
         end = window_of(times.max(), self._plan.window).end  # type: ignore[arg-type]
         rows = own.filter(pl.col("event_time") < end).collect().sort("event_time", "id")
-        finding = compare_with_training(self._workspace, self._champion, _some(rows, _MOST_ROWS), self._hidden)
+        finding = compare_with_training(
+            self._workspace, self._champion, _some(rows, _MOST_ROWS), self._hidden, self._plan.window
+        )
         self._state = msgspec.structs.replace(self._state, compared=True)
         if finding is None:
             self._save([], [])
