@@ -2,7 +2,7 @@
 
 import pytest
 
-from kept.monitoring.catalog import ShowWindows, show_windows
+from kept.monitoring.catalog import ShowMonitors, ShowWindows, show_monitors, show_windows
 from kept.monitoring.causes import ShowCauses, show_causes
 from kept.monitoring.estimates import ShowEstimates, show_estimates
 
@@ -37,3 +37,7 @@ def test_answers_that_move_are_a_finding(make_world: MakeWorld) -> None:
     assert alert.evidence["against"] == "this version's first 10 windows of serving"
     shown = show_windows(world.workspace, world.me, ShowWindows(endpoint=NAME, monitor="predictions", slice=""))
     assert [one.holds for one in shown][-1] is False
+    detector = show_monitors(world.workspace, world.me, ShowMonitors(endpoint=NAME)).predictions
+    assert detector is not None
+    assert detector.alarmed
+    assert (detector.value or 0.0) >= detector.budget == 90

@@ -12,6 +12,7 @@ from kept.measures.arrays import encode
 from kept.monitoring.alert import Alert
 from kept.monitoring.alerts import ListAlerts, list_alerts
 from kept.monitoring.catalog import ShowWindows, show_windows
+from kept.monitoring.gauges import Gauges
 from kept.monitoring.incidents import ListIncidents, list_incidents
 from kept.monitoring.result import WindowResult
 from kept.monitoring.skew import ShowSkew, show_skew
@@ -117,6 +118,9 @@ def test_served_values_are_held_against_the_store_once_it_knows_them(make_world:
     assert alert.evidence["column"] == "weather_wind"
     assert alert.evidence["declared"] == "at most 2.000% of values"
     assert alert.evidence["otherwise"] > 0.02 * alert.evidence["sampled"]
+    exported = {one.name: one.samples for one in Gauges(world.workspace, world.me).collect()}
+    (share,), (holds,) = exported["kept_skew_share"], exported["kept_skew_holds"]
+    assert (share.labels, share.value, holds.value) == ({"endpoint": NAME, "feature": "weather_wind"}, 0.2, 0.0)
     send(9, 0.0)
     (over,) = list_incidents(world.workspace, world.me, ListIncidents(endpoint=NAME, kind="skew"))
     assert (over.state, over.resolution) == ("resolved", "the condition has gone")

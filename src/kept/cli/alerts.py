@@ -86,7 +86,7 @@ def show(alert: Id, workspace: Workspace = None, as_json: Json = False) -> None:
     say(("evidence", "bold"))
     lines([(name.replace("_", " "), _fact(value)) for name, value in list(found.alerts[0].evidence.items())[:_FACTS]])
     say(("told", "bold"))
-    lines([(notice.target, text(notice.delivered_at), notice.error or "") for notice in found.notices])
+    lines([(notice.target, notice.about, text(notice.delivered_at), notice.error or "") for notice in found.notices])
     say(("what the loop did", "bold"))
     decisions = connection.call(show_answer, ShowAnswer(incident=one.id))
     lines(
