@@ -41,3 +41,20 @@ def test_answers_that_move_are_a_finding(make_world: MakeWorld) -> None:
     assert detector is not None
     assert detector.alarmed
     assert (detector.value or 0.0) >= detector.budget == 90
+
+
+def test_detectors_of_another_version_are_not_shown_as_those_of_the_champion(make_world: MakeWorld) -> None:
+    world = make_world(lambda project: None)
+    world.days(6)
+    assert show_monitors(world.workspace, world.me, ShowMonitors(endpoint=NAME)).drift is not None
+    second = world.register()
+    world.release(second)
+    seen = set()
+    for _ in range(8):
+        world.days(1)
+        route, found = world.status().route, show_monitors(world.workspace, world.me, ShowMonitors(endpoint=NAME))
+        assert route is not None
+        shown = [one for one in (found.drift, found.decay, found.predictions, found.attribution) if one is not None]
+        assert all(one.version_id == route.route.champion.version_id for one in shown)
+        seen |= {one.version_id for one in shown}
+    assert second.id in seen

@@ -5,6 +5,7 @@ from datetime import datetime
 import msgspec
 
 from kept.core.listing import list_limit
+from kept.deployment.records import current_route
 from kept.governance.actor import Actor, Permission
 from kept.governance.operation import Audit, operation
 from kept.governance.workspace import Workspace
@@ -96,9 +97,10 @@ def show_windows(workspace: Workspace, actor: Actor, request: ShowWindows) -> li
 
 @operation("monitoring.status", needs=Permission.VIEW, on="endpoint", audit=Audit.READ)
 def show_monitors(workspace: Workspace, actor: Actor, request: ShowMonitors) -> MonitorStatus:
-    """How far the monitors of an endpoint have come, and how their detectors stand."""
+    """How far the monitors of an endpoint have come, and how the detectors of the version that serves stand."""
     del actor
     with workspace.database.reading() as connection:
+        route = current_route(connection, request.endpoint)
         states = {one.monitor: one for one in states_of(connection, request.endpoint)}
         values = {
             monitor: found[-1].value
@@ -108,15 +110,24 @@ def show_monitors(workspace: Workspace, actor: Actor, request: ShowMonitors) -> 
     traffic = decode(states[TRAFFIC].state, TrafficState) if TRAFFIC in states else None
     labelled = decode(states[LABELLED].state, LabelledState) if LABELLED in states else None
     standing = (traffic.standing if traffic else {}) | (labelled.champion.standing if labelled else {})
+    detectors = {
+        "drift": _of_windows(traffic.drift if traffic else None, values.get(drift.MONITOR)),
+        "attribution": _of_windows(traffic.attribution if traffic else None, values.get(attribution.MONITOR)),
+        "decay": _decay(labelled),
+        "predictions": _of_windows(traffic.predictions if traffic else None, values.get(predictions.MONITOR)),
+    }
+    # Until its first window has ended, a new champion has none: what was found on another says nothing of it.
+    champion = route.route.champion.version_id if route else None
+    current = {name: one for name, one in detectors.items() if one and champion in {None, one.version_id}}
     return MonitorStatus(
         endpoint=request.endpoint,
         watermark=states[STREAM].watermark if STREAM in states else None,
         traffic_until=states[TRAFFIC].watermark if TRAFFIC in states else None,
         labelled_until=states[LABELLED].watermark if LABELLED in states else None,
-        drift=_of_windows(traffic.drift if traffic else None, values.get(drift.MONITOR)),
-        attribution=_of_windows(traffic.attribution if traffic else None, values.get(attribution.MONITOR)),
-        predictions=_of_windows(traffic.predictions if traffic else None, values.get(predictions.MONITOR)),
-        decay=_decay(labelled),
+        drift=current.get("drift"),
+        attribution=current.get("attribution"),
+        decay=current.get("decay"),
+        predictions=current.get("predictions"),
         standing=tuple(name for name, away in standing.items() if not away),
     )
 

@@ -137,7 +137,7 @@ class SkewWatch:
             return
         window = window_of(rows["event_time"][0], self._plan.window)
         whole = msgspec.structs.replace(drift.measured(finding), metric=RELEASE)
-        alerts = [self._release_alert(finding, rows["event_time"][-1])] if finding.alarm else []
+        alerts = [self._release_alert(finding, end)] if finding.alarm else []
         self._save([(window, [whole, *drift.measured_columns(finding)])], alerts)
 
     def _values(self, first: datetime, watermark: datetime) -> None:
