@@ -2,18 +2,20 @@
 
 First the peak, with connections that send their next request when the answer is there. Then requests come at moments that do
 not depend on the answers (1, 2, 3 times the peak, in Poisson's way), each over a connection that is free. Good is an answer 200
-within the deadline, counted from the moment the request was due; each says its deadline (X-Request-Timeout-Ms). The client ignores Retry-After on purpose. It runs on the
-same machine and takes more CPU than the service does: what it could not send in time (no free connection, or too late) is shown
-as unsent, and the rate that was sent is shown beside the rate that was wanted. On a busy machine the share of the service's CPU
+within the deadline, counted from the moment the request was due; each says its deadline (X-Request-Timeout-Ms). The client ignores
+Retry-After on purpose. It runs on the same machine and takes more CPU than the service does: what it could not send in time (no free
+connection, or too late) is shown as unsent, and the rate that was sent is shown beside the rate that was wanted. On a busy machine the share of the service's CPU
 that went into good answers, each at the price it has at the peak, is the steadier figure.
 """
 
 import argparse
 import asyncio
+import json
 import random
 import time
 from collections import Counter, deque
 from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import cast
 from urllib.parse import urlsplit
@@ -65,10 +67,12 @@ def _nothing(client: _Client) -> None:
     """What a client does with an answer when nothing more is wanted."""
 
 
-async def _open(url: str, body: bytes, connections: int, deadline: float) -> list[_Client]:
+async def _open(url: str, body: bytes, connections: int, deadline: float, token: str) -> list[_Client]:
     parts = urlsplit(url)
     head = f"POST {parts.path} HTTP/1.1\r\nhost: {parts.netloc}\r\ncontent-type: application/json\r\n"
     head += f"x-request-timeout-ms: {deadline * 1000:.0f}\r\n"
+    if token:
+        head += f"authorization: Bearer {token}\r\n"
     request = f"{head}content-length: {len(body)}\r\n\r\n".encode() + body
     loop = asyncio.get_running_loop()
     counts: Counter[str] = Counter()
@@ -129,31 +133,52 @@ async def offer(clients: list[_Client], rate: float, seconds: float) -> tuple[Co
     return found, took
 
 
-async def measure(url: str, pid: int, body: bytes, connections: int, seconds: float, deadline: float) -> None:
-    """Prints the peak, then a line for each load."""
-    clients = await _open(url, body, connections, deadline)
-    before = cpu_seconds(pid)
-    best = await peak(clients[:64], seconds)
-    used = (cpu_seconds(pid) - before) / (seconds + _WARM_UP)
-    print(
-        f"peak {best:7.0f}/s with 64 of {connections} connections, CPU {used:4.0%}; deadline {deadline * 1000:.0f} ms"
-    )
+@dataclass(frozen=True)
+class Offered:
+    """What became of requests that came at some times the peak, a second.
+
+    Attributes:
+        share: good answers, of the peak.
+        spent: of the service's CPU, what went into good answers at the price that they have at the peak.
+    """
+
+    factor: float
+    wanted: float
+    sent: float
+    good: float
+    share: float
+    others: dict[str, int]
+    cpu: float
+    spent: float
+
+
+async def measure(given: argparse.Namespace) -> list[Offered]:
+    """The loads that were asked for, each in times of the peak, which is printed first."""
+    clients = await _open(given.url, given.body.read_bytes(), given.connections, given.deadline, given.token)
+    before = cpu_seconds(given.pid)
+    best = await peak(clients[:64], given.seconds)
+    used = (cpu_seconds(given.pid) - before) / (given.seconds + _WARM_UP)
+    if not given.json:
+        print(
+            f"peak {best:7.0f}/s with 64 of {given.connections} connections, CPU {used:4.0%}; "
+            f"deadline {given.deadline * 1000:.0f} ms"
+        )
     cost = used / best
-    for factor in (1.0, 2.0, 3.0):
-        before = cpu_seconds(pid)
-        counts, took = await offer(clients, best * factor, seconds)
+    found = []
+    for factor in given.times:
+        before = cpu_seconds(given.pid)
+        counts, took = await offer(clients, best * factor, given.seconds)
         good = counts["good"] / took
         others = {name: round(count / took) for name, count in sorted(counts.items()) if name not in {"good", "sent"}}
-        used = (cpu_seconds(pid) - before) / took
-        print(
-            f"{factor:.0f}x offered {best * factor:7.0f}/s sent {counts['sent'] / took:7.0f}/s good {good:7.0f}/s "
-            f"({good / best:4.0%} of the peak) others {others} CPU {used:4.0%}, "
-            f"of it on good answers {good * cost / used:4.0%}"
+        used = (cpu_seconds(given.pid) - before) / took
+        found.append(
+            Offered(factor, best * factor, counts["sent"] / took, good, good / best, others, used, good * cost / used)
         )
+    return found
 
 
 def main() -> None:
-    """Measures once, twice and three times the peak."""
+    """Measures once, twice and three times the peak, or what is given."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("url")
     parser.add_argument("pid", type=int)
@@ -161,9 +186,19 @@ def main() -> None:
     parser.add_argument("--connections", type=int, default=1000)
     parser.add_argument("--seconds", type=float, default=4.0)
     parser.add_argument("--deadline", type=float, default=0.25)
+    parser.add_argument("--times", type=float, nargs="+", default=[1.0, 2.0, 3.0])
+    parser.add_argument("--token", default="")
+    parser.add_argument("--json", action="store_true", help="for programs")
     given = parser.parse_args()
-    body = given.body.read_bytes()
-    uvloop.run(measure(given.url, given.pid, body, given.connections, given.seconds, given.deadline))
+    found = uvloop.run(measure(given))
+    if given.json:
+        print(json.dumps([asdict(one) for one in found]))
+        return
+    for one in found:
+        print(
+            f"{one.factor:.0f}x offered {one.wanted:7.0f}/s sent {one.sent:7.0f}/s good {one.good:7.0f}/s "
+            f"({one.share:4.0%} of the peak) others {one.others} CPU {one.cpu:4.0%}, of it on good answers {one.spent:4.0%}"
+        )
 
 
 if __name__ == "__main__":

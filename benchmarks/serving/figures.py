@@ -13,7 +13,7 @@ class Figure:
 
     Attributes:
         times: how many times as good as the other it has to be.
-        limit: or below what it has to be.
+        limit: or what it has to be at most, at least where more is better.
     """
 
     work: str
@@ -31,19 +31,23 @@ class Figure:
         if self.other is None:
             return None
         better, worse = (self.kept, self.other) if self.more_is_better else (self.other, self.kept)
-        return better / worse if worse else float("inf")
+        return better / worse if worse else None
 
     @property
     def target(self) -> str:
         """What is to be reached, in words."""
-        return f"at least {self.times:g}x" if self.times is not None else f"at most {self.limit:g} {self.unit}"
+        if self.times is not None:
+            return f"at least {self.times:g}x"
+        return f"at {'least' if self.more_is_better else 'most'} {self.limit:g} {self.unit}"
 
     @property
     def reached(self) -> bool:
         """Whether it is."""
         if self.times is not None:
             return self.ratio is not None and self.ratio >= self.times
-        return self.limit is not None and self.kept <= self.limit
+        if self.limit is None:
+            return False
+        return self.kept >= self.limit if self.more_is_better else self.kept <= self.limit
 
     def told(self) -> dict[str, Any]:
         """All of it, for programs."""

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,6 +60,14 @@ def load(url: str, asked: Path, processes: set[int], *, connections: int, second
         cpu=used / answered * 1e6,
         failed=wrong + broken,
     )
+
+
+def goodput(url: str, process: int, body: Path, token: str) -> float:
+    """What is answered in time when three times as much is asked as can be: percent of the peak."""
+    program = Path(__file__).parents[1] / "overload.py"
+    command = [sys.executable, str(program), url, str(process), str(body), "--token", token, "--times", "3", "--json"]
+    told = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    return float(told[0]["share"]) * 100
 
 
 def cpu_seconds(processes: set[int]) -> float:

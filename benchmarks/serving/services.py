@@ -21,7 +21,7 @@ _ROOT = Path(__file__).parents[2]
 _PEERS = Path(__file__).parent / "peers"
 _LONGEST_START = 90.0
 _PLAIN = {name: value for name, value in os.environ.items() if not name.startswith(("KEPT_", "MLFLOW_", "PYTHONPATH"))}
-_TOKEN = "a-token-of-the-benchmark"
+TOKEN = "a-token-of-the-benchmark"
 
 Rows = list[dict[str, Any]]
 
@@ -93,6 +93,13 @@ class Service:
         return json.dumps(self.body(rows, columns)).encode()
 
     @property
+    def process(self) -> int:
+        """The process that was started."""
+        if self._process is None:
+            raise SystemExit(f"{self.name} is not running")
+        return self._process.pid
+
+    @property
     def processes(self) -> set[int]:
         """Its process and all that descend from it."""
         return _family(self._process.pid) if self._process else set()
@@ -136,8 +143,8 @@ def kept(subject: Subject, folder: Path) -> Service:
         chances=lambda answer: answer["outputs"][0]["data"],
         ready="/v2/health/ready",
         folder=folder,
-        headers={"authorization": f"Bearer {_TOKEN}"},
-        environment={"KEPT_TOKEN": _TOKEN, "PYTHONPATH": str(_ROOT / "src"), "OMP_WAIT_POLICY": "PASSIVE"},
+        headers={"authorization": f"Bearer {TOKEN}"},
+        environment={"KEPT_TOKEN": TOKEN, "PYTHONPATH": str(_ROOT / "src"), "OMP_WAIT_POLICY": "PASSIVE"},
     )
 
 

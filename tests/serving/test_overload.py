@@ -60,7 +60,8 @@ class Simulated:
     def __init__(self, work: float, rest: float, longest_wait: float = 0.2) -> None:
         self.lines = Lines(longest_wait)
         self.work, self.rest = work, rest
-        self.now = self.ended = 0.0
+        self.now = 0.0
+        self.ended = 0.0
 
     def run(
         self, rate: float, seconds: float, callers: dict[str, float]
@@ -96,6 +97,28 @@ class Simulated:
         return good, refused, waits
 
 
+class Interrupted(Simulated):
+    """The same, off its processor about half of the time, for `stall` seconds at a time on average."""
+
+    def __init__(self, work: float, rest: float, stall: float) -> None:
+        self._now = self._next = self.lost = 0.0
+        self._stall, self._chance = stall, random.Random(4)
+        super().__init__(work, rest)
+
+    @property
+    def now(self) -> float:
+        return self._now
+
+    @now.setter
+    def now(self, moment: float) -> None:
+        if self._next <= moment:
+            lost = self._chance.uniform(0, 2 * self._stall)
+            self.lost += lost
+            moment += lost
+            self._next = moment + self._chance.uniform(0, 2 * self._stall)
+        self._now = moment
+
+
 @pytest.mark.parametrize("work", [0.0003, 0.002, 0.01])
 def test_goodput_at_three_times_what_can_be_done(work: float) -> None:
     seconds = 2000 * work
@@ -103,6 +126,15 @@ def test_goodput_at_three_times_what_can_be_done(work: float) -> None:
     late = sum(1 for wait in waits if wait > 0.25)
     assert (good[""] - late) * work / seconds > 0.8
     assert refused[""] > good[""]
+
+
+@pytest.mark.parametrize(("stall", "at_least"), [(0.03, 0.85), (0.1, 0.7)])
+def test_goodput_on_a_machine_that_is_busy_with_other_things(stall: float, at_least: float) -> None:
+    seconds, work = 6, 0.0004
+    service = Interrupted(work, rest=work * 0.05, stall=stall)
+    good, _, waits = service.run(3 / work / 2, seconds, {"": 1.0})
+    late = sum(1 for wait in waits if wait > 0.25)
+    assert (good[""] - late) * work / (seconds - service.lost) > at_least
 
 
 def test_below_what_can_be_done_nobody_is_refused() -> None:

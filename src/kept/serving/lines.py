@@ -22,6 +22,8 @@ _FIRST_COST = 10_000.0
 # A turn is ended after about this share of the longest wait: soon enough that what comes is seen and refused in time, late enough
 # that a slow model that answers many as fast as one is asked about many.
 _TURN = 0.25
+# The share of the longest wait that a request may be thought to wait before it is read.
+_MOST_UNREAD = 0.6
 # What a line may be given in one round at least, so that large calls are not counted up to in pennies.
 _LEAST_CREDIT = 10_000
 # One turn may say at most that work takes so many times longer than was thought: a machine that slept is no slow model.
@@ -50,6 +52,7 @@ class Lines:
         self._cost = _FIRST_COST
         self._worked = _FIRST_COST * _FIRST_GUESS
         self._between = 0.0
+        self._round = 0.0
         self._seconds = _FIRST_GUESS
         self._lines: dict[str, _Line] = {}
         self._busy: deque[_Line] = deque()
@@ -71,7 +74,7 @@ class Lines:
         waiting = line.cost + size + _HEAD
         if waiting > self._room:
             return False
-        return not timeout_us or waiting * self._pace * len(self._busy) * 1e6 <= timeout_us
+        return not timeout_us or (waiting * self._pace * len(self._busy) + self._round) * 1e6 <= timeout_us
 
     def add(self, call: Call) -> None:
         """Puts a call at the end of its caller's line."""
@@ -118,11 +121,14 @@ class Lines:
         self._worked = self._worked * _MEMORY + min(worked, cost * self._seconds * _MOST_SURPRISE)
         self._between = self._between * _MEMORY + min(between, _LONGEST_BETWEEN)
         self._seconds = self._worked / self._cost
+        # A long round counts at once, and is forgotten slowly. Without calls left behind there was no waiting to be read.
+        self._round = max(self._round * _MEMORY, worked + between if between else 0.0)
         self._measure()
 
     def _measure(self) -> None:
         share = max(self._worked / (self._worked + self._between), _LEAST_SHARE)
         self._pace = self._seconds / share
-        # What comes during a turn waits for its end, too.
-        self._room = int(self._longest_wait * (1 - _TURN) / self._pace / max(len(self._busy), 1))
+        # What comes during a turn waits for its end, too, and until it is read.
+        unread = min(max(_TURN * self._longest_wait, self._round), _MOST_UNREAD * self._longest_wait)
+        self._room = int((self._longest_wait - unread) / self._pace / max(len(self._busy), 1))
         self._budget = max(int(self._longest_wait * _TURN / self._seconds), 1)
