@@ -130,6 +130,27 @@ def test_it_learns_from_the_change_on(make_world: MakeWorld) -> None:
     assert "on the rows since the change of" in asked.evidence["data"]
 
 
+def test_a_training_after_a_change_is_followed_by_one_on_more_of_what_came_since(make_world: MakeWorld) -> None:
+    world = make_world(declared(cooldown="2d", since_change="1d", follow_up=1))
+    world.days(8)
+    changed = world.now
+    world.shift = 1.5
+    while not world.decisions():
+        world.days(1)
+    world.train()
+    for _ in range(8):
+        if not queued_runs(world.workspace, "training"):
+            world.days(1)
+    (run,) = queued_runs(world.workspace, "training")
+    followed = world.decisions()[-1]
+    assert (followed.kind, followed.trigger, followed.run_id) == ("retrain", "follow_up", run.id)
+    learns_since = parse_time(run.request["until"], where="until") - duration(run.request["window"])
+    assert abs(learns_since - changed) <= DAY
+    world.train()
+    world.days(8)
+    assert queued_runs(world.workspace, "training") == []
+
+
 def test_it_learns_from_as_much_as_is_needed_at_least(make_world: MakeWorld) -> None:
     world = make_world(declared(since_change="60d"))
     drifted(world)
@@ -189,7 +210,17 @@ def test_never_more_trainings_than_the_budget_in_any_stretch(at_most: int, per: 
         assert sum(one <= other < one + per * DAY for other in trained) <= at_most
 
 
-@pytest.mark.parametrize("wrong", [{"at_most": 0}, {"since_change": "0d"}, {"per": "0d"}, {"since_change": "soon"}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"at_most": 0},
+        {"since_change": "0d"},
+        {"per": "0d"},
+        {"since_change": "soon"},
+        {"follow_up": -1},
+        {"follow_up": 1, "cooldown": "0d"},
+    ],
+)
 def test_wrong_bounds_are_refused(wrong: dict[str, object]) -> None:
     project = Project("flights", question="Late?", owner="ops", objectives=[at_least("roc_auc", 0.6)])
     with pytest.raises(Invalid):

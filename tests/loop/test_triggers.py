@@ -1,6 +1,8 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -98,3 +100,29 @@ def test_rows_to_train_on() -> None:
     until = START + 90 * DAY
     assert training_range(Retrain(), until) == (None, until)
     assert training_range(Retrain(window=60 * DAY), until) == (START + 30 * DAY, until)
+
+
+@pytest.mark.parametrize(("followed", "due"), [(0, 7), (1, 21), (2, 49)])
+def test_a_training_after_an_alarm_is_followed_when_what_has_come_since_has_doubled(followed: int, due: int) -> None:
+    policy = Retrain(on=(decay(),), cooldown=7 * DAY, follow_up=3, debounce=DAY)
+
+    def at(day: float) -> Situation:
+        last = START + DAY * (due - 7) / 2
+        return Situation(now=START + DAY * day, last_training=last, changed=START, followed=followed)
+
+    assert choose(policy, at(due - 0.5)).action == "none"
+    choice = choose(policy, at(due))
+    assert (choice.action, choice.trigger) == ("retrain", "follow_up")
+    assert choice.reason == "what has come since the training of 2013-03-01T00:00:00Z has doubled"
+    assert choose(Retrain(on=(decay(),), cooldown=7 * DAY, follow_up=followed), at(due)).action == "none"
+    never = Situation(now=START + DAY * due, last_training=START)
+    assert choose(policy, never).action == "none"
+
+
+def test_what_follows_waits_for_the_budget_and_gives_way_to_an_alarm() -> None:
+    policy = Retrain(on=(decay(),), cooldown=7 * DAY, follow_up=2, at_most=1, per=30 * DAY)
+    after = Situation(now=START + 8 * DAY, last_training=START, changed=START, trainings=(START,))
+    assert choose(policy, after).action == "hold"
+    assert choose(policy, msgspec.structs.replace(after, now=START + 30 * DAY)).trigger == "follow_up"
+    alarmed = msgspec.structs.replace(after, now=START + 30 * DAY, alerts=(alert("decay", 20),))
+    assert choose(policy, alarmed).trigger == "decay"

@@ -2,9 +2,10 @@
 
 from datetime import datetime, timedelta
 
-from kept.core.clock import format_time
+from kept.core.clock import format_time, parse_time
 from kept.core.durations import format_duration
-from kept.loop.triggers import Choice, training_range
+from kept.loop.records import decisions_of
+from kept.loop.triggers import ALARMS, Choice, training_range
 from kept.loop.turn import Turn
 from kept.monitoring.change import broken_since, change_point
 from kept.monitoring.records import alerts_of, results_of
@@ -12,20 +13,22 @@ from kept.monitoring.records import alerts_of, results_of
 _MOST = 10_000
 
 
-def training_data(turn: Turn, choice: Choice, now: datetime, last: datetime) -> tuple[str | None, str]:
-    """How much event time to learn from (None for what the project declares), and the rule as a sentence."""
+def training_data(turn: Turn, choice: Choice, now: datetime, last: datetime) -> tuple[str | None, str, datetime | None]:
+    """How much event time to learn from (None for what the project declares), the rule as a sentence, and the change."""
     policy = turn.plan.retraining
     if policy.since_change is not None and (change := change_of(turn, choice, last)) is not None:
         length = _whole_seconds(max(now - change, policy.since_change))
         least = f", {format_duration(policy.since_change)} at least" if now - change < policy.since_change else ""
-        return format_duration(length), f"on the rows since the change of {format_time(change)}{least}"
+        return format_duration(length), f"on the rows since the change of {format_time(change)}{least}", change
     start, _ = training_range(policy, now)
-    return None, "on all rows" if start is None else f"on the rows since {format_time(start)}"
+    return None, "on all rows" if start is None else f"on the rows since {format_time(start)}", None
 
 
 def change_of(turn: Turn, choice: Choice, last: datetime) -> datetime | None:
     """When the change began that set off a training; None where no detector or objective told of one."""
-    if choice.trigger not in {"drift", "decay", "objective"}:
+    if choice.trigger == "follow_up":
+        return _change_followed(turn)
+    if choice.trigger not in ALARMS:
         return None
     named = {name for one in choice.evidence["triggers"] for name in one.get("alerts", ())}
     with turn.workspace.database.reading() as connection:
@@ -44,6 +47,14 @@ def change_of(turn: Turn, choice: Choice, last: datetime) -> datetime | None:
             limit=_MOST,
         )
     return change_point(results)
+
+
+def _change_followed(turn: Turn) -> datetime | None:
+    """The change of the training that is followed."""
+    with turn.workspace.database.reading() as connection:
+        asked = decisions_of(connection, turn.plan.name, kinds=["retrain"], limit=_MOST)
+    told = next((one.evidence.get("change") for one in asked if one.trigger in ALARMS), None)
+    return None if told is None else parse_time(told, where="change")
 
 
 def _whole_seconds(length: timedelta) -> timedelta:

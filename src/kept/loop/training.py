@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from kept.core.clock import parse_time
+from kept.core.clock import format_time, parse_time
 from kept.core.errors import Conflict
 from kept.deployment.endpoint import EndpointStatus, RouteRecord
 from kept.deployment.release import ReleaseVersion, release
@@ -12,7 +12,7 @@ from kept.loop.decisions import TRAINING
 from kept.loop.records import decisions_about, decisions_of
 from kept.loop.reporting import report
 from kept.loop.rows import training_data
-from kept.loop.triggers import Choice, Situation, choose
+from kept.loop.triggers import ALARMS, Choice, Situation, choose
 from kept.loop.turn import Cause, Turn
 from kept.monitoring.alert import Alert
 from kept.monitoring.incident import Incident
@@ -116,8 +116,8 @@ def consider(turn: Turn, now: datetime, last: datetime) -> list[str]:
 
 def _train(turn: Turn, choice: Choice, now: datetime, last: datetime) -> list[str]:
     """Queues the training on the rows that the policy's rule chooses; in a dry run tells of it, once."""
-    window, rule = training_data(turn, choice, now, last)
-    evidence = {**choice.evidence, "data": rule}
+    window, rule, change = training_data(turn, choice, now, last)
+    evidence = {**choice.evidence, "data": rule, "change": None if change is None else format_time(change)}
     cause = Cause(trigger=choice.trigger)
     if turn.reports_only or turn.plan.retraining.dry_run:
         return report(turn, "retrain", cause, f"Would train again: {choice.reason}, {rule}", evidence)
@@ -197,12 +197,16 @@ def _situation(turn: Turn, now: datetime, last: datetime) -> Situation:
     if not turn.plan.retraining.debounce:
         # Where nothing is waited for, what was raised counts, though it has gone meanwhile; not what a person has ended.
         over = [one for one in over if one.resolved_by != KEPT]
+    own = [one for one in asked if one.trigger != "person" and one.event_time is not None]
+    alarmed = next((place for place, one in enumerate(own) if one.trigger in ALARMS), None)
     return Situation(
         now=now,
         last_training=last,
         alerts=tuple(one for one in alerts if one.version_id == turn.champion and not _among(one, over)),
         labelled_rows=labelled,
-        trainings=tuple(one.event_time for one in asked if one.trigger != "person" and one.event_time is not None),
+        trainings=tuple(one.event_time for one in own if one.event_time is not None),
+        changed=None if alarmed is None else own[alarmed].event_time,
+        followed=sum(one.trigger == "follow_up" for one in own[:alarmed]),
     )
 
 

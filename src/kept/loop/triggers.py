@@ -10,11 +10,13 @@ from kept.core.durations import format_duration
 from kept.monitoring.alert import Alert
 from kept.plan.policy import Broken, Decay, Drift, Every, NewData, Retrain, Trigger
 
-TriggerName = Literal["decay", "objective", "drift", "schedule", "data", "person", "none"]
+TriggerName = Literal["decay", "objective", "drift", "follow_up", "schedule", "data", "person", "none"]
 
 _ALERT_KINDS: dict[type, TriggerName] = {Decay: "decay", Broken: "objective", Drift: "drift"}
 # What is known to hurt comes before what may hurt, and both before habit.
-_ORDER: tuple[TriggerName, ...] = ("decay", "objective", "drift", "data", "schedule")
+_ORDER: tuple[TriggerName, ...] = ("decay", "objective", "drift", "follow_up", "data", "schedule")
+
+ALARMS = frozenset(_ALERT_KINDS.values())
 
 
 class Situation(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,6 +31,10 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     """Labelled predictions since the last training."""
     trainings: tuple[datetime, ...] = ()
     """When the loop has trained of its own accord."""
+    changed: datetime | None = None
+    """When it last trained for an alarm."""
+    followed: int = 0
+    """Trainings that have followed that one."""
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,10 +63,8 @@ def choose(policy: Retrain, situation: Situation) -> Choice:
     not lost. The choice depends only on what is handed in, so asking
     again with the same facts gives the same answer.
     """
-    raised = sorted(
-        (one for trigger in policy.on if (one := _raised(trigger, situation)) is not None),
-        key=lambda one: _ORDER.index(one.trigger),
-    )
+    found = [_follow_up(policy, situation), *(_raised(trigger, situation) for trigger in policy.on)]
+    raised = sorted((one for one in found if one is not None), key=lambda one: _ORDER.index(one.trigger))
     if not raised:
         return Choice(action="none", trigger="none", reason="no trigger is raised", evidence={})
     evidence = {
@@ -114,6 +118,23 @@ def _raised(trigger: Trigger, situation: Situation) -> Raised | None:
         since=first.event_time or situation.now,
         reason=first.title,
         evidence={"alerts": [alert.id for alert in found]},
+    )
+
+
+def _follow_up(policy: Retrain, situation: Situation) -> Raised | None:
+    """Right after a change there are few rows to learn it from, and the model that they give sets its own level."""
+    if situation.changed is None or situation.followed >= policy.follow_up:
+        return None
+    due = situation.changed + policy.cooldown * (2 ** (situation.followed + 1) - 1)
+    if situation.now < due:
+        return None
+    reason = f"what has come since the training of {format_time(situation.changed)} has doubled"
+    # It has waited already.
+    return Raised(
+        trigger="follow_up",
+        since=situation.changed,
+        reason=reason,
+        evidence={"changed": format_time(situation.changed), "followed": situation.followed},
     )
 
 

@@ -11,6 +11,9 @@ import msgspec
 from kept.core.durations import duration
 from kept.core.errors import Invalid
 
+# Each waits as long as all before it together: the tenth waits for 512 cool-downs.
+MOST_FOLLOW_UPS = 10
+
 
 class Drift(msgspec.Struct, frozen=True, kw_only=True, tag="drift"):
     """The inputs or the predictions have drifted, by the drift monitor's budget."""
@@ -63,6 +66,8 @@ class Retrain(msgspec.Struct, frozen=True, kw_only=True):
     """Trainings of the loop's own accord in each `per`; None for as many as there are reasons for."""
     per: timedelta = timedelta(days=90)
     """Event time in which there are `at_most`."""
+    follow_up: int = 0
+    """Trainings that follow one that an alarm set off, each when what has come since has doubled: after one cool-down, three, seven."""
     dry_run: bool = False
     """Decide and report, and train nothing."""
 

@@ -14,6 +14,7 @@ from kept.measures.drift.cycle import CYCLES, Cycle
 from kept.measures.metrics import metric as metric_named
 from kept.plan.objective import Objective
 from kept.plan.policy import (
+    MOST_FOLLOW_UPS,
     Fallback,
     Release,
     Retrain,
@@ -283,13 +284,15 @@ class Project:
         since_change: str | timedelta | None = None,
         at_most: int | None = None,
         per: str | timedelta = "90d",
+        follow_up: int = 0,
         dry_run: bool = False,
     ) -> None:
         """Declares when to train again: `drift()`, `decay()`, `broken()`, `every("30d")`, `new_data(10_000)`; and on what.
 
         It learns from all rows, from the newest with `window="90d"`, or with `since_change="14d"` from those since the
-        change that the detector found, from 14 days at least. `at_most=4, per="90d"` is its budget; with `dry_run` it
-        decides and reports, and trains nothing.
+        change that the detector found, from 14 days at least. With `follow_up=2` it trains again after an alarm's training when what has come
+        since has doubled, and doubled again: right after a change there are few rows to learn it from.
+        `at_most=4, per="90d"` is its budget; with `dry_run` it decides and reports, and trains nothing.
         """
         triggers = tuple(on)
         for trigger in triggers:
@@ -305,8 +308,12 @@ class Project:
             else _some_time(since_change, "project.retrain(since_change)", "Write how much it needs at least, as 14d"),
             at_most=at_most,
             per=_some_time(per, "project.retrain(per)", "Write in which time, for example 90d"),
+            follow_up=follow_up,
             dry_run=dry_run,
         )
+        if not 0 <= follow_up <= MOST_FOLLOW_UPS or (follow_up and not self.retraining.cooldown):
+            fix = "Write follow_up=2, with a cool-down"
+            raise Invalid(f"{follow_up} trainings cannot follow", where="project.retrain(follow_up)", fix=fix)
         if at_most is not None and at_most < 1:
             fix = "Write at_most=4, or dry_run=True to train never"
             raise Invalid(f"{at_most} is not a number of trainings", where="project.retrain(at_most)", fix=fix)
