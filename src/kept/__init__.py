@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from kept.plan.policy import broken as broken
     from kept.plan.policy import decay as decay
     from kept.plan.policy import drift as drift
+    from kept.plan.policy import estimated as estimated
     from kept.plan.policy import every as every
     from kept.plan.policy import fall_back as fall_back
     from kept.plan.policy import new_data as new_data
@@ -40,6 +41,7 @@ _FACE = {
     "broken": "kept.plan.policy",
     "decay": "kept.plan.policy",
     "drift": "kept.plan.policy",
+    "estimated": "kept.plan.policy",
     "every": "kept.plan.policy",
     "fall_back": "kept.plan.policy",
     "new_data": "kept.plan.policy",
@@ -71,6 +73,7 @@ __all__ = [
     "choices",
     "decay",
     "drift",
+    "estimated",
     "every",
     "fall_back",
     "floats",

@@ -17,9 +17,11 @@ from kept.loop.decisions import RetrainNow, retrain
 from kept.loop.triggers import Situation, choose
 from kept.monitoring.alert import Alert
 from kept.monitoring.incidents import ListIncidents, Resolve, list_incidents, resolve
+from kept.monitoring.records import save_results
+from kept.monitoring.result import WindowResult
 from kept.plan.catalog import ensure_registered
 from kept.plan.objective import at_least
-from kept.plan.policy import Retrain, drift, every
+from kept.plan.policy import Retrain, drift, estimated, every
 from kept.plan.project import Project
 from kept.tracking.runs import queued_runs
 
@@ -149,6 +151,35 @@ def test_a_training_after_a_change_is_followed_by_one_on_more_of_what_came_since
     world.train()
     world.days(8)
     assert queued_runs(world.workspace, "training") == []
+
+
+@pytest.mark.parametrize(("high", "holds", "acts"), [(0.58, False, True), (0.62, False, False), (0.58, None, False)])
+def test_it_acts_on_an_estimate_that_surely_fails_and_can_be_trusted(
+    make_world: MakeWorld, high: float, holds: bool | None, *, acts: bool
+) -> None:
+    world = make_world(declared(on=[estimated(windows=2)]))
+    world.days(3, labels=False)
+    champion = world.status().route
+    assert champion is not None
+    told = [
+        WindowResult(
+            endpoint=NAME,
+            version_id=champion.route.champion.version_id,
+            start=world.now - DAY * back,
+            monitor="estimate",
+            metric="estimated_roc_auc",
+            value=0.55,
+            low=0.52,
+            high=high,
+            rows=200,
+            holds=holds,
+        )
+        for back in (3, 2)
+    ]
+    with world.workspace.database.writing() as connection:
+        save_results(connection, told)
+    world.tick()
+    assert [(one.kind, one.trigger) for one in world.decisions()] == ([("retrain", "estimate")] if acts else [])
 
 
 def test_it_learns_from_as_much_as_is_needed_at_least(make_world: MakeWorld) -> None:

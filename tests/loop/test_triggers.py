@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kept.loop.triggers import Situation, choose, training_range
+from kept.loop.triggers import EstimatedWindow, Situation, choose, training_range
 from kept.monitoring.alert import Alert
-from kept.plan.policy import Retrain, broken, decay, drift, every, new_data
+from kept.plan.policy import Retrain, broken, decay, drift, estimated, every, new_data
 
 START = datetime(2013, 3, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -126,3 +126,21 @@ def test_what_follows_waits_for_the_budget_and_gives_way_to_an_alarm() -> None:
     assert choose(policy, msgspec.structs.replace(after, now=START + 30 * DAY)).trigger == "follow_up"
     alarmed = msgspec.structs.replace(after, now=START + 30 * DAY, alerts=(alert("decay", 20),))
     assert choose(policy, alarmed).trigger == "decay"
+
+
+def test_an_estimate_counts_when_it_surely_fails_in_windows_in_a_row() -> None:
+    policy = Retrain(on=(estimated(windows=3),), cooldown=DAY, debounce=DAY)
+
+    def after(*failing: bool) -> Situation:
+        windows = tuple(
+            EstimatedWindow(end=START + DAY * (place + 1), failing=("roc_auc",) if one else ())
+            for place, one in enumerate(failing)
+        )
+        return Situation(now=START + DAY * len(failing), last_training=START, estimates=windows)
+
+    assert choose(policy, after(True, True, False, True, True)).action == "none"
+    assert choose(policy, after(False, True, True, True)).action == "hold"
+    choice = choose(policy, after(False, True, True, True, True))
+    assert (choice.action, choice.trigger) == ("retrain", "estimate")
+    assert choice.reason == "by estimate the objective does not hold for roc_auc, 3 windows in a row"
+    assert choose(policy, after(True, True, True, True, False)).action == "none"

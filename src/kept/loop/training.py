@@ -12,14 +12,16 @@ from kept.loop.decisions import TRAINING
 from kept.loop.records import decisions_about, decisions_of
 from kept.loop.reporting import report
 from kept.loop.rows import training_data
-from kept.loop.triggers import ALARMS, Choice, Situation, choose
+from kept.loop.triggers import ALARMS, Choice, EstimatedWindow, Situation, choose
 from kept.loop.turn import Cause, Turn
+from kept.monitoring import estimate
 from kept.monitoring.alert import Alert
 from kept.monitoring.incident import Incident
 from kept.monitoring.records import alerts_of, incidents_of, results_of
+from kept.monitoring.result import WindowResult
 from kept.monitoring.settling import KEPT, settle_gone
 from kept.monitoring.watch import champion_since
-from kept.plan.policy import NewData
+from kept.plan.policy import Estimated, NewData
 from kept.registry.model import ModelVersion
 from kept.registry.records.versions import version_of_run
 from kept.tracking.records import find_runs
@@ -192,6 +194,18 @@ def _situation(turn: Turn, now: datetime, last: datetime) -> Situation:
                 connection, turn.endpoint, monitor="performance", metric="coverage", since=last, limit=_MOST_RESULTS
             )
             labelled = round(sum((one.value or 0.0) * one.rows for one in results))
+        estimates = (
+            results_of(
+                connection,
+                turn.endpoint,
+                monitor=estimate.MONITOR,
+                version_id=turn.champion,
+                since=last,
+                limit=_MOST_RESULTS,
+            )
+            if any(isinstance(one, Estimated) for one in turn.plan.retraining.on)
+            else []
+        )
         over = incidents_of(connection, endpoint=turn.endpoint, state="resolved", limit=_MOST_ALERTS)
         asked = decisions_of(connection, turn.plan.name, kinds=["retrain"], limit=_MOST_ALERTS)
     if not turn.plan.retraining.debounce:
@@ -207,6 +221,22 @@ def _situation(turn: Turn, now: datetime, last: datetime) -> Situation:
         trainings=tuple(one.event_time for one in own if one.event_time is not None),
         changed=None if alarmed is None else own[alarmed].event_time,
         followed=sum(one.trigger == "follow_up" for one in own[:alarmed]),
+        estimates=_estimated(turn, estimates),
+    )
+
+
+def _estimated(turn: Turn, results: list[WindowResult]) -> tuple[EstimatedWindow, ...]:
+    """Each window, and the metrics whose whole interval breaks an objective."""
+    bounds = {f"{estimate.PREFIX}{one.metric}": one for one in turn.plan.objectives if one.by is None}
+    failing: dict[datetime, list[str]] = {}
+    for one in results:
+        found, bound = failing.setdefault(one.start, []), bounds.get(one.metric)
+        ends = [end for end in (one.low, one.high) if end is not None]
+        if bound is not None and one.holds is False and ends and not any(map(bound.holds, ends)):
+            found.append(bound.metric)
+    return tuple(
+        EstimatedWindow(end=start + turn.plan.window, failing=tuple(metrics))
+        for start, metrics in sorted(failing.items())
     )
 
 

@@ -1,6 +1,7 @@
 """Triggers: whether to train again now. Pure: a policy and a situation give a choice with its reasons."""
 
 from datetime import datetime, timedelta
+from itertools import takewhile
 from typing import Any, Literal
 
 import msgspec
@@ -8,15 +9,23 @@ import msgspec
 from kept.core.clock import format_time
 from kept.core.durations import format_duration
 from kept.monitoring.alert import Alert
-from kept.plan.policy import Broken, Decay, Drift, Every, NewData, Retrain, Trigger
+from kept.plan.policy import Broken, Decay, Drift, Estimated, Every, NewData, Retrain, Trigger
 
-TriggerName = Literal["decay", "objective", "drift", "follow_up", "schedule", "data", "person", "none"]
+TriggerName = Literal["decay", "objective", "estimate", "drift", "follow_up", "schedule", "data", "person", "none"]
 
 _ALERT_KINDS: dict[type, TriggerName] = {Decay: "decay", Broken: "objective", Drift: "drift"}
 # What is known to hurt comes before what may hurt, and both before habit.
-_ORDER: tuple[TriggerName, ...] = ("decay", "objective", "drift", "follow_up", "data", "schedule")
+_ORDER: tuple[TriggerName, ...] = ("decay", "objective", "estimate", "drift", "follow_up", "data", "schedule")
 
 ALARMS = frozenset(_ALERT_KINDS.values())
+
+
+class EstimatedWindow(msgspec.Struct, frozen=True, kw_only=True):
+    """What was estimated of a window before its labels came."""
+
+    end: datetime
+    failing: tuple[str, ...]
+    """The metrics whose whole interval breaks an objective; none where the estimate cannot be trusted."""
 
 
 class Situation(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,6 +44,8 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     """When it last trained for an alarm."""
     followed: int = 0
     """Trainings that have followed that one."""
+    estimates: tuple[EstimatedWindow, ...] = ()
+    """The windows since the last training whose performance was estimated, oldest first."""
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,6 +119,8 @@ def _raised(trigger: Trigger, situation: Situation) -> Raised | None:
         return _by_schedule(trigger.interval, situation)
     if isinstance(trigger, NewData):
         return _by_data(trigger.rows, situation)
+    if isinstance(trigger, Estimated):
+        return _by_estimate(trigger.windows, situation)
     kind = _ALERT_KINDS[type(trigger)]
     found = [alert for alert in situation.alerts if alert.kind == kind and alert.event_time is not None]
     if not found:
@@ -135,6 +148,20 @@ def _follow_up(policy: Retrain, situation: Situation) -> Raised | None:
         since=situation.changed,
         reason=reason,
         evidence={"changed": format_time(situation.changed), "followed": situation.followed},
+    )
+
+
+def _by_estimate(windows: int, situation: Situation) -> Raised | None:
+    """Raised from the last of so many failing windows in a row on, until one does not fail."""
+    failing = list(takewhile(lambda one: one.failing, reversed(situation.estimates)))
+    if len(failing) < windows:
+        return None
+    metrics = ", ".join(failing[0].failing)
+    return Raised(
+        trigger="estimate",
+        since=failing[-windows].end,
+        reason=f"by estimate the objective does not hold for {metrics}, {windows} windows in a row",
+        evidence={"windows": len(failing), "metrics": list(failing[0].failing)},
     )
 
 

@@ -35,6 +35,13 @@ class Broken(msgspec.Struct, frozen=True, kw_only=True, tag="broken"):
     """Length of event time that ends with each window, over which objectives are measured as a whole."""
 
 
+class Estimated(msgspec.Struct, frozen=True, kw_only=True, tag="estimated"):
+    """An objective does not hold by the estimate that is made before labels come, wherever in its interval the truth lies."""
+
+    windows: int = 3
+    """Windows in a row."""
+
+
 class Every(msgspec.Struct, frozen=True, kw_only=True, tag="schedule"):
     """So much event time has passed since the last training."""
 
@@ -47,7 +54,7 @@ class NewData(msgspec.Struct, frozen=True, kw_only=True, tag="data"):
     rows: int
 
 
-Trigger = Drift | Decay | Broken | Every | NewData
+Trigger = Drift | Decay | Broken | Estimated | Every | NewData
 
 
 class Retrain(msgspec.Struct, frozen=True, kw_only=True):
@@ -151,6 +158,13 @@ def broken(*, windows: int = 3, over: str | timedelta | None = None) -> Broken:
     if windows < 1:
         raise Invalid(f"{windows} is not a number of windows", where="broken", fix="Write broken(windows=3)")
     return Broken(windows=windows, over=None if over is None else duration(over, where="broken(over)"))
+
+
+def estimated(*, windows: int = 3) -> Estimated:
+    """Train when an objective surely fails by its estimate in so many windows in a row: where labels are far away."""
+    if windows < 1:
+        raise Invalid(f"{windows} is not a number of windows", where="estimated", fix="Write estimated(windows=3)")
+    return Estimated(windows=windows)
 
 
 def every(interval: str | timedelta) -> Every:
