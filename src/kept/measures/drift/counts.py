@@ -9,7 +9,9 @@ from kept.measures.drift.cells import Scratch
 from kept.measures.drift.grid import Grid, Table, as_numbers, check_table
 
 # Large enough to hide numpy's calls, small enough that a block of a column stays in the cache.
-_BLOCK = 65_536
+_BLOCK = 32_768
+# From so many rows on it is cheaper to add up the tally of all codes than to look up the cell of each row.
+_MANY_ROWS = 20_000
 # Products of two scores are below 2^14 in 32nds, so sums of so few of them are exact in 32-bit floats; and products of
 # matrices this small are not split over threads, whose waiting for one another cost as much again as the counting.
 _EXACT = 128
@@ -72,25 +74,31 @@ def count_rows(grid: Grid, columns: Table) -> WindowCounts:
     counts = empty_counts(grid)
     if not rows:
         return counts
-    step = -(-rows // PAIRED_ROWS)
+    step, many = -(-rows // PAIRED_ROWS), rows >= _MANY_ROWS
     in_pairs = len(range(0, rows, step))
     scores = np.zeros((grid.paired, -(-in_pairs // _EXACT) * _EXACT), dtype=np.float32)
     block = max(_BLOCK // step, 1) * step
     scratch = Scratch(min(block, rows))
     for place, (name, cells) in enumerate(zip(grid.numeric, grid.cells, strict=True)):
-        column, tally = as_numbers(columns[name], name), np.zeros(cells.table.size, dtype=np.int64)
+        column = as_numbers(columns[name], name)
+        begin, end = grid.offsets[place], grid.offsets[place + 1]
+        tally = np.zeros(cells.table.size if many else 0, dtype=np.int64)
         for start in range(0, rows, block):
             # All that is asked of a block is asked while it is in the cache.
             part = column[start : start + block]
             codes = cells.codes(part, scratch)
-            np.add.at(tally, codes, 1)
+            if many:
+                np.add.at(tally, codes, 1)
+            else:
+                counts.cells[begin:end] += np.bincount(cells.table[codes], minlength=cells.size + 1)
             counts.low[place] = np.fmin(counts.low[place], np.fmin.reduce(part))
             counts.high[place] = np.fmax(counts.high[place], np.fmax.reduce(part))
             if place < grid.paired:
                 first = start // step
                 paired = codes[::step]
                 scores[place, first : first + paired.size] = cells.code_scores[paired]
-        counts.cells[grid.offsets[place] : grid.offsets[place + 1]] = cells.gather(tally)
+        if many:
+            counts.cells[begin:end] = cells.gather(tally)
     for place, (name, categories) in enumerate(zip(grid.categorical, grid.categories, strict=True), len(grid.numeric)):
         counts.cells[grid.offsets[place] : grid.offsets[place + 1]] = categories.count(columns[name])
     if grid.paired > 1:
