@@ -282,6 +282,7 @@ class Project:
         debounce: str | timedelta = timedelta(0),
         window: str | timedelta | None = None,
         since_change: str | timedelta | None = None,
+        stretches: Iterable[str | timedelta] = (),
         at_most: int | None = None,
         per: str | timedelta = "90d",
         follow_up: int = 0,
@@ -292,7 +293,8 @@ class Project:
         It learns from all rows, from the newest with `window="90d"`, or with `since_change="14d"` from those since the
         change that the detector found, from 14 days at least. With `follow_up=2` it trains again after an alarm's training when what has come
         since has doubled, and doubled again: right after a change there are few rows to learn it from.
-        `at_most=4, per="90d"` is its budget; with `dry_run` it decides and reports, and trains nothing.
+        With `stretches=["14d", "28d", "56d"]` each training tries them and all rows, and learns from what predicts the
+        newest validation rows best. `at_most=4, per="90d"` is its budget; with `dry_run` it decides and reports, and trains nothing.
         """
         triggers = tuple(on)
         for trigger in triggers:
@@ -306,6 +308,10 @@ class Project:
             since_change=None
             if since_change is None
             else _some_time(since_change, "project.retrain(since_change)", "Write how much it needs at least, as 14d"),
+            stretches=tuple(
+                _some_time(one, "project.retrain(stretches)", "Write how much to learn from, as 28d")
+                for one in stretches
+            ),
             at_most=at_most,
             per=_some_time(per, "project.retrain(per)", "Write in which time, for example 90d"),
             follow_up=follow_up,

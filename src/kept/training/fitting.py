@@ -9,10 +9,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from kept.core.errors import Invalid
 from kept.measures.metrics import measure, metric
 from kept.packaging.build import package as make_bundle
 from kept.packaging.bundle import store_bundle
@@ -23,12 +25,14 @@ from kept.packaging.signature import Label, Signature
 from kept.packaging.sklearn_model import load_skops, save_skops
 from kept.pipelines.context import StepContext
 from kept.plan.loading import load_project
-from kept.plan.specs import Task
+from kept.plan.project import Project
+from kept.plan.specs import ModelSpec, Task
 from kept.tracking.runs import create_run, finish, log_metrics, log_params, start
 from kept.training.baselines import baseline_scores
 from kept.training.estimators import fit_estimator, input_of, make_estimator, predict_scores
 from kept.training.facts import Columns, Packaged
 from kept.training.splits import TEST, TRAIN, VALIDATION
+from kept.training.stretches import newest, sentence, try_stretches
 from kept.training.targets import encode_labels, learn_from, need_classes, rows_with_all_classes
 from kept.training.tuning import Trial, Tuned
 from kept.training.tuning import tune as search
@@ -37,8 +41,34 @@ _LOSS: dict[Task, str] = {"binary": "log_loss", "multiclass": "log_loss", "regre
 
 
 def tune(context: StepContext, source: str, join: pl.DataFrame, split: pl.DataFrame, columns: Columns) -> Tuned:
-    """Searches the declared ranges; each trial is a child run."""
+    """Searches the declared ranges, each trial a child run; then how far back to learn from, where stretches are declared."""
     project = load_project(Path(source))
+    found = _search(context, project, join, split, columns)
+    stretches = project.retraining.stretches
+    if not stretches:
+        return found
+    train, validation = rows_of(join, split, TRAIN), rows_of(join, split, VALIDATION)
+    if columns.event_time is None or validation.is_empty():
+        fix = "Declare event_time, and a split with validation rows"
+        raise Invalid("stretches cannot be compared", where=f"project {project.name}", fix=fix)
+    encoder, truth = fit_encoder(train, columns.features), encode_labels(validation[columns.label], columns.classes)
+    name, sign = _loss_of(project.the_model, columns)
+
+    def loss(rows: pl.DataFrame) -> float:
+        if np.unique(encode_labels(rows[columns.label], columns.classes)).size < len(columns.classes):
+            return float("nan")
+        estimator = make_estimator(project.the_model, found.parameters, encoder, context.seed)
+        labels = learn_from(rows.get_column(columns.label), columns.task)
+        fit_estimator(estimator, rows, labels, encoder, where=f"model {project.the_model.name}")
+        return sign * measure(name, truth, predict_scores(estimator, validation, encoder))
+
+    tried = try_stretches(stretches, train, columns.event_time, loss)
+    if tried:
+        context.log(sentence(tried))
+    return msgspec.structs.replace(found, tried=tried)
+
+
+def _search(context: StepContext, project: Project, join: pl.DataFrame, split: pl.DataFrame, columns: Columns) -> Tuned:
     model = project.the_model
     if not model.search:
         return Tuned(parameters={}, loss=None, trials=())
@@ -49,8 +79,7 @@ def tune(context: StepContext, source: str, join: pl.DataFrame, split: pl.DataFr
     need_classes(train.get_column(columns.label), columns.classes)
     fewest = rows_with_all_classes(train.get_column(columns.label), columns.classes)
     truth = encode_labels(validation.get_column(columns.label), columns.classes)
-    name = model.tune_metric or _LOSS[columns.task]
-    sign = -1.0 if metric(name).better == "higher" else 1.0
+    name, sign = _loss_of(model, columns)
     ended: list[Trial] = []
 
     def loss(parameters: dict[str, Any], share: float) -> float:
@@ -69,6 +98,12 @@ def tune(context: StepContext, source: str, join: pl.DataFrame, split: pl.DataFr
     return search(model.search, loss, trials=model.trials, seed=context.seed, ended=record)
 
 
+def _loss_of(model: ModelSpec, columns: Columns) -> tuple[str, float]:
+    """The metric that is searched by, and 1 where lower is better, else -1."""
+    name = model.tune_metric or _LOSS[columns.task]
+    return name, -1.0 if metric(name).better == "higher" else 1.0
+
+
 def fit(
     context: StepContext, source: str, join: pl.DataFrame, split: pl.DataFrame, columns: Columns, tune: Tuned
 ) -> bytes:
@@ -78,6 +113,8 @@ def fit(
     need_classes(rows.get_column(columns.label), columns.classes)
     encoder = fit_encoder(rows, columns.features)
     estimator = make_estimator(project.the_model, tune.parameters, encoder, context.seed)
+    # Values are encoded as of all rows, as everything that reads them is told of one encoding.
+    rows = newest(rows, columns.event_time, tune.stretch)
     labels = learn_from(rows.get_column(columns.label), columns.task)
     fit_estimator(estimator, rows, labels, encoder, where=f"model {project.the_model.name}")
     return save_skops(estimator)

@@ -1,6 +1,7 @@
 """The search for hyperparameters: Optuna's TPE over the declared ranges, weak trials cut short."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from math import isnan
 from typing import Any, Protocol
 
@@ -9,6 +10,7 @@ import optuna
 
 from kept.core.errors import Invalid
 from kept.plan.search import Choices, Floats, Ints, Space
+from kept.training.stretches import Tried
 
 RUNGS = (0.25, 0.5, 1.0)
 """Shares of the training rows a trial is fitted on, one after another: a trial that is weak on few rows stops there."""
@@ -35,6 +37,13 @@ class Tuned(msgspec.Struct, frozen=True, kw_only=True):
     parameters: dict[str, Any]
     loss: float | None
     trials: tuple[Trial, ...]
+    tried: tuple[Tried, ...] = ()
+    """Stretches of the newest rows, the best first; empty where the project declares none."""
+
+    @property
+    def stretch(self) -> timedelta | None:
+        """How much event time to learn from; None for all rows."""
+        return self.tried[0].stretch if self.tried else None
 
 
 class Measure(Protocol):

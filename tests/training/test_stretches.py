@@ -1,0 +1,97 @@
+"""How far back to learn from, when the rule has changed on the way."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from kept.core.errors import Invalid
+from kept.governance.actor import Actor
+from kept.governance.workspace import Workspace
+from kept.packaging.sklearn_model import load_skops
+from kept.pipelines.context import StepContext
+from kept.training import fitting
+from kept.training.facts import Columns
+from kept.training.stretches import newest, sentence, try_stretches
+
+BEGIN = datetime(2013, 4, 1, tzinfo=UTC)
+PROJECT = """
+import kept
+import polars as pl
+from sklearn.linear_model import LogisticRegression
+
+project = kept.Project("changing", question="Which?", owner="o", objectives=[kept.at_least("accuracy", 0.1)])
+project.retrain(on=[kept.decay()], stretches=["5d", "20d"])
+
+
+@project.dataset(label="y", event_time="at")
+def rows() -> pl.DataFrame:
+    return pl.DataFrame()
+
+
+@project.model(task="binary")
+def line() -> LogisticRegression:
+    return LogisticRegression()
+"""
+
+
+def rows(change: int, count: int = 1_000) -> pl.DataFrame:
+    """Twenty a day; from the change on the rule is turned round."""
+    x = np.random.default_rng(0).normal(size=count)
+    at = [BEGIN + timedelta(hours=1.2 * place) for place in range(count)]
+    return pl.DataFrame({"at": at, "x": x, "y": (x > 0) ^ (np.arange(count) >= change)})
+
+
+def context(workspace: Workspace, me: Actor, scratch: Path) -> StepContext:
+    return StepContext(
+        run_id="r",
+        project="changing",
+        step="tune",
+        attempt=1,
+        seed=0,
+        workspace=workspace,
+        actor=me,
+        scratch=scratch,
+        report=lambda _: None,
+    )
+
+
+@pytest.mark.parametrize(("change", "stretch"), [(0, None), (700, timedelta(days=5))])
+def test_it_learns_from_all_unless_the_rule_has_changed(
+    workspace: Workspace, me: Actor, tmp_path: Path, change: int, stretch: timedelta | None
+) -> None:
+    source = tmp_path / "project.py"
+    source.write_text(PROJECT)
+    table = rows(change)
+    split = pl.DataFrame({"part": ["train"] * 800 + ["validation"] * 100 + ["test"] * 100})
+    columns = Columns(features=("x",), categorical=(), label="y", event_time="at", task="binary", classes=(False, True))
+    given = context(workspace, me, tmp_path)
+    tuned = fitting.tune(given, str(source), table, split, columns)
+    assert tuned.stretch == stretch
+    assert [one.rows for one in sorted(tuned.tried, key=lambda one: one.rows)] == [100, 400, 800]
+    line = load_skops(fitting.fit(given, str(source), table, split, columns, tuned))
+    assert isinstance(line, LogisticRegression)
+    assert line.score(table["x"].to_numpy()[900:, None], table["y"].to_numpy()[900:]) > 0.95
+
+
+def test_stretches_need_a_time(workspace: Workspace, me: Actor, tmp_path: Path) -> None:
+    source = tmp_path / "project.py"
+    source.write_text(PROJECT)
+    split = pl.DataFrame({"part": ["train"] * 900 + ["test"] * 100})
+    columns = Columns(features=("x",), categorical=(), label="y", event_time="at", task="binary", classes=(False, True))
+    with pytest.raises(Invalid, match="cannot be compared"):
+        fitting.tune(context(workspace, me, tmp_path), str(source), rows(0), split, columns)
+
+
+def test_stretches_of_the_same_rows_are_tried_once_and_those_that_cannot_be_learnt_from_are_left_out() -> None:
+    table = rows(0, 100)
+    days = [timedelta(days=days) for days in (1, 2, 90, 100)]
+    assert newest(table, "at", days[0]).height == 20
+    tried = try_stretches(days, table, "at", lambda held: 1 / held.height if held.height > 20 else float("nan"))
+    assert [one.rows for one in tried] == [100, 40]
+    assert sentence(tried) == (
+        "learns from all rows; loss on the validation rows: all rows 0.01000, the newest 2d 0.02500"
+    )
