@@ -217,6 +217,8 @@ def locate(connection: Connection, model: str, reference: str) -> RegisteredVers
     if named.model and model not in {"", named.model}:
         raise Invalid(f"{reference!r} names a version of another model", where=model, fix="Name one of the two models")
     model, reference = model or named.model, named.version or LATEST
+    if not (model or named.is_id):
+        raise Invalid(f"no model is named to have a version {reference!r}", where="registry", fix=f"Write {FORMS}")
     version: RegisteredVersion | None
     if reference == LATEST:
         version = newest_registered(connection, model)
