@@ -101,7 +101,7 @@ def measure(full: bool, data: Path, peers: Peers, peer_windows: int) -> list[Fig
         def each_seed(measured: Callable[..., Any], *arguments: Any) -> list[Any]:
             return [pool.submit(measured, seed, *arguments) for seed in seeds]
 
-        replay = pool.submit(elec.figures, data)
+        replays = [pool.submit(elec.market, data), pool.submit(elec.drawn)]
         alarms = {kind: each(drift.false_alarms, kind, windows) for kind in KINDS}
         delays = {shift: each(drift.delays, shift, runs) for shift in SHIFTS}
         streams, raised = (200, 200) if full else (20, 30)
@@ -121,7 +121,7 @@ def measure(full: bool, data: Path, peers: Peers, peer_windows: int) -> list[Fig
         for name, ones in canaries.items():
             told = [one.result() for one in ones]
             found.append(canary.figure(name, [t[0] for t in told], [t[1] for t in told], 1_000 if full else 100))
-        return found + replay.result()
+        return found + [figure for one in replays for figure in one.result()]
 
 
 def main() -> None:

@@ -1,7 +1,8 @@
 """Streams replayed: labels a day late, the label detector, retraining by the product's rule.
 
-A model of four weeks is left alone, retrained when the rule says so (`choose`: an alarm of the label detector, and what follows it), or
-retrained as often at fixed intervals on as many rows, with five different beginnings. All are replayed window by window, a window
+A model of four weeks is left alone, retrained when the rule says so (`choose`: an alarm of the label detector, and what follows it)
+from the stretch of the newest rows that predicts the newest week best, or retrained as often at fixed intervals, from four weeks with
+five different beginnings and from each of the stretches. All are replayed window by window, a window
 a day: on the electricity market of New South Wales, and on a drawn stream whose rule changes suddenly.
 """
 
@@ -15,6 +16,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 
 from kept.loop.triggers import ALARMS, Situation, choose
 from kept.measures.betting import level_from, start_label_detector, watch_losses
+from kept.measures.metrics import measure
 from kept.monitoring.alert import Alert
 from kept.plan.policy import Retrain, decay
 
@@ -22,8 +24,9 @@ DAY, FIRST, LATE = 48, 28 * 48, 48
 # One false alarm in 90 days of labels; a cool-down of a week, and two trainings that follow that of an alarm.
 BUDGET = 90 * DAY
 POLICY = Retrain(on=(decay(),), cooldown=timedelta(days=7), follow_up=2)
+STRETCHES = tuple(days * DAY for days in (14, 28, 56, 112))
 BEGINNINGS = (0.0, -0.5, -0.25, 0.25, 0.5)
-_RECENT = 28 * DAY
+_RECENT, _VALIDATION = 28 * DAY, 7 * DAY
 _BEGIN = datetime(1996, 5, 7, tzinfo=UTC)
 Floats = NDArray[np.float64]
 
@@ -48,8 +51,9 @@ def by_rule(rows: Floats, labels: Floats) -> tuple[Floats, list[int]]:
             )
             choice = choose(POLICY, told)
             if choice.action == "retrain":
+                learnt = slice(known - _best_stretch(rows[:known], labels[:known]), known)
                 recent = slice(max(0, known - _RECENT), known)
-                model = _fit(rows[recent], labels[recent])
+                model = _fit(rows[learnt], labels[learnt])
                 state, seen = start_label_detector(_level(rows[recent], labels[recent]), BUDGET), now
                 retrained.append(now)
                 first = choice.trigger in ALARMS
@@ -58,6 +62,16 @@ def by_rule(rows: Floats, labels: Floats) -> tuple[Floats, list[int]]:
         window = slice(now, now + DAY)
         losses[window] = model.predict(rows[window]) != labels[window]
     return losses[FIRST:], retrained
+
+
+def _best_stretch(rows: Floats, labels: Floats) -> int:
+    """Of how many of the newest rows to learn: what predicts the newest week with the least log loss, as a training does."""
+    before, losses = labels.size - _VALIDATION, {}
+    for stretch in sorted({min(one, before) for one in STRETCHES}):
+        held = slice(before - stretch, before)
+        scores = _fit(rows[held], labels[held]).predict_proba(rows[before:])
+        losses[stretch] = measure("log_loss", labels[before:], scores[:, 1])
+    return min(losses, key=lambda stretch: losses[stretch])
 
 
 def _moment(row: int) -> datetime:
@@ -85,13 +99,13 @@ def _level(rows: Floats, labels: Floats) -> float:
     return level_from(_fit(rows[:cut], labels[:cut]).predict(rows[cut:]) != labels[cut:], tolerance=0.0, errors=0.0)
 
 
-def at_times(rows: Floats, labels: Floats, times: list[int]) -> Floats:
-    """The losses of a model retrained at these times, on as many of the newest labelled rows."""
+def at_times(rows: Floats, labels: Floats, times: list[int], stretch: int = _RECENT) -> Floats:
+    """The losses of a model retrained at these times, on so many of the newest labelled rows."""
     model, losses = _fit(rows[:FIRST], labels[:FIRST]), np.full(labels.size, np.nan)
     ends = [*times, labels.size]
     for begin, end in zip([FIRST, *times], ends, strict=True):
         if begin > FIRST:
-            recent = slice(max(0, begin - LATE - _RECENT), begin - LATE)
+            recent = slice(max(0, begin - LATE - stretch), begin - LATE)
             model = _fit(rows[recent], labels[recent])
         if end > begin:
             losses[begin:end] = model.predict(rows[begin:end]) != labels[begin:end]
@@ -99,12 +113,14 @@ def at_times(rows: Floats, labels: Floats, times: list[int]) -> Floats:
 
 
 def fixed(rows: Floats, labels: Floats, retrainings: int) -> list[float]:
-    """The accuracy with so many retrainings at fixed intervals, for each beginning (in intervals)."""
+    """The accuracy with so many retrainings at fixed intervals: by beginning (in intervals), and by how far back they learn."""
     step = (labels.size - FIRST) / (retrainings + 1)
+    ways = [(_RECENT, beginning) for beginning in BEGINNINGS]
+    ways += [(stretch, BEGINNINGS[0]) for stretch in STRETCHES if stretch != _RECENT]
     found = []
-    for beginning in BEGINNINGS:
+    for stretch, beginning in ways:
         times = [FIRST + int(step * (place + 1 + beginning)) for place in range(retrainings)]
-        found.append(1 - float(at_times(rows, labels, times).mean()))
+        found.append(1 - float(at_times(rows, labels, times, stretch).mean()))
     return found
 
 
@@ -139,7 +155,7 @@ def replayed(section: str, rows: Floats, labels: Floats) -> list[Figure]:
             section=section,
             name=f"{name}, against fixed intervals",
             value=f"{rule:.2%}",
-            peer=f"{min(regular):.2%} to {max(regular):.2%}, {len(regular)} beginnings",
+            peer=f"{min(regular):.2%} to {max(regular):.2%}, {len(regular)} ways",
             target="not below any",
             reached=rule >= max(regular),
             from_=from_,
@@ -147,10 +163,15 @@ def replayed(section: str, rows: Floats, labels: Floats) -> list[Figure]:
     ]
 
 
-def figures(folder: Path) -> list[Figure]:
-    """Both streams; where the data are missing, that is said."""
-    found, path = replayed("sudden", *sudden()), folder / "elec.csv"
+def market(folder: Path) -> list[Figure]:
+    """The electricity market; where the data are missing, that is said."""
+    path = folder / "elec.csv"
     if not path.exists():
-        return [*found, Figure(section="elec", name="accuracy", value="left out: the data are not there")]
+        return [Figure(section="elec", name="accuracy over the whole stream", value="left out: the data are not there")]
     table = np.genfromtxt(path, delimiter=",", skip_header=1)
-    return replayed("elec", table[:, :-1], table[:, -1]) + found
+    return replayed("elec", table[:, :-1], table[:, -1])
+
+
+def drawn() -> list[Figure]:
+    """The drawn stream."""
+    return replayed("sudden", *sudden())
