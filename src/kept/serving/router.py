@@ -16,7 +16,7 @@ from kept.core.errors import Damaged, KeptError, NotFound, Unavailable
 from kept.deployment.routing import Arm, Route, RoutingTable
 from kept.serving.counters import Counters
 from kept.serving.local import FixedRoutes, LocalCopy, RouteSource
-from kept.serving.memory import Memory
+from kept.serving.memory import Memory, give_to_the_system
 from kept.serving.runtime import LoadedArm, LoadedModel, LoadedRoute
 
 T = TypeVar("T")
@@ -104,6 +104,7 @@ class Router:
         self._routes, self._troubles, self._known = routes, troubles, True
         if self._memory is not None:
             self._memory.settle(routes.values())
+            give_to_the_system()
         self._counters.revision, self._counters.troubles = table.revision, len(troubles)
         used = {loaded.model.digest for found in routes.values() for loaded in found.arms}
         self._models = {digest: model for digest, model in models.items() if digest in used}
