@@ -8,9 +8,10 @@ import polars.selectors as cs
 from numpy.typing import NDArray
 
 from kept.measures.arrays import encode
-from kept.packaging.bundle import fetch_bundle
+from kept.packaging.bundle import fetch_bundle, read_bundle
 from kept.packaging.explaining.attribution import attribution_table, attributions
 from kept.packaging.explaining.explainer import ExactExplainer, load_explainer
+from kept.packaging.explaining.recipe import not_explainable
 from kept.pipelines.context import StepContext
 from kept.plan.loading import load_project
 from kept.training.facts import Columns, Packaged
@@ -32,7 +33,11 @@ def attribution(
     project = load_project(Path(source))
     if not project.explained_rows:
         return None
-    explainer = load_explainer(fetch_bundle(package.bundle, context.workspace.blobs, context.scratch / "bundle"))
+    folder = fetch_bundle(package.bundle, context.workspace.blobs, context.scratch / "bundle")
+    if (refusal := not_explainable(read_bundle(folder).manifest, package.bundle)) is not None:
+        context.log(f"contributions are not watched: {refusal.what}")
+        return None
+    explainer = load_explainer(folder)
     if not isinstance(explainer, ExactExplainer):
         context.log("contributions are not watched: this model's can only be sampled")
         return None

@@ -22,6 +22,9 @@ def pictures() -> pl.DataFrame:
     return pl.read_parquet(Path(__file__).with_name("pictures.parquet"))
 
 
+project.monitor(explained_rows=200)
+
+
 @project.model(task="multiclass")
 def guess() -> DummyClassifier:
     return DummyClassifier(strategy="prior")

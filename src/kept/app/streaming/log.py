@@ -18,6 +18,7 @@ from kept.core.errors import Conflict, NotFound, Unavailable
 from kept.serving.compaction import Compaction
 from kept.serving.entries import Answered, Failed
 from kept.serving.frames import error_rows, prediction_rows
+from kept.serving.logged_tensors import LoggedTensors
 from kept.serving.logrules import LogRules
 from kept.serving.redaction import redaction_for
 from kept.store.tables import Tables
@@ -41,6 +42,7 @@ class StreamLog:
     def __init__(self, tables: Tables, clock: Clock, endpoint: str, stream: str, rules: LogRules | None = None) -> None:
         self._rules = rules or LogRules()
         self._redaction = redaction_for(self._rules)
+        self._tensors = LoggedTensors(self._rules.tensor_values)
         self._tables = tables
         self._clock = clock
         self._endpoint = endpoint
@@ -74,6 +76,8 @@ class StreamLog:
         note, entry = judged.note, judged.entry
         if self._redaction is not None:
             note, entry = self._redaction.of(note, entry)
+        if note.outputs:
+            entry = self._tensors.entry(entry)
         if self._rules.share < 1.0:
             note = msgspec.structs.replace(note, share=self._rules.share)
 

@@ -16,7 +16,6 @@ from kept.serving.protocol.answers import Answerer, scores_of
 from kept.serving.protocol.tensor_columns import DATATYPES
 
 _encode = msgspec.json.Encoder().encode
-_FRONT = len(b'{"predictions":[')
 
 
 class TensorScore:
@@ -39,17 +38,6 @@ class TensorAnswerer(Answerer):
         self._own = [name for name in self.outputs if name in self._at and name not in scores_of(signature)]
         self._has_scores = signature.scored is not None
 
-    def rows(self, ids: Sequence[str], scores: Sequence[TensorScore]) -> bytes:
-        """The answer in the plain form."""
-        parts = []
-        for name, one in zip(ids, scores, strict=True):
-            if self._has_scores:
-                part = super().rows([name], [one.score])[_FRONT : -len(self._tail)]
-            else:
-                part = b'{"id":"%b"}' % name.encode()
-            parts.append(b'%b,"outputs":%b}' % (part[:-1], _encode(self._listed(one))))
-        return b'{"predictions":[' + b",".join(parts) + self._tail
-
     def invocations(self, ids: Sequence[str], scores: Sequence[TensorScore]) -> bytes:
         """The answer in MLflow's form."""
         listed = [self._listed(one) for one in scores]
@@ -64,6 +52,14 @@ class TensorAnswerer(Answerer):
             return super().elements(name, ids, _plain(scores))
         batch = self._batch(name, scores)
         return self._datatypes[name], list(batch.shape), batch.tobytes()
+
+    def _predictions(self, ids: Sequence[str], scores: Sequence[TensorScore]) -> list[bytes]:
+        plain = [b'{"id":"%b"}' % name.encode() for name in ids]
+        parts = super()._predictions(ids, _plain(scores)) if self._has_scores else plain
+        return [
+            b'%b,"outputs":%b}' % (part[:-1], _encode(self._listed(one)))
+            for part, one in zip(parts, scores, strict=True)
+        ]
 
     def _tensor(self, name: str, ids: Sequence[str], scores: Sequence[TensorScore]) -> bytes:
         if name not in self._own:
