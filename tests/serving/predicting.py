@@ -1,5 +1,6 @@
 """A real prediction service in a process of its own, and models for it."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -12,8 +13,12 @@ import httpx
 import msgspec
 import numpy as np
 import polars as pl
+from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
 
 from kept.deployment.routing import Arm, Role, Route, RoutingTable
 from kept.packaging.build import package
@@ -54,6 +59,8 @@ def make(to: Path, kind: str) -> Packaged:
     classes: list[Label] = [False, True]
     if kind == "wider":
         columns = [*ROW, "wind"]
+    if kind in {"bayes", "bayes again", "texts"}:
+        return make_unexported(to, kind, frame, late)
     if kind in {"regression", "multiclass"}:
         columns, task, classes = numbers, kind, ["early", "late", "on time"] if kind == "multiclass" else []
     encoder = fit_encoder(frame, columns)
@@ -77,6 +84,25 @@ def make(to: Path, kind: str) -> Packaged:
             np.asarray(estimator.predict_proba(given)) if kind == "multiclass" else estimator.predict_proba(given)[:, 1]
         )
 
+    return Packaged(to, columns, expected)
+
+
+def make_unexported(to: Path, kind: str, frame: pl.DataFrame, late: pl.Series) -> Packaged:
+    """A model that scikit-learn itself has to run: on a matrix, or on a table with text."""
+    columns = ["distance", "wind"] if kind != "texts" else ["distance", "carrier"]
+    encoder = fit_encoder(frame, columns)
+    signature = infer_signature(frame, columns, task="binary", classes=[False, True])
+    if kind == "texts":
+        parts = [("text", OneHotEncoder(sparse_output=False), ["carrier"]), ("number", "passthrough", ["distance"])]
+        pipeline = make_pipeline(ColumnTransformer(parts), GaussianNB()).fit(frame.select(columns), late)
+        manifest = package(pipeline, None, signature, frame.head(100), to)
+        expected = lambda rows: np.asarray(pipeline.predict_proba(rows.select(columns))[:, 1])  # noqa: E731
+    else:
+        matrix = encode_frame(frame, encoder)
+        estimator = GaussianNB(var_smoothing=1e-9 if kind == "bayes" else 0.5).fit(matrix, late)
+        manifest = package(estimator, encoder, signature, frame.head(100), to)
+        expected = lambda rows: np.asarray(estimator.predict_proba(encode_frame(rows, encoder))[:, 1])  # noqa: E731
+    assert manifest.runtime == "skops"
     return Packaged(to, columns, expected)
 
 
@@ -127,6 +153,18 @@ class Service:
     @property
     def port(self) -> int:
         return int(self.url.rsplit(":", 1)[1])
+
+    @property
+    def children(self) -> list[int]:
+        """The processes that it has started, oldest first."""
+        found = []
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdecimal():
+                with contextlib.suppress(OSError):
+                    state, parent = (entry / "stat").read_text().rsplit(") ", 1)[1].split()[:2]
+                    if int(parent) == self.pid and state != "Z":
+                        found.append(int(entry.name))
+        return sorted(found)
 
     @property
     def pid(self) -> int:

@@ -27,7 +27,7 @@ def call(caller: str = "", size: int = 1000) -> Call:
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 100_000)), min_size=1, max_size=60))
 def test_each_call_gets_its_turn_once_and_in_its_callers_order(sent: list[tuple[str, int]]) -> None:
-    lines = Lines(1e9)
+    lines: Lines[Call] = Lines(1e9)
     calls = [call(caller, size) for caller, size in sent]
     for one in calls:
         assert lines.admits(one.request.caller, one.size)
@@ -46,7 +46,7 @@ def test_each_call_gets_its_turn_once_and_in_its_callers_order(sent: list[tuple[
 
 
 def test_a_caller_that_asks_little_waits_for_few_others() -> None:
-    lines = Lines(1e9)
+    lines: Lines[Call] = Lines(1e9)
     for _ in range(5000):
         lines.add(call("greedy"))
     lines.add(call("modest"))
@@ -58,7 +58,7 @@ class Simulated:
     """A service on a clock of its own: work takes `work` seconds a call, reading or refusing one `rest`."""
 
     def __init__(self, work: float, rest: float, longest_wait: float = 0.2) -> None:
-        self.lines = Lines(longest_wait)
+        self.lines: Lines[Call] = Lines(longest_wait)
         self.work, self.rest = work, rest
         self.now = 0.0
         self.ended = 0.0
@@ -150,7 +150,7 @@ def test_a_modest_caller_gets_what_it_asks_beside_a_greedy_one() -> None:
 
 
 def test_a_machine_that_slept_is_no_slow_model() -> None:
-    lines = Lines(0.2)
+    lines: Lines[Call] = Lines(0.2)
     for _ in range(50):
         lines.learn(1600, 0.0001, 0.0)
     lines.learn(1600, 10.0, 10.0)

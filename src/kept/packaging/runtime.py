@@ -152,12 +152,16 @@ def load_runtime(folder: Path, *, digest: str | None = None, trusted: frozenset[
             it was made.
         Forbidden: the model file could run code and its bundle is not trusted.
     """
-    bundle = read_bundle(folder, digest=digest)
+    return runtime_of(read_bundle(folder, digest=digest), trusted=trusted, where=str(folder))
+
+
+def runtime_of(bundle: Bundle, *, trusted: frozenset[str] = frozenset(), where: str) -> Runtime | TensorRuntime:
+    """The model of a bundle that was read, checked against its self-test. Raises as `load_runtime` does."""
     if bundle.manifest.input == "tensors":
-        return _open_tensors(bundle, where=str(folder))
+        return _open_tensors(bundle, where=where)
     runtime = Runtime(bundle.manifest, bundle.digest, _open(bundle, trusted))
     if SELF_TEST in bundle.contents:
-        _self_test(runtime, bundle.contents[SELF_TEST], where=str(folder))
+        _self_test(runtime, bundle.contents[SELF_TEST], where=where)
     return runtime
 
 

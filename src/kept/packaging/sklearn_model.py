@@ -18,6 +18,7 @@ from kept.core.errors import Damaged, Forbidden, Invalid
 from kept.packaging.answers import answering
 from kept.packaging.manifest import Manifest
 from kept.packaging.portable import TRUSTED_TYPES
+from kept.packaging.sound_arrays import check_arrays
 from kept.packaging.sound_trees import check_trees
 
 # A zip can say that it unpacks to anything; a model of this size would not be served by one process anyway.
@@ -68,7 +69,7 @@ def load_model(manifest: Manifest, data: bytes, *, may_run_code: bool) -> Sklear
 
 
 def load_skops(data: bytes) -> Any:
-    """The estimator in a skops file, if it holds nothing but data and known types, and trees that lead somewhere."""
+    """The estimator in a skops file, if it holds nothing but data and known types, and trees and places that are there."""
     try:
         with ZipFile(BytesIO(data)) as archive:
             if sum(entry.file_size for entry in archive.infolist()) > _LARGEST_UNPACKED:
@@ -78,6 +79,7 @@ def load_skops(data: bytes) -> Any:
             warnings.simplefilter("ignore")
             estimator = skops.io.loads(data, trusted=list(TRUSTED_TYPES))
         check_trees(estimator)
+        check_arrays(estimator)
     except UntrustedTypesFoundException as error:
         raise Forbidden(f"the file holds types that are not known to be safe: {error}", where="skops file") from error
     except _UNREADABLE as error:

@@ -13,7 +13,7 @@ from sklearn.tree._tree import Tree
 from kept.core.errors import Damaged
 
 _WHERE = "skops file"
-_MOST_PARTS = 10_000_000
+MOST_PARTS = 10_000_000
 _UNBOUND = 1 << 30
 
 
@@ -50,7 +50,7 @@ def _trees(value: Any, width: int, bound: int, seen: set[int]) -> Iterator[tuple
         return
     if isinstance(value, str | bytes | int | float | None) or id(value) in seen:
         return
-    if len(seen) > _MOST_PARTS:
+    if len(seen) > MOST_PARTS:
         raise Damaged("it has more parts than a model has", where=_WHERE)
     seen.add(id(value))
     fields: dict[str, Any] = getattr(value, "__dict__", {})
@@ -61,11 +61,12 @@ def _trees(value: Any, width: int, bound: int, seen: set[int]) -> Iterator[tuple
             bound = width
         elif not isinstance(value, BaseDecisionTree):
             bound = _UNBOUND
-    for one in [*fields.values(), *_members(value)]:
+    for one in [*fields.values(), *members(value)]:
         yield from _trees(one, width, bound, seen)
 
 
-def _members(value: Any) -> list[Any]:
+def members(value: Any) -> list[Any]:
+    """What a plain holder of values holds."""
     if isinstance(value, np.ndarray):
         return list(value.ravel()) if value.dtype == object else []
     if isinstance(value, dict):

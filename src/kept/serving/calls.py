@@ -16,6 +16,10 @@ from kept.serving.request import Request
 from kept.serving.runtime import LoadedArm, LoadedRoute
 from kept.serving.statuses import status_of
 
+OVERLOADED = Unavailable(
+    "more is asked than can be answered in time", where="service", fix="Wait a second, and ask for less at once"
+)
+TOO_MANY = 429
 _LONGEST_REASON = 500
 # What a call asks that could not be read.
 _NOTHING = Question(values=[])
@@ -27,8 +31,9 @@ class Call:
     """One request on its way: what came, what it was found to ask, and what is answered."""
 
     __slots__ = (
-        "answer", "answer_json_size", "arm", "body", "deliver", "endpoint", "error", "explanation", "fallback", "form", "ids", "latency_us",
-        "missed", "question", "received_at", "request", "route", "scores", "size", "started", "status", "timeout_us",
+        "answer", "answer_json_size", "arm", "body", "deliver", "detour", "endpoint", "error", "explanation", "fallback", "form",
+        "ids", "latency_us", "missed", "question", "received_at", "request", "route", "scores", "size", "started", "status",
+        "ticket", "timeout_us",
     )  # fmt: skip
 
     def __init__(self, request: Request, body: bytes | Sent, size: int, deliver: "Callable[[Call], None]") -> None:
@@ -47,6 +52,9 @@ class Call:
         self.scores: list[Any] = []
         self.ids: list[str] = []
         self.error: KeptError | None = None
+        # While a process of its model has it, and while others than its arm are asked for it.
+        self.ticket: object | None = None
+        self.detour: object | None = None
         # Why another answered for the arm that was asked, and what the log says of that one.
         self.fallback = ""
         self.missed: Failed | None = None
@@ -78,12 +86,7 @@ def predict(arm: LoadedArm, calls: list[Call]) -> None:
             for call in calls:
                 predict(arm, [call])
             return
-        what, where = f"the model raised {type(error).__name__}", f"version {arm.arm.number} of {arm.arm.model}"
-        if isinstance(error, Invalid):
-            # It fits the signature, and yet the model does not take it.
-            calls[0].fail(error, 422)
-        else:
-            calls[0].fail(error if isinstance(error, KeptError) else fault(what, where, error))
+        fail(arm, calls[0], error)
         return
     ids = new_ids(len(scores))
     start = 0
@@ -91,6 +94,21 @@ def predict(arm: LoadedArm, calls: list[Call]) -> None:
         end = start + len(call.question.values)
         call.scores, call.ids = scores[start:end], ids[start:end]
         start = end
+
+
+def fail(arm: LoadedArm, call: Call, error: Exception) -> None:
+    """Notes what its model raised for a call."""
+    if isinstance(error, Invalid):
+        # It fits the signature, and yet the model does not take it.
+        call.fail(error, 422)
+        return
+    where = f"version {arm.arm.number} of {arm.arm.model}"
+    if not isinstance(error, KeptError):
+        error = fault(f"the model raised {type(error).__name__}", where, error)
+    elif error.where is None:
+        # Raised in a process of the model, which has logged more.
+        error = fault(error.what, where, None)
+    call.fail(error)
 
 
 def fault(what: str, where: str, error: Exception | None) -> KeptError:
@@ -116,6 +134,14 @@ def answered_by(key: str, calls: list[Call], answers: list[str] | None = None) -
         entry.scores += call.scores
         entry.latencies_us += [call.latency_us] * rows
     return entry
+
+
+def check_deadline(call: Call, when: str) -> None:
+    """Raises when nobody waits for a call any more."""
+    waited = (time.perf_counter_ns() - call.started) // 1000
+    if waited >= call.timeout_us:
+        what = f"its deadline of {call.timeout_us} microseconds had passed {when}"
+        raise Unavailable(what, where="timeout", fix="Allow more time, or try again later")
 
 
 def failure_of(call: Call) -> Failed:

@@ -7,6 +7,7 @@ from itertools import accumulate
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
+from kept.serving.children.pool import ProcessCounts
 from kept.serving.stages import STAGE_BUCKETS, STAGES, StageCounts
 
 BUCKETS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
@@ -65,6 +66,7 @@ class Counters:
         self._fallbacks: dict[tuple[str, str, str, str], int] = {}
         self.unlogged = 0
         self.log = log or LogCounts()
+        self.processes = ProcessCounts()
         self.memory: MemoryCounts | None = None
         self.shadows_dropped = 0
         self.revision = 0
@@ -135,6 +137,12 @@ class Counters:
         )
         yield CounterMetricFamily(
             "kept_shadow_rows_dropped", "Rows that no shadow was asked about", self.shadows_dropped
+        )
+        yield GaugeMetricFamily(
+            "kept_model_processes", "Processes of models that need their own, which are up", self.processes.up
+        )
+        yield CounterMetricFamily(
+            "kept_model_process_restarts", "Processes of models that were started anew", self.processes.restarts
         )
         if self.memory is not None:
             yield GaugeMetricFamily("kept_models_loaded", "Models in memory", self.memory.loaded)

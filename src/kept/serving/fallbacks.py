@@ -15,18 +15,18 @@ from weakref import WeakKeyDictionary
 
 import msgspec
 
-from kept.core.errors import KeptError
+from kept.core.errors import KeptError, Unavailable
 from kept.core.ids import new_ids
 from kept.deployment.routing import Fallback
 from kept.packaging.signature import Signature
-from kept.serving.calls import Call, failure_of, predict
+from kept.serving.calls import TOO_MANY, Call, failure_of
 from kept.serving.counters import Counters
 from kept.serving.entries import Failed
 from kept.serving.rules import Rules, constant_score
 from kept.serving.runtime import LoadedArm, LoadedRoute, same_inputs
 
 # A version that was late is asked again after this many times what it took, and after a second at the least: a prediction
-# that runs cannot be broken off, and holds up all others.
+# that runs in the service cannot be broken off, and holds up all others.
 _REST = 10
 _LEAST_REST_NS = 1_000_000_000
 _LATE, _OUTSIDE = 504, 422
@@ -35,48 +35,133 @@ _logger = logging.getLogger("kept.serving")
 _encode = msgspec.json.Encoder().encode
 
 
+Asked = dict[LoadedArm, list[Call]]
+
+
 class Fallbacks:
-    """Answers for the versions of one service, where their routes say how, and counts why."""
+    """Says who answers for the versions of one service, where their routes say how, and counts why.
+
+    A call that goes another way has a detour from then on. It ends with an answer, or with what went wrong at first.
+    """
 
     def __init__(self, counters: Counters) -> None:
         self._counters = counters
         self._ways: WeakKeyDictionary[LoadedArm, _Way] = WeakKeyDictionary()
 
-    def predict(self, arm: LoadedArm, calls: list[Call], groups: dict[LoadedArm, list[Call]]) -> None:
-        """Predictions for calls of one arm. A call that another answers moves to that one's group, and tells why in `fallback`."""
-        rule, route = arm.arm.fallback, calls[0].route
+    def before(self, arm: LoadedArm, calls: Sequence[Call]) -> Asked:
+        """Who is to be asked for calls of one arm: itself, or others. A call that nobody is asked for has its answer."""
+        asked: Asked = {}
+        way = self._way(arm, calls[0])
+        for call in calls:
+            reason, status = way.beforehand(call) if way is not None else ("", 0)
+            if way is not None and reason:
+                call.detour = Detour(self._counters, way, call, reason, status)
+                _go_on(call, asked)
+            else:
+                asked.setdefault(arm, []).append(call)
+        return asked
+
+    def after(self, arm: LoadedArm, calls: Sequence[Call], took: int) -> Asked:
+        """Who is to be asked next for calls that an arm has answered, or not, in so many nanoseconds."""
+        asked: Asked = {}
+        for call in calls:
+            detour = call.detour
+            if isinstance(detour, Detour):
+                if detour.over:
+                    continue
+                if call.error is None:
+                    detour.end(call)
+                else:
+                    _go_on(call, asked)
+                continue
+            way = self._way(arm, call)
+            if way is None:
+                continue
+            way.took(took)
+            if call.error is not None and way.covers_errors and call.status != TOO_MANY:
+                call.detour = Detour(self._counters, way, call, f"error: {call.error}", call.status)
+                _go_on(call, asked)
+        return asked
+
+    def late(self, arm: LoadedArm, call: Call) -> Asked:
+        """Who is to be asked for a call that its arm, asked in a process of its own, has not answered in time."""
+        asked: Asked = {}
+        waited = (time.perf_counter_ns() - call.started) / 1e6
+        if call.detour is None and (way := self._way(arm, call)) is not None:
+            call.fail(
+                Unavailable(f"it had waited {waited:.0f} ms", where=f"version {arm.arm.number} of {arm.arm.model}")
+            )
+            call.detour = Detour(self._counters, way, call, f"timeout: it had waited {waited:.0f} ms", _LATE)
+            _go_on(call, asked)
+        return asked
+
+    def late_at(self, arm: LoadedArm, call: Call) -> int:
+        """When a call counts as late, `perf_counter_ns`; 0 for never."""
+        way = None if call.detour is not None else self._way(arm, call)
+        return 0 if way is None or not way.stand_ins or way.late_ns == math.inf else call.started + int(way.late_ns)
+
+    def _way(self, arm: LoadedArm, call: Call) -> "_Way | None":
+        rule, route = arm.arm.fallback, call.route
         if rule is None or route is None:
-            predict(arm, calls)
-            return
+            return None
         way = self._ways.get(arm)
         if way is None:
             way = self._ways[arm] = _Way(route, arm, rule)
-        own = []
-        for call in calls:
-            reason, status = way.beforehand(call)
-            if not (reason and self._stand_in(way, call, reason, status, groups)):
-                own.append(call)
-        if own:
-            began = time.perf_counter_ns()
-            predict(arm, own)
-            way.took(time.perf_counter_ns() - began)
-        if "error" in rule.on:
-            for call in [one for one in own if one.error is not None]:
-                self._stand_in(way, call, f"error: {call.error}", call.status, groups)
-        groups[arm] = [call for call in calls if call.arm is arm]
+        return way
 
-    def _stand_in(self, way: "_Way", call: Call, reason: str, status: int, groups: dict[LoadedArm, list[Call]]) -> bool:
-        """Whether something else answered the call."""
-        missed = msgspec.structs.replace(failure_of(call), reason=reason, status=status)
-        for stand_in in way.stand_ins:
-            if stand_in.answer(call, inside=status == _OUTSIDE):
-                call.fallback = reason
-                call.missed = msgspec.structs.replace(missed, id=call.ids[0])
-                occasion = reason.partition(":")[0]
-                self._counters.count_fallback(call.endpoint, str(way.number), occasion, stand_in.role)
-                groups.setdefault(stand_in.arm, []).append(call)
-                return True
-        return False
+
+def _go_on(call: Call, asked: Asked) -> None:
+    """Finds who is asked next on a call's detour, if anybody is."""
+    assert isinstance(call.detour, Detour)  # noqa: S101 - it is on one
+    arm = call.detour.next(call)
+    if arm is not None:
+        asked.setdefault(arm, []).append(call)
+
+
+class Detour:
+    """How a call finds another answer than its arm's."""
+
+    def __init__(self, counters: Counters, way: "_Way", call: Call, reason: str, status: int) -> None:
+        self._counters = counters
+        self._number = str(way.number)
+        self._role = ""
+        self._ahead = iter(way.stand_ins)
+        self._reason = reason
+        self._inside = status == _OUTSIDE
+        self._missed = msgspec.structs.replace(failure_of(call), reason=reason, status=status)
+        self._arm, self._question = call.arm, call.question
+        self._error, self._status = call.error, call.status
+        self.over = False
+
+    def next(self, call: Call) -> LoadedArm | None:
+        """Who is asked now. None when the call is answered, or has what went wrong at first."""
+        if call.error is not None and call.arm is not None and call.arm is not self._arm:
+            _logger.warning("version %s could not stand in: %s", call.arm.arm.number, call.error)
+        for stand_in in self._ahead:
+            call.error, call.question = None, self._question
+            self._role = stand_in.role
+            if stand_in.declared is not None:
+                scores = stand_in.declared(call.question.values)
+                if scores is None:
+                    continue
+                call.arm, call.scores, call.ids = stand_in.arm, scores, new_ids(len(scores))
+                self.end(call)
+                return None
+            if stand_in.takes(call, self._arm, inside=self._inside):
+                call.arm = stand_in.arm
+                return stand_in.arm
+        self.over = True
+        call.arm, call.question = self._arm, self._question
+        call.error, call.status = self._error, self._status
+        # Nobody else could: the arm itself is asked, if it was not.
+        return call.arm if call.error is None else None
+
+    def end(self, call: Call) -> None:
+        """Another has answered the call."""
+        self.over = True
+        call.fallback = self._reason
+        call.missed = msgspec.structs.replace(self._missed, id=call.ids[0])
+        self._counters.count_fallback(call.endpoint, self._number, self._reason.partition(":")[0], self._role)
 
 
 def misses(calls: Iterable[Call]) -> list[Failed]:
@@ -112,33 +197,19 @@ class _StandIn:
     ) -> None:
         self.arm = arm
         self.role = role
-        self._declared = declared
+        self.declared = declared
         self._ranges = Ranges(arm.model.signature)
         arm.note = msgspec.structs.replace(arm.note, key=f"{arm.note.key}/{role}", role=role)
 
-    def answer(self, call: Call, *, inside: bool) -> bool:
-        """Answers a call, if it can; with `inside`, only what lies within its own training."""
-        before, error, status, question = call.arm, call.error, call.status, call.question
-        if self._declared is not None:
-            scores = self._declared(question.values)
-            if scores is None:
-                return False
-            call.error = None
-            call.arm, call.scores, call.ids = self.arm, scores, new_ids(len(scores))
-            return True
-        call.error = None
+    def takes(self, call: Call, before: LoadedArm | None, *, inside: bool) -> bool:
+        """Whether it can be asked for a call; with `inside`, only for what lies within its own training."""
         try:
             if before is None or not same_inputs(before, self.arm):
                 call.question = self.arm.model.read(call.form, call.body, call.request.json_size)
-            if not (inside and self._ranges.outside(call.question.values)):
-                predict(self.arm, [call])
-                if call.error is None:
-                    call.arm = self.arm
-                    return True
         except KeptError as trouble:
             _logger.warning("version %s could not stand in: %s", self.arm.arm.number, trouble)
-        call.error, call.status, call.question = error, status, question
-        return False
+            return False
+        return not (inside and self._ranges.outside(call.question.values))
 
 
 class _Way:
@@ -148,7 +219,8 @@ class _Way:
         self._rule = rule
         self.number = arm.arm.number
         self._ranges = Ranges(arm.model.signature)
-        self._late_ns = math.inf if rule.timeout_ms is None else rule.timeout_ms * 1e6
+        self.covers_errors = "error" in rule.on
+        self.late_ns = math.inf if rule.timeout_ms is None else rule.timeout_ms * 1e6
         self._took = 0
         self._ask_again = 0
         self.stand_ins: list[_StandIn] = []
@@ -169,9 +241,9 @@ class _Way:
     def beforehand(self, call: Call) -> tuple[str, int]:
         """Why a call should not even be asked of the arm, and the status that is logged; empty where it should."""
         now = time.perf_counter_ns()
-        if now - call.started > self._late_ns:
+        if now - call.started > self.late_ns:
             return f"timeout: it had waited {(now - call.started) / 1e6:.0f} ms", _LATE
-        if self._took > self._late_ns and now < self._ask_again:
+        if self._took > self.late_ns and now < self._ask_again:
             return f"timeout: the last prediction took {self._took / 1e6:.0f} ms", _LATE
         if "range" in self._rule.on and (found := self._ranges.outside(call.question.values)):
             return f"range: {found}", _OUTSIDE

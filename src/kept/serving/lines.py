@@ -7,8 +7,9 @@ should, and work on it would keep others waiting.
 
 from collections import deque
 from collections.abc import Collection
+from typing import Generic, Protocol, TypeVar
 
-from kept.serving.calls import Call
+from kept.serving.request import Request
 
 # Bytes that the work on a request without a body would be worth.
 _HEAD = 600
@@ -31,31 +32,43 @@ _MOST_SURPRISE = 50.0
 _LONGEST_BETWEEN = 0.1
 
 
-class _Line:
+class Waiting(Protocol):
+    """What can wait: it has a caller, and a size in bytes."""
+
+    request: Request
+    size: int
+
+
+_Call = TypeVar("_Call", bound=Waiting)
+
+
+class _Line(Generic[_Call]):
     __slots__ = ("calls", "cost", "credit")
 
     def __init__(self) -> None:
-        self.calls: deque[Call] = deque()
+        self.calls: deque[_Call] = deque()
         self.cost = 0
         self.credit = 0
 
 
-class Lines:
+class Lines(Generic[_Call]):
     """Calls that wait for their turn, each in its caller's line.
 
     Args:
         longest_wait: seconds that a call may have to wait for its turn.
+        at_once: turns that are worked on at the same time.
     """
 
-    def __init__(self, longest_wait: float) -> None:
+    def __init__(self, longest_wait: float, at_once: int = 1) -> None:
         self._longest_wait = longest_wait
+        self._at_once = at_once
         self._cost = _FIRST_COST
         self._worked = _FIRST_COST * _FIRST_GUESS
         self._between = 0.0
         self._round = 0.0
         self._seconds = _FIRST_GUESS
-        self._lines: dict[str, _Line] = {}
-        self._busy: deque[_Line] = deque()
+        self._lines: dict[str, _Line[_Call]] = {}
+        self._busy: deque[_Line[_Call]] = deque()
         self._pace = _FIRST_GUESS
         self._room = 0
         self._budget = 0
@@ -76,7 +89,7 @@ class Lines:
             return False
         return not timeout_us or (waiting * self._pace * len(self._busy) + self._round) * 1e6 <= timeout_us
 
-    def add(self, call: Call) -> None:
+    def add(self, call: _Call) -> None:
         """Puts a call at the end of its caller's line."""
         caller = call.request.caller
         line = self._lines.get(caller)
@@ -89,7 +102,7 @@ class Lines:
         line.calls.append(call)
         line.cost += call.size + _HEAD
 
-    def take(self) -> tuple[Collection[Call], int]:
+    def take(self) -> tuple[Collection[_Call], int]:
         """The calls of the next turn, of which there is at least one, and what they cost. Callers that wait are served alike."""
         budget, busy = self._budget, self._busy
         line = busy[0]
@@ -98,7 +111,7 @@ class Lines:
             calls, line.calls = line.calls, deque()
             spent, line.cost = line.cost, 0
             return calls, spent
-        taken: list[Call] = []
+        taken: list[_Call] = []
         spent = 0
         share = max(budget // max(len(busy), 1), _LEAST_CREDIT)
         while busy and (spent < budget or not taken):
@@ -127,7 +140,7 @@ class Lines:
 
     def _measure(self) -> None:
         share = max(self._worked / (self._worked + self._between), _LEAST_SHARE)
-        self._pace = self._seconds / share
+        self._pace = self._seconds / share / self._at_once
         # What comes during a turn waits for its end, too, and until it is read.
         unread = min(max(_TURN * self._longest_wait, self._round), _MOST_UNREAD * self._longest_wait)
         self._room = int((self._longest_wait - unread) / self._pace / max(len(self._busy), 1))

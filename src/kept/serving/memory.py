@@ -100,6 +100,7 @@ def pinned_by(routes: Iterable[LoadedRoute]) -> set[LoadedModel]:
         for route in routes
         if route.route.canary is not None or route.route.shadows
         for loaded in route.arms
+        if loaded.model.pool is None
     }
 
 

@@ -14,6 +14,7 @@ import msgspec
 
 from kept.core.errors import Damaged, KeptError, NotFound, Unavailable
 from kept.deployment.routing import Arm, Route, RoutingTable
+from kept.serving.children.pool import Declared
 from kept.serving.counters import Counters
 from kept.serving.local import FixedRoutes, LocalCopy, RouteSource
 from kept.serving.memory import Memory, give_to_the_system
@@ -22,6 +23,9 @@ from kept.serving.runtime import LoadedArm, LoadedModel, LoadedRoute
 T = TypeVar("T")
 
 _RETRY_SECONDS = 5.0
+
+# A bundle, and whether it gives way to others.
+Use = tuple[str, bool]
 
 _logger = logging.getLogger("kept.serving")
 
@@ -35,12 +39,14 @@ class Router:
         counters: Counters,
         trusted: frozenset[str] = frozenset(),
         memory: Memory | None = None,
+        declared: Declared | None = None,
     ) -> None:
         self._keeper = keeper
         self._counters = counters
         self._trusted = trusted
         self._memory = memory
-        self._models: dict[str, LoadedModel] = {}
+        self._declared = declared
+        self._models: dict[Use, LoadedModel] = {}
         # Replaced as a whole, never changed, so that the event loop reads it without a lock.
         self._routes: Mapping[str, LoadedRoute] = {}
         self._troubles: Mapping[str, str] = {}
@@ -106,8 +112,10 @@ class Router:
             self._memory.settle(routes.values())
             give_to_the_system()
         self._counters.revision, self._counters.troubles = table.revision, len(troubles)
-        used = {loaded.model.digest for found in routes.values() for loaded in found.arms}
-        self._models = {digest: model for digest, model in models.items() if digest in used}
+        used = {loaded.model for found in routes.values() for loaded in found.arms}
+        self._models = {use: model for use, model in models.items() if model in used}
+        for model in set(models.values()) - used:
+            model.close()
         if save:
             self._save(table)
         # What is loaded stays: no later collection needs to look at it.
@@ -125,15 +133,19 @@ class Router:
         self._keeper.tidy({arm.bundle for route in (*in_force, *table.routes) for arm in route.arms})
 
     def _load_route(
-        self, route: Route, models: dict[str, LoadedModel], *, fallback: LoadedRoute | None
+        self, route: Route, models: dict[Use, LoadedModel], *, fallback: LoadedRoute | None
     ) -> tuple[LoadedRoute | None, str]:
         arms: list[LoadedArm] = []
         trouble = ""
         for arm in route.arms:
             try:
-                if arm.bundle not in models:
-                    models[arm.bundle] = self._load_model(arm)
-                arms.append(LoadedArm(route.endpoint, arm, models[arm.bundle]))
+                use = arm.bundle, arm.role == "shadow"
+                if use not in models:
+                    model = models[use] = self._load_model(arm)
+                    if model.pool is None:
+                        # What runs here runs in any role.
+                        models[arm.bundle, not use[1]] = model
+                arms.append(LoadedArm(route.endpoint, arm, models[use]))
             except Exception as error:  # noqa: BLE001 - whatever a model does when it is loaded must not stop the others
                 trouble = f"version {arm.number}: {error if isinstance(error, KeptError) else repr(error)}"
         if not trouble:
@@ -147,6 +159,11 @@ class Router:
         alone = msgspec.structs.replace(champion.arm, weight=1.0)
         part = msgspec.structs.replace(route, arms=(alone,))
         return LoadedRoute(part, [LoadedArm(route.endpoint, alone, champion.model)]), trouble
+
+    def close(self) -> None:
+        """Ends what runs for its models. When nothing is asked any more."""
+        for model in set(self._models.values()):
+            model.end()
 
     def _load_pinned(self, model: LoadedModel) -> None:
         try:
@@ -162,12 +179,20 @@ class Router:
             self._memory.put_in(model)
 
     def _load_model(self, arm: Arm) -> LoadedModel:
-        model = self._from_folder(
-            arm.bundle, lambda folder: LoadedModel(folder, digest=arm.bundle, trusted=self._trusted)
-        )
-        if self._memory is not None:
+        model = self._from_folder(arm.bundle, lambda folder: self._load(folder, arm))
+        if self._memory is not None and model.pool is None:
             self._memory.put_in(model)
         return model
+
+    def _load(self, folder: Path, arm: Arm) -> LoadedModel:
+        return LoadedModel(
+            folder,
+            digest=arm.bundle,
+            trusted=self._trusted,
+            declared=self._declared,
+            quiet=arm.role == "shadow",
+            counts=self._counters.processes,
+        )
 
     def _from_folder(self, bundle: str, load: Callable[[Path], T]) -> T:
         try:

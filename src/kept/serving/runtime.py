@@ -1,21 +1,24 @@
 """Models in memory: a bundle that is loaded and warm, and the arms and routes that use it."""
 
-import contextlib
 import struct
 from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from kept.core.errors import Invalid, KeptError, NotFound, Unavailable
+from kept.core.errors import KeptError, NotFound, Unavailable
 from kept.core.ids import new_id
 from kept.deployment.routing import Arm, Route, choose
-from kept.packaging.runtime import Runtime, load_runtime
+from kept.packaging.bundle import read_bundle
+from kept.packaging.runtime import AnyRuntime, load_runtime, runtime_of
 from kept.packaging.signature import Field, Signature, Tensor
 from kept.packaging.tensor_runtime import TensorRuntime
+from kept.serving.children.messages import Ask, packed
+from kept.serving.children.pool import Declared, Pool, ProcessCounts
 from kept.serving.entries import ArmNote
 from kept.serving.protocol.answers import label_text, output_names
 from kept.serving.protocol.envelope import routing_key_in
@@ -26,27 +29,63 @@ from kept.serving.protocol.tensor_answers import TensorScore, answerer_for
 from kept.serving.protocol.tensor_rows import TensorInvocationsReader, TensorRowsReader
 from kept.serving.protocol.tensors import Sent, TensorsReader
 from kept.serving.protocol.values import Question, kind_of
+from kept.serving.warming import warm
 
-_WARM_SIZES = (1, 2, 16, 1)
+_encode = msgspec.msgpack.Encoder().encode
 
 
 class LoadedModel:
-    """A bundle in memory, checked and warm. Arms of the same bundle share it."""
+    """A bundle in memory, checked and warm. Arms of the same bundle share it.
 
-    def __init__(self, folder: Path, *, digest: str | None = None, trusted: frozenset[str] = frozenset()) -> None:
-        runtime = load_runtime(folder, digest=digest, trusted=trusted)
+    An ONNX model answers here. Any other is in processes of its own, its `pool`: this one loads no library for it.
+
+    Args:
+        folder: the bundle.
+        digest: what its digest must be; None takes what is there.
+        trusted: digests of bundles that may run code when they load.
+        declared: of the processes, where it needs them.
+        quiet: whether these give way to others.
+        counts: where they are counted.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        digest: str | None = None,
+        trusted: frozenset[str] = frozenset(),
+        declared: Declared | None = None,
+        quiet: bool = False,
+        counts: ProcessCounts | None = None,
+    ) -> None:
+        bundle = read_bundle(folder, digest=digest)
         self.folder = folder
-        self.digest = runtime.digest
-        self.signature: Signature = runtime.manifest.signature
-        self.manifest = runtime.manifest
-        self._runtime: Runtime | TensorRuntime | None = runtime
-        encoder = runtime.manifest.encoder
+        self.digest = bundle.digest
+        self.quiet = quiet
+        self.manifest = bundle.manifest
+        self.signature: Signature = bundle.manifest.signature
+        self._runtime: AnyRuntime | None = None
+        self.pool: Pool | None = None
+        if bundle.manifest.runtime == "onnx":
+            self._runtime = runtime_of(bundle, trusted=trusted, where=str(folder))
+        else:
+            self.pool = Pool(
+                folder,
+                bundle.digest,
+                trusted=bundle.digest in trusted,
+                declared=declared or Declared(),
+                quiet=quiet,
+                width=max(len(self.signature.classes), 1),
+                counts=counts or ProcessCounts(),
+            )
+        encoder = bundle.manifest.encoder
         self._codes = None if encoder is None else [(p, encoder.columns[p].codes) for p in encoder.categorical]
         tensors = self.signature.takes_tensors
         self._rows = TensorRowsReader(self.signature) if tensors else RowsReader(self.signature)
         self._tensors = TensorsReader(self.signature, output_names(self.signature))
         self._invocations: InvocationsReader | TensorInvocationsReader | None = None
-        self._warm()
+        if self.pool is None:
+            warm(self.signature, self.predict)
 
     def read(self, form: Form, body: bytes | Sent, json_size: int | None = None) -> Question:
         """What a body asks of this model; `json_size` is how much of it is JSON when tensors follow as bytes."""
@@ -68,39 +107,49 @@ class LoadedModel:
         return self._rows.row(body)
 
     def predict(self, values: Sequence[Sequence[Any]]) -> NDArray[np.float64] | list[Any]:
-        """Scores for rows that were read: (rows,), or (rows, classes) for multiclass."""
-        codes, runtime = self._codes, self._runtime
+        """Scores for rows that were read: (rows,), or (rows, classes) for multiclass. Of a model without a pool."""
+        runtime = self._runtime
         if runtime is None:
             raise Unavailable("it is out of memory", where=f"bundle {self.digest}", fix="Try again in a moment")
-        if codes is None:
-            if isinstance(runtime, TensorRuntime):
-                answers = runtime.answer_rows(values)
-                return list(map(TensorScore, runtime.row_scores(answers), answers))
-            columns = zip(*values, strict=True)
-            return runtime.predict_columns(dict(zip(self.signature.names, map(list, columns), strict=True)))
+        if isinstance(runtime, TensorRuntime):
+            answers = runtime.answer_rows(values)
+            return list(map(TensorScore, runtime.row_scores(answers), answers))
+        return runtime.predict(self._matrix(values))
+
+    def message(self, sizes: list[int], values: Sequence[Sequence[Any]]) -> bytes:
+        """What a process of the model is sent for rows of requests of these sizes."""
+        if self._codes is None:
+            return packed(Ask(sizes, 0), _encode(values))
+        return packed(Ask(sizes, len(self.signature.inputs)), self._matrix(values).tobytes())
+
+    def put_out(self) -> None:
+        """Lets go of what it needs to answer; reading goes on. Not of a model with a pool."""
+        self._runtime = None
+
+    def load_again(self, folder: Path, *, trusted: frozenset[str] = frozenset()) -> None:
+        """Takes up again what was put out, checked and warm."""
+        self._runtime = load_runtime(folder, digest=self.digest, trusted=trusted)
+        warm(self.signature, self.predict)
+
+    def close(self) -> None:
+        """Ends its processes, when they have answered what they were asked. From any thread."""
+        if self.pool is not None:
+            self.pool.close()
+
+    def end(self) -> None:
+        """Ends its processes at once. Not while the event loop runs."""
+        if self.pool is not None:
+            self.pool.end()
+
+    def _matrix(self, values: Sequence[Sequence[Any]]) -> NDArray[np.float64]:
+        codes = self._codes
         if codes:
             coded = [list(row) for row in values]
             for place, known in codes:
                 for row in coded:
                     row[place] = known[row[place]]
             values = coded
-        return runtime.predict(as_matrix(values, len(self.signature.inputs)))
-
-    def put_out(self) -> None:
-        """Lets go of what it needs to answer; reading goes on."""
-        self._runtime = None
-
-    def load_again(self, folder: Path, *, trusted: frozenset[str] = frozenset()) -> None:
-        """Takes up again what was put out, checked and warm."""
-        self._runtime = load_runtime(folder, digest=self.digest, trusted=trusted)
-        self._warm()
-
-    def _warm(self) -> None:
-        row = tuple(_usual(field) for field in self.signature.inputs)
-        for size in _WARM_SIZES:
-            # The usual values may be none that the model takes; it was held against its self-test before.
-            with contextlib.suppress(Invalid):
-                self.predict([row] * size)
+        return as_matrix(values, len(self.signature.inputs))
 
 
 def as_matrix(rows: Sequence[Sequence[Any]], width: int) -> NDArray[np.float64]:
@@ -177,11 +226,14 @@ class LoadedRoute:
         return self._by_arm[choose(self.route, new_id() if key is None else key)]
 
     def needed(self, number: str | None) -> tuple[LoadedModel, ...]:
-        """The models that a request may ask, of all versions or of one: of arms that answer, or stand in for one that does."""
+        """The models that a request may ask, of all versions or of one: of arms that answer, or stand in for one that does.
+
+        Without those that are in processes of their own, whose memory is not this one's.
+        """
         asked = [self.version(number)] if number is not None else [one for one in self.arms if one.arm.weight]
         if any(one.arm.fallback is not None for one in asked):
             asked = [one for one in self.arms if one not in self.shadows]
-        return tuple(dict.fromkeys(one.model for one in asked))
+        return tuple(dict.fromkeys(one.model for one in asked if one.model.pool is None))
 
     def version(self, number: str) -> LoadedArm:
         """The arm of a version by its number, in whatever role."""
@@ -209,14 +261,3 @@ def same_inputs(one: LoadedArm, other: LoadedArm) -> bool:
 
 def _shape(field: Field) -> tuple[str, str, bool, Tensor | None]:
     return field.name, kind_of(field), field.nullable, field.tensor
-
-
-def _usual(field: Field) -> Any:
-    if field.tensor is not None:
-        return np.zeros([max(size, 1) for size in field.tensor.shape], dtype=field.tensor.element)
-    kind = kind_of(field)
-    if field.categories:
-        return field.categories[0]
-    if kind == "number":
-        return float(field.minimum or 0.0)
-    return {"integer": int(field.minimum or 0), "boolean": False, "text": ""}[kind]

@@ -19,6 +19,7 @@ from kept.core.listening import listen
 from kept.deployment.routing import Arm, Route, RoutingTable
 from kept.packaging.bundle import read_bundle
 from kept.serving.app import Application
+from kept.serving.children.pool import Declared
 from kept.serving.counters import Counters, MemoryCounts
 from kept.serving.door import Door
 from kept.serving.explaining.asking import Explaining
@@ -60,7 +61,7 @@ def serve(
     Args:
         root: the workspace's folder; the spool is `spool/`, the local copy `serving/`.
         settings: `host`, `port` (predictions answer on the next one), `token`, `callers`, `poll_seconds`, `longest_wait`, `model_megabytes`,
-            and those of the prediction log, `log_...`.
+            those of models that need processes of their own, `python_...`, and those of the prediction log, `log_...`.
         source: gives the routing table.
         blobs: give the bundles that are not here yet.
         port: another port; 0 for any that is free.
@@ -116,7 +117,10 @@ def _run(
     if settings.model_megabytes:
         counters.memory = MemoryCounts()
         memory = Memory(settings.model_megabytes * 1_000_000, counters.memory)
-    router = Router(keeper, counters, trusted, memory)
+    declared = Declared(
+        processes=settings.python_processes, seconds=settings.python_seconds, megabytes=settings.python_megabytes
+    )
+    router = Router(keeper, counters, trusted, memory, declared)
     has_copy = router.load_kept()
     follower = Follower(router, source, counters, settings.poll_seconds)
     follower.start(_PATIENCE_WITH_COPY if has_copy else _PATIENCE_WITHOUT)
@@ -151,6 +155,7 @@ def _run(
         if traces is not None:
             traces.close()
         follower.stop()
+        router.close()
         spool.close()
         listener.close()
 

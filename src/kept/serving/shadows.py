@@ -1,7 +1,7 @@
 """Shadows: versions that get a copy of the traffic. What they answer is logged, never returned, and holds up no answer.
 
-They are asked from a thread of their own that gives way to the answers (its niceness is 10), so that a slow one costs the champion
-nothing but the processor's spare time. What cannot be asked in time is dropped and counted.
+They are asked from a thread of their own that gives way to the answers (its niceness is 10), or in processes that do, so that a
+slow one costs the champion nothing but the processor's spare time. What cannot be asked in time is dropped and counted.
 """
 
 import asyncio
@@ -13,9 +13,10 @@ import threading
 import time
 
 from kept.core.errors import KeptError, Unavailable
-from kept.serving.calls import Call, answered_by, failure_of, predict
+from kept.serving.calls import TOO_MANY, Call, answered_by, failure_of, predict
 from kept.serving.counters import Counters
 from kept.serving.log import Spool
+from kept.serving.queues import Queues, Ticket
 from kept.serving.runtime import LoadedArm, same_inputs
 
 # Rows that may wait for the shadows; beyond them copies are dropped and counted.
@@ -33,9 +34,12 @@ Asked = tuple[Call, Call]
 class Shadows:
     """Asks shadows about calls that were answered. Made and called from the event loop, which alone writes the log."""
 
-    def __init__(self, spool: Spool, counters: Counters) -> None:
+    def __init__(self, spool: Spool, counters: Counters, queues: Queues) -> None:
         self._spool = spool
         self._counters = counters
+        self._queues = queues
+        # Copies that processes of their models have, and what they are copies of.
+        self._with_processes: dict[Call, Call] = {}
         self._waiting = 0
         self._copies: queue.SimpleQueue[Waiting] = queue.SimpleQueue()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -71,10 +75,51 @@ class Shadows:
                 return
 
     def _take(self, waiting: list[Waiting], asked: dict[LoadedArm, list[Asked]]) -> None:
-        """Logs and counts what shadows answered."""
+        """Notes what shadows answered, and asks those that run in processes of their own."""
         self._waiting -= sum(len(call.question.values) for call, _ in waiting)
-        answered, failed = [], []
+        here = {}
         for shadow, pairs in asked.items():
+            if shadow.model.pool is None:
+                here[shadow] = pairs
+                continue
+            self._with_processes.update((own, call) for call, own in pairs if own.error is None)
+            ready = [own for _, own in pairs if own.error is None]
+            self._queues.add(self, shadow, ready, time.perf_counter_ns())
+            here[shadow] = [self._with_call(own) for own in ready if own.ticket is None]
+            here[shadow] += [(call, own) for call, own in pairs if own.error is not None and own not in ready]
+        self._note(here)
+
+    def returned(self, back: list[tuple[Ticket, Call]]) -> None:
+        """Takes copies that come back from processes of their models."""
+        asked: dict[LoadedArm, list[Asked]] = {}
+        now = time.perf_counter_ns()
+        for ticket, own in back:
+            own.latency_us = (now - ticket.handed) // 1000
+            own.status = own.status or 200
+            asked.setdefault(ticket.arm, []).append(self._with_call(own))
+        self._note(asked)
+
+    def expired(self, ticket: Ticket, call: Call) -> None:
+        """Nobody waits for a copy: its time is never over."""
+
+    def patience(self, arm: LoadedArm, call: Call) -> int:
+        """For ever."""
+        del arm, call
+        return 0
+
+    def _with_call(self, own: Call) -> Asked:
+        return self._with_processes.pop(own), own
+
+    def _note(self, asked: dict[LoadedArm, list[Asked]]) -> None:
+        """Logs and counts what shadows answered."""
+        answered, failed = [], []
+        rows = 0
+        for shadow, everything in asked.items():
+            pairs = [(call, own) for call, own in everything if own.status != TOO_MANY]
+            self._counters.shadows_dropped += sum(
+                len(call.question.values) for call, own in everything if own.status == TOO_MANY
+            )
+            rows += sum(len(call.question.values) for call, _ in pairs)
             good = [(call, own) for call, own in pairs if own.error is None]
             if good:
                 ids = [one for call, _ in good for one in call.ids]
@@ -83,10 +128,12 @@ class Shadows:
             counters = self._counters.of(shadow.note.endpoint, str(shadow.arm.number), shadow.arm.role)
             for call, own in pairs:
                 counters.count(own.status, len(call.question.values), own.latency_us)
+        if not answered and not failed:
+            return
         try:
             self._spool.write(answered, failed)
         except Unavailable:
-            self._counters.shadows_dropped += sum(len(call.question.values) for call, _ in waiting)
+            self._counters.shadows_dropped += rows
 
 
 def _ask(waiting: list[Waiting]) -> dict[LoadedArm, list[Asked]]:
@@ -96,6 +143,8 @@ def _ask(waiting: list[Waiting]) -> dict[LoadedArm, list[Asked]]:
         for shadow in shadows:
             found.setdefault(shadow, []).append((call, _copy_of(call, shadow)))
     for shadow, pairs in found.items():
+        if shadow.model.pool is not None:
+            continue
         own = [one for _, one in pairs if one.error is None]
         began = time.thread_time_ns()
         if own:

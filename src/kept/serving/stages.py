@@ -30,7 +30,12 @@ class Watch:
     def stages(self, place: int) -> tuple[int, int, int, int]:
         """Nanoseconds of reading, of the model that was asked at this place, of the log and of the answers."""
         marks = self._marks
-        return marks[0] - self.began, marks[place + 1] - marks[place], marks[-2] - marks[-3], marks[-1] - marks[-2]
+        return marks[0] - self.began, marks[place + 1] - marks[place], *self.last()
+
+    def last(self) -> tuple[int, int]:
+        """Nanoseconds of the log and of the answers."""
+        marks = self._marks
+        return marks[-2] - marks[-3], marks[-1] - marks[-2]
 
     def ends(self, place: int) -> tuple[int, int, int, int]:
         """When these were over, as `time.perf_counter_ns` counts."""

@@ -3,6 +3,9 @@
 No timer is involved, so a lone request waits for nothing. The frame is written before any answer of the turn goes out. When more
 comes than can be answered, a turn takes what it can do in a few milliseconds, and what cannot be answered in time is refused
 before it is read.
+
+A call whose model runs in a process of its own leaves its turn there. When it comes back, it is logged and answered with those that
+came back with it.
 """
 
 import asyncio
@@ -11,14 +14,25 @@ from collections.abc import Collection
 
 from kept.core.errors import KeptError, Unavailable
 from kept.core.spans import Traces
-from kept.serving.calls import Call, answer, answered_by, failure_of, fault, predict
+from kept.serving.calls import (
+    OVERLOADED,
+    TOO_MANY,
+    Call,
+    answer,
+    answered_by,
+    check_deadline,
+    failure_of,
+    fault,
+    predict,
+)
 from kept.serving.counters import Counters
 from kept.serving.explaining.asking import Explaining
-from kept.serving.fallbacks import Fallbacks, mark, misses
+from kept.serving.fallbacks import Asked, Fallbacks, mark, misses
 from kept.serving.lines import Lines
 from kept.serving.log import Spool
 from kept.serving.protocol.answers import error_body
 from kept.serving.protocol.values import Question
+from kept.serving.queues import Queues, Ticket
 from kept.serving.router import Router
 from kept.serving.runtime import LoadedArm
 from kept.serving.shadows import Shadows
@@ -27,7 +41,7 @@ from kept.serving.tracing import RequestSpans
 
 
 class Turns:
-    """Takes calls and delivers each exactly once; in the order they came within a caller's line.
+    """Takes calls and delivers each exactly once; in the order they came within a caller's line, where models answer in this process.
 
     Args:
         router: finds who answers.
@@ -51,14 +65,16 @@ class Turns:
         self._router = router
         self._spool = spool
         self._counters = counters
-        self._lines = Lines(longest_wait)
+        self._lines: Lines[Call] = Lines(longest_wait)
         self._due = False
         self._turns = 0
         # When the last turn ended, if it left calls behind.
         self._ended = 0.0
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._shadows = Shadows(spool, counters)
         self._fallbacks = Fallbacks(counters)
+        self._queues = Queues(longest_wait)
+        self._batches = 0
+        self._shadows = Shadows(spool, counters, self._queues)
         self._explaining = explaining or Explaining()
         self._spans = RequestSpans(traces) if traces is not None else None
 
@@ -85,21 +101,47 @@ class Turns:
         calls, cost = self._lines.take()
         traced = self._spans is not None and any(call.request.trace is not None for call in calls)
         watch = Watch() if traced or not self._turns % _SELDOM else None
-        groups: dict[LoadedArm, list[Call]] = {}
+        groups: Asked = {}
         for call in calls:
             self._read(call)
             if call.error is None and call.arm is not None:
                 groups.setdefault(call.arm, []).append(call)
         asked = list(groups.items())
+        plain = True
         if watch is not None:
             watch.mark()
         for arm, members in asked:
-            if arm.arm.fallback is None:
+            if arm.model.pool is None and arm.arm.fallback is None:
                 predict(arm, members)
             else:
-                self._fallbacks.predict(arm, members, groups)
+                plain = False
+                self._ask(self._fallbacks.before(arm, members), int(began * 1e9))
             if watch is not None:
                 watch.mark()
+        if not plain:
+            calls = [call for call in calls if call.ticket is None]
+            groups = _by_arm(calls)
+        self._answer(calls, groups, watch)
+        if watch is not None:
+            self._tell(calls, asked, watch)
+        self._go_on(began, cost)
+
+    def _ask(self, asked: Asked, began: int) -> None:
+        """Asks arms, and those that stand in for them, until each call is settled or is with a process of its model."""
+        ahead = list(asked.items())
+        for arm, calls in ahead:
+            if arm.model.pool is not None:
+                self._queues.add(self, arm, calls, began)
+                calls = [call for call in calls if call.ticket is None]  # noqa: PLW2901 - those that were not taken
+                took = 0
+            else:
+                start = time.perf_counter_ns()
+                predict(arm, calls)
+                took = time.perf_counter_ns() - start
+            ahead += self._fallbacks.after(arm, calls, took).items()
+
+    def _answer(self, calls: Collection[Call], groups: Asked, watch: Watch | None) -> None:
+        """Logs calls, then answers them."""
         self._log(calls, groups)
         if watch is not None:
             watch.mark()
@@ -108,9 +150,49 @@ class Turns:
         self._count(calls)
         if watch is not None:
             watch.mark()
-            self._tell(calls, asked, watch)
         self._copy(calls)
-        self._go_on(began, cost)
+
+    # --- calls with processes of their models ------------------------------------------------------------------
+
+    def returned(self, back: list[tuple[Ticket, Call]]) -> None:
+        """Takes calls that come back with their answers, or with why they have none."""
+        now = time.perf_counter_ns()
+        for ticket, call in back:
+            asked = self._fallbacks.after(ticket.arm, [call], now - ticket.handed)
+            if asked:
+                self._ask(asked, now)
+        calls = [call for _, call in back if call.ticket is None]
+        timed = not self._batches % _SELDOM
+        watch = Watch() if timed or self._spans is not None else None
+        self._batches += 1
+        if watch is not None:
+            watch.mark()
+        self._answer(calls, _by_arm(calls), watch)
+        if watch is not None and self._spans is not None:
+            self._spans.turn(calls, [], watch, time.perf_counter_ns())
+        if watch is not None and timed:
+            for ticket, call in back:
+                counters = self._counters.of(call.endpoint, str(ticket.arm.note.number), ticket.arm.note.role)
+                spent = (ticket.handed - ticket.began, now - ticket.handed, *watch.last())
+                counters.stages.add(spent, [ticket.began - call.started])
+
+    def expired(self, ticket: Ticket, call: Call) -> None:
+        """Takes a call that a process of its model has not answered in time."""
+        try:
+            if call.timeout_us:
+                check_deadline(call, "before it was answered")
+            self._ask(self._fallbacks.late(ticket.arm, call), time.perf_counter_ns())
+        except Unavailable as error:
+            call.fail(error)
+        if call.ticket is None:
+            self._answer([call], _by_arm([call]), None)
+
+    def patience(self, arm: LoadedArm, call: Call) -> int:
+        """Until when a call may be with a process, `perf_counter_ns`; 0 for ever."""
+        if not call.timeout_us and arm.arm.fallback is None:
+            return 0
+        ends = [self._fallbacks.late_at(arm, call), call.started + call.timeout_us * 1000 if call.timeout_us else 0]
+        return min((end for end in ends if end), default=0)
 
     def _finish(self, call: Call) -> None:
         """Puts a call's answer together and delivers it, or has it explained before."""
@@ -148,7 +230,7 @@ class Turns:
         try:
             route = call.route = self._router.find(call.endpoint)
             if call.timeout_us:
-                _check_deadline(call)
+                check_deadline(call, _BEFORE)
             request = call.request
             if request.version is None:
                 call.arm, asked = route.read(call.form, call.body, request.json_size)
@@ -159,7 +241,7 @@ class Turns:
                 call.question = asked
                 if asked.timeout_us:
                     call.timeout_us = min(asked.timeout_us, call.timeout_us or asked.timeout_us)
-                    _check_deadline(call)
+                    check_deadline(call, _BEFORE)
                 if _explains(call):
                     self._explaining.admit(call)
             else:
@@ -179,7 +261,12 @@ class Turns:
             good = self._spool.sample([call for call in members if call.error is None])
             if good:
                 answered.append((arm.note, answered_by(arm.note.key, good)))
-        failed = [failure_of(call) for call in calls if call.error is not None and self._is_ours(call)]
+        # What was refused for want of time is counted, not kept.
+        failed = [
+            failure_of(call)
+            for call in calls
+            if call.error is not None and call.status != TOO_MANY and self._is_ours(call)
+        ]
         failed += misses(calls)
         if not answered and not failed:
             return
@@ -220,6 +307,9 @@ class Turns:
     def _time(self, asked: Collection[tuple[LoadedArm, list[Call]]], watch: Watch) -> None:
         """Notes how long the stages of a turn took, for the arms that were asked, whoever answered in the end."""
         for place, (arm, members) in enumerate(asked):
+            if arm.model.pool is not None:
+                # Timed when they come back.
+                continue
             counters = self._counters.of(members[0].endpoint, str(arm.note.number), arm.note.role)
             counters.stages.add(watch.stages(place), [watch.began - call.started for call in members])
 
@@ -228,17 +318,17 @@ class Turns:
 _SELDOM = 16
 # The cost of a few dozen small requests.
 _MUCH = 50_000
-OVERLOADED = Unavailable(
-    "more is asked than can be answered in time", where="service", fix="Wait a second, and ask for less at once"
-)
 _REFUSAL = error_body(OVERLOADED)
+_BEFORE = "before its turn came, so it was not run"
 
 
-def _check_deadline(call: Call) -> None:
-    waited = (time.perf_counter_ns() - call.started) // 1000
-    if waited >= call.timeout_us:
-        what = f"its deadline of {call.timeout_us} microseconds had passed before its turn came, so it was not run"
-        raise Unavailable(what, where="timeout", fix="Allow more time, or try again later")
+def _by_arm(calls: Collection[Call]) -> Asked:
+    """Calls that have an answer, by who gave it."""
+    groups: Asked = {}
+    for call in calls:
+        if call.error is None and call.arm is not None:
+            groups.setdefault(call.arm, []).append(call)
+    return groups
 
 
 def _explains(call: Call) -> bool:

@@ -40,6 +40,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """How many calls over gRPC may be under way at once. More are refused (`RESOURCE_EXHAUSTED`)."""
     longest_wait: Annotated[float, Meta(gt=0, le=60)] = 0.2
     """Seconds that a prediction may wait for its turn. What would wait longer is refused at once (429)."""
+    python_processes: Annotated[int, Meta(ge=1, le=256)] = 1
+    """Processes for each model that cannot be exported to ONNX, and is run by scikit-learn. They are the prediction service's own."""
+    python_seconds: Annotated[float, Meta(gt=0, le=3_600)] = 10
+    """How long such a model may take for a prediction. A process that takes longer is ended and started anew."""
+    python_megabytes: Annotated[int, Meta(ge=0, le=1_000_000_000)] = 0
+    """Memory that each such process may have. 0: as much as the machine has."""
     model_megabytes: Annotated[int, Meta(ge=0, le=10_000_000)] = 0
     """What the models of a prediction service may take of memory. Beyond it, those not asked for longest wait on disk. 0: no limit."""
     url: str = ""

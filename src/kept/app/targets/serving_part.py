@@ -9,8 +9,8 @@ from pathlib import Path
 from kept.packaging.manifest import Manifest
 
 _ENTRY = "kept.serving.__main__"
-# What a bundle needs that is not ONNX; the runtime imports it by name, when it meets such a bundle.
-_PYTHON_RUNTIME = "kept.packaging.sklearn_model"
+# What a bundle needs that is not ONNX: the process that runs it, and what that imports by name.
+_PYTHON_RUNTIME = ["kept.serving.children.child", "kept.packaging.sklearn_model"]
 
 
 def copy_serving_part(manifest: Manifest, to: Path) -> list[str]:
@@ -18,7 +18,7 @@ def copy_serving_part(manifest: Manifest, to: Path) -> list[str]:
 
     They are read, not run: imports that only types need are left out.
     """
-    names = modules_of([_ENTRY] if manifest.runtime == "onnx" else [_ENTRY, _PYTHON_RUNTIME])
+    names = modules_of([_ENTRY] if manifest.runtime == "onnx" else [_ENTRY, *_PYTHON_RUNTIME])
     for name, source in names.items():
         target = to.joinpath(*name.split("."))
         target = target / "__init__.py" if source.name == "__init__.py" else target.with_suffix(".py")

@@ -11,13 +11,13 @@ from google.protobuf.message import DecodeError
 import kept
 from kept.core.errors import Invalid, KeptError, NotFound, Unavailable
 from kept.serving.app import EXTENSIONS, answered, describe
+from kept.serving.calls import OVERLOADED
 from kept.serving.door import TRACE_HEADER, Door, not_admitted
 from kept.serving.request import Request
 from kept.serving.router import Router
 from kept.serving.rpc.infer import answer_of, decode_request, sent_in
 from kept.serving.rpc.messages import PACKAGE, SERVICE, message_type
 from kept.serving.statuses import status_of
-from kept.serving.turns import OVERLOADED
 
 _CODES = {
     400: grpc.StatusCode.INVALID_ARGUMENT,

@@ -1,0 +1,88 @@
+"""Places and counts in arrays of models that somebody else wrote: compiled code goes there without looking.
+
+Sparse matrices, and the trees that find neighbours, are no types that are loaded.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from sklearn.neighbors._base import NeighborsBase
+from sklearn.svm._base import BaseLibSVM
+
+from kept.core.errors import Damaged
+from kept.packaging.sound_trees import MOST_PARTS, members
+
+_WHERE = "skops file"
+
+
+def check_arrays(estimator: Any) -> None:
+    """Refuses a model with support vectors or labels of neighbours that lead out of its memory, with `Damaged`."""
+    for part in _parts(estimator, set()):
+        try:
+            sound = _is_sound(part)
+        except (AttributeError, TypeError, ValueError, IndexError):
+            # It lacks what such a part has, or has it in another form.
+            sound = False
+        if not sound:
+            what = f"a part of it ({type(part).__name__}) has numbers that lead out of its arrays"
+            raise Damaged(what, where=_WHERE, fix="Log the model again")
+
+
+def _parts(value: Any, seen: set[int]) -> Iterator[Any]:
+    """Everything below a value that is looked at, each once."""
+    if isinstance(value, str | bytes | int | float | None) or id(value) in seen:
+        return
+    if len(seen) > MOST_PARTS:
+        raise Damaged("it has more parts than a model has", where=_WHERE)
+    seen.add(id(value))
+    if isinstance(value, BaseLibSVM | NeighborsBase):
+        yield value
+    for one in [*getattr(value, "__dict__", {}).values(), *members(value)]:
+        yield from _parts(one, seen)
+
+
+def _is_sound(part: Any) -> bool:
+    return _is_sound_machine(part) if isinstance(part, BaseLibSVM) else _are_sound_neighbours(part)
+
+
+def _is_sound_machine(machine: Any) -> bool:
+    """Support vectors, their counts by class, and a coefficient of each for each pair of classes, as libsvm reads them."""
+    support = np.asarray(machine.support_)
+    counts = np.asarray(machine._n_support)  # noqa: SLF001 - what is given to libsvm
+    coefficients, intercepts = machine._dual_coef_, np.asarray(machine._intercept_)
+    classes = len(machine.classes_) if hasattr(machine, "classes_") and len(counts) > 0 else 2
+    pairs = classes * (classes - 1) // 2
+    vectors = machine.support_vectors_
+    precomputed = machine.kernel == "precomputed"
+    chances = [len(machine._probA), len(machine._probB)]  # noqa: SLF001
+    return (
+        support.ndim == 1
+        and _within(support, int(machine.shape_fit_[0]))
+        and bool((counts >= 0).all())
+        and (int(counts.sum()) == len(support) if hasattr(machine, "classes_") else True)
+        and (not hasattr(machine, "classes_") or len(counts) == classes)
+        and coefficients.shape == (classes - 1, len(support))
+        and intercepts.shape == (pairs,)
+        and (precomputed or vectors.shape == (len(support), machine.n_features_in_))
+        and chances in ([0, 0], [pairs, pairs])
+    )
+
+
+def _are_sound_neighbours(model: Any) -> bool:
+    """A label for each neighbour, which is the place of a class."""
+    if not hasattr(model, "_y") or not hasattr(model, "classes_"):
+        return True
+    labels = np.asarray(model._y)  # noqa: SLF001 - the places that are gone to
+    several = labels.ndim == 2 and labels.shape[1] > 1
+    columns = list(labels.T) if several else [labels.reshape(-1)]
+    classes = list(model.classes_) if several else [model.classes_]
+    fitted = model._fit_X.shape[0]  # noqa: SLF001
+    return len(columns) == len(classes) and all(
+        len(column) == fitted and column.dtype.kind in "iu" and _within(column, len(known))
+        for column, known in zip(columns, classes, strict=True)
+    )
+
+
+def _within(places: Any, size: int) -> bool:
+    return bool(((places >= 0) & (places < size)).all())

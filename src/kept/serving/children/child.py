@@ -1,0 +1,144 @@
+"""The process of a model that scikit-learn, or another library of Python, runs. It answers one question after another.
+
+Started by `kept.serving.children.process` with a `Duty`. It ends when the service does, in whatever way that happens.
+"""
+
+import fcntl
+import logging
+import os
+import resource
+import select
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from kept.core.errors import Invalid, KeptError
+from kept.packaging.runtime import Runtime, load_runtime
+from kept.serving.children.messages import Answers, Ask, Duty, Failure, Inbox, Ready, failure_of, packed
+from kept.serving.warming import warm
+
+_NICENESS = 10
+_READ = 1 << 20
+_LARGEST_BODY = 1 << 40
+# Under the killer of processes a model's own process goes before the service does.
+_OOM_SCORE = "500"
+
+_logger = logging.getLogger("kept.serving")
+_decode_ask = msgspec.msgpack.Decoder(Ask).decode
+_decode_rows = msgspec.msgpack.Decoder(list[list[Any]]).decode
+
+
+def main(argument: str) -> None:
+    """Loads the model, says that it is ready, and answers until the service is gone."""
+    duty = msgspec.json.decode(argument, type=Duty)
+    # Signals to a group are for the service, which ends its processes itself.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    _end_with(duty.life)
+    _limit(duty)
+    with socket.socket(fileno=duty.socket) as service:
+        try:
+            asked = _Asked(duty)
+        except Exception as error:  # noqa: BLE001 - whatever a model does when it is loaded, the service is told
+            service.sendall(packed(Ready(failure_of(error))))
+            return
+        service.sendall(packed(Ready()))
+        inbox = Inbox(_LARGEST_BODY)
+        while data := service.recv(_READ):
+            for head, body in inbox.take(data):
+                service.sendall(asked.answer(_decode_ask(head), body))
+
+
+def _end_with(life: int) -> None:
+    """Has the kernel end this process when the other end of a pipe closes, whatever it is doing then."""
+    fcntl.fcntl(life, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(life, fcntl.F_SETFL, fcntl.fcntl(life, fcntl.F_GETFL) | os.O_ASYNC)
+    if select.select([life], [], [], 0)[0]:
+        # It had closed before.
+        sys.exit(0)
+
+
+def _limit(duty: Duty) -> None:
+    if duty.quiet:
+        os.nice(_NICENESS)
+    if duty.megabytes:
+        most = duty.megabytes * 1_000_000
+        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+    try:
+        Path("/proc/self/oom_score_adj").write_text(_OOM_SCORE, encoding="ascii")
+    except OSError:
+        # Elsewhere there is no such thing.
+        return
+
+
+class _Asked:
+    """The model, as the service asks it."""
+
+    def __init__(self, duty: Duty) -> None:
+        trusted = frozenset({duty.digest} if duty.trusted else ())
+        runtime = load_runtime(Path(duty.folder), digest=duty.digest, trusted=trusted)
+        assert isinstance(runtime, Runtime)  # noqa: S101 - models of tensors are ONNX, which the service runs itself
+        self._runtime = runtime
+        signature = self._runtime.manifest.signature
+        self._names = signature.names
+        warm(
+            signature,
+            lambda rows: self._runtime.predict_rows([dict(zip(self._names, row, strict=True)) for row in rows]),
+        )
+
+    def answer(self, ask: Ask, body: bytes) -> bytes:
+        """The answer to a question, as a message: to all requests at once, or where that fails to each by itself."""
+        # Copied, as bytes cannot be written to and some estimators ask for memory that can.
+        rows: Any = np.frombuffer(body).reshape(-1, ask.width).copy() if ask.width else _decode_rows(body)
+        predict = self._runtime.predict if ask.width else self._columns
+        try:
+            answers = predict(rows)
+            if len(answers) != len(rows):
+                raise _miscounted(len(answers), len(rows))
+        except Exception as error:  # noqa: BLE001 - a model may raise anything; the service is told, and goes on
+            if len(ask.sizes) > 1:
+                return self._one_by_one(ask, rows, predict)
+            _log(error)
+            return packed(Answers(1, {0: failure_of(error)}))
+        return packed(Answers(_width(answers), {}), answers.tobytes())
+
+    def _one_by_one(self, ask: Ask, rows: Any, predict: Any) -> bytes:
+        failed: dict[int, Failure] = {}
+        parts: list[NDArray[np.float64]] = []
+        start = 0
+        for place, size in enumerate(ask.sizes):
+            own = rows[start : start + size]
+            start += size
+            try:
+                answers = predict(own)
+                if len(answers) != size:
+                    raise _miscounted(len(answers), size)
+                parts.append(answers)
+            except Exception as error:  # noqa: BLE001 - as above
+                _log(error)
+                failed[place] = failure_of(error)
+        return packed(Answers(_width(parts[0]) if parts else 1, failed), b"".join(part.tobytes() for part in parts))
+
+    def _columns(self, rows: Sequence[Sequence[Any]]) -> NDArray[np.float64]:
+        columns = zip(*rows, strict=True)
+        return self._runtime.predict_columns(dict(zip(self._names, map(list, columns), strict=True)))
+
+
+def _width(answers: NDArray[np.float64]) -> int:
+    return answers.shape[1] if answers.ndim == 2 else 1
+
+
+def _miscounted(found: int, expected: int) -> KeptError:
+    return KeptError(f"the model gave {found} answers to {expected} rows", where="process of the model")
+
+
+def _log(error: Exception) -> None:
+    if not isinstance(error, Invalid):
+        _logger.error("a prediction failed", exc_info=error)

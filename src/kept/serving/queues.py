@@ -1,0 +1,248 @@
+"""Queues before models that run in processes of their own.
+
+What came in one turn, and what queued while the processes were busy, is one prediction call. A process is asked from the event loop,
+which does not wait for it: its answers come back in a later turn. A lone request is asked for at once; one that found the processes
+busy may wait for a tenth of a prediction more, for those who ask again. What would wait longer than it may is refused.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, Protocol
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from kept.core.errors import Damaged, KeptError
+from kept.core.ids import new_ids
+from kept.serving.calls import OVERLOADED, TOO_MANY, Call, fail
+from kept.serving.children.messages import Answers
+from kept.serving.children.pool import Pool
+from kept.serving.lines import Lines
+from kept.serving.protocol.answers import as_scores
+from kept.serving.request import Request
+from kept.serving.runtime import LoadedArm, LoadedModel
+
+# Seconds that what nobody waits for may have to wait.
+_QUIET_WAIT = 2.0
+# A free process waits for so much of what its last prediction took, that more can be asked for at once.
+_GATHERING = 0.1
+_LONGEST_GATHERING = 0.002
+
+
+class Asker(Protocol):
+    """Who asks, and is told in the event loop."""
+
+    def returned(self, back: "list[tuple[Ticket, Call]]") -> None:
+        """Takes calls that were answered together, or failed, in the order in which they were asked."""
+        ...
+
+    def expired(self, ticket: "Ticket", call: Call) -> None:
+        """Takes a call whose time is over."""
+        ...
+
+    def patience(self, arm: LoadedArm, call: Call) -> int:
+        """When that is, `perf_counter_ns`; 0 for never."""
+        ...
+
+
+class Ticket:
+    """A call on its way through a process. The way may be given up, and the call goes another one."""
+
+    __slots__ = ("arm", "asker", "began", "call", "handed", "request", "size", "timer")
+
+    def __init__(self, asker: Asker, arm: LoadedArm, call: Call, began: int, handed: int) -> None:
+        self.asker = asker
+        self.arm = arm
+        self.call: Call | None = call
+        # When the turn began that read it, and when it was handed over.
+        self.began = began
+        self.handed = handed
+        self.request: Request = call.request
+        self.size = call.size
+        self.timer: asyncio.TimerHandle | None = None
+
+    def give_up(self) -> Call | None:
+        """The call, which is not on this way any more; None when it had left it before."""
+        call, self.call = self.call, None
+        if call is not None:
+            call.ticket = None
+        if self.timer is not None:
+            self.timer.cancel()
+        return call
+
+
+class Queues:
+    """The queue of each model that runs in processes of its own. Used in the event loop.
+
+    Args:
+        longest_wait: seconds that a call may have to wait for its turn.
+    """
+
+    def __init__(self, longest_wait: float) -> None:
+        self._longest_wait = longest_wait
+        self._queues: WeakKeyDictionary[LoadedModel, _Queue] = WeakKeyDictionary()
+
+    def add(self, asker: Asker, arm: LoadedArm, calls: Sequence[Call], began: int) -> None:
+        """Puts calls into the queue of an arm's model. One that it does not take has failed when this returns.
+
+        Args:
+            asker: who is told of their answers.
+            arm: the arm that is asked; its model has a pool.
+            calls: what it is asked.
+            began: when the turn began that read them, `perf_counter_ns`.
+        """
+        queue = self._queues.get(arm.model)
+        if queue is None:
+            assert arm.model.pool is not None  # noqa: S101 - such an arm is asked
+            longest = max(self._longest_wait, _QUIET_WAIT) if arm.model.quiet else self._longest_wait
+            queue = self._queues[arm.model] = _Queue(arm.model.pool, longest)
+        handed = time.perf_counter_ns()
+        for call in calls:
+            queue.enter(Ticket(asker, arm, call, began, handed), call, asker.patience(arm, call))
+        queue.entered()
+
+
+class _Queue:
+    """What waits for the processes of one model."""
+
+    def __init__(self, pool: Pool, longest_wait: float) -> None:
+        self._pool = pool
+        self._longest_wait = longest_wait
+        self._lines: Lines[Ticket] = Lines(longest_wait, pool.size)
+        self._loop = asyncio.get_running_loop()
+        # Tickets that wait; how many are waited for while a process is free, and until when.
+        self._waiting = 0
+        self._enough = 0
+        self._gathered_at = 0.0
+        pool.attach(self._freed)
+
+    def enter(self, ticket: Ticket, call: Call, until: int) -> None:
+        """Takes a call in until some time, or fails it at once."""
+        trouble = self._pool.trouble
+        if trouble is not None:
+            call.fail(trouble)
+            return
+        left = max(until - ticket.handed, 1000) if until else 0
+        # Lines do not know yet that what hangs takes long.
+        hangs = bool(self._lines) and self._pool.busy_for > self._longest_wait
+        if hangs or not self._lines.admits(call.request.caller, call.size, left // 1000):
+            call.fail(OVERLOADED, TOO_MANY)
+            return
+        call.ticket = ticket
+        self._lines.add(ticket)
+        self._waiting += 1
+        if left:
+            ticket.timer = self._loop.call_later(left / 1e9, _expire, ticket)
+
+    def entered(self) -> None:
+        """Asks for what has just come in, unless more is waited for."""
+        if not self._enough:
+            self.changed()
+
+    def _freed(self) -> None:
+        self._loop.call_soon(self._gather)
+
+    def _gather(self) -> None:
+        """Asks when those who have just been answered have asked again, or have had a little time for it.
+
+        Else two halves of the clients would be asked for in turn, each for the price of all.
+        """
+        if self._waiting and self._waiting < self._enough and time.perf_counter() < self._gathered_at:
+            self._loop.call_soon(self._gather)
+        else:
+            self._enough = 0
+            self.changed()
+
+    def changed(self) -> None:
+        """Asks what can be asked."""
+        trouble = self._pool.trouble
+        while self._lines and (trouble is not None or self._pool.free):
+            taken, cost = self._lines.take()
+            self._waiting -= len(taken)
+            tickets = [one for one in taken if one.call is not None]
+            if trouble is not None:
+                self._fail(tickets, trouble)
+            elif tickets:
+                self._ask(tickets, cost)
+
+    def _ask(self, tickets: list[Ticket], cost: int) -> None:
+        values = [one.call.question.values for one in tickets if one.call is not None]
+        sizes = list(map(len, values))
+        try:
+            message = tickets[0].arm.model.message(sizes, [row for rows in values for row in rows])
+        except Exception as error:  # noqa: BLE001 - one whose values make no question must not spoil the others
+            if len(tickets) == 1:
+                self._fail(tickets, error)
+                return
+            first, *others = tickets
+            for ticket in others:
+                self._lines.add(ticket)
+            self._waiting += len(others)
+            self._ask([first], cost)
+            return
+        self._pool.ask(message, sum(sizes), partial(self._answered, tickets, sizes, cost))
+
+    def _answered(
+        self,
+        tickets: list[Ticket],
+        sizes: list[int],
+        cost: int,
+        outcome: tuple[Answers, bytes] | KeptError,
+        took: float,
+    ) -> None:
+        self._lines.learn(cost, took, 0.0)
+        self._enough = self._waiting + len(tickets)
+        self._gathered_at = time.perf_counter() + min(took * _GATHERING, _LONGEST_GATHERING)
+        if isinstance(outcome, KeptError):
+            self._return(tickets, [outcome] * len(tickets))
+        else:
+            self._return(tickets, parts_of(*outcome, sizes))
+
+    def _fail(self, tickets: list[Ticket], error: Exception) -> None:
+        """Gives calls back later: who asks is told by what this queue was told just now."""
+        self._loop.call_soon(self._return, tickets, [error] * len(tickets))
+
+    def _return(self, tickets: Sequence[Ticket], outcomes: Sequence[list[Any] | Exception]) -> None:
+        back: dict[Asker, list[tuple[Ticket, Call]]] = {}
+        ids = new_ids(sum(len(one) for one in outcomes if isinstance(one, list)))
+        start = 0
+        for ticket, outcome in zip(tickets, outcomes, strict=True):
+            call = ticket.give_up()
+            if isinstance(outcome, list):
+                end = start + len(outcome)
+                if call is not None:
+                    call.scores, call.ids = outcome, ids[start:end]
+                start = end
+            elif call is not None:
+                fail(ticket.arm, call, outcome)
+            if call is not None:
+                back.setdefault(ticket.asker, []).append((ticket, call))
+        for asker, calls in back.items():
+            asker.returned(calls)
+
+
+def _expire(ticket: Ticket) -> None:
+    call = ticket.give_up()
+    if call is not None:
+        ticket.asker.expired(ticket, call)
+
+
+def parts_of(answers: Answers, body: bytes, sizes: Sequence[int]) -> list[list[Any] | Exception]:
+    """The scores of each request, or why it has none."""
+    found: list[list[Any] | Exception] = []
+    rows = sum(size for place, size in enumerate(sizes) if place not in answers.failed)
+    if answers.width < 1 or len(body) != 8 * rows * answers.width:
+        wrong = Damaged(f"expected {rows} rows of answers, found {len(body)} bytes", where="process of the model")
+        return [wrong] * len(sizes)
+    numbers = np.frombuffer(body)
+    scores = as_scores(numbers.reshape(rows, answers.width) if answers.width > 1 else numbers)
+    start = 0
+    for place, size in enumerate(sizes):
+        if place in answers.failed:
+            found.append(answers.failed[place].error())
+        else:
+            found.append(scores[start : start + size])
+            start += size
+    return found

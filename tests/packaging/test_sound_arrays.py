@@ -1,0 +1,97 @@
+"""Models whose numbers lead out of their arrays: they are refused before compiled code goes there."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import skops.io
+from scipy import sparse
+from sklearn.linear_model import LogisticRegression, SGDClassifier
+from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC, SVR, NuSVC, NuSVR
+
+from kept.core.errors import Damaged, Forbidden
+from kept.packaging.sklearn_model import load_skops
+
+RANDOM = np.random.default_rng(0)
+ROWS = RANDOM.normal(size=(80, 4))
+LABELS = RANDOM.integers(0, 3, 80)
+BINARY = (ROWS[:, 0] > 0).astype(int)
+
+
+def changed(model: Any, field: str, change: Callable[[Any], Any]) -> Any:
+    setattr(model, field, change(getattr(model, field)))
+    return model
+
+
+def put(place: int, value: float) -> Callable[[Any], Any]:
+    def change(array: Any) -> Any:
+        array = array.copy()
+        array.reshape(-1)[place] = value
+        return array
+
+    return change
+
+
+def counts_that_sum_up(counts: Any) -> Any:
+    counts = counts.copy()
+    counts[:2] += np.array([-(10**6), 10**6], dtype=counts.dtype)
+    return counts
+
+
+SOUND: dict[str, Callable[[], Any]] = {
+    "classes": lambda: SVC().fit(ROWS, LABELS),
+    "two classes": lambda: make_pipeline(StandardScaler(), SVC().fit(ROWS, BINARY)),
+    "nu": lambda: NuSVC(nu=0.2).fit(ROWS, LABELS),
+    "precomputed": lambda: SVC(kernel="precomputed").fit(ROWS @ ROWS.T, LABELS),
+    "values": lambda: SVR().fit(ROWS, LABELS),
+    "nu values": lambda: NuSVR().fit(ROWS, LABELS),
+    "neighbours": lambda: KNeighborsClassifier(algorithm="brute").fit(ROWS, LABELS),
+    "neighbours of values": lambda: KNeighborsRegressor(algorithm="brute").fit(ROWS, ROWS[:, 0]),
+    "neighbours of several": lambda: KNeighborsClassifier(algorithm="brute").fit(ROWS, np.c_[LABELS, BINARY]),
+    "plain": lambda: LogisticRegression().fit(ROWS, LABELS),
+}
+HOSTILE: dict[str, Callable[[], Any]] = {
+    "a support vector beyond the kernel": lambda: changed(SOUND["precomputed"](), "support_", put(0, 10**8)),
+    "one before it": lambda: changed(SOUND["precomputed"](), "support_", put(0, -5)),
+    "counts": lambda: changed(SOUND["classes"](), "_n_support", counts_that_sum_up),
+    "fewer coefficients": lambda: changed(SOUND["classes"](), "_dual_coef_", lambda array: array[:, :3].copy()),
+    "coefficients of fewer classes": lambda: changed(SOUND["classes"](), "_dual_coef_", lambda array: array[:1].copy()),
+    "fewer intercepts": lambda: changed(SOUND["classes"](), "_intercept_", lambda array: array[:1].copy()),
+    "fewer vectors": lambda: changed(SOUND["classes"](), "support_vectors_", lambda array: array[:3].copy()),
+    "chances of too few": lambda: changed(SOUND["classes"](), "_probA", lambda _: np.zeros(1)),
+    "fewer coefficients of values": lambda: changed(
+        SOUND["values"](), "_dual_coef_", lambda array: array[:, :3].copy()
+    ),
+    "a label that is no class": lambda: changed(SOUND["neighbours"](), "_y", put(3, 10**7)),
+    "a label before all classes": lambda: changed(SOUND["neighbours"](), "_y", put(3, -1)),
+    "fewer labels": lambda: changed(SOUND["neighbours"](), "_y", lambda array: array[:5].copy()),
+}
+
+
+@pytest.mark.parametrize("name", SOUND)
+def test_what_scikit_learn_made_is_loaded(name: str) -> None:
+    load_skops(skops.io.dumps(SOUND[name]()))
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_what_leads_out_of_its_arrays_is_damaged(name: str) -> None:
+    with pytest.raises(Damaged, match="lead out of its arrays|not a skops file"):
+        load_skops(skops.io.dumps(HOSTILE[name]()))
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        KNeighborsClassifier(algorithm="kd_tree").fit(ROWS, LABELS),
+        KNeighborsClassifier(algorithm="ball_tree").fit(ROWS, LABELS),
+        SVC().fit(sparse.csr_matrix(ROWS), LABELS),
+        SGDClassifier(loss="log_loss").fit(ROWS, BINARY).sparsify(),
+    ],
+)
+def test_trees_of_neighbours_and_sparse_matrices_are_not_loaded_at_all(model: Any) -> None:
+    with pytest.raises(Forbidden, match="not known to be safe"):
+        load_skops(skops.io.dumps(model))
