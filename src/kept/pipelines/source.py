@@ -4,6 +4,7 @@ import ast
 import hashlib
 import os
 import sys
+import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -14,6 +15,10 @@ from kept.core.errors import Invalid
 
 DECLARATIONS = frozenset({"kept.Project", "kept.plan.project.Project"})
 """What builds a declaration: its parts reach the steps as inputs, so it is not code of theirs."""
+
+# Python 3.11 counts how deep a tree is for all threads together, and gives up when another one came in between: whatever
+# runs when memory is collected lets it.
+_PARSING = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -52,7 +57,8 @@ class Source:
 def _parsed(name: str, path: Path, changed: int, size: int) -> Source:
     del changed, size  # they are what makes an edited file another one
     try:
-        tree = ast.parse(path.read_bytes(), filename=str(path))
+        with _PARSING:
+            tree = ast.parse(path.read_bytes(), filename=str(path))
     except SyntaxError as error:
         raise Invalid(f"{error.msg} (line {error.lineno})", where=str(path), fix="Mend the line it names") from error
     return _Reader(name, path).read(tree)
