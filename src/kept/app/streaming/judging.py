@@ -59,13 +59,10 @@ class Judge:
         beside: what rows carry besides.
 
     Raises:
-        Invalid: the model takes tensors, of which no message is one; or `beside` names what no field can be called.
+        Invalid: `beside` names what no field can be called.
     """
 
     def __init__(self, endpoint: str, arm: Arm, model: LoadedModel, group: str, beside: Beside) -> None:
-        if model.signature.takes_tensors:
-            fix = "Ask the prediction service, which takes tensors"
-            raise Invalid("the model takes tensors, and a stream is of rows", where=arm.model, fix=fix)
         loaded = LoadedArm(endpoint, arm, model)
         self.note = msgspec.structs.replace(loaded.note, key=f"{endpoint}/{arm.version_id}/{ROLE}", role=ROLE)
         self.version_id = arm.version_id
