@@ -20,6 +20,8 @@ from kept.packaging.bundle import describe_files
 from kept.packaging.encoding import TableEncoder
 from kept.packaging.environment import bill_of_materials, this_environment
 from kept.packaging.explaining.making import explanation_files
+from kept.packaging.exporters.booster import Booster
+from kept.packaging.exporters.columns import flatten
 from kept.packaging.exporters.registry import Exported, NotExportable, export
 from kept.packaging.frames import encode_frame
 from kept.packaging.limits import find_limits
@@ -43,6 +45,7 @@ from kept.packaging.sklearn_model import (
 from kept.packaging.tables import TableCodes
 from kept.packaging.writing import MATERIALS, UNSTEADY, expect_room, write_bundle
 
+_EXACT = "Choose an objective and columns of numbers that its exporter knows"
 _MODEL_FILES: dict[Kind, str] = {"onnx": "model.onnx", "skops": "model.skops", "pickle-trusted": "model.pkl"}
 _SELF_TEST_ROWS = 16
 _LATENCY_ROWS = 64
@@ -130,7 +133,7 @@ class _Subject:
         self._original = _asking(answering(estimator, signature, own_classes), codes)
         self._environment = this_environment()
         # What adds up in float32 is held to fewer digits, and says so.
-        self._tolerance: float = getattr(estimator, "tolerance", TOLERANCE)
+        self._tolerance: float = getattr(flatten(estimator)[-1], "tolerance", TOLERANCE)
         self._limits = find_limits(self._original, encode_frame(frame, encoder)) if encoder is not None else None
         self._codes = codes
         self.exported: Exported | None = None
@@ -148,6 +151,9 @@ class _Subject:
         if not isinstance(exported, NotExportable):
             return exported
         reason = exported.reason
+        if isinstance(flatten(self._estimator)[-1], Booster):
+            # Nothing else of it would be served.
+            raise CheckFailed(reason, where=type(self._estimator).__name__, fix=_EXACT)
         kind, data, loaded = self._safe_form()
         draft = self._draft(kind, reason)
         runtime = self._prove(kind, SklearnModel(draft, loaded), None, reason)

@@ -11,6 +11,7 @@ from sklearn.pipeline import Pipeline
 
 from kept.core.errors import Invalid
 from kept.packaging.encoding import TableEncoder
+from kept.packaging.fitted import boosting_library
 from kept.packaging.frames import encode_frame
 from kept.plan.specs import ModelSpec
 
@@ -35,6 +36,8 @@ def make_estimator(spec: ModelSpec, parameters: dict[str, Any], encoder: TableEn
     # "from_dtype" is the default that cannot see categories in a matrix of numbers.
     if isinstance(settings.get("categorical_features"), str) and encoder.categorical:
         estimator.set_params(categorical_features=encoder.categorical)
+    if boosting_library(estimator) is not None:
+        _give_numbers(estimator, encoder, where=f"model {spec.name}")
     return estimator
 
 
@@ -49,6 +52,9 @@ def fit_estimator(
 ) -> BaseEstimator:
     """The estimator, fitted on the rows."""
     rows: Any = encode_frame(frame, encoder) if input_of(estimator) == "matrix" else frame.select(encoder.names)
+    if boosting_library(estimator) == "xgboost" and hasattr(estimator, "predict_proba"):
+        # It takes classes by number alone.
+        labels = np.unique(labels, return_inverse=True)[1]
     try:
         estimator.fit(rows, labels)
     except ValueError as error:
@@ -64,3 +70,13 @@ def predict_scores(estimator: BaseEstimator, frame: pl.DataFrame, encoder: Table
         return np.asarray(estimator.predict(rows), dtype=np.float64)
     scores = np.asarray(estimator.predict_proba(rows), dtype=np.float64)
     return scores[:, 1] if scores.shape[1] == 2 else scores
+
+
+def _give_numbers(estimator: Any, encoder: TableEncoder, *, where: str) -> None:
+    """Sees to it that a booster is given numbers, and that a zero is one to it: in a sparse matrix it may be missing."""
+    if input_of(estimator) == "table":
+        estimator.steps[0][1].set_params(sparse_threshold=0)
+    elif encoder.categorical:
+        names = ", ".join(encoder.names[place] for place in encoder.categorical)
+        fix = "Return make_pipeline(ColumnTransformer([... OneHotEncoder() ...], remainder='passthrough'), it)"
+        raise Invalid(f"a booster takes numbers, and there are texts in {names}", where=where, fix=fix)

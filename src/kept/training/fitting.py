@@ -19,10 +19,10 @@ from kept.measures.metrics import measure, metric
 from kept.packaging.build import package as make_bundle
 from kept.packaging.bundle import store_bundle
 from kept.packaging.encoding import TableEncoder
+from kept.packaging.fitted import load_fitted, save_fitted
 from kept.packaging.frames import fit_encoder, signature_of
 from kept.packaging.manifest import Manifest
 from kept.packaging.signature import Label, Signature
-from kept.packaging.sklearn_model import load_skops, save_skops
 from kept.pipelines.context import StepContext
 from kept.plan.loading import load_project
 from kept.plan.project import Project
@@ -117,7 +117,7 @@ def fit(
     rows = newest(rows, columns.event_time, tune.stretch)
     labels = learn_from(rows.get_column(columns.label), columns.task)
     fit_estimator(estimator, rows, labels, encoder, where=f"model {project.the_model.name}")
-    return save_skops(estimator)
+    return save_fitted(estimator, labels)
 
 
 def baseline(context: StepContext, join: pl.DataFrame, split: pl.DataFrame, columns: Columns) -> pl.DataFrame:
@@ -134,7 +134,7 @@ def package(context: StepContext, fit: bytes, join: pl.DataFrame, split: pl.Data
     rows = rows_of(join, split, TRAIN, VALIDATION)
     encoder = fit_encoder(rows, columns.features)
     signature = signature_of(rows, encoder, task=columns.task, classes=columns.classes)
-    estimator = load_skops(fit)
+    estimator = load_fitted(fit)
     return keep_bundle(context, estimator, encoder if input_of(estimator) == "matrix" else None, signature, rows)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kept.core.errors import Damaged, Invalid
+from kept.packaging.exporters.booster import Booster
 from kept.packaging.exporters.ensemble import Tree
 from kept.packaging.sound_trees import is_tree
 
@@ -31,7 +32,7 @@ class Objective(msgspec.Struct, frozen=True, kw_only=True):
     """Of the sum, within the sigmoid."""
 
 
-class LightGbmModel:
+class LightGbmModel(Booster):
     """A booster behind the face of a scikit-learn estimator. LightGBM answers; it must be installed.
 
     Args:
@@ -68,15 +69,6 @@ class LightGbmModel:
         if classes:
             self.classes_ = np.array(classes)
         self._booster = _read_by_library(plain, len(self.trees))
-
-    def predict(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Its values."""
-        return self._ask(features)
-
-    def predict_proba(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
-        """A probability for each class."""
-        found = self._ask(features)
-        return found if found.ndim == 2 else np.column_stack([1 - found, found])
 
     def _ask(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
         with warnings.catch_warnings():

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kept.core.errors import Damaged, Invalid
+from kept.packaging.exporters.booster import Booster
 from kept.packaging.exporters.ensemble import Tree
 from kept.packaging.exporters.trees import float32_splits
 from kept.packaging.sound_trees import is_tree
@@ -29,7 +30,7 @@ _LINKS = {
 }
 
 
-class XgBoostModel:
+class XgBoostModel(Booster):
     """A booster behind the face of a scikit-learn estimator. XGBoost answers; it must be installed.
 
     XGBoost adds its leaves up in float32: an export that adds them in float64 differs from it in the seventh digit.
@@ -71,15 +72,6 @@ class XgBoostModel:
             raise Invalid(f"it answers {max(2, self.targets)} classes, not {len(classes)}", where=_WHERE)
         if classes:
             self.classes_ = np.array(classes)
-
-    def predict(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Its values."""
-        return self._ask(features)
-
-    def predict_proba(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
-        """A probability for each class."""
-        found = self._ask(features)
-        return found if found.ndim == 2 else np.column_stack([1 - found, found])
 
     def _ask(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
         rows = self._library.DMatrix(features, nthread=1)
