@@ -1,4 +1,4 @@
-"""Estimators of LightGBM and XGBoost in a project: fitted, kept as safe files, packaged exactly."""
+"""Estimators of CatBoost, LightGBM and XGBoost in a project: fitted, kept as safe files, packaged exactly."""
 
 from pathlib import Path
 from typing import Any
@@ -64,7 +64,14 @@ def by_place(booster: Any) -> Any:
     return make_pipeline(columns, booster)
 
 
+def catboost(kind: str) -> Any:
+    return getattr(pytest.importorskip("catboost", reason="kept[catboost] is not installed"), kind)
+
+
 BOOSTERS = [
+    (lambda: catboost("CatBoostClassifier")(iterations=8, depth=4, verbose=0, thread_count=1), 2),
+    (lambda: catboost("CatBoostClassifier")(iterations=8, depth=4, verbose=0, thread_count=1), 3),
+    (lambda: catboost("CatBoostRegressor")(iterations=8, depth=4, verbose=0, thread_count=1), 0),
     (lambda: lightgbm.LGBMClassifier(n_estimators=8, verbose=-1, n_jobs=1), 2),
     (lambda: lightgbm.LGBMClassifier(n_estimators=8, verbose=-1, n_jobs=1), 3),
     (lambda: lightgbm.LGBMRegressor(n_estimators=8, verbose=-1, n_jobs=1), 0),

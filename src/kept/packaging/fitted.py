@@ -1,5 +1,7 @@
 """Fitted estimators as safe files: scikit-learn's own by skops, boosters at their end in their library's own form."""
 
+import tempfile
+from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
@@ -9,15 +11,18 @@ from sklearn.pipeline import Pipeline
 
 from kept.core.errors import Damaged
 from kept.packaging.exporters.booster import Booster
+from kept.packaging.exporters.catboost_booster import CatBoostModel
 from kept.packaging.exporters.lightgbm_booster import LightGbmModel
 from kept.packaging.exporters.xgboost_booster import XgBoostModel
 from kept.packaging.signature import Label
 from kept.packaging.sklearn_model import load_skops, save_skops
 
-Library = Literal["lightgbm", "xgboost"]
+Library = Literal["catboost", "lightgbm", "xgboost"]
 
 _BEGIN = b"kept.boosted.1\n"
 _LIBRARIES: dict[tuple[str, str], Library] = {
+    ("catboost.core", "CatBoostClassifier"): "catboost",
+    ("catboost.core", "CatBoostRegressor"): "catboost",
     ("lightgbm.sklearn", "LGBMClassifier"): "lightgbm",
     ("lightgbm.sklearn", "LGBMRegressor"): "lightgbm",
     ("xgboost.sklearn", "XGBClassifier"): "xgboost",
@@ -53,15 +58,10 @@ def save_fitted(estimator: Any, labels: NDArray[Any]) -> bytes:
     if library is None:
         return save_skops(estimator)
     last = _last(estimator)
-    booster = (
-        last.booster_.model_to_string().encode()
-        if library == "lightgbm"
-        else bytes(last.get_booster().save_raw("json"))
-    )
     steps = estimator.steps[:-1] if isinstance(estimator, Pipeline) else []
     made = _Boosted(
         library=library,
-        booster=booster,
+        booster=_own_form(last, library),
         classes=tuple(np.unique(labels).tolist()) if hasattr(last, "predict_proba") else (),
         before=save_skops(Pipeline(steps)) if steps else b"",
     )
@@ -82,11 +82,24 @@ def load_fitted(data: bytes) -> Any:
     except msgspec.DecodeError as error:
         raise Damaged(f"this is not a fitted estimator: {error}", where="estimator") from error
     booster: Booster
-    if made.library == "lightgbm":
+    if made.library == "catboost":
+        booster = CatBoostModel(made.booster, classes=made.classes)
+    elif made.library == "lightgbm":
         booster = LightGbmModel(made.booster.decode(errors="replace"), classes=made.classes)
     else:
         booster = XgBoostModel(made.booster, classes=made.classes, best=True)
     return Pipeline([*load_skops(made.before).steps, ("booster", booster)]) if made.before else booster
+
+
+def _own_form(booster: Any, library: Library) -> bytes:
+    if library == "lightgbm":
+        return str(booster.booster_.model_to_string()).encode()
+    if library == "xgboost":
+        return bytes(booster.get_booster().save_raw("json"))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.json"
+        booster.save_model(str(path), format="json")
+        return path.read_bytes()
 
 
 def _last(estimator: Any) -> Any:

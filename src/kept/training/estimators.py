@@ -27,7 +27,7 @@ def make_estimator(spec: ModelSpec, parameters: dict[str, Any], encoder: TableEn
     except Exception as error:
         where = f"model {spec.name}"
         raise Invalid(f"it raised {type(error).__name__}: {error}", where=where, fix="Mend the function") from error
-    if not isinstance(estimator, BaseEstimator) or not hasattr(estimator, "fit"):
+    if not hasattr(estimator, "fit") or not hasattr(estimator, "get_params"):
         fix = "Return one with fit and predict, for example HistGradientBoostingClassifier()"
         raise Invalid(f"it gives a {type(estimator).__name__}, not an estimator", where=f"model {spec.name}", fix=fix)
     settings = estimator.get_params(deep=False)
@@ -36,7 +36,12 @@ def make_estimator(spec: ModelSpec, parameters: dict[str, Any], encoder: TableEn
     # "from_dtype" is the default that cannot see categories in a matrix of numbers.
     if isinstance(settings.get("categorical_features"), str) and encoder.categorical:
         estimator.set_params(categorical_features=encoder.categorical)
-    if boosting_library(estimator) is not None:
+    library = boosting_library(estimator)
+    if library == "catboost" and isinstance(estimator, Pipeline):
+        estimator.steps[-1][1].set_params(allow_writing_files=False)
+    elif library == "catboost":
+        estimator.set_params(allow_writing_files=False)
+    if library is not None:
         _give_numbers(estimator, encoder, where=f"model {spec.name}")
     return estimator
 

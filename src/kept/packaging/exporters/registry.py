@@ -30,6 +30,8 @@ from sklearn.preprocessing import (
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor, ExtraTreeClassifier, ExtraTreeRegressor
 
 from kept.core.errors import Invalid
+from kept.packaging.exporters.catboost import export_catboost
+from kept.packaging.exporters.catboost_booster import CatBoostModel
 from kept.packaging.exporters.columns import export_column_transformer, flatten
 from kept.packaging.exporters.encoders import export_one_hot, export_ordinal
 from kept.packaging.exporters.graph import Graph, Tensor
@@ -49,6 +51,7 @@ from kept.packaging.exporters.xgboost import export_xgboost
 from kept.packaging.exporters.xgboost_booster import XgBoostModel
 
 PREDICTORS: dict[type, Callable[[Any, Graph, Tensor], str]] = {
+    CatBoostModel: export_catboost,
     LightGbmModel: export_lightgbm,
     XgBoostModel: export_xgboost,
     HistGradientBoostingClassifier: export_hist_boosting,
