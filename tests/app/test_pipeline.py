@@ -36,6 +36,7 @@ PROJECT = """
 
     project.split(kept.by_time(test=0.2))
     project.monitor(window="1d")
+    project.retrain(on=[kept.decay()], stretches=["14d"])
 """
 
 
@@ -71,6 +72,8 @@ def before(folder: Path) -> dict[str, str]:
         ('"binary", ', '"binary", trials=20, ', {"columns", "tune"}),
         ("test=0.2", "test=0.3", {"split"}),
         ('window="1d"', 'window="2d"', {"reference", "attribution", "evaluate"}),
+        ('stretches=["14d"]', 'stretches=["14d", "28d"]', {"tune"}),
+        ('stretches=["14d"]', 'stretches=["14d"], cooldown="3d"', set()),
         ('question="Which?"', 'question="What?"', set()),
     ],
 )

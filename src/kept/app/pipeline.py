@@ -66,12 +66,13 @@ def standard_steps(project: Project) -> list[Step]:
 
     views = tuple(view.function for view in project.views.values())
     model = (project.the_model.function,)
+    tuning = digest_json({"models": plan["models"], "stretches": plan["retrain"]["stretches"]})
     return [
         Step("ingest", ingest, cache=False, uses=(project.the_dataset.function, *views)),
         Step("join", join, version=declared("dataset", "features")),
         Step("columns", columns, version=declared("dataset", "features", "models")),
         Step("split", split, version=declared("split")),
-        Step("tune", tune, uses=model, version=declared("models")),
+        Step("tune", tune, uses=model, version=tuning),
         Step("fit", fit, uses=model),
         Step("baseline", baseline),
         Step("package", package),
