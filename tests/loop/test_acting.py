@@ -289,3 +289,14 @@ def test_answers_that_drifted_are_over_with_the_version(make_world: MakeWorld) -
     world.release(world.register())
     world.days(9)
     assert "the predictions have drifted" not in standing(world, "quality")
+
+
+def test_a_persons_training_does_not_make_old_alarms_new(make_world: MakeWorld) -> None:
+    world = make_world(declared(cooldown="7d"))
+    drifted(world)
+    world.train(auc=0.5)
+    world.tick()
+    retrain(world.workspace, world.me, RetrainNow(project=NAME, reason="another try"))
+    world.train(auc=0.5)
+    world.days(3)
+    assert [one.trigger for one in world.decisions() if one.kind == "retrain"] == ["drift", "person"]

@@ -31,18 +31,23 @@ from kept.tracking.runs import get_run
 _REJECTED, _FAILED = "the new version is rejected", "the training failed"
 _SETTLES = {"release", "reject", "dry_run"}
 _MOST_ALERTS = 1_000
+_MOST_RUNS = 50
 _MOST_RESULTS = 10_000
 
 
 def last_training(workspace: Workspace, project: str, routes: list[RouteRecord]) -> datetime | None:
     """The event time up to which the last training knew the world, whatever came of it.
 
-    Where that was not told, it is when the champion took over; None when that was not told either.
+    Where that was not told (a person's need not be), it is that of the last one of which it was, or when the champion
+    took over, whichever is later; None when neither was told.
     """
     with workspace.database.reading() as connection:
-        runs = find_runs(connection, project=project, kind=TRAINING, limit=1)
-    until = runs[0].request.get("until") if runs else None
-    return parse_time(until, where="until") if until else champion_since(routes)
+        runs = find_runs(connection, project=project, kind=TRAINING, limit=_MOST_RUNS)
+    told = next((until for one in runs if (until := one.request.get("until"))), None)
+    until = parse_time(told, where="until") if told else None
+    if runs and runs[0].request.get("until"):
+        return until
+    return max((one for one in (until, champion_since(routes)) if one is not None), default=None)
 
 
 def open_training(workspace: Workspace, project: str) -> Run | None:
