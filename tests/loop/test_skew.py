@@ -1,6 +1,7 @@
 """Skew of the champion: what it is asked against what it was trained on, and against the store."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -8,6 +9,7 @@ import pytest
 
 from kept.core.errors import NotFound
 from kept.features.catalog import ingest_views
+from kept.loop.decisions import RetrainNow, retrain
 from kept.measures.arrays import encode
 from kept.monitoring.alert import Alert
 from kept.monitoring.alerts import ListAlerts, list_alerts
@@ -16,6 +18,7 @@ from kept.monitoring.gauges import Gauges
 from kept.monitoring.incidents import ListIncidents, list_incidents
 from kept.monitoring.result import WindowResult
 from kept.monitoring.skew import ShowSkew, show_skew
+from kept.plan.catalog import ensure_registered
 from kept.plan.project import Project
 
 from conftest import APRIL, DAY, NAME, MakeWorld, World  # isort: skip
@@ -126,6 +129,35 @@ def test_served_values_are_held_against_the_store_once_it_knows_them(make_world:
     assert (over.state, over.resolution) == ("resolved", "the condition has gone")
     send(2, 0.2)
     assert len(skew_alerts(world)) == 2
+
+
+def test_a_view_that_no_training_has_stored_yet_holds_nothing_up(make_world: MakeWorld) -> None:
+    """A project gains a view: until a training has asked it, only the others are compared."""
+    projects: list[Project] = []
+
+    def declare(project: Project) -> None:
+        declare_weather(project)
+        projects.append(project)
+
+    world = make_world(declare)
+    ingest_views(world.workspace, world.me, projects[0])
+    retrain(world.workspace, world.me, RetrainNow(project=NAME, reason="the first view"))
+    world.train(auc=0.5)
+
+    @projects[0].features(entity="origin", event_time="at")
+    def traffic() -> pl.DataFrame:
+        return pl.DataFrame()
+
+    ensure_registered(world.workspace, world.me, projects[0], Path("project.py"))
+    served, plain = {"EWR": 1.0, "JFK": 2.0}, world.workspace
+    for _ in range(3):
+        world.workspace = replace(plain, tables=WithWind(plain.tables, served, 0.0))  # type: ignore[arg-type]
+        world.day()
+        world.workspace = plain
+        world.tick()
+    assert {one.slice for one in windows(world, "served_otherwise")} == {"weather_wind"}
+    told = show_skew(world.workspace, world.me, ShowSkew(endpoint=NAME))
+    assert "feature view traffic: no training has stored it yet" in told.notes
 
 
 class WithWind:

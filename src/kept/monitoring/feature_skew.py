@@ -121,10 +121,23 @@ def _entities(
 
 
 def stored_views(
-    workspace: Workspace, project: str, views: Mapping[str, FeatureViewSpec]
+    workspace: Workspace, project: str, views: Mapping[str, FeatureViewSpec], notes: list[str]
 ) -> list[tuple[FeatureViewSpec, pl.DataFrame]]:
-    """Each view with its stored rows; `NotFound` where one was never stored."""
-    return [(spec, read(workspace, project, dataset_name(name)).collect()) for name, spec in views.items()]
+    """Each view with its stored rows. One that was declared, or declared otherwise, since the last training is left out:
+    `notes` is added to.
+    """
+    found = []
+    for name, spec in views.items():
+        try:
+            rows = read(workspace, project, dataset_name(name)).collect()
+        except NotFound:
+            notes.append(f"feature view {name}: no training has stored it yet")
+            continue
+        if {spec.event_time, spec.known_at} <= set(rows.columns):
+            found.append((spec, rows))
+        else:
+            notes.append(f"feature view {name}: it was stored with other times")
+    return found
 
 
 def stored_until(workspace: Workspace, project: str, views: Mapping[str, FeatureViewSpec]) -> datetime | None:

@@ -95,7 +95,7 @@ def show_skew(workspace: Workspace, actor: Actor, request: ShowSkew) -> Skew:
     elif last.is_empty():
         notes.append(f"feature views are stored up to {format_time(until)}: no request is older")
     else:
-        values = compare_values(last, stored_views(workspace, endpoint.project, views), notes, hidden)
+        values = compare_values(last, stored_views(workspace, endpoint.project, views, notes), notes, hidden)
     return Skew(
         endpoint=endpoint.name,
         version_id=champion.version_id,

@@ -148,7 +148,7 @@ class SkewWatch:
         until, begin = min(known, watermark), self._state.until or window_of(first, self._plan.window).start
         if next(closed_windows(begin, until, self._plan.window), None) is None:
             return
-        views = stored_views(self._workspace, self._plan.name, self._plan.views)
+        views = stored_views(self._workspace, self._plan.name, self._plan.views, [])
         a_day = min(self._plan.window / timedelta(days=1), 1.0)
         size = max(round(_SAMPLE_A_DAY * a_day), _LEAST_SAMPLE)
         windows = list(islice(self._windows(begin, until), _WINDOWS_AT_ONCE))
