@@ -81,3 +81,16 @@ def test_answers_with_a_rhythm_are_held_against_their_own_hour() -> None:
     assert [part for part, _ in alarms] == list(range(12, 36))
     assert not any(alarm for part, alarm in alarms if part < 30)
     assert alarms[-1][1]
+
+
+@pytest.mark.parametrize(("length", "classes"), [(timedelta(minutes=5), 1), (timedelta(hours=1), 100)])
+def test_what_is_collected_stays_small_however_many_windows_and_classes(length: timedelta, classes: int) -> None:
+    """It is written with every window until there are enough: a fortnight of them where weekdays are told apart."""
+    random = np.random.default_rng(0)
+    task: Task = "binary" if classes == 1 else "multiclass"
+    said = random.dirichlet(np.ones(classes), 1_500) if classes > 1 else random.uniform(size=1_500)
+    watch, enough = continued(None, "v1", None), timedelta(days=14) // length
+    for part in range(20):
+        watch, _ = feed(watch, task, said, 90, window_of(NOON + part * length, length), "day of week")
+    assert all(each.shape[0] >= 30 for each in watch.collected)
+    assert len(encode(watch)) / 20 * enough < 12_000_000

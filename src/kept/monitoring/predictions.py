@@ -30,6 +30,8 @@ TITLE = "the predictions have drifted"
 
 LEAST_ROWS = 30
 _MOST_ROWS = 1_000
+# What is collected is written with every window: a fortnight of short ones, and many classes, keep fewer rows of each.
+_MOST_VALUES = 500_000
 _MOST_CLASSES = 20
 _SAID = "said"
 
@@ -88,11 +90,13 @@ def feed(
 
 def _collect(watch: PredictionWatch, task: Task, rows: Floats, window: Window, cycle: Cycle | None) -> PredictionWatch:
     """The watch with one more window; with a reference once there are enough."""
-    kept = np.ascontiguousarray(rows[:: -(-rows.shape[0] // _MOST_ROWS)], dtype=np.float64)
-    collected, enough, seasons = (*watch.collected, kept), LEAST_WINDOWS, watch.seasons
+    enough, seasons = LEAST_WINDOWS, watch.seasons
     if cycle is not None:
         seasons = (*seasons, season_of(cycle, window.start))
         enough = max(enough, math.ceil(2 * length_of(cycle) / (window.end - window.start)))
+    count = rows.shape[0]
+    most = min(count, _MOST_ROWS, max(LEAST_ROWS, _MOST_VALUES // (enough * rows.shape[1])))
+    collected = (*watch.collected, np.ascontiguousarray(rows[np.arange(most) * count // most], dtype=np.float64))
     if len(collected) < enough:
         return msgspec.structs.replace(watch, collected=collected, seasons=seasons)
     sizes = [each.shape[0] for each in collected]
