@@ -15,7 +15,8 @@ from kept.packaging.sklearn_model import load_skops
 from kept.pipelines.context import StepContext
 from kept.training import fitting
 from kept.training.facts import Columns
-from kept.training.stretches import newest, sentence, try_stretches
+from kept.training.stretches import Tried, newest, sentence, try_stretches
+from kept.training.tuning import Tuned
 
 BEGIN = datetime(2013, 4, 1, tzinfo=UTC)
 PROJECT = """
@@ -70,11 +71,29 @@ def test_it_learns_from_all_unless_the_rule_has_changed(
     columns = Columns(features=("x",), categorical=(), label="y", event_time="at", task="binary", classes=(False, True))
     given = context(workspace, me, tmp_path)
     tuned = fitting.tune(given, str(source), table, split, columns)
-    assert tuned.stretch == stretch
+    assert tuned.tried[0].stretch == stretch
     assert [one.rows for one in sorted(tuned.tried, key=lambda one: one.rows)] == [100, 400, 800]
     line = load_skops(fitting.fit(given, str(source), table, split, columns, tuned))
     assert isinstance(line, LogisticRegression)
     assert line.score(table["x"].to_numpy()[900:, None], table["y"].to_numpy()[900:]) > 0.95
+
+
+def test_a_stretch_that_lacks_a_class_by_now_is_not_learnt_from(
+    workspace: Workspace, me: Actor, tmp_path: Path
+) -> None:
+    """It held all classes among the training rows; with the validation rows it is another, and of one class alone."""
+    source = tmp_path / "project.py"
+    source.write_text(PROJECT)
+    table = rows(0).with_columns(y=pl.col("y") | (pl.int_range(pl.len()) >= 800))
+    split = pl.DataFrame({"part": ["train"] * 800 + ["validation"] * 100 + ["test"] * 100})
+    columns = Columns(features=("x",), categorical=(), label="y", event_time="at", task="binary", classes=(False, True))
+    tried = tuple(
+        Tried(stretch=length, rows=count, loss=loss)
+        for length, count, loss in ((timedelta(days=5), 100, 0.1), (timedelta(days=20), 400, 0.2), (None, 800, 0.3))
+    )
+    tuned = Tuned(parameters={}, loss=None, trials=(), tried=tried)
+    line = load_skops(fitting.fit(context(workspace, me, tmp_path), str(source), table, split, columns, tuned))
+    assert list(line.classes_) == [False, True]
 
 
 def test_stretches_need_a_time(workspace: Workspace, me: Actor, tmp_path: Path) -> None:

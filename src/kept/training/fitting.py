@@ -33,7 +33,7 @@ from kept.training.estimators import fit_estimator, input_of, make_estimator, pr
 from kept.training.facts import Columns, Packaged
 from kept.training.splits import TEST, TRAIN, VALIDATION
 from kept.training.stretches import newest, sentence, try_stretches
-from kept.training.targets import encode_labels, learn_from, need_classes, rows_with_all_classes
+from kept.training.targets import encode_labels, has_all, learn_from, need_classes, rows_with_all_classes
 from kept.training.tuning import Trial, Tuned
 from kept.training.tuning import tune as search
 
@@ -55,7 +55,7 @@ def tune(context: StepContext, source: str, join: pl.DataFrame, split: pl.DataFr
     name, sign = _loss_of(project.the_model, columns)
 
     def loss(rows: pl.DataFrame) -> float:
-        if np.unique(encode_labels(rows[columns.label], columns.classes)).size < len(columns.classes):
+        if not has_all(rows[columns.label], columns.classes):
             return float("nan")
         estimator = make_estimator(project.the_model, found.parameters, encoder, context.seed)
         labels = learn_from(rows.get_column(columns.label), columns.task)
@@ -114,10 +114,22 @@ def fit(
     encoder = fit_encoder(rows, columns.features)
     estimator = make_estimator(project.the_model, tune.parameters, encoder, context.seed)
     # Values are encoded as of all rows, as everything that reads them is told of one encoding.
-    rows = newest(rows, columns.event_time, tune.stretch)
+    rows = _newest_with_all_classes(context, rows, columns, tune)
     labels = learn_from(rows.get_column(columns.label), columns.task)
     fit_estimator(estimator, rows, labels, encoder, where=f"model {project.the_model.name}")
     return save_fitted(estimator, labels)
+
+
+def _newest_with_all_classes(context: StepContext, rows: pl.DataFrame, columns: Columns, tune: Tuned) -> pl.DataFrame:
+    """The rows of the best stretch. With the validation rows it ends later than it did, and may lack a class: then the next's."""
+    for one in tune.tried:
+        found = newest(rows, columns.event_time, one.stretch)
+        if has_all(found[columns.label], columns.classes):
+            return found
+        context.log(
+            f"with the validation rows a class is missing from the stretch of {one.rows} rows: the next best is taken"
+        )
+    return rows
 
 
 def baseline(context: StepContext, join: pl.DataFrame, split: pl.DataFrame, columns: Columns) -> pl.DataFrame:

@@ -69,6 +69,11 @@ def need_classes(labels: pl.Series, classes: tuple[Label, ...]) -> None:
         raise Invalid(what, where=f"label {labels.name!r}", fix=fix)
 
 
+def has_all(labels: pl.Series, classes: tuple[Label, ...]) -> bool:
+    """Whether every class occurs; so it is where there are none."""
+    return np.unique(encode_labels(labels, classes)).size >= len(classes)
+
+
 def rows_with_all_classes(labels: pl.Series, classes: tuple[Label, ...]) -> int:
     """How many of the last rows hold every class that occurs at least once; 1 where there are no classes."""
     if not classes:

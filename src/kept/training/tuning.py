@@ -1,7 +1,6 @@
 """The search for hyperparameters: Optuna's TPE over the declared ranges, weak trials cut short."""
 
 from collections.abc import Callable
-from datetime import timedelta
 from math import isnan
 from typing import Any, Protocol
 
@@ -39,11 +38,6 @@ class Tuned(msgspec.Struct, frozen=True, kw_only=True):
     trials: tuple[Trial, ...]
     tried: tuple[Tried, ...] = ()
     """Stretches of the newest rows, the best first; empty where the project declares none."""
-
-    @property
-    def stretch(self) -> timedelta | None:
-        """How much event time to learn from; None for all rows."""
-        return self.tried[0].stretch if self.tried else None
 
 
 class Measure(Protocol):
