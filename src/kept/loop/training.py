@@ -42,12 +42,15 @@ def last_training(workspace: Workspace, project: str, routes: list[RouteRecord])
     took over, whichever is later; None when neither was told.
     """
     with workspace.database.reading() as connection:
-        runs = find_runs(connection, project=project, kind=TRAINING, limit=_MOST_RUNS)
-    told = next((until for one in runs if (until := one.request.get("until"))), None)
-    until = parse_time(told, where="until") if told else None
-    if runs and runs[0].request.get("until"):
-        return until
-    return max((one for one in (until, champion_since(routes)) if one is not None), default=None)
+        last = find_runs(connection, project=project, kind=TRAINING, limit=1)
+        if not last:
+            return champion_since(routes)
+        if (told := last[0].request.get("until")) is not None:
+            return parse_time(told, where="until")
+        earlier = find_runs(connection, project=project, kind=TRAINING, limit=_MOST_RUNS)
+    told = next((until for one in earlier if (until := one.request.get("until"))), None)
+    known = (told and parse_time(told, where="until"), champion_since(routes))
+    return max((one for one in known if one), default=None)
 
 
 def open_training(workspace: Workspace, project: str) -> Run | None:
