@@ -23,6 +23,8 @@ def test_what_is_given_beats_the_environment_beats_the_file_beats_the_default(tm
         ("poll_seconds = 0", "poll_seconds"),
         ("poll_seconds = nan", "poll_seconds"),
         ("workspace = ''", "workspace"),
+        ("alert_escalation_after = 'soon'", "alert_escalation_after"),
+        ("alert_escalation_after = '0m'", "alert_escalation_after"),
     ],
 )
 def test_a_wrong_setting_is_named(tmp_path: Path, text: str, says: str) -> None:

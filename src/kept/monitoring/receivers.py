@@ -6,7 +6,6 @@ from typing import Literal
 import msgspec
 
 from kept.core.durations import duration
-from kept.core.errors import Invalid
 from kept.settings.settings import Settings
 
 OWNER = "owner"
@@ -37,10 +36,7 @@ def groups(settings: Settings) -> list[list[Receiver]]:
 
 def escalates_after(settings: Settings) -> timedelta:
     """How long a group has to acknowledge before the next is told."""
-    length = duration(settings.alert_escalation_after, where="alert_escalation_after")
-    if not length:
-        raise Invalid("it is zero", where="alert_escalation_after", fix="Give people time to answer, for example 30m")
-    return length
+    return duration(settings.alert_escalation_after, where="alert_escalation_after")
 
 
 def receiver_at(settings: Settings, place: str) -> Receiver | None:

@@ -138,6 +138,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def __post_init__(self) -> None:
         if self.log_keep and duration(self.log_keep, where="log_keep") < _SHORTEST_LOG:
             raise Invalid(f"{self.log_keep!r} is shorter than a day", where="log_keep", fix="Write at least 1d")
+        # Found out when an alert is raised it would keep that from being raised.
+        if not duration(self.alert_escalation_after, where="alert_escalation_after"):
+            fix = "Give people time to answer, for example 30m"
+            raise Invalid("it is zero", where="alert_escalation_after", fix=fix)
         if self.log_hash and len(self.log_key) < _SHORTEST_KEY:
             fix = f"Set log_key to a secret of at least {_SHORTEST_KEY} characters"
             raise Invalid("hashes without a secret key can be guessed", where="log_hash", fix=fix)
