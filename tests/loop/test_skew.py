@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import polars as pl
 import pytest
 
@@ -16,8 +17,10 @@ from kept.monitoring.alerts import ListAlerts, list_alerts
 from kept.monitoring.catalog import ShowWindows, show_windows
 from kept.monitoring.gauges import Gauges
 from kept.monitoring.incidents import ListIncidents, list_incidents
-from kept.monitoring.result import WindowResult
+from kept.monitoring.records import save_state
+from kept.monitoring.result import MonitorState, WindowResult
 from kept.monitoring.skew import ShowSkew, show_skew
+from kept.monitoring.skew_watch import SkewState
 from kept.plan.catalog import ensure_registered
 from kept.plan.project import Project
 
@@ -129,6 +132,35 @@ def test_served_values_are_held_against_the_store_once_it_knows_them(make_world:
     assert (over.state, over.resolution) == ("resolved", "the condition has gone")
     send(2, 0.2)
     assert len(skew_alerts(world)) == 2
+
+
+def test_a_long_quiet_time_does_not_make_it_slow(make_world: MakeWorld) -> None:
+    projects: list[Project] = []
+
+    def declare(project: Project) -> None:
+        declare_weather(project)
+        projects.append(project)
+
+    world = make_world(declare)
+    ingest_views(world.workspace, world.me, projects[0])
+    with world.workspace.database.writing() as connection:
+        quiet = SkewState(counts={"weather_wind": (0, 1_000_000)})
+        state = MonitorState(
+            endpoint=NAME,
+            monitor="skew",
+            version_id="",
+            watermark=None,
+            state=msgspec.json.encode(quiet),
+            updated_at=world.workspace.clock.now(),
+        )
+        save_state(connection, state)
+    plain = world.workspace
+    for _ in range(4):
+        world.workspace = replace(plain, tables=WithWind(plain.tables, {"EWR": 1.0, "JFK": 2.0}, 0.05))  # type: ignore[arg-type]
+        world.day()
+        world.workspace = plain
+        world.tick()
+    assert [one.title for one in skew_alerts(world)] == ["weather_wind is served otherwise than it is stored"]
 
 
 def test_a_view_that_no_training_has_stored_yet_holds_nothing_up(make_world: MakeWorld) -> None:

@@ -1,7 +1,8 @@
 """Skew by itself: a version's first rows against its training rows at each release, and served values against the store.
 
 Values of a window are held against the store once a training has stored the views up to then: before, the store does not
-know what it would have told. The test of values may be looked at after every window (`measures.rates`).
+know what it would have told. The test of values may be looked at after every window (`measures.rates`); it begins anew
+with each round of sampled values.
 """
 
 from collections.abc import Iterator
@@ -42,8 +43,10 @@ TITLE = "what is asked in serving differs from the training rows"
 ENOUGH = 500
 _MOST_ROWS = 20_000
 _SAMPLE_A_DAY, _LEAST_SAMPLE = 200, 20
-# Values of all features together are told of without cause in at most 1 of 100 cases, however often they are looked at.
+# Values of all features together are told of without cause in at most 1 of 100 rounds, however often they are looked at.
+# A round ends after so many values of a feature: with a year of good ones behind it, it would take months to see bad ones.
 _SURE = 100.0
+_ROUND = 2_000
 _WINDOWS_AT_ONCE = 20
 _NAMED = 5
 
@@ -60,7 +63,7 @@ class SkewState(msgspec.Struct, frozen=True, kw_only=True):
     until: datetime | None = None
     """End of the last window whose values were."""
     counts: dict[str, tuple[int, int]] = {}
-    """Of each feature the sampled values that were served otherwise, and all of them."""
+    """Of each feature the sampled values of this round that were served otherwise, and all of them."""
     standing: dict[str, int] = {}
     """Conditions that last, and for how many windows each has been away."""
 
@@ -172,8 +175,10 @@ class SkewWatch:
         counts, sure = dict(self._state.counts), _SURE * max(len(values), 1)
         results, found = [], {}
         for one in values:
-            otherwise = one.rows - one.equal
+            otherwise, title = one.rows - one.equal, f"{one.feature} is served otherwise than it is stored"
             before = counts.get(one.feature, (0, 0))
+            if before[1] >= _ROUND and title not in self._state.standing:
+                before = (0, 0)
             counts[one.feature] = total = (before[0] + otherwise, before[1] + one.rows)
             rate = group_rate(one.feature, otherwise, one.rows)
             skewed = rate_evidence(*total, self._plan.max_skew) >= sure and rate.value > self._plan.max_skew
@@ -189,7 +194,6 @@ class SkewWatch:
                 )
             )
             if skewed:
-                title = f"{one.feature} is served otherwise than it is stored"
                 found[title] = self._alert(title, self._evidence(window, one, total), window.end)
         alerts, standing = news(self._state.standing, found) if values else ([], self._state.standing)
         gone = self._state.standing.keys() - standing.keys()
@@ -215,7 +219,7 @@ class SkewWatch:
             "share": (one.rows - one.equal) / one.rows,
             "sampled": total[1],
             "otherwise": total[0],
-            "promise": "a mistake in at most 1% of cases, however often it is looked at",
+            "promise": f"at most one mistake in 100 rounds of {_ROUND:,} sampled values, however often it is looked at",
             "predictions": [each.prediction for each in one.examples],
         }
 
