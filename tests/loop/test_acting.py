@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 from kept.core.clock import parse_time
 from kept.core.durations import duration
 from kept.core.errors import Invalid
+from kept.loop import training
 from kept.loop.answers import ShowAnswer, show_answer
 from kept.loop.decisions import RetrainNow, retrain
 from kept.loop.triggers import Situation, choose
 from kept.monitoring.alert import Alert
+from kept.monitoring.alerts import RaiseAlert, raise_alert
 from kept.monitoring.incidents import ListIncidents, Resolve, list_incidents, resolve
 from kept.monitoring.records import save_results
 from kept.monitoring.result import WindowResult
@@ -300,3 +302,25 @@ def test_a_persons_training_does_not_make_old_alarms_new(make_world: MakeWorld) 
     world.train(auc=0.5)
     world.days(3)
     assert [one.trigger for one in world.decisions() if one.kind == "retrain"] == ["drift", "person"]
+
+
+def test_many_other_alerts_do_not_push_out_the_one_that_is_waited_for(
+    make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "_MOST_ALERTS", 3)
+    world = make_world(declared(debounce="3d"))
+    drifted(world)
+    for place in range(4):
+        other = RaiseAlert(
+            project=NAME,
+            endpoint=NAME,
+            kind="quality",
+            severity="warning",
+            title=f"a rule {place}",
+            evidence={},
+            version_id=world.alerts("drift")[0].version_id,
+            event_time=world.now,
+        )
+        raise_alert(world.workspace, world.me, other)
+    world.days(3)
+    assert [one.kind for one in world.decisions()] == ["hold", "retrain"]

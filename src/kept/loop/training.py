@@ -12,7 +12,7 @@ from kept.loop.decisions import TRAINING
 from kept.loop.records import decisions_about, decisions_of
 from kept.loop.reporting import report
 from kept.loop.rows import training_data
-from kept.loop.triggers import ALARMS, Choice, EstimatedWindow, Situation, choose
+from kept.loop.triggers import ALARMS, Choice, EstimatedWindow, Situation, alarms_named, choose
 from kept.loop.turn import Cause, Turn
 from kept.monitoring import estimate
 from kept.monitoring.alert import Alert
@@ -194,9 +194,13 @@ def _reject(turn: Turn, cause: Cause, run: Run, version: ModelVersion | None) ->
 
 def _situation(turn: Turn, now: datetime, last: datetime) -> Situation:
     """What triggers look at: alarms on the version that serves, since the last training."""
-    labelled = 0
+    labelled, kinds = 0, alarms_named(turn.plan.retraining)
     with turn.workspace.database.reading() as connection:
-        alerts = alerts_of(connection, endpoint=turn.endpoint, since=last, limit=_MOST_ALERTS)
+        alerts = [
+            one
+            for kind in kinds
+            for one in alerts_of(connection, endpoint=turn.endpoint, kind=kind, since=last, limit=_MOST_ALERTS)
+        ]
         if any(isinstance(one, NewData) for one in turn.plan.retraining.on):
             results = results_of(
                 connection, turn.endpoint, monitor="performance", metric="coverage", since=last, limit=_MOST_RESULTS
@@ -214,7 +218,11 @@ def _situation(turn: Turn, now: datetime, last: datetime) -> Situation:
             if any(isinstance(one, Estimated) for one in turn.plan.retraining.on)
             else []
         )
-        over = incidents_of(connection, endpoint=turn.endpoint, state="resolved", limit=_MOST_ALERTS)
+        over = [
+            one
+            for kind in kinds
+            for one in incidents_of(connection, endpoint=turn.endpoint, kind=kind, state="resolved", limit=_MOST_ALERTS)
+        ]
         asked = decisions_of(connection, turn.plan.name, kinds=["retrain"], limit=_MOST_ALERTS)
     if not turn.plan.retraining.debounce:
         # Where nothing is waited for, what was raised counts, though it has gone meanwhile; not what a person has ended.

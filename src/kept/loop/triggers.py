@@ -35,7 +35,7 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     last_training: datetime
     """Up to when the last training knew the world."""
     alerts: tuple[Alert, ...] = ()
-    """Alerts since the last training."""
+    """Alerts since the last training, of the kinds that the policy names."""
     labelled_rows: int = 0
     """Labelled predictions since the last training."""
     trainings: tuple[datetime, ...] = ()
@@ -95,6 +95,11 @@ def choose(policy: Retrain, situation: Situation) -> Choice:
         budget = f"the budget of {policy.at_most} trainings in {format_duration(policy.per)}"
         return _hold(ripe[0], f"{budget} is used up until {format_time(free_at)}", evidence)
     return Choice(action="retrain", trigger=ripe[0].trigger, reason=ripe[0].reason, evidence=evidence)
+
+
+def alarms_named(policy: Retrain) -> list[TriggerName]:
+    """The kinds of alerts that the policy trains for."""
+    return list(dict.fromkeys(_ALERT_KINDS[type(one)] for one in policy.on if type(one) in _ALERT_KINDS))
 
 
 def _budget_free_at(policy: Retrain, situation: Situation) -> datetime | None:
