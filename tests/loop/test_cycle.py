@@ -8,6 +8,7 @@ from kept.core.errors import Conflict
 from kept.governance.actor import Actor
 from kept.governance.journal import ListAudit, VerifyAudit, list_audit, verify_audit
 from kept.loop.decisions import RetrainNow, retrain
+from kept.monitoring.catalog import ShowMonitors, show_monitors
 from kept.plan.policy import broken, decay, drift, every, new_data
 from kept.plan.project import Project
 from kept.registry.consent import Approve, approve
@@ -204,3 +205,14 @@ def test_one_event_of_long_ago_does_not_hold_the_others_up(make_world: MakeWorld
     assert found[0] < 60
     last = (APRIL + timedelta(hours=22) - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
     assert found[1] == last
+
+
+def test_the_budget_of_decay_is_one_of_time_though_the_first_window_had_few_labels(make_world: MakeWorld) -> None:
+    world = make_world(lambda _: None)
+    world.rows = 10
+    world.days(1)
+    world.rows = 200
+    world.days(16)
+    detector = show_monitors(world.workspace, world.me, ShowMonitors(endpoint=NAME)).decay
+    assert detector is not None
+    assert detector.budget > 0.9 * 90 * world.rows

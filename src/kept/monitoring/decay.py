@@ -68,6 +68,16 @@ def begin(reference: LossReference, tolerance: float, labels_per_window: float, 
     return start_label_detector(level_above(reference, tolerance), max(observations, 1.0))
 
 
+def paced(detector: LabelDetector, reference: LossReference, labels_per_window: float, windows: float) -> LabelDetector:
+    """The detector with the budget that the present rate of labels makes of so many windows, never a smaller one.
+
+    Its first window is often a part of one, or is of a canary's share of the traffic.
+    """
+    if by_window(reference):
+        return detector
+    return msgspec.structs.replace(detector, budget=max(detector.budget, labels_per_window * windows))
+
+
 def feed(detector: LabelDetector, reference: LossReference, losses: Array) -> tuple[LabelDetector, DecayFinding]:
     """The detector after a window's losses, in the order of their event times."""
     mean = float(losses.mean())

@@ -174,9 +174,10 @@ class LabelledWatch:
         if reference is not None:
             losses = outcomes.by_label(loss_between_0_and_1(self._champion.task, outcomes, reference.scale))
             labels = (*watch.labels, losses.size)[-_RECENT:]
+            rate, windows = float(np.mean(labels)), budget_in_windows(self._project.drift_budget, self._project.window)
             if detector is None:
-                windows = budget_in_windows(self._project.drift_budget, self._project.window)
-                detector = decay.begin(reference, self._tolerance, float(np.mean(labels)), windows)
+                detector = decay.begin(reference, self._tolerance, rate, windows)
+            detector = decay.paced(detector, reference, rate, windows)
             detector, shown = decay.feed(detector, reference, losses)
             detected.append(shown.measured(outcomes.rows))
             if shown.finding.alarm and not alarmed:
