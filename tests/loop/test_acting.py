@@ -14,7 +14,7 @@ from kept.core.durations import duration
 from kept.core.errors import Invalid
 from kept.loop import training
 from kept.loop.answers import ShowAnswer, show_answer
-from kept.loop.decisions import RetrainNow, retrain
+from kept.loop.decisions import Decide, RetrainNow, decide, retrain
 from kept.loop.triggers import Situation, choose
 from kept.monitoring.alert import Alert
 from kept.monitoring.alerts import RaiseAlert, raise_alert
@@ -324,3 +324,14 @@ def test_many_other_alerts_do_not_push_out_the_one_that_is_waited_for(
         raise_alert(world.workspace, world.me, other)
     world.days(3)
     assert [one.kind for one in world.decisions()] == ["hold", "retrain"]
+
+
+def test_two_endpoints_of_a_project_that_both_wait_are_told_of_once_each(make_world: MakeWorld) -> None:
+    world = make_world(declared(debounce="9d"))
+    drifted(world)
+    (held,) = world.decisions()
+    other = Decide(project=NAME, kind="hold", trigger="drift", reason="another endpoint waits, too", evidence={})
+    decide(world.workspace, world.kept, other)
+    for _ in range(3):
+        world.tick()
+    assert [one.reason for one in world.decisions()] == [held.reason, other.reason]

@@ -1,6 +1,7 @@
 """Training again when a trigger is raised, and what becomes of what it made."""
 
 from datetime import datetime
+from itertools import takewhile
 
 from kept.core.clock import format_time, parse_time
 from kept.core.errors import Conflict
@@ -32,6 +33,7 @@ _REJECTED, _FAILED = "the new version is rejected", "the training failed"
 _SETTLES = {"release", "reject", "dry_run"}
 _MOST_ALERTS = 1_000
 _MOST_RUNS = 50
+_HOLDS_LOOKED_AT = 50
 _MOST_RESULTS = 10_000
 
 
@@ -117,8 +119,9 @@ def consider(turn: Turn, now: datetime, last: datetime) -> list[str]:
     if choice.action == "retrain":
         return _train(turn, choice, now, last)
     with turn.workspace.database.reading() as connection:
-        before = decisions_of(connection, turn.plan.name, limit=1)
-    if before and before[0].kind == "hold" and before[0].reason == choice.reason:
+        before = decisions_of(connection, turn.plan.name, limit=_HOLDS_LOOKED_AT)
+    # Several endpoints of a project may wait in turn, each for a reason of its own.
+    if any(one.reason == choice.reason for one in takewhile(lambda one: one.kind == "hold", before)):
         return []
     turn.decide("hold", Cause(trigger=choice.trigger), choice.reason, choice.evidence)
     return [f"Not yet: {choice.reason}."]

@@ -182,7 +182,7 @@ def _by_data(rows: int, situation: Situation) -> Raised | None:
     if situation.labelled_rows < rows:
         return None
     reason = f"{rows} labelled rows have come since the last training"
-    # When the row that completed them came is not known, so new data never waits for a debounce.
+    # When the row that completed them came is not known: a debounce counts from the last training.
     return Raised(
         trigger="data",
         since=situation.last_training,

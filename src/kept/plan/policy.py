@@ -16,7 +16,7 @@ MOST_FOLLOW_UPS = 10
 
 
 class Drift(msgspec.Struct, frozen=True, kw_only=True, tag="drift"):
-    """The inputs or the predictions have drifted, by the drift monitor's budget."""
+    """The inputs have drifted, by the drift monitor's budget. Drift of predictions alone is a finding that people are told of."""
 
 
 class Decay(msgspec.Struct, frozen=True, kw_only=True, tag="decay"):
