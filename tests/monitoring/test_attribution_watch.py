@@ -160,3 +160,12 @@ def test_a_project_declares_how_many_rows_are_explained() -> None:
     assert project.explained_rows == 200
     with pytest.raises(Invalid, match="rows to explain"):
         project.monitor(explained_rows=5)
+
+
+def test_inputs_that_the_log_holds_as_another_type_hold_nothing_up(
+    watched: tuple[Workspace, Subject, Attributions],
+) -> None:
+    """A column of the log keeps the type of its first version: what a later one was sent may read otherwise."""
+    monitor = AttributionMonitor(*watched, rows=ROWS, windows=90)
+    other = day(np.random.default_rng(5)).with_columns(pl.col("switch").cast(pl.String))
+    assert fed(monitor, [other]) == (None, [])

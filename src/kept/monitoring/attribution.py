@@ -16,6 +16,7 @@ import msgspec
 import polars as pl
 import polars.selectors as cs
 
+from kept.core.errors import Invalid
 from kept.governance.workspace import Workspace
 from kept.measures.arrays import decode
 from kept.measures.drift.detector import DriftFinding, update
@@ -83,14 +84,20 @@ class AttributionMonitor:
     ) -> tuple[DriftWatch | None, Shown | None]:
         """The watch after one more window of the version's inputs, and what it showed.
 
-        A window with fewer than 30 predictions, whose inputs were not all logged, or of a season that training did not
-        see is left out.
+        A window with fewer than 30 predictions, whose inputs were not all logged as the version takes them, or of a season
+        that training did not see is left out.
         """
         explainer, reference = self._explainer, self._reference.reference
         season = reference.season_at(window.start)
         if reference.of_season(season) is None:
             return watch, None
         if explainer is None or features.height < LEAST_ROWS or not set(explainer.features) <= set(features.columns):
+            return watch, None
+        most = min(self._rows, explainer.most_rows)
+        some = features.gather_every(-(-features.height // most)).select(explainer.features)
+        try:
+            table = attribution_table(explainer, some.with_columns(cs.float().fill_nan(None)).to_dicts())
+        except Invalid:
             return watch, None
         watch = drift.continued(
             watch,
@@ -100,9 +107,6 @@ class AttributionMonitor:
             acted_at=acted_at,
             windows=self._windows,
         )
-        most = min(self._rows, explainer.most_rows)
-        some = features.gather_every(-(-features.height // most)).select(explainer.features)
-        table = attribution_table(explainer, some.with_columns(cs.float().fill_nan(None)).to_dicts())
         detector, finding = update(watch.detector, reference, count_window(reference, table), season)
         watch = msgspec.structs.replace(watch, detector=detector, alarmed=watch.alarmed or finding.alarm)
         return watch, Shown(finding=finding, usual=self._reference.means, current=mean_attributions(table))
