@@ -7,7 +7,7 @@ from kept.core.errors import Invalid
 from kept.deployment.rollout import Action, Decision, Evidence, Phase, Quality, Rule
 from kept.deployment.statistics import StepStatistics
 from kept.measures.rates import rate_evidence
-from kept.measures.sequential import LEAST_OUTCOMES, compare_pairs, half_width
+from kept.measures.sequential import LEAST_OUTCOMES, Arm, Comparison, compare_pairs, half_width
 
 LEAST_LATENCIES = 100
 _NAMES: dict[Phase, str] = {"shadow": "shadow", "canary": "step", "ab": "A/B test"}
@@ -89,14 +89,19 @@ def _evidence(rule: Rule, steps: tuple[StepStatistics, ...], phase: Phase) -> Ev
     )
 
 
+def compare_losses(rule: Rule, gains: Arm) -> Comparison:
+    """Two versions on the same rows, by the champion's loss minus the other's, each in [-1, 1]; undecided below 100."""
+    return compare_pairs(
+        gains, tau=max(rule.margin, _SMALLEST_EFFECT), margin=rule.margin, alpha=rule.alpha, spread=2.0
+    )
+
+
 def _paired(rule: Rule, now: StepStatistics) -> tuple[float | None, float | None, float | None]:
     """The mean difference of losses on the same rows, and its confidence sequence; None below 100 labelled rows."""
     gains = now.pairs.gains if now.pairs else None
     if gains is None or not gains.outcomes:
         return None, None, None
-    found = compare_pairs(
-        gains, tau=max(rule.margin, _SMALLEST_EFFECT), margin=rule.margin, alpha=rule.alpha, spread=2.0
-    )
+    found = compare_losses(rule, gains)
     return found.difference, found.low, found.high
 
 

@@ -2,6 +2,9 @@
 
 from datetime import datetime
 from itertools import takewhile
+from typing import Any
+
+import msgspec
 
 from kept.core.clock import format_time, parse_time
 from kept.core.errors import Conflict
@@ -10,6 +13,7 @@ from kept.deployment.release import ReleaseVersion, release
 from kept.governance.workspace import Workspace
 from kept.loop.decision import Decision
 from kept.loop.decisions import TRAINING
+from kept.loop.newest_labels import on_newest_labels
 from kept.loop.records import decisions_about, decisions_of
 from kept.loop.reporting import report
 from kept.loop.rows import training_data
@@ -147,6 +151,11 @@ def _release(turn: Turn, asked: Decision, cause: Cause, version: ModelVersion) -
     under_way = rollout is not None and rollout.candidate == version.id
     reason = f"Version {version.number} kept every objective. It was trained because: {asked.reason.rstrip('.')}."
     evidence = {"version": version.number, "verdict": [one.sentence for one in version.verdict.objectives]}
+    if version.id != turn.champion and not under_way:
+        newest = on_newest_labels(turn, version, asked.event_time)
+        evidence["newest_labels"] = msgspec.to_builtins(newest)
+        if newest.worse:
+            return _leave(turn, cause, version, newest.sentence, evidence)
     if turn.reports_only:
         return report(turn, "release", cause, f"Would release. {reason}", evidence)
     with turn.workspace.database.writing() as connection:
@@ -170,6 +179,18 @@ def _release(turn: Turn, asked: Decision, cause: Cause, version: ModelVersion) -
             why=f"version {version.number} was accepted",
         )
         joined.decide("release", cause, reason, evidence)
+    return [reason]
+
+
+def _leave(turn: Turn, cause: Cause, version: ModelVersion, why: str, evidence: dict[str, Any]) -> list[str]:
+    """Keeps the champion, though the version was accepted: on what has been labelled since it does worse."""
+    reason = f"Version {version.number} kept every objective, and is not released. {why}"
+    if turn.reports_only:
+        return report(turn, "reject", cause, f"Would not release. {reason}", evidence)
+    with turn.workspace.database.writing() as connection:
+        joined = turn.inside(turn.workspace.inside(connection))
+        joined.decide("reject", cause, reason, evidence)
+        joined.alert("rejected", "warning", _REJECTED, {"reason": reason, **evidence}, version.id)
     return [reason]
 
 

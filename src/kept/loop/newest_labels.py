@@ -1,0 +1,110 @@
+"""Champion against challenger on the newest labelled predictions: those of events that the challenger has not learnt from.
+
+The gate before registration holds both against rows of the training's own data, which end where that training began. What
+was labelled since is asked of the challenger here, once, before it is released; the champion's answers stand in the log.
+"""
+
+import tempfile
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import polars as pl
+
+from kept.core.clock import format_time
+from kept.core.errors import KeptError
+from kept.data import labels as ledger
+from kept.deployment.release import rule_of
+from kept.deployment.rule import compare_losses
+from kept.governance.workspace import Workspace
+from kept.loop.rollouts import gains
+from kept.loop.turn import Turn
+from kept.measures.sequential import LEAST_OUTCOMES, Arm
+from kept.monitoring.stream import Stream, features_of
+from kept.monitoring.subject import Subject, subject_of
+from kept.packaging.bundle import fetch_bundle
+from kept.packaging.runtime import load_runtime
+from kept.registry.model import ModelVersion
+
+_MOST = 5_000
+
+
+class NewestLabels(msgspec.Struct, frozen=True, kw_only=True):
+    """What the newest labels say of a challenger."""
+
+    sentence: str
+    worse: bool = False
+    labels: int = 0
+    difference: float | None = None
+    """Mean loss of the champion minus that of the challenger, between -1 and 1; None where they were not compared."""
+    low: float | None = None
+    high: float | None = None
+    """Its confidence sequence, as in a rollout."""
+
+
+def on_newest_labels(turn: Turn, challenger: ModelVersion, learnt_until: datetime | None) -> NewestLabels:
+    """Holds a version against the champion on at most 5,000 labelled predictions of the champion.
+
+    Args:
+        turn: whose endpoint.
+        challenger: the version that is to be released.
+        learnt_until: the event time up to which it has seen labels; None where nobody knows.
+
+    It is worse when the whole interval of the difference is: the rule of a rollout's quality, with the same level.
+    """
+    if learnt_until is None or turn.champion is None:
+        return NewestLabels(sentence="It is not known up to when it has learnt, so no labels are known to be newer.")
+    workspace = turn.workspace
+    champion, candidate = subject_of(workspace, turn.champion), subject_of(workspace, challenger.id)
+    labelled = _labelled(workspace, turn.endpoint, champion, learnt_until)
+    since = f"labelled predictions are newer than {format_time(learnt_until)}, up to which it has learnt"
+    if labelled.height < LEAST_OUTCOMES:
+        return NewestLabels(sentence=f"Only {labelled.height} {since}.", labels=labelled.height)
+    try:
+        pairs = _asked_too(workspace, labelled, candidate)
+    except KeptError as error:
+        return NewestLabels(sentence=f"It was not asked about the newest labels: {error}", labels=labelled.height)
+    rule = rule_of(turn.plan.releasing, turn.plan.objectives)
+    found = compare_losses(rule, Arm.of(gains(pairs, champion, candidate, rule)))
+    if found.difference is None or found.low is None or found.high is None:
+        return NewestLabels(
+            sentence=f"{labelled.height:,} {since}, and too few can be compared.", labels=labelled.height
+        )
+    worse = found.high < 0
+    side = "lower" if found.difference > 0 else "higher"
+    told = "is worse" if worse else "is better" if found.low > 0 else "cannot be told apart"
+    return NewestLabels(
+        sentence=(
+            f"{labelled.height:,} {since}. On these it {told}: its mean loss is {abs(found.difference):.4f} {side} than the"
+            f" champion's (difference {found.low:+.4f} to {found.high:+.4f})."
+        ),
+        worse=worse,
+        labels=labelled.height,
+        difference=found.difference,
+        low=found.low,
+        high=found.high,
+    )
+
+
+def _labelled(workspace: Workspace, endpoint: str, champion: Subject, since: datetime) -> pl.DataFrame:
+    """The newest of the champion's predictions that have a label."""
+    rows = (stream := Stream(workspace, endpoint)).rows()
+    if rows is None:
+        return pl.DataFrame()
+    newer = (pl.col("event_time") > since) & (pl.col("event_time") <= stream.now)
+    own = rows.filter((pl.col("version_id") == champion.version_id) & newer)
+    joined = ledger.join(workspace, own, endpoint).filter(pl.col("label").is_not_null())
+    return joined.collect().sort("event_time", "id").tail(_MOST)
+
+
+def _asked_too(workspace: Workspace, labelled: pl.DataFrame, candidate: Subject) -> pl.DataFrame:
+    """The predictions, and beside them what another version answers to the same rows."""
+    with tempfile.TemporaryDirectory() as folder:
+        runtime = load_runtime(fetch_bundle(candidate.bundle, workspace.blobs, Path(folder) / "bundle"))
+    rows: list[dict[str, Any]] = features_of(labelled).to_dicts()
+    answers = runtime.predict_rows(rows)
+    nothing = pl.Series([None] * len(rows), dtype=pl.Float64)
+    if candidate.task == "multiclass":
+        return labelled.with_columns(other_score=nothing, other_scores=pl.Series(answers.tolist()))
+    return labelled.with_columns(other_score=pl.Series(answers), other_scores=nothing)
