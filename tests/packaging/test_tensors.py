@@ -1,7 +1,8 @@
 """ONNX graphs of any origin that take tensors: checked before anything of them runs, proved, packaged."""
 
 import json
-from collections.abc import Callable
+import tracemalloc
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,13 @@ from kept.packaging.bundle import read_bundle
 from kept.packaging.manifest import MANIFEST
 from kept.packaging.model_folder import FolderFacts, write_model_folder
 from kept.packaging.onnx_check import check_onnx
+from kept.packaging.onnx_tensors import OnnxTensors
 from kept.packaging.runtime import load_runtime
 from kept.packaging.signature import Field, Output, Scored, Signature, Tensor
 from kept.packaging.tensor_build import graph_signature, package_tensors
 from kept.packaging.tensor_runtime import TENSOR_TEST, TensorRuntime
 from kept.packaging.tensor_sample import read_sample
+from kept.packaging.tensors import Array, batch_of
 
 LOGITS = Scored(output="logits", form="logits")
 IMAGES = np.random.default_rng(3).normal(size=(6, *IMAGE)).astype(np.float32)
@@ -95,6 +98,18 @@ def giant() -> Any:
     return model_of(graph)
 
 
+def giant_at_the_end() -> Any:
+    shape = numpy_helper.from_array(np.array([1 << 15, 1 << 15]), "shape")
+    graph = helper.make_graph(
+        [helper.make_node("Expand", ["x", "shape"], ["y"])],
+        "one",
+        [value("x", TensorProto.FLOAT, [1, 1])],
+        [value("y", TensorProto.FLOAT, ["rows", "columns"])],
+        [shape],
+    )
+    return model_of(graph)
+
+
 def training() -> Any:
     model = one_node(helper.make_node("Relu", ["x"], ["y"]))
     model.training_info.add()
@@ -114,6 +129,7 @@ def training() -> Any:
         ),
         (lambda: one_node(helper.make_node("NoSuch", ["x"], ["y"])), Invalid, "it is not valid"),
         (giant, Invalid, "makes a tensor of 1,099,511,627,776 elements"),
+        (giant_at_the_end, Invalid, "makes a tensor of 1,073,741,824 elements"),
         (training, Invalid, "it holds a graph for training"),
     ],
 )
@@ -261,6 +277,48 @@ def test_a_sample_of_objects_is_not_loaded(tmp_path: Path) -> None:
     np.savez(tmp_path / "sample.npz", image=np.array([{"a": 1}], dtype=object))
     with pytest.raises(Invalid, match="it holds no arrays"):
         read_sample(tmp_path / "sample.npz", images()[1])
+
+
+def test_a_file_that_holds_no_arrays_is_no_sample(tmp_path: Path) -> None:
+    np.save(tmp_path / "one.npy", np.zeros(3))
+    np.savez_compressed(tmp_path / "sample.npz", image=np.arange(1_000.0))
+    data = bytearray((tmp_path / "sample.npz").read_bytes())
+    data[60:90] = b"\xff" * 30
+    (tmp_path / "damaged.npz").write_bytes(data)
+    (tmp_path / "empty.npz").write_bytes(b"")
+    signature = images()[1]
+    for name in ("one.npy", "damaged.npz", "empty.npz"):
+        with pytest.raises(Invalid, match="it holds no arrays"):
+            read_sample(tmp_path / name, signature)
+
+
+def test_text_in_a_tensor_is_refused_at_the_cost_of_its_length() -> None:
+    field = Field(name="x", kind="tensor", nullable=False, tensor=Tensor(element="float32", shape=(-1,)))
+    tracemalloc.start()
+    try:
+        with pytest.raises(Invalid, match="expected elements of float32, found text"):
+            batch_of([["a" * 20_000] + ["b"] * 2_000, [1.0]], field, "inputs")
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_many_rows_are_answered_some_at_a_time(tmp_path: Path) -> None:
+    data, signature = images()
+    package_tensors(data, signature, tmp_path / "bundle", latency_runs=1)
+    asked: list[int] = []
+
+    class Counted(OnnxTensors):
+        def run(self, features: Mapping[str, Array]) -> list[Array]:
+            asked.append(len(next(iter(features.values()))))
+            return super().run(features)
+
+    manifest = loaded(tmp_path / "bundle").manifest
+    rows = [(image,) for image in np.random.default_rng(5).normal(size=(150, *IMAGE)).astype(np.float32)]
+    found = TensorRuntime(manifest, "", Counted(data, signature)).answer_rows(rows)
+    assert asked == [64, 64, 22]
+    alone = loaded(tmp_path / "bundle").answer_rows(rows[149:])
+    np.testing.assert_allclose(found[149][0], alone[0][0], atol=1e-5)
 
 
 def test_a_bundle_whose_graph_was_exchanged_does_not_load(tmp_path: Path) -> None:

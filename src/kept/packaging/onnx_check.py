@@ -61,7 +61,7 @@ def _check_sizes(model: ModelProto, where: str) -> None:
     """Refuses what makes giant tensors, as far as shapes can be told without running it."""
     inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
     sizes: dict[str, int] = {}
-    for value in inferred.graph.value_info:
+    for value in (*inferred.graph.value_info, *inferred.graph.output):
         count = 1
         for dimension in value.type.tensor_type.shape.dim:
             count *= max(dimension.dim_value, 1)

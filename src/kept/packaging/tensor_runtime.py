@@ -1,5 +1,6 @@
 """Runs a packaged model that takes tensors and answers tensors."""
 
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from io import BytesIO
 from typing import Any
@@ -17,7 +18,7 @@ from kept.packaging.tensors import Array, batch_of, check_shape, row_of
 
 TENSOR_TEST = "self_test.npz"
 """Batches (`i0`, `i1`, ...: the inputs in their order), their answers (`o0`, ...) and the `tolerance`."""
-# Rows of a long list that are answered together: what a model makes of them on its way may be far larger than they are.
+# Rows that are answered together at most: what a model makes of them on its way may be far larger than they are.
 _AT_ONCE = 64
 
 
@@ -52,13 +53,16 @@ class TensorRuntime:
         return {output.name: array for output, array in zip(self._signature.outputs, found, strict=True)}
 
     def answer_rows(self, rows: Sequence[Sequence[Array]]) -> list[tuple[Array, ...]]:
-        """The outputs of each row, in the signature's order; rows whose tensors have one shape are answered together."""
+        """The outputs of each row, in the signature's order; those whose tensors have one shape together, 64 at most."""
         names = self._signature.names
         groups: dict[tuple[tuple[int, ...], ...], list[int]] = {}
         for place, row in enumerate(rows):
             groups.setdefault(tuple(array.shape for array in row), []).append(place)
         answers: list[tuple[Array, ...]] = [()] * len(rows)
-        for places in groups.values():
+        pieces = (
+            places[start : start + _AT_ONCE] for places in groups.values() for start in range(0, len(places), _AT_ONCE)
+        )
+        for places in pieces:
             stacked = [_stacked([rows[place][number] for place in places]) for number in range(len(names))]
             found = self.answer(dict(zip(names, stacked, strict=True))).values()
             for number, place in enumerate(places):
@@ -123,7 +127,7 @@ class TensorRuntime:
                 }
                 expected = [arrays[f"o{place}"] for place in range(len(signature.outputs))]
                 tolerance = float(arrays["tolerance"])
-        except (ValueError, KeyError, OSError, BadZipFile, Invalid) as error:
+        except (ValueError, KeyError, OSError, EOFError, BadZipFile, zlib.error, TypeError, Invalid) as error:
             raise Damaged("the self-test cannot be read", where=where, fix="Package the model again") from error
         for output, wanted, found in zip(signature.outputs, expected, self.answer(batches).values(), strict=True):
             check_shape(found.shape, output.tensor, where, rows=True)

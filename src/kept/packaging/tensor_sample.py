@@ -1,5 +1,6 @@
 """Rows of tensors in a file, and what a model should answer to them."""
 
+import zlib
 from io import BytesIO
 from pathlib import Path
 from zipfile import BadZipFile
@@ -37,7 +38,7 @@ def read_sample(path: Path, signature: Signature) -> TensorSample:
     try:
         with np.load(BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
             found = {name: arrays[name] for name in arrays.files}
-    except (ValueError, OSError, BadZipFile, AttributeError) as error:
+    except (ValueError, OSError, EOFError, BadZipFile, zlib.error, TypeError) as error:
         fix = "Write it with numpy.savez(file, **{input: array})"
         raise Invalid(f"it holds no arrays ({error})", where=where, fix=fix) from error
     outputs = [one.name for one in signature.outputs]

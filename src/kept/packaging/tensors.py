@@ -1,6 +1,7 @@
 """Values of rows as arrays of the elements and shapes that a signature declares. Serving's hot path, so no table library."""
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,8 @@ def array_of(values: Any, tensor: Tensor, where: str) -> Array:
     Raises:
         Invalid: the lists are not all of one length, or a value is none of that type or beyond it.
     """
+    if _holds_text(values):
+        raise Invalid(f"expected elements of {tensor.element}, found {_OTHERS}", where=where)
     try:
         array = np.asarray(values)
     except ValueError as error:
@@ -79,9 +82,21 @@ def batch_of(values: Any, field: Field, where: str) -> Array:
 
 # Kinds of what was sent, by the kind of what is wanted: whole numbers are numbers, and truths are nothing but themselves.
 _FITTING = {"f": "fiu", "i": "iu", "u": "iu", "b": "b"}
+_OTHERS = "text, null or objects"
+
+
+def _holds_text(values: Any) -> bool:
+    """Whether there is text in lists within lists. NumPy would give each element the room of the longest one."""
+    level: list[Any] = [] if isinstance(values, np.ndarray) else [values]
+    while level:
+        kinds = set(map(type, level))
+        if str in kinds:
+            return True
+        level = list(chain.from_iterable(one for one in level if type(one) is list)) if list in kinds else []
+    return False
 
 
 def _said(array: Array) -> str:
     return {"f": "numbers with a fraction", "i": "whole numbers", "u": "whole numbers", "b": "true and false"}.get(
-        array.dtype.kind, "text, null or objects"
+        array.dtype.kind, _OTHERS
     )
