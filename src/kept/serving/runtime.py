@@ -37,7 +37,8 @@ _encode = msgspec.msgpack.Encoder().encode
 class LoadedModel:
     """A bundle in memory, checked and warm. Arms of the same bundle share it.
 
-    An ONNX model answers here. Any other is in processes of its own, its `pool`: this one loads no library for it.
+    An ONNX model answers here. Any other is in processes of its own, its `pool`: this one loads no library for it, unless it
+    is to answer `here` whatever it is.
 
     Args:
         folder: the bundle.
@@ -46,6 +47,7 @@ class LoadedModel:
         declared: of the processes, where it needs them.
         quiet: whether these give way to others.
         counts: where they are counted.
+        here: whether it has no processes of its own.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class LoadedModel:
         *,
         digest: str | None = None,
         trusted: frozenset[str] = frozenset(),
+        here: bool = False,
         declared: Declared | None = None,
         quiet: bool = False,
         counts: ProcessCounts | None = None,
@@ -66,7 +69,7 @@ class LoadedModel:
         self.signature: Signature = bundle.manifest.signature
         self._runtime: AnyRuntime | None = None
         self.pool: Pool | None = None
-        if bundle.manifest.runtime == "onnx":
+        if here or bundle.manifest.runtime == "onnx":
             self._runtime = runtime_of(bundle, trusted=trusted, where=str(folder))
         else:
             self.pool = Pool(
@@ -114,6 +117,9 @@ class LoadedModel:
         if isinstance(runtime, TensorRuntime):
             answers = runtime.answer_rows(values)
             return list(map(TensorScore, runtime.row_scores(answers), answers))
+        if self._codes is None:
+            columns = zip(*values, strict=True)
+            return runtime.predict_columns(dict(zip(self.signature.names, map(list, columns), strict=True)))
         return runtime.predict(self._matrix(values))
 
     def message(self, sizes: list[int], values: Sequence[Sequence[Any]]) -> bytes:

@@ -66,5 +66,5 @@ class CurrentModel:
     def _load(self, version: ModelVersion) -> Judge:
         folder = fetch_bundle(version.bundle, self._blobs, self._folder / version.bundle.removeprefix("sha256:"))
         arm = Arm(version_id=version.id, number=version.number, model=version.model, bundle=version.bundle)
-        model = LoadedModel(folder, digest=version.bundle)
+        model = LoadedModel(folder, digest=version.bundle, here=True)
         return Judge(self._endpoint, arm, model, self._group, self._beside)
