@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 import pytest
 from brokers import COLUMNS, Broker, rows, value
+from confluent_kafka import Producer
 from prometheus_client import generate_latest
 
 from kept.app.streaming.counts import StreamCounts
@@ -288,3 +289,14 @@ def test_settings_of_the_client_come_from_a_file_and_leave_alone_what_is_promise
             read_properties(file)
     with pytest.raises(Invalid, match="cannot be read"):
         read_properties(tmp_path / "none")
+
+
+def test_a_time_that_no_table_holds_stops_nothing(world: World) -> None:
+    producer = Producer({"bootstrap.servers": world.broker.address})
+    for moment in (2**62, 253_402_300_800_000, 1_700_000_000_000):
+        producer.produce(world.topic, value=GOOD, timestamp=moment)
+        producer.produce(world.topic, value=b"{", timestamp=moment)
+    assert producer.flush(30) == 0
+    world.run(6)
+    assert world.logged().height == world.logged("prediction_errors").height == 3
+    assert sum(moment.year == 2023 for moment in world.logged()["received_at"]) == 1

@@ -15,6 +15,8 @@ from kept.core.errors import Invalid, Unavailable
 _PATIENCE = 10.0
 _NO_TIME = 0
 _LONGEST_DELIVERY_MS = 60_000
+# The end of the year 9999. Who sends a message may give it any time, and no table holds a later one.
+_LAST_MS = 253_402_300_799_999
 # A commit that comes too late is no fault: whoever has the partition now scores these messages again.
 _MOVED = {
     KafkaError.ILLEGAL_GENERATION, KafkaError.UNKNOWN_MEMBER_ID, KafkaError.REBALANCE_IN_PROGRESS,
@@ -192,7 +194,7 @@ def _message(one: Received) -> Message:
     return Message(
         partition=Partition(topic, number),
         offset=offset,
-        time_ms=0 if kind == _NO_TIME else max(moment, 0),
+        time_ms=0 if kind == _NO_TIME or moment > _LAST_MS else max(moment, 0),
         key=one.key(),
         value=one.value(),
         headers=tuple((name, value) for name, value in headers),

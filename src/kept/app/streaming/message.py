@@ -25,7 +25,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     Args:
         partition: the partition.
         offset: its place there.
-        time_ms: the broker's time of it in milliseconds since 1970, or 0 where it has none.
+        time_ms: the broker's time of it in milliseconds since 1970, or 0 where it has none, or one after the year 9999.
         key: bytes, or None.
         value: bytes, or None (a tombstone).
         headers: names and values, in order.
