@@ -1,5 +1,6 @@
 """Models that are no ONNX run in processes of their own: what these do, or have done to them, is nobody else's trouble."""
 
+import asyncio
 import os
 import random
 import resource
@@ -20,6 +21,7 @@ from test_service_metrics import samples
 
 from kept.core.clock import SystemClock
 from kept.deployment.routing import Fallback
+from kept.serving.runtime import LoadedModel
 from kept.serving.shipping import Shipper
 from kept.store.tables import DeltaTables
 
@@ -218,6 +220,51 @@ def test_several_processes_stand_in_for_each_other(service: Service) -> None:
     os.kill(service.children[0], signal.SIGCONT)
     hanging.join()
     assert found.count(200) >= 19
+
+
+def test_one_that_is_free_answers_while_another_does_not_come_up_again(service: Service) -> None:
+    service.settings = {"python_processes": "2", "python_seconds": "2"}
+    started(service)
+    model = next((service.root / "serving" / "bundles").glob("*/model.skops"))
+    model.write_bytes(b"no model")
+    for child in service.children:
+        os.kill(child, signal.SIGSTOP)
+    assert "took longer than 2 s" in ask(service).json()["error"]
+    until(lambda: len(service.children) == 1)
+    os.kill(service.children[0], signal.SIGCONT)
+    assert ask(service, headers={"x-request-timeout-ms": "9000"}).status_code == 200
+
+
+def test_what_waits_when_its_version_is_replaced_is_answered_by_it(service: Service) -> None:
+    service.settings = {"python_seconds": "60"}
+    started(service)
+    child = service.children[0]
+    os.kill(child, signal.SIGSTOP)
+    answers: list[httpx.Response] = []
+    asking = [threading.Thread(target=lambda: answers.append(ask(service))) for _ in range(2)]
+    for thread in asking:
+        thread.start()
+        time.sleep(0.1)
+    service.wait_for_revision(service.route(late=(service.arm("bayes again", 2),), quick=(service.arm("first", 1),)))
+    os.kill(child, signal.SIGCONT)
+    for thread in asking:
+        thread.join()
+    assert [(answer.status_code, answer.json().get("version")) for answer in answers] == [(200, 1)] * 2
+    until(lambda: not Path(f"/proc/{child}").exists())
+    assert ask(service).json()["version"] == 2
+
+
+def test_who_asks_a_pool_that_was_closed_before_is_told(unexported: dict[str, Packaged]) -> None:
+    model = LoadedModel(unexported["bayes"].folder)
+    pool = model.pool
+    assert pool is not None
+    pool.close()
+
+    async def attached() -> str:
+        pool.attach(lambda: None)
+        return str(pool.trouble)
+
+    assert "taken out of service" in asyncio.run(attached())
 
 
 def test_processes_end_with_the_service_however_it_ends(service: Service) -> None:

@@ -166,6 +166,8 @@ class _Queue:
                 self._fail(tickets, trouble)
             elif tickets:
                 self._ask(tickets, cost)
+        if not self._lines:
+            self._pool.unasked()
 
     def _ask(self, tickets: list[Ticket], cost: int) -> None:
         values = [one.call.question.values for one in tickets if one.call is not None]
@@ -193,12 +195,13 @@ class _Queue:
         took: float,
     ) -> None:
         self._lines.learn(cost, took, 0.0)
+        if isinstance(outcome, KeptError):
+            # Its process is gone. There may be others, which need not wait until another is up.
+            self._return(tickets, [outcome] * len(tickets))
+            return
         self._enough = self._waiting + len(tickets)
         self._gathered_at = time.perf_counter() + min(took * _GATHERING, _LONGEST_GATHERING)
-        if isinstance(outcome, KeptError):
-            self._return(tickets, [outcome] * len(tickets))
-        else:
-            self._return(tickets, parts_of(*outcome, sizes))
+        self._return(tickets, parts_of(*outcome, sizes))
 
     def _fail(self, tickets: list[Ticket], error: Exception) -> None:
         """Gives calls back later: who asks is told by what this queue was told just now."""

@@ -91,6 +91,8 @@ class Pool:
         self._changed: Callable[[], None] = _nobody
         self._free: list[Process] = []
         self._closing = False
+        # Held while it is taken into an event loop, or closed before it was.
+        self._attaching = threading.Lock()
         # How often in a row a process ended, or did not come up, without having answered anything.
         self._failures = 0
         self._joining: set[asyncio.Task[None]] = set()
@@ -102,10 +104,12 @@ class Pool:
 
     def attach(self, changed: Callable[[], None]) -> None:
         """Takes the pool into the running event loop; `changed` is called when a process is free, or there is trouble."""
-        self._loop = asyncio.get_running_loop()
         self._changed = changed
+        with self._attaching:
+            self._loop = asyncio.get_running_loop()
         for process in self._all:
             self._join(process)
+        self._say_gone()
 
     @property
     def size(self) -> int:
@@ -132,16 +136,25 @@ class Pool:
         process = self._free.pop()
         process.ask(message, 8 * self._width * rows, answered, self._declared.seconds)
 
-    def close(self) -> None:
-        """Ends the processes, each when it has answered what it was asked. From any thread."""
-        self._closing = True
-        loop = self._loop
-        if loop is None:
-            self.end()
+    def unasked(self) -> None:
+        """Notes that nobody waits for a process. Of a closed pool those that are free end."""
+        if not self._closing:
             return
+        for process in list(self._free):
+            self._forget(process)
+            process.let_go()
+        self._say_gone()
+
+    def close(self) -> None:
+        """Ends the processes when they have answered what they were asked, and what waits for them. From any thread."""
+        with self._attaching:
+            self._closing = True
+            if self._loop is None:
+                self.end()
+                return
         with contextlib.suppress(RuntimeError):
             # When the loop has ended, so have they.
-            loop.call_soon_threadsafe(self._let_go)
+            self._loop.call_soon_threadsafe(self._close_down)
 
     def end(self) -> None:
         """Ends the processes at once. Not while the event loop runs."""
@@ -159,14 +172,12 @@ class Pool:
             self._failures = 0
         self._trouble = None
         self._changed()
-        if self._closing:
-            self._let_go()
 
     def ended(self, process: Process) -> None:
         """A process is gone."""
         self._forget(process)
         if self._closing:
-            self._let_go()
+            self._close_down()
             return
         self._failures += 1
         _logger.error("process %d of the bundle %s has ended and is started anew", process.pid, self._duty.digest)
@@ -245,14 +256,15 @@ class Pool:
         self._all.add(process)
         self._join(process)
 
-    def _let_go(self) -> None:
-        for process in list(self._free):
-            self._forget(process)
-            process.let_go()
-        if not self._all:
+    def _close_down(self) -> None:
+        self._say_gone()
+        self._changed()
+
+    def _say_gone(self) -> None:
+        """Has nobody wait for a closed pool when its last process is gone."""
+        if self._closing and not self._all:
             what = "this version has been taken out of service"
             self._trouble = Unavailable(what, where=f"bundle {self._duty.digest}")
-            self._changed()
 
     def _forget(self, process: Process) -> None:
         if process in self._all:
