@@ -258,6 +258,50 @@ def test_a_deadline_holds_for_explanations(service: Service) -> None:
     ask(service, "/predict/late?explain=true", rows=[ROW])
 
 
+def test_what_waits_past_its_deadline_costs_the_others_no_process(service: Service) -> None:
+    service.start()
+    ask(service, "/predict/late?explain=true", rows=[ROW])
+    (child,) = children(service.pid)
+    os.kill(child, signal.SIGSTOP)
+    answers: dict[int, httpx.Response] = {}
+
+    def asking(place: int) -> None:
+        url = f"{service.url}/predict/late?explain=true"
+        headers = {"x-request-timeout-ms": "200"} if place == 1 else {}
+        answers[place] = httpx.post(url, json={"rows": [ROW]}, headers=headers, timeout=30)
+
+    threads = [threading.Thread(target=asking, args=(place,)) for place in range(3)]
+    for one in threads:
+        one.start()
+        time.sleep(0.1)
+    time.sleep(0.3)
+    os.kill(child, signal.SIGCONT)
+    for one in threads:
+        one.join()
+    assert [answers[place].status_code for place in range(3)] == [200, 503, 200]
+    assert "could not be explained before its deadline" in answers[1].text
+    assert children(service.pid) == [child]
+
+
+def test_what_is_not_explained_when_the_service_ends_is_told_so(service: Service) -> None:
+    service.start()
+    ask(service, "/predict/late?explain=true", rows=[ROW])
+    (child,) = children(service.pid)
+    os.kill(child, signal.SIGSTOP)
+    answers: list[httpx.Response] = []
+    kinds = {"distance": "FP64", "hour": "INT64", "carrier": "BYTES", "express": "BOOL"}
+    inputs = [{"name": name, "shape": [1], "datatype": kinds[name], "data": [value]} for name, value in ROW.items()]
+    body = {"inputs": inputs, "parameters": {"explain": True}}
+    url = f"{service.url}/v2/models/late/infer"
+    asking = threading.Thread(target=lambda: answers.append(httpx.post(url, json=body, timeout=30)))
+    asking.start()
+    time.sleep(0.3)
+    assert service.stop() == 0
+    asking.join()
+    assert [answer.status_code for answer in answers] == [503]
+    assert "the service ends" in answers[0].text
+
+
 def test_more_than_can_wait_is_refused(service: Service) -> None:
     service.start()
     ask(service, "/predict/late?explain=true", rows=[ROW])

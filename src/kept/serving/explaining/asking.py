@@ -67,7 +67,9 @@ class Explaining:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._work
         while self._waiting:
-            say_instead(self._waiting.popleft(), Unavailable("the service ends", where="explain"), 503)
+            call = self._waiting.popleft()
+            say_instead(call, Unavailable("the service ends", where="explain"), 503)
+            call.deliver(call)
         await self._end_process()
 
     async def _run(self) -> None:
@@ -96,12 +98,15 @@ class Explaining:
         )
         passed = (time.perf_counter_ns() - call.started) / 1e9
         patience = min(_LONGEST, call.timeout_us / 1e6 - passed if call.timeout_us else _LONGEST)
+        if patience <= 0:
+            say_instead(call, _late("before its deadline"), 503)
+            return
         try:
             found = await asyncio.wait_for(self._ask(wanted), patience)
         except TimeoutError:
+            # It is still at work on what nobody wants any more.
             await self._end_process()
-            said = f"the answer could not be explained within {max(patience, 0):.3g} s"
-            say_instead(call, Unavailable(said, where="explain", fix="Ask about fewer rows, or with more time"), 503)
+            say_instead(call, _late(f"within {patience:.3g} s"), 503)
         except (OSError, EOFError, msgspec.MsgspecError) as error:
             _logger.error("the process that explains has ended: %r", error)  # noqa: TRY400 - where it ended says nothing
             await self._end_process()
@@ -138,3 +143,8 @@ class Explaining:
         if self._installed is None:
             self._installed = all(importlib.util.find_spec(name) is not None for name in _NEEDS)
         return self._installed
+
+
+def _late(when: str) -> Unavailable:
+    what = f"the answer could not be explained {when}"
+    return Unavailable(what, where="explain", fix="Ask about fewer rows, or with more time")
