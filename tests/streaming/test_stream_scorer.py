@@ -300,3 +300,17 @@ def test_a_time_that_no_table_holds_stops_nothing(world: World) -> None:
     world.run(6)
     assert world.logged().height == world.logged("prediction_errors").height == 3
     assert sum(moment.year == 2023 for moment in world.logged()["received_at"]) == 1
+
+
+def test_messages_too_large_to_be_sent_on_whole_stop_nothing(world: World) -> None:
+    producer = Producer({"bootstrap.servers": world.broker.address, "message.max.bytes": 2_000_000})
+    producer.produce(world.topic, value=b"{" * 1_040_000, headers=[("from", b"test")])
+    producer.produce(world.topic, value=GOOD, headers=[("from", b"t" * 1_040_000)])
+    assert producer.flush(30) == 0
+    world.run(2)
+    (letter,) = world.broker.read(world.topics.dead_letters, 1)
+    assert letter.value() is None
+    assert list(dict(letter.headers() or ())) == ["kept-source", "kept-reason", "kept-id", "kept-left-out"]
+    (answer,) = world.broker.read(world.topics.answers, 1)
+    assert json.loads(answer.value() or b"")["id"]
+    assert list(dict(answer.headers() or ())) == ["kept-source", "content-type", "kept-left-out"]

@@ -12,9 +12,11 @@ import msgspec
 from kept.app.streaming.counts import StreamCounts
 from kept.app.streaming.judging import Judge, Judged
 from kept.app.streaming.log import StreamLog
-from kept.app.streaming.message import Headers, Message, Partition, Produced, Sink, Source
+from kept.app.streaming.message import Message, Partition, Produced, Sink, Source
 
 _JSON = ("content-type", b"application/json")
+# Of what is sent: producers and brokers take a million bytes unless they are told otherwise, and headers are added.
+_MOST_BYTES = 900_000
 
 
 class Topics(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,22 +84,31 @@ class StreamScorer:
 
     def _answers(self, judged: Judged) -> list[Produced]:
         return [
-            Produced(topic=self._topics.answers, key=message.key, value=answer, headers=_headers(message, _JSON))
+            _produced(self._topics.answers, message, answer, _JSON)
             for message, answer in zip(judged.messages, judged.answers, strict=True)
         ]
 
     def _dead_letters(self, judged: Judged) -> list[Produced]:
         return [
-            Produced(
-                topic=self._topics.dead_letters,
-                key=one.message.key,
-                value=one.message.value,
-                headers=_headers(one.message, ("kept-reason", one.reason.encode()), ("kept-id", one.id.encode())),
+            _produced(
+                self._topics.dead_letters,
+                one.message,
+                one.message.value,
+                ("kept-reason", one.reason.encode()),
+                ("kept-id", one.id.encode()),
             )
             for one in judged.refused
         ]
 
 
-def _headers(message: Message, *more: tuple[str, bytes]) -> Headers:
-    """The headers that a message came with, where it stood, and more."""
-    return (*message.headers, ("kept-source", message.place.encode()), *more)
+def _produced(topic: str, message: Message, value: bytes | None, *more: tuple[str, bytes]) -> Produced:
+    """A message that follows from another: with its key and headers, where it stood, and more.
+
+    What would be too large is sent without the key, the headers and the value that came, and says so in `kept-left-out`.
+    """
+    more = (("kept-source", message.place.encode()), *more)
+    carried = sum(len(name) + len(content or b"") for name, content in message.headers)
+    if len(message.key or b"") + len(value or b"") + carried <= _MOST_BYTES:
+        return Produced(topic=topic, key=message.key, value=value, headers=(*message.headers, *more))
+    kept = None if value is message.value else value
+    return Produced(topic=topic, key=None, value=kept, headers=(*more, ("kept-left-out", b"too large")))
