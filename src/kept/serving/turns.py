@@ -99,6 +99,13 @@ class Turns:
     def _run(self) -> None:
         began = time.perf_counter()
         calls, cost = self._lines.take()
+        try:
+            self._turn(calls, began)
+        finally:
+            # Whatever went wrong with these: others wait for a turn of theirs.
+            self._go_on(began, cost)
+
+    def _turn(self, calls: Collection[Call], began: float) -> None:
         traced = self._spans is not None and any(call.request.trace is not None for call in calls)
         watch = Watch() if traced or not self._turns % _SELDOM else None
         groups: Asked = {}
@@ -124,7 +131,6 @@ class Turns:
         self._answer(calls, groups, watch)
         if watch is not None:
             self._tell(calls, asked, watch)
-        self._go_on(began, cost)
 
     def _ask(self, asked: Asked, began: int) -> None:
         """Asks arms, and those that stand in for them, until each call is settled or is with a process of its model."""

@@ -45,10 +45,15 @@ def explanation_files(
     return {RECIPE: canonical_json(Recipe(method="sampling", background=tuple(background_rows(frame, redacted))))}
 
 
+# So many rows have to share a value that may stand for all.
+_SHARED = 5
+
+
 def background_rows(frame: pl.DataFrame, redacted: frozenset[str]) -> list[dict[str, object]]:
     """At most 100 rows of a frame, evenly spaced, as a request would bring them.
 
-    Of a redacted column all have the same value, the median or the most frequent one: it tells of nobody.
+    Of a redacted column all have the same value, which tells of nobody: the mean of numbers, or the most frequent value where
+    five rows have it, else none.
     """
     floats = [name for name, dtype in frame.schema.items() if dtype.is_float()]
     # JSON has no infinities.
@@ -61,11 +66,17 @@ def background_rows(frame: pl.DataFrame, redacted: frozenset[str]) -> list[dict[
 
 def _usual(rows: pl.DataFrame, name: str) -> pl.Expr:
     values = rows.get_column(name)
-    if values.dtype.is_float():
-        middle = values.fill_nan(None).median()
-        return pl.lit(middle, dtype=values.dtype).alias(name)
-    common = values.drop_nulls().mode().sort()
-    return pl.lit(common[0] if len(common) else None, dtype=values.dtype).alias(name)
+    if values.dtype.is_numeric():
+        middle = (values.fill_nan(None) if values.dtype.is_float() else values).cast(pl.Float64).mean()
+        return pl.lit(middle).round(0 if values.dtype.is_integer() else 12).cast(values.dtype).alias(name)
+    counts = (
+        pl.DataFrame({"value": values.drop_nulls()})
+        .group_by("value")
+        .len()
+        .sort("len", "value", descending=[True, False])
+    )
+    shared = counts.height and counts["len"][0] >= _SHARED
+    return pl.lit(counts["value"][0] if shared else None, dtype=values.dtype).alias(name)
 
 
 def _exact(runtime: Runtime, exported: Exported, encoder: TableEncoder, frame: pl.DataFrame) -> dict[str, bytes] | None:
