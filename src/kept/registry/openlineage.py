@@ -17,7 +17,8 @@ from kept.core.clock import format_time
 EventType = Literal["START", "COMPLETE", "FAIL", "ABORT"]
 JobType = Literal["TRAINING", "EVALUATION", "PACKAGING", "RELEASE", "SCORING", "MONITORING"]
 
-PRODUCER = f"https://pypi.org/project/kept/{__version__}"
+# Who tells, as the URI that OpenLineage asks for: it names, and leads nowhere.
+PRODUCER = f"kept://release/{__version__}"
 _SCHEMA = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent"
 _FACETS = {
     "DatasetVersionDatasetFacet": "1-0-0",
