@@ -24,7 +24,6 @@ from kept.measures.sequential import LEAST_OUTCOMES, Arm
 from kept.monitoring.stream import Stream, features_of
 from kept.monitoring.subject import Subject, subject_of
 from kept.packaging.bundle import fetch_bundle
-from kept.packaging.runtime import load_runtime
 from kept.registry.model import ModelVersion
 
 _MOST = 5_000
@@ -100,6 +99,9 @@ def _labelled(workspace: Workspace, endpoint: str, champion: Subject, since: dat
 
 def _asked_too(workspace: Workspace, labelled: pl.DataFrame, candidate: Subject) -> pl.DataFrame:
     """The predictions, and beside them what another version answers to the same rows."""
+    # ONNX Runtime comes with it, which the pages and a worker without such work never need.
+    from kept.packaging.runtime import load_runtime  # noqa: PLC0415
+
     with tempfile.TemporaryDirectory() as folder:
         runtime = load_runtime(fetch_bundle(candidate.bundle, workspace.blobs, Path(folder) / "bundle"))
     rows: list[dict[str, Any]] = features_of(labelled).to_dicts()
