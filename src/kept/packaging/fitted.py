@@ -40,7 +40,7 @@ class _Boosted(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 def boosting_library(estimator: Any) -> Library | None:
     """The library whose booster an estimator is, or ends in; None for all others, classes made of these too."""
-    last = type(_last(estimator))
+    last = type(last_step(estimator))
     return _LIBRARIES.get((last.__module__, last.__name__))
 
 
@@ -57,7 +57,7 @@ def save_fitted(estimator: Any, labels: NDArray[Any]) -> bytes:
     library = boosting_library(estimator)
     if library is None:
         return save_skops(estimator)
-    last = _last(estimator)
+    last = last_step(estimator)
     steps = estimator.steps[:-1] if isinstance(estimator, Pipeline) else []
     made = _Boosted(
         library=library,
@@ -102,5 +102,6 @@ def _own_form(booster: Any, library: Library) -> bytes:
         return path.read_bytes()
 
 
-def _last(estimator: Any) -> Any:
+def last_step(estimator: Any) -> Any:
+    """The last step of a pipeline; any other estimator itself."""
     return estimator.steps[-1][1] if isinstance(estimator, Pipeline) else estimator

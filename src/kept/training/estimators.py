@@ -11,7 +11,7 @@ from sklearn.pipeline import Pipeline
 
 from kept.core.errors import Invalid
 from kept.packaging.encoding import TableEncoder
-from kept.packaging.fitted import boosting_library
+from kept.packaging.fitted import boosting_library, last_step
 from kept.packaging.frames import encode_frame
 from kept.plan.specs import ModelSpec
 
@@ -37,10 +37,8 @@ def make_estimator(spec: ModelSpec, parameters: dict[str, Any], encoder: TableEn
     if isinstance(settings.get("categorical_features"), str) and encoder.categorical:
         estimator.set_params(categorical_features=encoder.categorical)
     library = boosting_library(estimator)
-    if library == "catboost" and isinstance(estimator, Pipeline):
-        estimator.steps[-1][1].set_params(allow_writing_files=False)
-    elif library == "catboost":
-        estimator.set_params(allow_writing_files=False)
+    if library == "catboost":
+        last_step(estimator).set_params(allow_writing_files=False)
     if library is not None:
         _give_numbers(estimator, encoder, where=f"model {spec.name}")
     return estimator

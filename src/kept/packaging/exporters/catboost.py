@@ -3,6 +3,7 @@
 from kept.packaging.exporters.catboost_booster import CatBoostModel
 from kept.packaging.exporters.ensemble import Ensemble
 from kept.packaging.exporters.graph import Graph, Tensor
+from kept.packaging.exporters.links import apply_named_link
 
 
 def export_catboost(model: CatBoostModel, graph: Graph, features: Tensor) -> str:
@@ -14,8 +15,4 @@ def export_catboost(model: CatBoostModel, graph: Graph, features: Tensor) -> str
     if model.scale != 1:
         raw = graph.node("Mul", raw, graph.constant(model.scale))
     raw = graph.node("Add", raw, graph.constant(model.bias))
-    if model.link == "sigmoid":
-        return graph.node("Sigmoid", raw)
-    if model.link == "softmax":
-        return graph.node("Softmax", raw, axis=1)
-    return graph.node("Exp", raw) if model.link == "exp" else raw
+    return apply_named_link(model.link, graph, raw)

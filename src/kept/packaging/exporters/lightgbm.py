@@ -3,6 +3,7 @@
 from kept.packaging.exporters.ensemble import Ensemble
 from kept.packaging.exporters.graph import Graph, Tensor
 from kept.packaging.exporters.lightgbm_booster import LightGbmModel
+from kept.packaging.exporters.links import apply_named_link
 
 
 def export_lightgbm(model: LightGbmModel, graph: Graph, features: Tensor) -> str:
@@ -11,9 +12,6 @@ def export_lightgbm(model: LightGbmModel, graph: Graph, features: Tensor) -> str
     for number, tree in enumerate(model.trees):
         ensemble.add(tree, number % model.per_iteration)
     raw = ensemble.write(graph, features, model.per_iteration)
-    link = model.objective.link
-    if link == "sigmoid":
-        return graph.node("Sigmoid", graph.node("Mul", raw, graph.constant(model.objective.scale)))
-    if link == "softmax":
-        return graph.node("Softmax", raw, axis=1)
-    return graph.node("Exp", raw) if link == "exp" else raw
+    if model.objective.link == "sigmoid":
+        raw = graph.node("Mul", raw, graph.constant(model.objective.scale))
+    return apply_named_link(model.objective.link, graph, raw)

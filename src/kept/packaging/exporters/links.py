@@ -20,3 +20,12 @@ def apply_link(link: Any, graph: Graph, raw: str) -> str:
     if name == "MultinomialLogit":
         return graph.node("Softmax", raw, axis=1)
     raise Invalid(f"its link function {name} is not known")
+
+
+def apply_named_link(name: str, graph: Graph, raw: str) -> str:
+    """A booster's answers of its raw scores: by `sigmoid`, `softmax` over the targets, `exp`, or as they are (`identity`)."""
+    if name == "sigmoid":
+        return graph.node("Sigmoid", raw)
+    if name == "softmax":
+        return graph.node("Softmax", raw, axis=1)
+    return graph.node("Exp", raw) if name == "exp" else raw

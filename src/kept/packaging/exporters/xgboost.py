@@ -2,6 +2,7 @@
 
 from kept.packaging.exporters.ensemble import Ensemble
 from kept.packaging.exporters.graph import Graph, Tensor
+from kept.packaging.exporters.links import apply_named_link
 from kept.packaging.exporters.xgboost_booster import XgBoostModel
 
 
@@ -13,8 +14,4 @@ def export_xgboost(model: XgBoostModel, graph: Graph, features: Tensor) -> str:
     for tree, target in model.trees:
         ensemble.add(tree, target)
     raw = ensemble.write(graph, features, model.targets)
-    if model.link == "sigmoid":
-        return graph.node("Sigmoid", raw)
-    if model.link == "softmax":
-        return graph.node("Softmax", raw, axis=1)
-    return graph.node("Exp", raw) if model.link == "exp" else raw
+    return apply_named_link(model.link, graph, raw)
