@@ -28,6 +28,7 @@ from kept.app.workspace import embedded_actor, open_workspace
 from kept.cli.main import main
 from kept.core.errors import NotFound
 from kept.settings.settings import Settings
+from processes import alive
 
 HERE = Path(__file__).parent
 ENDPOINT = "trains"
@@ -129,14 +130,6 @@ def end(process: subprocess.Popen[bytes], seconds: float = 60) -> int:
         raise
 
 
-def is_up(pid: int) -> bool:
-    """Whether a process is there and no zombie."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
 def children(pid: int) -> list[int]:
     """The processes that a process has started, directly."""
     found = []
@@ -198,7 +191,7 @@ class House:
 
         def living() -> list[int]:
             found = self.connection.call(list_processes, ListProcesses())
-            return [one.pid for one in found if one.kind == kind and is_up(one.pid)]
+            return [one.pid for one in found if one.kind == kind and alive(one.pid)]
 
         return until(living)[-1]
 

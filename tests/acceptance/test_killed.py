@@ -12,7 +12,7 @@ import httpx
 import polars as pl
 import pytest
 import trains
-from living import ENDPOINT, House, Load, children, is_up, load, until
+from living import ENDPOINT, House, Load, children, load, until
 
 from kept.app.connection import Embedded
 from kept.data.catalog import ListData, list_data
@@ -28,6 +28,7 @@ from kept.pipelines.run_step import StepStatus
 from kept.registry.catalog import ListVersions, list_versions
 from kept.tracking.run import Run, RunStatus
 from kept.tracking.runs import ShowRun, show_run
+from processes import alive
 
 ROWS = trains.day(trains.OPENING)
 
@@ -52,7 +53,7 @@ def survived(house: House) -> Survived:
             until(lambda step=step: reached(connection, run, step), every=0.01)  # type: ignore[misc]
             started = children(house.pid("work"))
             house.kill("work")
-            until(lambda started=started: not any(map(is_up, started)), 5)  # type: ignore[misc]
+            until(lambda started=started: not any(map(alive, started)), 30)  # type: ignore[misc]
         until(lambda: connection.call(show_run, ShowRun(run=run)).run.status.ended)
     return Survived(run=connection.call(show_run, ShowRun(run=run)).run, versions=versions, load=sent)
 
@@ -172,7 +173,7 @@ def test_killed_as_a_whole_it_ends_and_goes_on_where_it_was(house: House) -> Non
     assert house.process is not None
     os.kill(house.process.pid, signal.SIGKILL)
     house.process.wait()
-    until(lambda: not any(map(is_up, processes)), 15)
+    until(lambda: not any(map(alive, processes)), 60)
     assert not house.answers(f"{house.predictions}/v2/health/live")
     house.up()
     assert status_of(house) == route
@@ -190,4 +191,4 @@ def status_of(house: House) -> object:
 def test_it_stops_cleanly_on_ctrl_c(house: House) -> None:
     processes = [house.pid(kind) for kind in ("web", "work", "serve")]
     assert house.stop() == 0
-    assert not any(map(is_up, processes))
+    assert not any(map(alive, processes))

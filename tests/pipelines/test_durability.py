@@ -15,6 +15,7 @@ from kept.pipelines.run_step import StepStatus
 from kept.testing.jobs import until
 from kept.tracking.run import Run, RunStatus
 from kept.tracking.runs import get_run
+from processes import alive
 
 LENGTH = 6
 KILLS = 3
@@ -56,13 +57,6 @@ def _notes(folder: Path) -> list[tuple[str, int]]:
     return [(step, pid) for step, pid, _ in map(json.loads, lines)]
 
 
-def _alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
 def _ended(bench: Bench, run: Run) -> bool:
     return get_run(bench.workspace, run.id).status.ended
 
@@ -82,7 +76,7 @@ def test_a_worker_killed_at_random_moments_goes_on_after_the_last_finished_step(
         worker.kill()
         worker.wait()
         # The step in flight ends with the worker.
-        until(lambda: not any(_alive(pid) for _, pid in _notes(bench.folder)), 3)
+        until(lambda: not any(alive(pid) for _, pid in _notes(bench.folder)), 3)
         assert finished <= {name for name, step in bench.steps(run).items() if step.has_output}
     bench.worker()
     until(lambda: _ended(bench, run))

@@ -24,6 +24,7 @@ from kept.deployment.routing import Fallback
 from kept.serving.runtime import LoadedModel
 from kept.serving.shipping import Shipper
 from kept.store.tables import DeltaTables
+from processes import alive
 
 FEW = {"distance": 700.0, "wind": 4.5}
 
@@ -113,7 +114,7 @@ def test_they_answer_what_scikit_learn_answers_which_the_service_never_loads(
     children = service.children
     # It says itself that it has loaded none of the heavy libraries.
     assert service.stop() == 0
-    assert not [pid for pid in children if Path(f"/proc/{pid}").exists()]
+    until(lambda: not any(map(alive, children)))
 
 
 def test_one_bad_row_spoils_no_other(service: Service) -> None:
@@ -250,7 +251,7 @@ def test_what_waits_when_its_version_is_replaced_is_answered_by_it(service: Serv
     for thread in asking:
         thread.join()
     assert [(answer.status_code, answer.json().get("version")) for answer in answers] == [(200, 1)] * 2
-    until(lambda: not Path(f"/proc/{child}").exists())
+    until(lambda: not alive(child))
     assert ask(service).json()["version"] == 2
 
 
@@ -271,7 +272,7 @@ def test_processes_end_with_the_service_however_it_ends(service: Service) -> Non
     started(service)
     children = service.children
     service.kill()
-    until(lambda: not [pid for pid in children if Path(f"/proc/{pid}").exists()])
+    until(lambda: not any(map(alive, children)))
 
 
 def test_what_came_before_the_end_is_answered(service: Service) -> None:
@@ -363,7 +364,7 @@ def test_another_version_answers_for_one_that_is_killed_or_late(service: Service
     assert (late.status_code, late.json()["version"]) == (200, 1)
     assert late.json()["fallback"].startswith("timeout: it had waited ")
     assert 0.25 < late.elapsed.total_seconds() < 5
-    until(lambda: not Path(f"/proc/{hanging}").exists())
+    until(lambda: not alive(hanging))
     until(lambda: "fallback" not in ask(service, row).json())
     found = logged(service)
     assert found.filter(pl.col("role") == "fallback")["version_id"].unique().to_list() == [f"v-{kind}"]
