@@ -28,7 +28,7 @@ from kept.app.workspace import embedded_actor, open_workspace
 from kept.cli.main import main
 from kept.core.errors import NotFound
 from kept.settings.settings import Settings
-from processes import alive
+from kept.testing.jobs import alive
 
 HERE = Path(__file__).parent
 ENDPOINT = "trains"

@@ -26,9 +26,9 @@ from kept.loop.decisions import RetrainNow, retrain
 from kept.pipelines.catalog import ListSteps, list_steps
 from kept.pipelines.run_step import StepStatus
 from kept.registry.catalog import ListVersions, list_versions
+from kept.testing.jobs import alive
 from kept.tracking.run import Run, RunStatus
 from kept.tracking.runs import ShowRun, show_run
-from processes import alive
 
 ROWS = trains.day(trains.OPENING)
 

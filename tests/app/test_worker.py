@@ -32,7 +32,7 @@ def working(workspace: Workspace) -> Iterator[Worker]:
         thread.join()
 
 
-def until(condition: object, seconds: float = 20.0) -> bool:
+def until(condition: object, seconds: float = 60.0) -> bool:
     assert callable(condition)
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

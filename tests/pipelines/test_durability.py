@@ -12,10 +12,9 @@ from kept.pipelines import engine
 from kept.pipelines.catalog import output_of
 from kept.pipelines.codec import Codec
 from kept.pipelines.run_step import StepStatus
-from kept.testing.jobs import until
+from kept.testing.jobs import alive, until
 from kept.tracking.run import Run, RunStatus
 from kept.tracking.runs import get_run
-from processes import alive
 
 LENGTH = 6
 KILLS = 3
@@ -76,7 +75,7 @@ def test_a_worker_killed_at_random_moments_goes_on_after_the_last_finished_step(
         worker.kill()
         worker.wait()
         # The step in flight ends with the worker.
-        until(lambda: not any(alive(pid) for _, pid in _notes(bench.folder)), 3)
+        until(lambda: not any(alive(pid) for _, pid in _notes(bench.folder)))
         assert finished <= {name for name, step in bench.steps(run).items() if step.has_output}
     bench.worker()
     until(lambda: _ended(bench, run))

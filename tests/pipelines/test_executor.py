@@ -24,7 +24,7 @@ def test_idle_processes_end(tmp_path: Path) -> None:
     jobs = Jobs(executor, tmp_path)
     pid = jobs.value("pid")
     assert executor.processes() == [pid]
-    until(lambda: not alive(pid), 3)
+    until(lambda: not alive(pid))
     assert executor.processes() == []
     assert jobs.value("pid") != pid
     executor.close()

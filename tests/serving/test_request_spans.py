@@ -114,7 +114,7 @@ def test_a_collector_that_is_away_costs_no_request(traced: Service) -> None:
             assert client.post("/predict/late", json={"rows": [ROW]}).status_code == 200
     began = time.monotonic()
     assert traced.stop() == 0
-    assert time.monotonic() - began < 8
+    assert time.monotonic() - began < 30
 
 
 def test_where_no_collector_is_named_nothing_of_it_is_loaded(service: Service) -> None:

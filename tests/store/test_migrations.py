@@ -278,9 +278,9 @@ def test_opening_what_is_of_today_loads_no_alembic_and_costs_little(tmp_path: Pa
     )
     assert (ran.stdout.strip(), ran.stderr) == ("False", "")
     database = SqliteDatabase(tmp_path / "kept.db")
-    begun = time.monotonic()
+    begun = time.thread_time()
     database.create()
-    assert time.monotonic() - begun < 1
+    assert time.thread_time() - begun < 1
     database.close()
 
 

@@ -136,7 +136,7 @@ def test_a_server_that_is_away_is_unavailable_after_its_patience(tmp_path: Path)
         begun = time.monotonic()
         with pytest.raises(Unavailable, match="Check that the server runs") as caught, database.reading():
             pass
-        assert 0.3 <= time.monotonic() - begun < 5
+        assert 0.3 <= time.monotonic() - begun < 9
         assert "hush" not in str(caught.value)
 
 
@@ -145,7 +145,7 @@ def test_a_database_that_is_not_there_is_not_waited_for(url: str) -> None:
     with closing(PostgresDatabase(url.replace("/test", "/absent"))) as database:
         with pytest.raises(Unavailable, match="Check user, password and name"), database.writing():
             pass
-        assert time.monotonic() - begun < 5
+        assert time.monotonic() - begun < 9
 
 
 def test_a_database_without_tables_says_so(url: str) -> None:

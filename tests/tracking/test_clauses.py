@@ -70,20 +70,20 @@ def test_any_text_is_read_or_refused(text: str) -> None:
 @pytest.mark.parametrize("piece", ["(", "a IN ((", "((a = 'x') AND ", "'", "a- ", " ", "a.", "--", "a,", "`", "''"])
 def test_the_longest_text_is_read_at_once(piece: str) -> None:
     text = (piece * LONGEST_FILTER)[:LONGEST_FILTER]
-    began = time.perf_counter()
+    began = time.thread_time()
     for read in (run_terms, model_terms):
         with suppress(Invalid):
             read(text)
     with suppress(Invalid):
         run_orders([text])
     # A hundredth of it is usual; in step with the square of the length it would be ten times as much.
-    assert time.perf_counter() - began < 2
+    assert time.thread_time() - began < 2
 
 
 def test_a_row_of_digits_that_is_no_number_is_gone_through_once() -> None:
-    began = time.perf_counter()
+    began = time.thread_time()
     assert clauses_of("1" * LONGEST_FILTER + "a").invalid
-    assert time.perf_counter() - began < 0.2
+    assert time.thread_time() - began < 0.2
 
 
 @pytest.mark.parametrize("digits", [300, 400, 6_000])

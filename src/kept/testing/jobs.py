@@ -145,7 +145,7 @@ def pids(file: Path) -> list[int]:
     return [int(text) for text in file.read_text().split()]
 
 
-def until(condition: Callable[[], bool], seconds: float = 20) -> None:
+def until(condition: Callable[[], bool], seconds: float = 60) -> None:
     """Waits for it; an `AssertionError` when it does not come true in time."""
     deadline = time.monotonic() + seconds
     while not condition():
