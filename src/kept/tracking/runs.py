@@ -20,7 +20,15 @@ from kept.tracking.points import Point
 from kept.tracking.records.inputs import datasets_of, inputs_of, outputs_of
 from kept.tracking.records.keys import RunKey
 from kept.tracking.records.metrics import history, latest_of, replace_points
-from kept.tracking.records.runs import change_run, find_runs, insert_run, run_by_id, run_key
+from kept.tracking.records.runs import (
+    change_run,
+    find_runs,
+    insert_run,
+    numbered_run,
+    parts_of,
+    run_by_id,
+    run_key,
+)
 from kept.tracking.records.values import params_of, put_params
 from kept.tracking.run import Metric, Run, RunDetail, RunStatus
 
@@ -81,10 +89,10 @@ def show_run(workspace: Workspace, actor: Actor, request: ShowRun) -> RunDetail:
     """A run with its parameters, the last value of each metric, and the runs that are parts of it."""
     del actor
     with workspace.database.reading() as connection:
-        run = run_by_id(connection, request.run)
-        if run is None:
+        found = numbered_run(connection, request.run)
+        if found is None:
             raise _missing(request.run)
-        number = _key(connection, run.id).number
+        number, run = found
         latest = latest_of(connection, [number]).get(number, [])
         return RunDetail(
             run=run,
@@ -94,7 +102,7 @@ def show_run(workspace: Workspace, actor: Actor, request: ShowRun) -> RunDetail:
             model_inputs=inputs_of(connection, [number]).get(number, []),
             outputs=outputs_of(connection, [number]).get(number, []),
             metrics={point.name: None if math.isnan(point.value) else point.value for point in latest},
-            children=find_runs(connection, parent=run.id, oldest_first=True),
+            children=parts_of(connection, run.id),
         )
 
 

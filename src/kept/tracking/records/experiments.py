@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, Select, delete, insert, select, update
+from sqlalchemy import Connection, RowMapping, Select, bindparam, delete, insert, select, update
 
 from kept.store.rows import from_row
 from kept.store.schema import experiment_tags, experiments, runs
@@ -15,6 +15,13 @@ from kept.tracking.records.keys import pieces
 
 _SET_TAG = Upsert(experiment_tags, overwrite=["value"])
 _NUMBER_DIGITS = 18
+_BY_ID = select(experiments).where(experiments.c.id == bindparam("id"))
+_BY_NAME = select(experiments).where(experiments.c.name == bindparam("name"))
+_TAGS = (
+    select(experiment_tags)
+    .where(experiment_tags.c.experiment.in_(bindparam("experiments", expanding=True)))
+    .order_by(experiment_tags.c.name)
+)
 
 
 def insert_experiment(
@@ -35,19 +42,19 @@ def insert_experiment(
     settled = location.replace("{experiment}", str(number))
     connection.execute(update(experiments).where(experiments.c.id == number).values(artifact_location=settled))
     set_experiment_tags(connection, number, tags)
-    return _experiment(connection, select(experiments).where(experiments.c.id == number))  # type: ignore[return-value]
+    return _experiment(connection, _BY_ID, id=number)  # type: ignore[return-value]
 
 
 def experiment_by_id(connection: Connection, experiment: str) -> Experiment | None:
     """The experiment, or None."""
     if not experiment.isascii() or not experiment.isdigit() or len(experiment) > _NUMBER_DIGITS:
         return None
-    return _experiment(connection, select(experiments).where(experiments.c.id == int(experiment)))
+    return _experiment(connection, _BY_ID, id=int(experiment))
 
 
 def experiment_by_name(connection: Connection, name: str) -> Experiment | None:
     """The experiment, deleted or not, or None."""
-    return _experiment(connection, select(experiments).where(experiments.c.name == name))
+    return _experiment(connection, _BY_NAME, name=name)
 
 
 def experiment_names(connection: Connection) -> dict[str, str]:
@@ -84,12 +91,11 @@ def experiments_from(connection: Connection, rows: Sequence[RowMapping]) -> list
     """The experiments of rows of the table, with their tags."""
     tags: dict[int, dict[str, str]] = defaultdict(dict)
     for some in pieces([row["id"] for row in rows]):
-        query = select(experiment_tags).where(experiment_tags.c.experiment.in_(some))
-        for number, name, value in connection.execute(query.order_by(experiment_tags.c.name)):
+        for number, name, value in connection.execute(_TAGS, {"experiments": some}):
             tags[number][name] = value
     return [from_row({**row, "id": str(row["id"]), "tags": tags[row["id"]]}, Experiment) for row in rows]
 
 
-def _experiment(connection: Connection, query: Select[Any]) -> Experiment | None:
-    found = experiments_from(connection, connection.execute(query).mappings().all())
+def _experiment(connection: Connection, query: Select[Any], **asked: Any) -> Experiment | None:
+    found = experiments_from(connection, connection.execute(query, asked).mappings().all())
     return found[0] if found else None

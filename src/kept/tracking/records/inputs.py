@@ -2,8 +2,9 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import BindParameter, Connection, bindparam, insert, select
 
 from kept.store.rows import to_row
 from kept.store.schema import datasets, run_datasets, run_models
@@ -15,6 +16,18 @@ CONTEXT = "mlflow.data.context"
 """The tag in which clients say what a run read a dataset for."""
 _READ = Upsert(run_datasets)
 _INPUT, _OUTPUT = "input", "output"
+_RUNS: BindParameter[Any] = bindparam("runs", expanding=True)
+_DATASETS = (
+    select(run_datasets.c.run, run_datasets.c.tags, datasets)
+    .join(datasets, datasets.c.id == run_datasets.c.dataset)
+    .where(run_datasets.c.run.in_(_RUNS))
+    .order_by(run_datasets.c.run, datasets.c.id)
+)
+_MODELS = (
+    select(run_models.c.run, run_models.c.model, run_models.c.step)
+    .where(run_models.c.run.in_(_RUNS), run_models.c.role == bindparam("role"))
+    .order_by(run_models.c.number)
+)
 
 
 def put_dataset(connection: Connection, run: RunKey, read: DatasetInput) -> None:
@@ -55,9 +68,7 @@ def datasets_of(connection: Connection, numbers: Sequence[int]) -> dict[int, lis
     """Datasets that runs read, of each run that read any."""
     found: dict[int, list[DatasetInput]] = defaultdict(list)
     for some in pieces(numbers):
-        query = select(run_datasets.c.run, run_datasets.c.tags, datasets)
-        query = query.join(datasets, datasets.c.id == run_datasets.c.dataset).where(run_datasets.c.run.in_(some))
-        for row in connection.execute(query.order_by(run_datasets.c.run, datasets.c.id)):
+        for row in connection.execute(_DATASETS, {"runs": some}):
             dataset = Dataset(
                 name=row.name,
                 digest=row.digest,
@@ -105,7 +116,5 @@ def dataset_summaries(connection: Connection, experiments: Sequence[int], limit:
 def _models(connection: Connection, numbers: Sequence[int], role: str) -> list[tuple[int, str, int]]:
     found: list[tuple[int, str, int]] = []
     for some in pieces(numbers):
-        query = select(run_models.c.run, run_models.c.model, run_models.c.step)
-        query = query.where(run_models.c.run.in_(some), run_models.c.role == role)
-        found += [(row.run, row.model, row.step) for row in connection.execute(query.order_by(run_models.c.number))]
+        found += [tuple(row) for row in connection.execute(_MODELS, {"runs": some, "role": role})]
     return found

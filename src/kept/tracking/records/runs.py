@@ -13,14 +13,23 @@ from kept.tracking.records.keys import RunKey, pieces
 from kept.tracking.records.values import put_tags, tags_of
 from kept.tracking.run import Run, RunStatus
 
+# Made once: to put a query together takes longer than to ask it.
 _KEY = select(runs.c.number, runs.c.experiment, runs.c.lifecycle).where(runs.c.id == bindparam("id"))
+_BY_ID = select(runs).where(runs.c.id == bindparam("id"))
+_PARTS = (
+    select(runs)
+    .where(runs.c.parent == bindparam("run"), runs.c.lifecycle == Lifecycle.ACTIVE.value)
+    .order_by(runs.c.created_at, runs.c.number)
+)
+_NEW = insert(runs).returning(runs.c.number)
+_CHANGED = update(runs).where(runs.c.number == bindparam("known"))
 
 
 def insert_run(connection: Connection, run: Run) -> RunKey:
     """Adds a run with its tags."""
     row = to_row(run) | {"experiment": int(run.experiment)}
     del row["tags"]
-    number = connection.execute(insert(runs).values(**row).returning(runs.c.number)).scalar_one()
+    number = connection.execute(_NEW, row).scalar_one()
     key = RunKey(number, int(run.experiment))
     put_tags(connection, key, run.tags)
     return key
@@ -43,8 +52,19 @@ def run_numbers(connection: Connection, ids: Sequence[str]) -> dict[str, int]:
 
 def run_by_id(connection: Connection, run_id: str) -> Run | None:
     """The run, or None."""
-    rows = connection.execute(select(runs).where(runs.c.id == run_id)).mappings().all()
-    return runs_from(connection, rows)[0] if rows else None
+    found = numbered_run(connection, run_id)
+    return None if found is None else found[1]
+
+
+def numbered_run(connection: Connection, run_id: str) -> tuple[int, Run] | None:
+    """The run with its number, or None."""
+    rows = connection.execute(_BY_ID, {"id": run_id}).mappings().all()
+    return (rows[0]["number"], runs_from(connection, rows)[0]) if rows else None
+
+
+def parts_of(connection: Connection, run_id: str) -> list[Run]:
+    """The runs that are parts of a run and not deleted, oldest first."""
+    return runs_from(connection, connection.execute(_PARTS, {"run": run_id}).mappings().all())
 
 
 def run_rows(connection: Connection, ids: Sequence[str]) -> list[RowMapping]:
@@ -105,7 +125,7 @@ def change_run(connection: Connection, run_id: str, expected: Iterable[RunStatus
 
 def update_run_row(connection: Connection, run: RunKey, **changes: Any) -> None:
     """Changes columns of a run."""
-    connection.execute(update(runs).where(runs.c.number == run.number).values(**changes))
+    connection.execute(_CHANGED, {"known": run.number, **changes})
 
 
 def set_lifecycle(connection: Connection, run: RunKey, lifecycle: Lifecycle, at: datetime | None) -> None:
