@@ -45,7 +45,7 @@ def main(argument: str) -> None:
     _limit(duty)
     with socket.socket(fileno=duty.socket) as service:
         try:
-            asked = _Asked(duty)
+            asked = Asked(duty)
         except Exception as error:  # noqa: BLE001 - whatever a model does when it is loaded, the service is told
             service.sendall(packed(Ready(failure_of(error))))
             return
@@ -78,7 +78,7 @@ def _limit(duty: Duty) -> None:
         return
 
 
-class _Asked:
+class Asked:
     """The model, as the service asks it."""
 
     def __init__(self, duty: Duty) -> None:
@@ -94,37 +94,30 @@ class _Asked:
         )
 
     def answer(self, ask: Ask, body: bytes) -> bytes:
-        """The answer to a question, as a message: to all requests at once, or where that fails to each by itself."""
+        """The answer to a question, as a message: of all its requests but those that the model does not answer."""
         # Copied, as bytes cannot be written to and some estimators ask for memory that can.
         rows: Any = np.frombuffer(body).reshape(-1, ask.width).copy() if ask.width else _decode_rows(body)
+        failed: dict[int, Failure] = {}
+        parts = self._parts(rows, ask, range(len(ask.sizes)), failed)
+        return packed(Answers(_width(parts[0]) if parts else 1, failed), b"".join(part.tobytes() for part in parts))
+
+    def _parts(self, rows: Any, ask: Ask, places: range, failed: dict[int, Failure]) -> list[NDArray[np.float64]]:
+        """Answers to the rows of some requests, all at once; where that fails to each half, so that a bad one is soon alone."""
         predict = self._runtime.predict if ask.width else self._columns
         try:
             answers = predict(rows)
             if len(answers) != len(rows):
                 raise _miscounted(len(answers), len(rows))
         except Exception as error:  # noqa: BLE001 - a model may raise anything; the service is told, and goes on
-            if len(ask.sizes) > 1:
-                return self._one_by_one(ask, rows, predict)
+            if len(places) > 1:
+                half = len(places) // 2
+                first, second = places[:half], places[half:]
+                end = sum(ask.sizes[place] for place in first)
+                return self._parts(rows[:end], ask, first, failed) + self._parts(rows[end:], ask, second, failed)
             _log(error)
-            return packed(Answers(1, {0: failure_of(error)}))
-        return packed(Answers(_width(answers), {}), answers.tobytes())
-
-    def _one_by_one(self, ask: Ask, rows: Any, predict: Any) -> bytes:
-        failed: dict[int, Failure] = {}
-        parts: list[NDArray[np.float64]] = []
-        start = 0
-        for place, size in enumerate(ask.sizes):
-            own = rows[start : start + size]
-            start += size
-            try:
-                answers = predict(own)
-                if len(answers) != size:
-                    raise _miscounted(len(answers), size)
-                parts.append(answers)
-            except Exception as error:  # noqa: BLE001 - as above
-                _log(error)
-                failed[place] = failure_of(error)
-        return packed(Answers(_width(parts[0]) if parts else 1, failed), b"".join(part.tobytes() for part in parts))
+            failed[places[0]] = failure_of(error)
+            return []
+        return [answers]
 
     def _columns(self, rows: Sequence[Sequence[Any]]) -> NDArray[np.float64]:
         columns = zip(*rows, strict=True)

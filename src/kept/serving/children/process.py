@@ -54,29 +54,9 @@ class Process(asyncio.Protocol):
 
     def __init__(self, duty: Duty) -> None:
         """Starts it, with what `duty` says and descriptors of its own. `Unavailable` when the system does not let it be started."""
-        ours, theirs = socket.socketpair()
-        reading, self._life = os.pipe()
-        duty = msgspec.structs.replace(duty, socket=theirs.fileno(), life=reading)
-        arguments = (msgspec.json.encode(one).decode() for one in (sys.path, duty))
-        command = [sys.executable, "-P", "-c", _CODE, *arguments]
-        try:
-            self._process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                pass_fds=[duty.socket, reading],
-                env={**_ONE_THREAD, "OMP_WAIT_POLICY": "PASSIVE", **os.environ},
-            )
-        except OSError as error:
-            os.close(self._life)
-            ours.close()
-            raise Unavailable(f"it cannot be started ({error.strerror})", where=_WHERE) from error
-        finally:
-            theirs.close()
-            os.close(reading)
+        self._process, self._socket, self._life = _started(duty)
         self.pid = self._process.pid
         self.answered_any = False
-        self._socket = ours
         self._inbox = Inbox(_LARGEST_HELLO)
         self._owner: Owner | None = None
         self._transport: asyncio.Transport | None = None
@@ -162,8 +142,7 @@ class Process(asyncio.Protocol):
             for head, body in self._inbox.take(data):
                 self._take(_decode_answers(head), body)
         except (KeptError, msgspec.MsgspecError) as error:
-            self._why = f"answered what is no answer ({error})"
-            self._process.kill()
+            self._give_up(f"answered what is no answer ({error})")
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It has ended, or is about to."""
@@ -195,8 +174,14 @@ class Process(asyncio.Protocol):
         return answered
 
     def _too_long(self, seconds: float) -> None:
-        self._why = f"took longer than {seconds:g} s for a prediction"
+        self._give_up(f"took longer than {seconds:g} s for a prediction")
+
+    def _give_up(self, why: str) -> None:
+        """Ends it. Its socket is not waited for: what it started may hold that open."""
+        self._why = why
         self._process.kill()
+        if self._transport is not None:
+            self._transport.abort()
 
     def _gone(self, when: str) -> Unavailable:
         """What is said of its end."""
@@ -215,3 +200,28 @@ class Process(asyncio.Protocol):
             self._socket.close()
         if self._process.poll() is None:
             threading.Thread(target=self._process.wait, name="reaper", daemon=True).start()
+
+
+def _started(duty: Duty) -> tuple[subprocess.Popen[bytes], socket.socket, int]:
+    """A process, the socket on which it is asked, and the end of a pipe that it lives by. Raises as `Process` does."""
+    with contextlib.ExitStack() as ours, contextlib.ExitStack() as theirs:
+        try:
+            asking, asked = socket.socketpair()
+            ours.callback(asking.close)
+            theirs.callback(asked.close)
+            reading, life = os.pipe()
+            ours.callback(os.close, life)
+            theirs.callback(os.close, reading)
+            duty = msgspec.structs.replace(duty, socket=asked.fileno(), life=reading)
+            arguments = (msgspec.json.encode(one).decode() for one in (sys.path, duty))
+            process = subprocess.Popen(
+                [sys.executable, "-P", "-c", _CODE, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                pass_fds=[duty.socket, reading],
+                env={**_ONE_THREAD, "OMP_WAIT_POLICY": "PASSIVE", **os.environ},
+            )
+        except OSError as error:
+            raise Unavailable(f"it cannot be started ({error.strerror})", where=_WHERE) from error
+        ours.pop_all()
+        return process, asking, life
