@@ -25,6 +25,7 @@ from kept.serving.runtime import LoadedModel
 from kept.serving.shipping import Shipper
 from kept.store.tables import DeltaTables
 from kept.testing.jobs import alive
+from otlp_receiver import collecting, facts
 
 FEW = {"distance": 700.0, "wind": 4.5}
 
@@ -196,15 +197,22 @@ def test_what_comes_behind_one_that_hangs_is_refused(service: Service) -> None:
     assert logged(service).height == found[200]
 
 
-def test_a_request_is_over_at_its_own_deadline(service: Service) -> None:
-    started(service)
-    os.kill(service.children[0], signal.SIGSTOP)
-    answer = ask(service, headers={"x-request-timeout-ms": "300"})
-    assert answer.status_code == 503
-    assert "its deadline of 300000 microseconds had passed before it was answered" in answer.json()["error"]
-    assert 0.25 < answer.elapsed.total_seconds() < 5
-    os.kill(service.children[0], signal.SIGCONT)
-    assert ask(service).status_code == 200
+def test_a_request_is_over_at_its_own_deadline_and_is_told_of_with_it(service: Service) -> None:
+    with collecting() as collector:
+        service.settings = {"traces_url": f"{collector.url}/", "traces_share": "1"}
+        started(service)
+        os.kill(service.children[0], signal.SIGSTOP)
+        answer = ask(service, headers={"x-request-timeout-ms": "300"})
+        assert answer.status_code == 503
+        assert "its deadline of 300000 microseconds had passed before it was answered" in answer.json()["error"]
+        assert answer.elapsed.total_seconds() > 0.25
+        os.kill(service.children[0], signal.SIGCONT)
+        assert ask(service).status_code == 200
+        spans = collector.wait(lambda found: len(found) >= 2)
+    told = {facts(one.attributes)["http.response.status_code"]: one for one in spans}
+    assert set(told) == {200, 503}
+    assert "its deadline" in told[503].status.message
+    assert told[503].end_time_unix_nano - told[503].start_time_unix_nano > 250_000_000
     assert logged(service).height == 1
 
 

@@ -169,13 +169,8 @@ class Turns:
                 self._ask(asked, now)
         calls = [call for _, call in back if call.ticket is None]
         timed = not self._batches % _SELDOM
-        watch = Watch() if timed or self._spans is not None else None
         self._batches += 1
-        if watch is not None:
-            watch.mark()
-        self._answer(calls, _by_arm(calls), watch)
-        if watch is not None and self._spans is not None:
-            self._spans.turn(calls, [], watch, time.perf_counter_ns())
+        watch = self._answer_back(calls, timed=timed)
         if watch is not None and timed:
             for ticket, call in back:
                 counters = self._counters.of(call.endpoint, str(ticket.arm.note.number), ticket.arm.note.role)
@@ -191,7 +186,17 @@ class Turns:
         except Unavailable as error:
             call.fail(error)
         if call.ticket is None:
-            self._answer([call], _by_arm([call]), None)
+            self._answer_back([call], timed=False)
+
+    def _answer_back(self, calls: Collection[Call], *, timed: bool) -> Watch | None:
+        """Logs and answers calls that were with processes; how long that took, where it is timed or somebody is told of it."""
+        watch = Watch() if timed or self._spans is not None else None
+        if watch is not None:
+            watch.mark()
+        self._answer(calls, _by_arm(calls), watch)
+        if watch is not None and self._spans is not None:
+            self._spans.turn(calls, [], watch, time.perf_counter_ns())
+        return watch
 
     def patience(self, arm: LoadedArm, call: Call) -> int:
         """Until when a call may be with a process, `perf_counter_ns`; 0 for ever."""
