@@ -34,14 +34,17 @@ class Memory:
         self._lock = threading.Lock()
         # Those in memory; first the one that was not asked for longest.
         self._here: OrderedDict[LoadedModel, int] = OrderedDict()
+        # What they take together.
+        self._taken = 0
         self._asked: Counter[LoadedModel] = Counter()
         self._pinned: frozenset[LoadedModel] = frozenset()
 
     def put_in(self, model: LoadedModel) -> None:
         """Notes a model that was loaded, and puts others out for it."""
         with self._lock:
+            self._taken -= self._here.pop(model, 0)
             self._here[model] = reckoned(model)
-            self._here.move_to_end(model)
+            self._taken += self._here[model]
             self._make_room()
 
     def settle(self, routes: Collection[LoadedRoute]) -> list[LoadedModel]:
@@ -50,7 +53,7 @@ class Memory:
         with self._lock:
             self._pinned = frozenset(pinned_by(routes))
             for model in [one for one in self._here if one not in served]:
-                del self._here[model]
+                self._taken -= self._here.pop(model)
             self._make_room()
             return [model for model in self._pinned if model not in self._here]
 
@@ -74,16 +77,15 @@ class Memory:
             self._make_room()
 
     def _make_room(self) -> None:
-        taken = sum(self._here.values())
         # The one that was asked for last stays, however large it is.
-        for model in list(self._here)[:-1] if taken > self._most else ():
-            if taken <= self._most:
+        for model in list(self._here)[:-1] if self._taken > self._most else ():
+            if self._taken <= self._most:
                 break
             if model not in self._pinned and model not in self._asked:
-                taken -= self._here.pop(model)
+                self._taken -= self._here.pop(model)
                 model.put_out()
                 self._counts.evictions += 1
-        self._counts.loaded, self._counts.bytes = len(self._here), taken
+        self._counts.loaded, self._counts.bytes = len(self._here), self._taken
 
 
 def reckoned(model: LoadedModel) -> int:
