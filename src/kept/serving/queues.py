@@ -1,8 +1,12 @@
 """Queues before models that run in processes of their own.
 
 What came in one turn, and what queued while the processes were busy, is one prediction call. A process is asked from the event loop,
-which does not wait for it: its answers come back in a later turn. A lone request is asked for at once; one that found the processes
-busy may wait for a tenth of a prediction more, for those who ask again. What would wait longer than it may is refused.
+which does not wait for it: its answers come back in a later turn. A lone request is asked for at once. What would wait longer than it
+may is refused.
+
+A process that has answered while others wait is asked for those at once, if a prediction takes less than this process needs for the
+calls themselves: both work at the same time. A slower model is asked when those that were answered have asked again, as two halves of
+the clients, asked for in turn, would each have the price of all.
 """
 
 import asyncio
@@ -26,9 +30,14 @@ from kept.serving.runtime import LoadedArm, LoadedModel
 
 # Seconds that what nobody waits for may have to wait.
 _QUIET_WAIT = 2.0
-# A free process waits for so much of what its last prediction took, that more can be asked for at once.
-_GATHERING = 0.1
-_LONGEST_GATHERING = 0.002
+# Rounds of the event loop that bring nothing new before nobody more is expected: what one round reads the next hands over.
+_ROUNDS = 2
+# A model that takes so many seconds waits for those who ask again, so many seconds longer. Timers know milliseconds.
+_SLOW = 0.01
+_GATHERING = 0.001
+# Of what this process needs for a call: seconds at first guess, and the weight of the last batch.
+_FIRST_OWN = 20e-6
+_LEARNING = 1 / 16
 
 
 class Asker(Protocol):
@@ -112,10 +121,11 @@ class _Queue:
         self._longest_wait = longest_wait
         self._lines: Lines[Ticket] = Lines(longest_wait, pool.size)
         self._loop = asyncio.get_running_loop()
-        # Tickets that wait; how many are waited for while a process is free, and until when.
+        # Tickets that wait, and for how many of them a free process waits.
         self._waiting = 0
         self._enough = 0
-        self._gathered_at = 0.0
+        self._took = 0.0
+        self._own = _FIRST_OWN
         pool.attach(self._freed)
 
     def enter(self, ticket: Ticket, call: Call, until: int) -> None:
@@ -138,25 +148,28 @@ class _Queue:
 
     def entered(self) -> None:
         """Asks for what has just come in, unless more is waited for."""
-        if not self._enough:
+        if self._waiting >= self._enough:
             self.changed()
 
     def _freed(self) -> None:
-        self._loop.call_soon(self._gather)
+        self._loop.call_soon(self._look, 0, 0)
 
-    def _gather(self) -> None:
-        """Asks when those who have just been answered have asked again, or have had a little time for it.
-
-        Else two halves of the clients would be asked for in turn, each for the price of all.
-        """
-        if self._waiting and self._waiting < self._enough and time.perf_counter() < self._gathered_at:
-            self._loop.call_soon(self._gather)
+    def _look(self, seen: int, rounds: int) -> None:
+        """Asks when all have asked again that may, or no more come."""
+        rounds = 0 if self._waiting > seen else rounds + 1
+        if self._waiting >= self._enough:
+            self.changed()
+        elif rounds <= _ROUNDS:
+            self._loop.call_soon(self._look, self._waiting, rounds)
+        elif self._took >= _SLOW:
+            self._took = 0.0
+            self._loop.call_later(_GATHERING, self._look, self._waiting, _ROUNDS)
         else:
-            self._enough = 0
             self.changed()
 
     def changed(self) -> None:
         """Asks what can be asked."""
+        self._enough = 0
         trouble = self._pool.trouble
         while self._lines and (trouble is not None or self._pool.free):
             taken, cost = self._lines.take()
@@ -199,9 +212,15 @@ class _Queue:
             # Its process is gone. There may be others, which need not wait until another is up.
             self._return(tickets, [outcome] * len(tickets))
             return
+        self._took = took
         self._enough = self._waiting + len(tickets)
-        self._gathered_at = time.perf_counter() + min(took * _GATHERING, _LONGEST_GATHERING)
+        if took < self._enough * self._own:
+            self.changed()
+        began = time.perf_counter()
         self._return(tickets, parts_of(*outcome, sizes))
+        # To answer a call takes about as long as to read one.
+        own = 2 * (time.perf_counter() - began) / len(tickets)
+        self._own += (own - self._own) * _LEARNING
 
     def _fail(self, tickets: list[Ticket], error: Exception) -> None:
         """Gives calls back later: who asks is told by what this queue was told just now."""

@@ -1,0 +1,186 @@
+"""When a process of a model is asked again: the pool's part is played here, so that it answers when it is told to."""
+
+import asyncio
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import pytest
+
+from kept.core.errors import KeptError
+from kept.serving import queues
+from kept.serving.calls import Call
+from kept.serving.children.messages import Answers
+from kept.serving.children.process import Answered
+from kept.serving.protocol.values import Question
+from kept.serving.queues import Queues, Ticket
+from kept.serving.request import Request
+from kept.serving.runtime import LoadedArm
+
+
+@pytest.fixture(autouse=True)
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What these tests take on a busy machine teaches the queues nothing, and no time is over before it is seen."""
+    monkeypatch.setattr(queues, "_LEARNING", 0.0)
+    monkeypatch.setattr(queues, "_GATHERING", 30.0)
+
+
+class Pool:
+    """One process. It is asked for lists of sizes, and answers what it was asked first."""
+
+    size = 1
+    trouble: KeptError | None = None
+    busy_for = 0.0
+
+    def __init__(self, events: list[str]) -> None:
+        self.free = True
+        self._events = events
+        self._answered: Answered | None = None
+        self._rows = 0
+        self._changed: Callable[[], None] | None = None
+        self.asked = asyncio.Event()
+
+    def attach(self, changed: Callable[[], None]) -> None:
+        self._changed = changed
+
+    def ask(self, message: bytes, rows: int, answered: Answered) -> None:
+        assert self.free
+        self.free, self._rows, self._answered = False, rows, answered
+        self._events.append(f"asked {message.decode()}")
+        self.asked.set()
+
+    def answer(self, took: float) -> None:
+        assert self._answered is not None
+        assert self._changed is not None
+        answered, rows = self._answered, self._rows
+        self.free = True
+        self._changed()
+        answered((Answers(1, {}), np.zeros(rows).tobytes()), took)
+
+    def unasked(self) -> None:
+        pass
+
+
+class Model:
+    """A model that is asked by how many ask."""
+
+    quiet = False
+
+    def __init__(self, pool: Pool) -> None:
+        self.pool = pool
+
+    def message(self, sizes: list[int], values: list[Any]) -> bytes:
+        assert sum(sizes) == len(values)
+        return str(len(sizes)).encode()
+
+
+class Clients:
+    """Ask, and ask again some rounds of the event loop after they were answered; never with a negative number of rounds."""
+
+    def __init__(self, rounds: int) -> None:
+        self.events: list[str] = []
+        self.pool = Pool(self.events)
+        self._arm = cast("LoadedArm", SimpleNamespace(model=Model(self.pool)))
+        self._queues = Queues(10.0)
+        self._rounds = rounds
+
+    def ask(self, count: int) -> None:
+        calls = []
+        for _ in range(count):
+            call = Call(Request("late", "rows"), b"", 10, lambda _: None)
+            call.question = Question(values=[(1.0,)])
+            calls.append(call)
+        self._queues.add(self, self._arm, calls, 0)
+
+    def returned(self, back: list[tuple[Ticket, Call]]) -> None:
+        self.events.append(f"answered {len(back)}")
+        for place in range(len(back) if self._rounds >= 0 else 0):
+            self._later(self._rounds + place)
+
+    def _later(self, rounds: int) -> None:
+        if rounds:
+            asyncio.get_running_loop().call_soon(self._later, rounds - 1)
+        else:
+            self.ask(1)
+
+    def expired(self, ticket: Ticket, call: Call) -> None:
+        raise AssertionError((ticket, call))
+
+    def patience(self, arm: LoadedArm, call: Call) -> int:
+        del arm, call
+        return 0
+
+
+async def rounds(count: int) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+def test_a_lone_request_waits_for_nothing() -> None:
+    async def asked() -> list[str]:
+        clients = Clients(rounds=1)
+        clients.ask(1)
+        return clients.events
+
+    assert asyncio.run(asked()) == ["asked 1"]
+
+
+def test_a_model_that_is_quick_is_asked_again_before_its_answers_are_dealt_with() -> None:
+    async def asked() -> list[str]:
+        clients = Clients(rounds=1)
+        clients.ask(3)
+        clients.ask(2)
+        clients.pool.answer(1e-9)
+        await rounds(9)
+        clients.pool.answer(1e-9)
+        return clients.events
+
+    found = asyncio.run(asked())
+    assert found == ["asked 3", "asked 2", "answered 3", "asked 3", "answered 2"]
+
+
+@pytest.mark.parametrize("away", [1, 2])
+def test_a_model_that_is_not_is_asked_for_all_who_ask_again_and_not_for_two_halves(away: int) -> None:
+    async def asked() -> list[str]:
+        clients = Clients(rounds=away)
+        clients.ask(1)
+        clients.ask(5)
+        clients.pool.answer(5e-3)
+        await rounds(20)
+        clients.pool.answer(5e-3)
+        await rounds(20)
+        clients.pool.answer(5e-3)
+        return clients.events
+
+    assert asyncio.run(asked()) == ["asked 1", "answered 1", "asked 6", "answered 6", "asked 6", "answered 6"]
+
+
+def test_one_that_is_slow_waits_a_little_for_those_who_take_their_time() -> None:
+    async def asked(took: float) -> list[str]:
+        clients = Clients(rounds=8)
+        clients.ask(1)
+        clients.ask(2)
+        clients.pool.asked.clear()
+        clients.pool.answer(took)
+        await rounds(40)
+        await asyncio.wait_for(clients.pool.asked.wait(), 60)
+        return clients.events
+
+    assert asyncio.run(asked(1.0)) == ["asked 1", "answered 1", "asked 3"]
+    assert asyncio.run(asked(5e-3)) == ["asked 1", "answered 1", "asked 2"]
+
+
+def test_those_who_do_not_ask_again_are_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queues, "_GATHERING", 0.001)
+
+    async def asked() -> list[Any]:
+        clients = Clients(rounds=-1)
+        clients.ask(4)
+        clients.ask(1)
+        clients.pool.answer(1.0)
+        clients.pool.asked.clear()
+        await asyncio.wait_for(clients.pool.asked.wait(), 60)
+        return clients.events
+
+    assert asyncio.run(asked()) == ["asked 4", "answered 4", "asked 1"]
