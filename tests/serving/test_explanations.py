@@ -1,6 +1,7 @@
 """Explanations of answers over HTTP and gRPC: additive, refused with a reason, and no burden to other requests."""
 
 import os
+import re
 import signal
 import threading
 import time
@@ -23,6 +24,8 @@ from kept.packaging.bundle import describe_files
 from kept.packaging.explaining.recipe import COVERS, RECIPE
 from kept.packaging.frames import encode_frame, fit_encoder, infer_signature
 from kept.packaging.manifest import MANIFEST, decode_manifest, encode_manifest
+from kept.serving.entries import Answered, Failed, frames
+from kept.store.spool import segments
 from kept.testing.jobs import alive
 
 ROWS = [ROW, {**ROW, "distance": 2500.0, "hour": 22, "carrier": None}]
@@ -80,7 +83,7 @@ def by_skops(to: Path) -> Packaged:
 
 
 def ask(service: Service, path: str, **body: Any) -> dict[str, Any]:
-    answer = httpx.post(f"{service.url}{path}", json=body, timeout=30)
+    answer = httpx.post(f"{service.url}{path}", json=body, timeout=60)
     assert answer.status_code == 200, answer.text
     found: dict[str, Any] = answer.json()
     return found
@@ -198,7 +201,7 @@ def test_grpc_answers_the_same_tensors(tmp_path: Path, packaged: dict[str, Packa
         asked.parameters["explain"].bool_param = True
         with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
             call = channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")
-            data = call(asked.SerializeToString(), timeout=20)
+            data = call(asked.SerializeToString(), timeout=60)
         found = messages.message_type("ModelInferResponse").FromString(data)
         raw = dict(zip([one.name for one in found.outputs], found.raw_output_contents, strict=True))
         base, parts, value = (np.frombuffer(raw[name]) for name in ("base_value", "contributions", "prediction"))
@@ -206,6 +209,14 @@ def test_grpc_answers_the_same_tensors(tmp_path: Path, packaged: dict[str, Packa
         np.testing.assert_allclose(base + parts.sum(), value)
     finally:
         assert made.stop() == 0
+
+
+def count_of(service: Service, **labels: str) -> float:
+    """Requests that were counted with these labels."""
+    found = httpx.get(f"{service.url}/metrics").text.splitlines()
+    wanted = [f'{name}="{value}"' for name, value in labels.items()]
+    lines = [line for line in found if line.startswith("kept_requests_total{") and all(one in line for one in wanted)]
+    return sum(float(line.rpartition(" ")[2]) for line in lines)
 
 
 def children(pid: int) -> list[int]:
@@ -223,7 +234,7 @@ def test_other_requests_go_on_and_a_killed_process_is_replaced(service: Service)
     waiting: list[int] = []
     asking = threading.Thread(
         target=lambda: waiting.append(
-            httpx.post(f"{service.url}/predict/late?explain=true", json=body, timeout=30).status_code
+            httpx.post(f"{service.url}/predict/late?explain=true", json=body, timeout=60).status_code
         )
     )
     asking.start()
@@ -232,7 +243,7 @@ def test_other_requests_go_on_and_a_killed_process_is_replaced(service: Service)
             assert client.post(f"{service.url}/predict/late", json={"rows": [ROW]}, timeout=2).status_code == 200
     assert not waiting
     os.kill(child, signal.SIGKILL)
-    asking.join(timeout=20)
+    asking.join(timeout=60)
     assert waiting == [503]
     ask(service, "/predict/late?explain=true", **body)
     assert children(service.pid) != [child]
@@ -251,11 +262,20 @@ def test_a_deadline_holds_for_explanations(service: Service) -> None:
     ask(service, "/predict/late?explain=true", rows=[ROW])
     (child,) = children(service.pid)
     os.kill(child, signal.SIGSTOP)
-    began = time.monotonic()
+    before = count_of(service, status="200", role="champion")
     headers = {"x-request-timeout-ms": "300"}
-    answer = httpx.post(f"{service.url}/predict/late?explain=true", json={"rows": [ROW]}, headers=headers, timeout=10)
-    assert (answer.status_code, time.monotonic() - began < 3) == (503, True)
-    assert "within" in answer.text
+    answer = httpx.post(f"{service.url}/predict/late?explain=true", json={"rows": [ROW]}, headers=headers, timeout=60)
+    assert answer.status_code == 503
+    assert "could not be explained within 0.3 s" in answer.text
+    # What was answered is what is counted and logged, and no version is to blame.
+    assert count_of(service, status="200", role="champion") == before
+    assert count_of(service, status="503", role="") == 1
+    (folder,) = (service.root / "spool").iterdir()
+    entries = [entry for start, path in segments(folder) for _, some in frames(path, start) for entry in some]
+    failed = [entry for entry in entries if isinstance(entry, Failed)]
+    assert [(one.status, one.version_id, one.rows) for one in failed] == [(503, "", 1)]
+    assert failed[0].latency_us >= 300_000
+    assert sum(len(entry.ids) for entry in entries if isinstance(entry, Answered)) == before
     ask(service, "/predict/late?explain=true", rows=[ROW])
 
 
@@ -269,18 +289,20 @@ def test_what_waits_past_its_deadline_costs_the_others_no_process(service: Servi
     def asking(place: int) -> None:
         url = f"{service.url}/predict/late?explain=true"
         headers = {"x-request-timeout-ms": "200"} if place == 1 else {}
-        answers[place] = httpx.post(url, json={"rows": [ROW]}, headers=headers, timeout=30)
+        answers[place] = httpx.post(url, json={"rows": [ROW]}, headers=headers, timeout=60)
 
     threads = [threading.Thread(target=asking, args=(place,)) for place in range(3)]
     for one in threads:
         one.start()
         time.sleep(0.1)
-    time.sleep(0.3)
+    # The one behind is told while the first is still at it.
+    threads[1].join(timeout=60)
+    assert list(answers) == [1]
     os.kill(child, signal.SIGCONT)
     for one in threads:
         one.join()
     assert [answers[place].status_code for place in range(3)] == [200, 503, 200]
-    assert "could not be explained before its deadline" in answers[1].text
+    assert "could not be explained within 0.2 s" in answers[1].text
     assert children(service.pid) == [child]
 
 
@@ -294,13 +316,32 @@ def test_what_is_not_explained_when_the_service_ends_is_told_so(service: Service
     inputs = [{"name": name, "shape": [1], "datatype": kinds[name], "data": [value]} for name, value in ROW.items()]
     body = {"inputs": inputs, "parameters": {"explain": True}}
     url = f"{service.url}/v2/models/late/infer"
-    asking = threading.Thread(target=lambda: answers.append(httpx.post(url, json=body, timeout=30)))
+    asking = threading.Thread(target=lambda: answers.append(httpx.post(url, json=body, timeout=60)))
     asking.start()
     time.sleep(0.3)
     assert service.stop() == 0
     asking.join()
     assert [answer.status_code for answer in answers] == [503]
     assert "the service ends" in answers[0].text
+
+
+def test_the_process_may_have_so_much_memory(service: Service) -> None:
+    service.settings["explain_megabytes"] = "1500"
+    service.start()
+    ask(service, "/predict/late?explain=true", rows=[ROW])
+    (child,) = children(service.pid)
+    limits = Path(f"/proc/{child}/limits").read_text()
+    assert re.search(r"Max data size +1500000000 +1500000000", limits)
+    assert "Max data size             unlimited" in Path(f"/proc/{service.pid}/limits").read_text()
+
+
+def test_what_needs_more_memory_than_that_is_told_so(service: Service) -> None:
+    service.settings["explain_megabytes"] = "1"
+    service.start()
+    answer = httpx.post(f"{service.url}/predict/late?explain=true", json={"rows": [ROW]}, timeout=60)
+    assert answer.status_code == 503
+    assert "explain_megabytes" in answer.text
+    assert ask(service, "/predict/late", rows=[ROW])["predictions"]
 
 
 def test_more_than_can_wait_is_refused(service: Service) -> None:

@@ -41,6 +41,8 @@ _PATIENCE_WITHOUT = 10.0
 _BACKLOG = 2048
 # Seconds that requests which have come may take when the service ends.
 _GRACE = 10
+# Of these, what is to be explained may take so many.
+_LAST_EXPLANATIONS = 1.0
 _MOST_FILES = 65_536
 # Models, the spool, the database, and what is accepted while room is being made.
 _OWN_FILES = 128
@@ -61,7 +63,8 @@ def serve(
     Args:
         root: the workspace's folder; the spool is `spool/`, the local copy `serving/`.
         settings: `host`, `port` (predictions answer on the next one), `token`, `callers`, `poll_seconds`, `longest_wait`, `model_megabytes`,
-            those of models that need processes of their own, `python_...`, and those of the prediction log, `log_...`.
+            those of models that need processes of their own, `python_...`, `explain_megabytes`, and those of the
+            prediction log, `log_...`.
         source: gives the routing table.
         blobs: give the bundles that are not here yet.
         port: another port; 0 for any that is free.
@@ -124,7 +127,11 @@ def _run(
     has_copy = router.load_kept()
     follower = Follower(router, source, counters, settings.poll_seconds)
     follower.start(_PATIENCE_WITH_COPY if has_copy else _PATIENCE_WITHOUT)
-    explaining, traces, wait = Explaining(), traces_of(settings, "kept-serve"), settings.longest_wait
+    explaining, traces, wait = (
+        Explaining(settings.explain_megabytes),
+        traces_of(settings, "kept-serve"),
+        settings.longest_wait,
+    )
     door = Door(
         Turns(router, spool, counters, longest_wait=wait, explaining=explaining, traces=traces)
         if memory is None
@@ -212,11 +219,10 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Answers what has come, then ends."""
-        beside = asyncio.ensure_future(self._beside.stop(_GRACE)) if self._beside is not None else None
-        await super().shutdown(sockets)
-        if beside is not None:
-            await beside
-        await self._explaining.stop()
+        ending = [self._explaining.stop(_LAST_EXPLANATIONS)]
+        if self._beside is not None:
+            ending.append(self._beside.stop(_GRACE))
+        await asyncio.gather(super().shutdown(sockets), *ending)
 
     async def on_tick(self, counter: int) -> bool:
         """Ten times a second."""

@@ -27,6 +27,7 @@ from kept.serving.calls import (
 )
 from kept.serving.counters import Counters
 from kept.serving.explaining.asking import Explaining
+from kept.serving.explaining.writing import put_in
 from kept.serving.fallbacks import Asked, Fallbacks, mark, misses
 from kept.serving.lines import Lines
 from kept.serving.log import Spool
@@ -147,7 +148,10 @@ class Turns:
             ahead += self._fallbacks.after(arm, calls, took).items()
 
     def _answer(self, calls: Collection[Call], groups: Asked, watch: Watch | None) -> None:
-        """Logs calls, then answers them."""
+        """Logs calls, then answers them; those that are to be explained when they are."""
+        if any(map(_waits_for_explanation, calls)):
+            calls = self._hand_over(calls)
+            groups = _by_arm(calls)
         self._log(calls, groups)
         if watch is not None:
             watch.mark()
@@ -195,7 +199,7 @@ class Turns:
             watch.mark()
         self._answer(calls, _by_arm(calls), watch)
         if watch is not None and self._spans is not None:
-            self._spans.turn(calls, [], watch, time.perf_counter_ns())
+            self._spans.turn([call for call in calls if call.status], [], watch, time.perf_counter_ns())
         return watch
 
     def patience(self, arm: LoadedArm, call: Call) -> int:
@@ -205,19 +209,46 @@ class Turns:
         ends = [self._fallbacks.late_at(arm, call), call.started + call.timeout_us * 1000 if call.timeout_us else 0]
         return min((end for end in ends if end), default=0)
 
+    # --- calls with who explains -------------------------------------------------------------------------------
+
+    def _hand_over(self, calls: Collection[Call]) -> list[Call]:
+        """Has calls explained that are to be; the others, and those that cannot be."""
+        now = time.perf_counter_ns()
+        others = []
+        for call in calls:
+            if _waits_for_explanation(call):
+                # What explains takes is no part of how fast a version answers.
+                call.latency_us = (now - call.started) // 1000
+                self._explaining.take(call, self._explained)
+                if call.error is None:
+                    continue
+                _note_unexplained(call)
+            others.append(call)
+        return others
+
+    def _explained(self, call: Call) -> None:
+        """Takes a call that comes back with what explains its answer, or with why nothing does."""
+        if call.error is not None:
+            _note_unexplained(call)
+        self._answer([call], _by_arm([call]), None)
+        if self._spans is not None:
+            watch = Watch()
+            self._spans.turn([call], [], watch, watch.began)
+
+    # --- the end of a call's way -------------------------------------------------------------------------------
+
     def _finish(self, call: Call) -> None:
-        """Puts a call's answer together and delivers it, or has it explained before."""
+        """Puts a call's answer together and delivers it."""
         try:
             answer(call)
             if call.fallback and call.status == 200:
                 mark(call)
+            if call.explanation is not None:
+                put_in(call, call.explanation)
         except Exception as error:  # noqa: BLE001 - one answer that cannot be written must not keep back the others
             call.fail(fault(f"answering raised {type(error).__name__}", f"model {call.endpoint!r}", error))
             answer(call)
-        if call.status == 200 and _explains(call):
-            self._explaining.take(call)
-        else:
-            call.deliver(call)
+        call.deliver(call)
 
     def _copy(self, calls: Collection[Call]) -> None:
         """Gives the shadows what was answered."""
@@ -266,7 +297,7 @@ class Turns:
         """Writes the turn's frame. When that fails, every prediction of the turn becomes an error."""
         now = time.perf_counter_ns()
         for call in calls:
-            call.latency_us = (now - call.started) // 1000
+            call.latency_us = call.latency_us or (now - call.started) // 1000
         answered = []
         for arm, members in groups.items():
             good = self._spool.sample([call for call in members if call.error is None])
@@ -313,7 +344,8 @@ class Turns:
         if not self._turns % _SELDOM:
             self._time(asked, watch)
         if self._spans is not None:
-            self._spans.turn(calls, asked, watch, time.perf_counter_ns())
+            # What is being explained is told of when it is answered.
+            self._spans.turn([call for call in calls if call.status], asked, watch, time.perf_counter_ns())
 
     def _time(self, asked: Collection[tuple[LoadedArm, list[Call]]], watch: Watch) -> None:
         """Notes how long the stages of a turn took, for the arms that were asked, whoever answered in the end."""
@@ -329,6 +361,7 @@ class Turns:
 _SELDOM = 16
 # The cost of a few dozen small requests.
 _MUCH = 50_000
+_NOT_NOW = 503
 _REFUSAL = error_body(OVERLOADED)
 _BEFORE = "before its turn came, so it was not run"
 
@@ -344,3 +377,14 @@ def _by_arm(calls: Collection[Call]) -> Asked:
 
 def _explains(call: Call) -> bool:
     return call.request.explain or call.question.explain
+
+
+def _note_unexplained(call: Call) -> None:
+    """Has a call that was not explained count as what it took in all, and against its version only if that is to blame."""
+    call.latency_us = 0
+    if call.status == _NOT_NOW:
+        call.arm = None
+
+
+def _waits_for_explanation(call: Call) -> bool:
+    return _explains(call) and call.explanation is None and call.error is None and call.arm is not None

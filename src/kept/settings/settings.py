@@ -46,6 +46,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """How long such a model may take for a prediction. A process that takes longer is ended and started anew."""
     python_megabytes: Annotated[int, Meta(ge=0, le=1_000_000_000)] = 0
     """Memory that each such process may have. 0: as much as the machine has."""
+    explain_megabytes: Annotated[int, Meta(ge=0, le=1_000_000_000)] = 2_000
+    """Memory that the process may have that explains answers. 0: as much as the machine has."""
     model_megabytes: Annotated[int, Meta(ge=0, le=10_000_000)] = 0
     """What the models of a prediction service may take of memory. Beyond it, those not asked for longest wait on disk. 0: no limit."""
     url: str = ""

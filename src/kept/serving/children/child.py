@@ -3,14 +3,10 @@
 Started by `kept.serving.children.process` with a `Duty`. It ends when the service does, in whatever way that happens.
 """
 
-import fcntl
 import logging
 import os
-import resource
-import select
 import signal
 import socket
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,14 +17,13 @@ from numpy.typing import NDArray
 
 from kept.core.errors import Invalid, KeptError
 from kept.packaging.runtime import Runtime, load_runtime
+from kept.serving.children.bounds import end_with, limit_memory
 from kept.serving.children.messages import Answers, Ask, Duty, Failure, Inbox, Ready, failure_of, packed
 from kept.serving.warming import warm
 
 _NICENESS = 10
 _READ = 1 << 20
 _LARGEST_BODY = 1 << 40
-# Under the killer of processes a model's own process goes before the service does.
-_OOM_SCORE = "500"
 
 _logger = logging.getLogger("kept.serving")
 _decode_ask = msgspec.msgpack.Decoder(Ask).decode
@@ -41,8 +36,10 @@ def main(argument: str) -> None:
     # Signals to a group are for the service, which ends its processes itself.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    _end_with(duty.life)
-    _limit(duty)
+    end_with(duty.life)
+    if duty.quiet:
+        os.nice(_NICENESS)
+    limit_memory(duty.megabytes)
     with socket.socket(fileno=duty.socket) as service:
         try:
             asked = Asked(duty)
@@ -54,28 +51,6 @@ def main(argument: str) -> None:
         while data := service.recv(_READ):
             for head, body in inbox.take(data):
                 service.sendall(asked.answer(_decode_ask(head), body))
-
-
-def _end_with(life: int) -> None:
-    """Has the kernel end this process when the other end of a pipe closes, whatever it is doing then."""
-    fcntl.fcntl(life, fcntl.F_SETOWN, os.getpid())
-    fcntl.fcntl(life, fcntl.F_SETFL, fcntl.fcntl(life, fcntl.F_GETFL) | os.O_ASYNC)
-    if select.select([life], [], [], 0)[0]:
-        # It had closed before.
-        sys.exit(0)
-
-
-def _limit(duty: Duty) -> None:
-    if duty.quiet:
-        os.nice(_NICENESS)
-    if duty.megabytes:
-        most = duty.megabytes * 1_000_000
-        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
-    try:
-        Path("/proc/self/oom_score_adj").write_text(_OOM_SCORE, encoding="ascii")
-    except OSError:
-        # Elsewhere there is no such thing.
-        return
 
 
 class Asked:

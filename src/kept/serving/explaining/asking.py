@@ -3,40 +3,49 @@
 import asyncio
 import contextlib
 import importlib.util
-import logging
-import os
-import sys
 import time
-from asyncio.subprocess import PIPE, Process
-from collections import deque
-
-import msgspec
+from collections.abc import Callable
+from typing import NamedTuple
 
 from kept.core.errors import Invalid, KeptError, Unavailable
 from kept.packaging.explaining.recipe import not_explainable
-from kept.serving.calls import Call, fault
-from kept.serving.explaining.frames import LENGTH, Refused, Told, Wanted, decode_answer, framed
-from kept.serving.explaining.writing import put_in, say_instead
+from kept.serving.calls import TOO_MANY, Call, fault
+from kept.serving.explaining.frames import Refused, Wanted
+from kept.serving.explaining.process import CHILD, Process
 
-_CHILD = "kept.serving.explaining.child"
-# What it needs that the service itself does not.
-_NEEDS = (_CHILD, "onnx")
 _MOST_ROWS = 100
 _MOST_WAITING = 64
+# Bytes of calls that may wait.
+_MOST_HELD = 32 << 20
+# Seconds from a request's last byte, whatever it waits for.
 _LONGEST = 30.0
 _BUSY = Unavailable("more explanations are asked for than can be given", where="explain", fix="Wait a second")
+_ENDS = Unavailable("the service ends", where="explain", fix="Try again in a moment")
 
-_logger = logging.getLogger("kept.serving")
+# Told of a call when it has its explanation, or has failed.
+Back = Callable[[Call], None]
+
+
+class _Place(NamedTuple):
+    back: Back
+    until: float
+    timer: asyncio.TimerHandle
 
 
 class Explaining:
-    """Takes answered calls, adds what explains their answers, and delivers them. Used from the event loop alone."""
+    """Takes calls whose predictions are there, and gives them back explained. Used from the event loop alone.
 
-    def __init__(self) -> None:
-        self._waiting: deque[Call] = deque()
+    Args:
+        megabytes: of memory that the process may have; 0 for no limit.
+    """
+
+    def __init__(self, megabytes: int = 0) -> None:
+        self._waiting: dict[Call, _Place] = {}
+        self._held = 0
         self._work: asyncio.Task[None] | None = None
-        self._process: Process | None = None
+        self._process = Process(megabytes)
         self._installed: bool | None = None
+        self._ends = False
 
     def admit(self, call: Call) -> None:
         """Fails a call that cannot be explained, before anything is predicted."""
@@ -51,44 +60,60 @@ class Explaining:
         elif len(call.question.values) > _MOST_ROWS:
             what = f"{len(call.question.values)} rows are more than are explained at once"
             call.fail(Invalid(what, where="rows", fix=f"Send at most {_MOST_ROWS}"), 422)
-        elif len(self._waiting) >= _MOST_WAITING:
-            call.fail(_BUSY, 429)
+        else:
+            self._make_sure_of_room(call)
 
-    def take(self, call: Call) -> None:
-        """Takes a call that was answered; it is delivered when it is explained, or with the reason why it is not."""
-        self._waiting.append(call)
+    def take(self, call: Call, back: Back) -> None:
+        """Takes a call in, and gives it back later; one that it does not take has failed when this returns."""
+        if call.arm is None or call.arm.note.role in {"constant", "rule"}:
+            what = "what is declared was answered, and no model's answer"
+            call.fail(Invalid(what, where="explain"), 422)
+            return
+        self._make_sure_of_room(call)
+        left = _patience(call) - (time.perf_counter_ns() - call.started) / 1e9
+        if call.error is None and left <= 0:
+            call.fail(_late(call))
+        if call.error is not None:
+            return
+        loop = asyncio.get_running_loop()
+        self._waiting[call] = _Place(back, loop.time() + left, loop.call_later(left, self._give_up, call))
+        self._held += call.size
         if self._work is None or self._work.done():
-            self._work = asyncio.get_running_loop().create_task(self._run())
+            self._work = loop.create_task(self._run())
 
-    async def stop(self) -> None:
-        """Ends, with the calls that still wait refused."""
+    async def stop(self, seconds: float) -> None:
+        """Ends: takes nothing more, and after at most so many seconds refuses what still waits."""
+        self._ends = True
         if self._work is not None:
+            await asyncio.wait([self._work], timeout=seconds)
             self._work.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._work
-        while self._waiting:
-            call = self._waiting.popleft()
-            say_instead(call, Unavailable("the service ends", where="explain"), 503)
-            call.deliver(call)
-        await self._end_process()
+        for call in list(self._waiting):
+            call.fail(_ENDS)
+            self._give_back(call)
+        await self._process.end()
+
+    def _make_sure_of_room(self, call: Call) -> None:
+        if self._ends:
+            call.fail(_ENDS)
+        elif len(self._waiting) >= _MOST_WAITING or self._held + call.size > _MOST_HELD:
+            call.fail(_BUSY, TOO_MANY)
 
     async def _run(self) -> None:
         while self._waiting:
-            call = self._waiting[0]
+            call = next(iter(self._waiting))
             try:
                 await self._explain(call)
             except Exception as error:  # noqa: BLE001 - one call must not keep the others waiting
-                say_instead(call, fault(f"explaining raised {type(error).__name__}", "explain", error), 500)
-            self._waiting.popleft()
-            call.deliver(call)
+                call.fail(fault(f"explaining raised {type(error).__name__}", "explain", error), 500)
+            self._give_back(call)
 
     async def _explain(self, call: Call) -> None:
-        """Puts the explanation into a call's answer, or says why there is none."""
-        arm = call.arm
-        if arm is None or arm.note.role in {"constant", "rule"}:
-            refusal = Invalid("what is declared was answered, and no model's answer", where="explain")
-            say_instead(call, refusal, 422)
-            return
+        """Finds what explains a call's answer, or why nothing does."""
+        place, arm = self._waiting[call], call.arm
+        place.timer.cancel()
+        assert arm is not None  # noqa: S101 - it was taken
         model = arm.model
         wanted = Wanted(
             folder=str(model.folder),
@@ -96,55 +121,40 @@ class Explaining:
             trusted=model.manifest.runtime == "pickle-trusted",
             rows=call.question.values,
         )
-        passed = (time.perf_counter_ns() - call.started) / 1e9
-        patience = min(_LONGEST, call.timeout_us / 1e6 - passed if call.timeout_us else _LONGEST)
-        if patience <= 0:
-            say_instead(call, _late("before its deadline"), 503)
-            return
         try:
-            found = await asyncio.wait_for(self._ask(wanted), patience)
+            async with asyncio.timeout_at(place.until):
+                found = await self._process.ask(wanted)
         except TimeoutError:
-            # It is still at work on what nobody wants any more.
-            await self._end_process()
-            say_instead(call, _late(f"within {patience:.3g} s"), 503)
-        except (OSError, EOFError, msgspec.MsgspecError) as error:
-            _logger.error("the process that explains has ended: %r", error)  # noqa: TRY400 - where it ended says nothing
-            await self._end_process()
-            say_instead(call, Unavailable("the process that explains has ended", where="explain"), 503)
+            call.fail(_late(call))
+        except Unavailable as error:
+            call.fail(error)
         else:
             if isinstance(found, Refused):
-                said_by_it = KeptError(found.what, where=found.where, fix=found.fix)
-                say_instead(call, said_by_it, found.status)
+                call.fail(KeptError(found.what, where=found.where, fix=found.fix), found.status)
             else:
-                put_in(call, found.explanation)
+                call.explanation = found.explanation
 
-    async def _ask(self, wanted: Wanted) -> Told | Refused:
-        process = self._process
-        if process is None or process.returncode is not None:
-            one_thread = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-            process = self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", _CHILD, stdin=PIPE, stdout=PIPE, env=os.environ | one_thread
-            )
-        if process.stdin is None or process.stdout is None:
-            raise EOFError
-        process.stdin.write(framed(wanted))
-        await process.stdin.drain()
-        head = await process.stdout.readexactly(LENGTH.size)
-        return decode_answer.decode(await process.stdout.readexactly(LENGTH.unpack(head)[0]))
+    def _give_up(self, call: Call) -> None:
+        call.fail(_late(call))
+        self._give_back(call)
 
-    async def _end_process(self) -> None:
-        process, self._process = self._process, None
-        if process is not None:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
+    def _give_back(self, call: Call) -> None:
+        place = self._waiting.pop(call)
+        place.timer.cancel()
+        self._held -= call.size
+        place.back(call)
 
     def _is_installed(self) -> bool:
         if self._installed is None:
-            self._installed = all(importlib.util.find_spec(name) is not None for name in _NEEDS)
+            self._installed = importlib.util.find_spec(CHILD) is not None
         return self._installed
 
 
-def _late(when: str) -> Unavailable:
-    what = f"the answer could not be explained {when}"
+def _patience(call: Call) -> float:
+    """Seconds that a call may take in all."""
+    return min(_LONGEST, call.timeout_us / 1e6) if call.timeout_us else _LONGEST
+
+
+def _late(call: Call) -> Unavailable:
+    what = f"the answer could not be explained within {_patience(call):.3g} s"
     return Unavailable(what, where="explain", fix="Ask about fewer rows, or with more time")

@@ -1,5 +1,6 @@
 """The process that explains: it reads what is wanted, answers, and ends when nobody can ask it any more.
 
+Its arguments are the descriptor of a pipe that closes when the service is gone, and the megabytes of memory that it may have.
 It takes what processor time the service leaves, and a few bundles at a time.
 """
 
@@ -12,6 +13,7 @@ from typing import BinaryIO
 
 from kept.core.errors import Invalid, KeptError
 from kept.packaging.explaining.explainer import Explainer, load_explainer
+from kept.serving.children.bounds import end_with, limit_memory
 from kept.serving.explaining.frames import LENGTH, Refused, Told, Wanted, decode_wanted, framed
 from kept.serving.statuses import status_of
 
@@ -20,14 +22,20 @@ _NICE = 10
 
 
 def main() -> None:
-    """Answers until its standard input ends."""
+    """Says that it is there, with an empty message, and answers until its standard input ends."""
     os.nice(_NICE)
+    life, megabytes = map(int, sys.argv[1:])
+    end_with(life)
+    limit_memory(megabytes)
     # The service decides when this ends, also when somebody interrupts both.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     # What a model prints must not stand between answers.
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     loaded: OrderedDict[str, Explainer] = OrderedDict()
+    answers.write(LENGTH.pack(0))
+    answers.flush()
     questions = sys.stdin.buffer
     while (data := _read(questions)) is not None:
         answers.write(framed(_answer(decode_wanted(data), loaded)))
@@ -56,6 +64,12 @@ def _answer(wanted: Wanted, loaded: "OrderedDict[str, Explainer]") -> Told | Ref
     except KeptError as error:
         status = 422 if isinstance(error, Invalid) else status_of(error)
         return Refused(status=status, what=error.what, where=error.where, fix=error.fix)
+    except MemoryError:
+        # What it holds for later is the first that it can do without.
+        loaded.clear()
+        what = "the process that explains may not have the memory that this would need"
+        fix = "Ask about fewer rows, or allow it more: explain_megabytes"
+        return Refused(status=503, what=what, where="explain", fix=fix)
     except Exception as error:  # noqa: BLE001 - a model may raise anything; the next question is another one
         return Refused(status=500, what=f"explaining raised {type(error).__name__}: {error}", where="explanation")
 

@@ -11,17 +11,15 @@ from typing import Any
 
 import msgspec
 
-from kept.core.errors import KeptError
 from kept.packaging.explaining.explanation import SCALES, ExplainedRow, Explanation
 from kept.serving.calls import Call
-from kept.serving.protocol.answers import error_body, label_text
+from kept.serving.protocol.answers import label_text
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 def put_in(call: Call, found: Explanation) -> None:
-    """Adds an explanation to an answer. An answer over gRPC is put together elsewhere."""
-    call.explanation = found
+    """Adds a call's explanation to its answer. An answer over gRPC is put together elsewhere."""
     if call.form == "message":
         return
     size = call.answer_json_size or len(call.answer)
@@ -36,12 +34,6 @@ def put_in(call: Call, found: Explanation) -> None:
     head = msgspec.json.encode(said)
     call.answer = head + call.answer[size:]
     call.answer_json_size = len(head) if call.answer_json_size else 0
-
-
-def say_instead(call: Call, error: KeptError, status: int) -> None:
-    """Puts an error in an answer's place."""
-    call.fail(error, status)
-    call.answer, call.answer_json_size = error_body(error), 0
 
 
 def as_plain(found: Explanation) -> dict[str, Any]:
