@@ -1,21 +1,32 @@
 """Models under a limit of memory: put out when they are not asked for, and loaded again when they are."""
 
+import asyncio
 import os
 import re
 import shutil
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
+from threading import Event
 
 import httpx
+import msgspec
 import polars as pl
 import pytest
 from predicting import ROW, Packaged, Service
 
 from kept.core.errors import Unavailable
-from kept.deployment.routing import Arm, Role, Route
-from kept.serving.counters import MemoryCounts
+from kept.deployment.routing import Arm, Role, Route, RoutingTable
+from kept.packaging.bundle import read_bundle
+from kept.serving.calls import Call
+from kept.serving.counters import Counters, MemoryCounts
+from kept.serving.local import FixedRoutes
+from kept.serving.log import Spool
 from kept.serving.memory import Memory, reckoned
+from kept.serving.on_demand import TurnsOnDemand
+from kept.serving.request import Request
+from kept.serving.router import Router
 from kept.serving.runtime import LoadedArm, LoadedModel, LoadedRoute
 
 NUMBERS = {"distance": 700.0, "wind": 9.0}
@@ -195,3 +206,58 @@ def test_a_version_on_trial_stays_and_may_be_asked_by_its_number(crowded: Servic
         assert answer.json()["model_version"] == str(number)
     # Asking them makes nothing be loaded; what was asked last before may go now.
     assert counted(crowded, "kept_model_evictions_total") <= before + 1
+
+
+class HeldBack(FixedRoutes):
+    """Gives no bundle while it is told to wait."""
+
+    going: Event
+
+    def folder(self, digest: str, *, again: bool = False) -> Path:
+        self.going.wait(60)
+        return super().folder(digest, again=again)
+
+
+@pytest.fixture
+def held_back(packaged: dict[str, Packaged], tmp_path: Path) -> Iterator[TurnsOnDemand]:
+    """Two models, of which one has room; the one that is out, `four`, comes in when it may."""
+    counters, counts = Counters(), MemoryCounts()
+    memory = Memory(0, counts)
+    folders = {
+        read_bundle(packaged[KINDS[name]].folder).digest: packaged[KINDS[name]].folder for name in ("four", "two")
+    }
+    arms = {
+        name: Arm(version_id=name, number=1, model=name, bundle=digest)
+        for name, digest in zip(("four", "two"), folders, strict=True)
+    }
+    table = RoutingTable(
+        revision=1, routes=tuple(Route(endpoint=name, arms=(arm,), revision=1) for name, arm in arms.items())
+    )
+    keeper = HeldBack(table, folders)
+    keeper.going = Event()
+    keeper.going.set()
+    router = Router(keeper, counters, memory=memory)
+    assert router.apply(table)
+    keeper.going.clear()
+    spool = Spool(tmp_path / "spool")
+    yield TurnsOnDemand(router, spool, counters, memory)
+    keeper.going.set()
+    spool.close()
+
+
+@pytest.mark.parametrize("of", ["head", "body", "nobody"])
+def test_the_time_that_a_call_has_is_for_all_that_it_waits_for(held_back: TurnsOnDemand, of: str) -> None:
+    async def asked() -> Call:
+        done = asyncio.get_running_loop().create_future()
+        request = Request("four", "rows")
+        request.timeout_us = 20_000_000 if of == "head" else 0
+        body = msgspec.json.encode({"rows": [NUMBERS], "timeout": 20_000_000 if of == "body" else 0})
+        call = Call(request, body, len(body), done.set_result)
+        # It has waited for another one before.
+        call.started -= 9_900_000_000 if of == "nobody" else 19_900_000_000
+        held_back.ask(call)
+        return await asyncio.wait_for(done, 8)
+
+    call = asyncio.run(asked())
+    assert call.status == 503
+    assert "could not be loaded in time" in str(call.error) or "deadline" in str(call.error)

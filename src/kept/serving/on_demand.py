@@ -1,8 +1,10 @@
 """Turns where models may be out of memory: a call waits for what it asks, which a thread loads, and then takes its turn."""
 
 import asyncio
+import contextlib
 import queue
 import threading
+import time
 from collections.abc import Callable
 
 from kept.core.errors import KeptError, Unavailable
@@ -18,6 +20,7 @@ from kept.serving.turns import Turns
 
 # How long a call waits that names no deadline.
 _PATIENCE = 10.0
+_LONGEST = 3_600.0
 # Bytes of calls that may wait for models; beyond them they are refused.
 _MOST_WAITING = 64 << 20
 _CALL = 2_000
@@ -88,11 +91,22 @@ class TurnsOnDemand(Turns):
             self._thread = threading.Thread(target=self._work, args=(loop,), name="models", daemon=True)
             self._thread.start()
         self._held += call.size + _CALL
-        patience = call.timeout_us / 1e6 if call.timeout_us else _PATIENCE
         if model not in self._missing:
             self._missing[model] = {}
             self._wanted.put(model)
-        self._missing[model][call] = loop.call_later(patience, self._give_up, call, model)
+        # It may be the second model that it waits for.
+        left = self._patience(call) - (time.perf_counter_ns() - call.started) / 1e9
+        self._missing[model][call] = loop.call_later(left, self._give_up, call, model)
+
+    def _patience(self, call: Call) -> float:
+        """Seconds from its last byte for which a call waits, as its head says or else its body."""
+        if not call.timeout_us:
+            with contextlib.suppress(Exception):
+                # What is wrong with it is said when its turn comes.
+                route, number = self._routes.find(call.endpoint), call.request.version
+                arm = route.champion if number is None else route.version(number)
+                call.timeout_us = arm.model.read(call.form, call.body, call.request.json_size).timeout_us
+        return min(call.timeout_us / 1e6, _LONGEST) if call.timeout_us else _PATIENCE
 
     def _give_up(self, call: Call, model: LoadedModel) -> None:
         del self._missing[model][call]
