@@ -148,7 +148,11 @@ class Service:
         line = self.process.stdout.readline()
         assert line.startswith(ARRIVES), line
         self.url = line.removeprefix(ARRIVES).strip()
-        return self
+        for _ in range(600):
+            if "being loaded" not in httpx.get(f"{self.url}/v2/health/ready", timeout=60).text:
+                return self
+            time.sleep(0.1)
+        raise AssertionError("it was not loaded")
 
     @property
     def port(self) -> int:

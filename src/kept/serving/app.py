@@ -134,10 +134,10 @@ class Application:
     def _ready(self) -> _Answer:
         if self._router.ready:
             return _json({"ready": True})
-        troubles = "; ".join(f"{name}: {what}" for name, what in self._router.troubles.items())
-        raise Unavailable(
-            troubles or "no routing table has been read yet", where="service", fix="Try again in a moment"
-        )
+        reasons = [f"{name}: {what}" for name, what in self._router.troubles.items()]
+        reasons += [f"{name} is being loaded" for name in sorted(self._router.loading)]
+        what = "; ".join(reasons) or "no routing table has been read yet"
+        raise Unavailable(what, where="service", fix="Try again in a moment")
 
     def _model_ready(self, name: str, version: str | None) -> _Answer:
         route = self._router.find(name)

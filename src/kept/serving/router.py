@@ -6,7 +6,7 @@ Requests hold on to the arm they were given, so those in flight are finished by 
 import gc
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,6 +14,7 @@ import msgspec
 
 from kept.core.errors import Damaged, KeptError, NotFound, Unavailable
 from kept.deployment.routing import Arm, Route, RoutingTable
+from kept.packaging.manifest import MANIFEST, decode_manifest
 from kept.serving.children.pool import Declared
 from kept.serving.counters import Counters
 from kept.serving.local import FixedRoutes, LocalCopy, RouteSource
@@ -23,6 +24,9 @@ from kept.serving.runtime import LoadedArm, LoadedModel, LoadedRoute
 T = TypeVar("T")
 
 _RETRY_SECONDS = 5.0
+# How long the first look at the source may take before the service starts with its own copy, or with nothing.
+_PATIENCE_WITH_COPY = 1.0
+_PATIENCE = 10.0
 
 # A bundle, and whether it gives way to others.
 Use = tuple[str, bool]
@@ -50,7 +54,10 @@ class Router:
         # Replaced as a whole, never changed, so that the event loop reads it without a lock.
         self._routes: Mapping[str, LoadedRoute] = {}
         self._troubles: Mapping[str, str] = {}
+        # Endpoints of a table of which a part is in force already.
+        self._loading: frozenset[str] = frozenset()
         self._known = False
+        self._whole = False
 
     @property
     def routes(self) -> Mapping[str, LoadedRoute]:
@@ -64,8 +71,13 @@ class Router:
 
     @property
     def ready(self) -> bool:
-        """Whether a table is in force, and at least one of its routes if it has any."""
-        return self._known and (bool(self._routes) or not self._troubles)
+        """Whether a whole table has been loaded, and at least one of its routes if it has any."""
+        return self._whole and (bool(self._routes) or not self._troubles)
+
+    @property
+    def loading(self) -> Collection[str]:
+        """Endpoints that are being loaded, while others of their table answer."""
+        return self._loading
 
     def find(self, endpoint: str) -> LoadedRoute:
         """The route of an endpoint. `NotFound` when there is no such endpoint, `Unavailable` when it has nothing loaded."""
@@ -75,42 +87,41 @@ class Router:
         where = f"model {endpoint!r}"
         if endpoint in self._troubles:
             raise Unavailable(f"its version could not be loaded: {self._troubles[endpoint]}", where=where)
+        if endpoint in self._loading:
+            raise Unavailable("its version is being loaded", where=where, fix="Try again in a moment")
         if not self._known:
             raise Unavailable("the routing table has not been read yet", where=where, fix="Try again in a moment")
         names = ", ".join(sorted(self._routes)) or "none"
         raise NotFound("there is no such endpoint", where=where, fix=f"Endpoints served: {names}")
 
-    def load_kept(self) -> bool:
-        """Puts the last table that was served in force, if one is kept here."""
+    def load_kept(self, in_force: Callable[[], None]) -> None:
+        """Puts the last table that was served in force, if one is kept here, as `apply` does."""
         table = self._keeper.load()
-        if table is None:
-            return False
-        self.apply(table, save=False)
-        return True
+        if table is not None:
+            self.apply(table, in_force, save=False)
 
-    def apply(self, table: RoutingTable, *, save: bool = True) -> bool:
-        """Puts a table in force and says whether all of it is. A route that cannot be loaded stays as it was."""
+    def apply(self, table: RoutingTable, in_force: Callable[[], None] | None = None, *, save: bool = True) -> bool:
+        """Puts a table in force and says whether all of it is. A route that cannot be loaded stays as it was.
+
+        Those of models that load within milliseconds wait for no others: `in_force` is called when they answer, and when all do.
+        """
         models = dict(self._models)
         routes: dict[str, LoadedRoute] = {}
         troubles: dict[str, str] = {}
-        for route in table.routes:
-            before = self._routes.get(route.endpoint)
-            if before is not None and before.route.arms == route.arms:
-                routes[route.endpoint] = before
-                continue
-            loaded, trouble = self._load_route(route, models, fallback=before)
+        quick, slow = self._changed(table, routes)
+        for place, route in enumerate([*quick, *slow]):
+            if slow and place >= len(quick) and (routes or self._routes):
+                self._put_in_force(routes, troubles, slow[place - len(quick) :])
+                if in_force is not None:
+                    in_force()
+            loaded, trouble = self._load_route(route, models, fallback=self._routes.get(route.endpoint))
             if loaded is not None:
                 routes[route.endpoint] = loaded
             if trouble:
                 troubles[route.endpoint] = trouble
                 _logger.error("route %s: %s", route.endpoint, trouble)
-        if self._memory is not None:
-            for model in self._memory.settle([*self._routes.values(), *routes.values()]):
-                self._load_pinned(model)
-        self._routes, self._troubles, self._known = routes, troubles, True
-        if self._memory is not None:
-            self._memory.settle(routes.values())
-            give_to_the_system()
+        self._put_in_force(routes, troubles, ())
+        self._whole = True
         self._counters.revision, self._counters.troubles = table.revision, len(troubles)
         used = {loaded.model for found in routes.values() for loaded in found.arms}
         self._models = {use: model for use, model in models.items() if model in used}
@@ -118,10 +129,49 @@ class Router:
             model.close()
         if save:
             self._save(table)
+        if in_force is not None:
+            in_force()
         # What is loaded stays: no later collection needs to look at it.
         gc.collect()
         gc.freeze()
         return not troubles
+
+    def _changed(self, table: RoutingTable, routes: dict[str, LoadedRoute]) -> tuple[list[Route], list[Route]]:
+        """The routes of a table that are to be loaded, those first that are quick; the others are put into `routes`."""
+        quick: list[Route] = []
+        slow: list[Route] = []
+        for route in table.routes:
+            before = self._routes.get(route.endpoint)
+            if before is not None and before.route.arms == route.arms:
+                routes[route.endpoint] = before
+            else:
+                (slow if any(map(self._takes_long, route.arms)) else quick).append(route)
+        return quick, slow
+
+    def _takes_long(self, arm: Arm) -> bool:
+        """Whether a process has to be started for an arm, which takes seconds."""
+        if (arm.bundle, arm.role == "shadow") in self._models:
+            return False
+        try:
+            manifest = (self._keeper.folder(arm.bundle) / MANIFEST).read_bytes()
+            return decode_manifest(manifest, where=arm.bundle).runtime != "onnx"
+        except Exception:  # noqa: BLE001 - whatever it is, it is said when the arm is loaded
+            return False
+
+    def _put_in_force(
+        self, routes: Mapping[str, LoadedRoute], troubles: Mapping[str, str], loading: Collection[Route]
+    ) -> None:
+        """Has these routes answer; those that are still being loaded go on as they were."""
+        behind = {route.endpoint for route in loading}
+        now = {**{name: route for name, route in self._routes.items() if name in behind}, **routes}
+        if self._memory is not None:
+            for model in self._memory.settle([*self._routes.values(), *now.values()]):
+                self._load_pinned(model)
+        self._loading = frozenset(behind - set(now))
+        self._routes, self._troubles, self._known = now, dict(troubles), True
+        if self._memory is not None:
+            self._memory.settle(now.values())
+            give_to_the_system()
 
     def _save(self, table: RoutingTable) -> None:
         in_force = tuple(found.route for found in self._routes.values())
@@ -211,13 +261,16 @@ class Follower:
         self._counters = counters
         self._seconds = seconds
         self._stop = threading.Event()
+        # Something answers, be it by the table that was kept here; the source was asked.
+        self._serving = threading.Event()
         self._looked = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="routes", daemon=True)
 
-    def start(self, patience: float) -> None:
-        """Begins, and waits for the first look, but no longer than `patience` seconds."""
+    def start(self) -> None:
+        """Begins, and waits until something answers, and a little for the source, but not for long."""
         self._thread.start()
-        self._looked.wait(patience)
+        if self._serving.wait(_PATIENCE):
+            self._looked.wait(_PATIENCE_WITH_COPY)
 
     def stop(self) -> None:
         """Ends; a look that hangs is left behind."""
@@ -225,6 +278,10 @@ class Follower:
         self._thread.join(1.0)
 
     def _follow(self) -> None:
+        try:
+            self._router.load_kept(self._serving.set)
+        except Exception:
+            _logger.exception("the table that was kept here cannot be put in force")
         known: int | None = None
         while not self._stop.is_set():
             wait = self._seconds
@@ -234,12 +291,16 @@ class Follower:
                     _logger.info("the routing table can be read")
                 self._counters.source_up = True
                 if table is not None:
-                    complete = self._router.apply(table)
+                    complete = self._router.apply(table, self._have_looked)
                     known = table.revision if complete else None
                     wait = self._seconds if complete else max(self._seconds, _RETRY_SECONDS)
             except Exception as error:  # noqa: BLE001 - a source may fail in any way; the service goes on with what it has
                 if self._counters.source_up or not self._looked.is_set():
                     _logger.warning("the routing table cannot be read, going on with the last one: %s", error)
                 self._counters.source_up = False
-            self._looked.set()
+            self._have_looked()
             self._stop.wait(wait)
+
+    def _have_looked(self) -> None:
+        self._serving.set()
+        self._looked.set()

@@ -35,9 +35,6 @@ from kept.settings.settings import Settings
 from kept.settings.tracing import traces_of
 from kept.store.blobs import Blobs
 
-# How long the first look at the source may take before the service starts with its own copy, or with nothing.
-_PATIENCE_WITH_COPY = 1.0
-_PATIENCE_WITHOUT = 10.0
 _BACKLOG = 2048
 # Seconds that requests which have come may take when the service ends.
 _GRACE = 10
@@ -124,9 +121,8 @@ def _run(
         processes=settings.python_processes, seconds=settings.python_seconds, megabytes=settings.python_megabytes
     )
     router = Router(keeper, counters, trusted, memory, declared)
-    has_copy = router.load_kept()
     follower = Follower(router, source, counters, settings.poll_seconds)
-    follower.start(_PATIENCE_WITH_COPY if has_copy else _PATIENCE_WITHOUT)
+    follower.start()
     explaining, traces, wait = (
         Explaining(settings.explain_megabytes),
         traces_of(settings, "kept-serve"),
