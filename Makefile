@@ -70,7 +70,7 @@ $(VENV)-mlflow/.ready: requirements/mlflow.txt
 	  && touch $@ || echo "The environment of the MLflow client could not be made: its tests are skipped."
 
 # What an exported model's image installs, to run one without an image.
-$(VENV)-serving/.ready: src/kept/app/targets/serving.txt
+$(VENV)-serving/.ready: src/kept/app/targets/serving-explaining.txt
 	@$(PYTHON) -m venv $(VENV)-serving \
 	  && $(VENV)-serving/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r $< \
 	  && touch $@ || echo "The environment of the serving part could not be made: its test is skipped."
@@ -119,6 +119,7 @@ requirements:  ## Pin again (needs uv)
 	$(COMPILE) requirements/bench-mlflow.in -o requirements/bench-mlflow.txt
 	for peer in $(SERVING_PEERS); do $(COMPILE) requirements/bench-serving-$$peer.in -o requirements/bench-serving-$$peer.txt; done
 	$(COMPILE) -c requirements/base.txt requirements/serving.in -o src/kept/app/targets/serving.txt
+	$(COMPILE) -c requirements/base.txt requirements/serving-explaining.in -o src/kept/app/targets/serving-explaining.txt
 	$(COMPILE) -c requirements/base.txt requirements/serving-python.in -o src/kept/app/targets/serving-python.txt
 	$(COMPILE) --no-deps requirements/examples.in -o requirements/examples.txt
 

@@ -18,7 +18,8 @@ from kept.monitoring.window import Window
 from kept.packaging.build import package
 from kept.packaging.bundle import fetch_bundle, store_bundle
 from kept.packaging.explaining.attribution import Attributions, attribution_table, attributions
-from kept.packaging.explaining.explainer import ExactExplainer, load_explainer
+from kept.packaging.explaining.exact import ExactExplainer
+from kept.packaging.explaining.explainer import load_explainer
 from kept.packaging.frames import encode_frame, fit_encoder, signature_of
 from kept.plan.objective import at_least
 from kept.plan.project import Project

@@ -31,10 +31,12 @@ from sklearn.tree import DecisionTreeClassifier
 from kept.core.errors import Damaged, Invalid
 from kept.packaging.build import package
 from kept.packaging.bundle import describe_files
-from kept.packaging.explaining.explainer import ExactExplainer, Explainer, SamplingExplainer, load_explainer
+from kept.packaging.explaining.exact import ExactExplainer
+from kept.packaging.explaining.explainer import Explainer, load_explainer
 from kept.packaging.explaining.explanation import Explanation
 from kept.packaging.explaining.making import background_rows
 from kept.packaging.explaining.recipe import COVERS, RECIPE
+from kept.packaging.explaining.sampling import SamplingExplainer
 from kept.packaging.exporters.lightgbm_booster import LightGbmModel
 from kept.packaging.exporters.xgboost_booster import XgBoostModel
 from kept.packaging.frames import encode_frame, fit_encoder, signature_of

@@ -1,6 +1,7 @@
 import ast
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import numpy as np
 import polars as pl
 import pytest
@@ -21,7 +23,9 @@ from kept.app.targets.serving_part import modules_of
 from kept.core.errors import Conflict, Invalid
 from kept.packaging.build import package
 from kept.packaging.bundle import read_bundle
+from kept.packaging.explaining.recipe import COVERS, RECIPE
 from kept.packaging.frames import encode_frame, fit_encoder, signature_of
+from kept.packaging.manifest import MANIFEST, decode_manifest, encode_manifest
 from kept.packaging.runtime import load_runtime
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -72,12 +76,33 @@ def test_imports_that_only_types_need_are_left_out() -> None:
     assert "kept.plan.project" not in modules_of(["kept"])
 
 
+def without_recipe(bundle: Path, to: Path) -> Path:
+    """The bundle as an older Kept made it."""
+    manifest = decode_manifest((bundle / MANIFEST).read_bytes(), where="test")
+    kept = tuple(file for file in manifest.files if file.name not in {RECIPE, COVERS})
+    to.mkdir()
+    for file in kept:
+        shutil.copyfile(bundle / file.name, to / file.name)
+    (to / MANIFEST).write_bytes(encode_manifest(msgspec.structs.replace(manifest, files=kept)))
+    return to
+
+
+def test_what_explains_is_there_where_the_bundle_has_a_recipe(bundle: Path, tmp_path: Path) -> None:
+    export(bundle, tmp_path / "whole", "docker", ASKED)
+    export(without_recipe(bundle, tmp_path / "older"), tmp_path / "slim", "docker", ASKED)
+    for name, expected in (("whole", True), ("slim", False)):
+        pins = (tmp_path / name / "requirements.txt").read_text()
+        parts = {path.name for path in (tmp_path / name / "app" / "kept").iterdir()}
+        child = tmp_path / name / "app" / "kept" / "serving" / "explaining" / "child.py"
+        assert ("\nonnx==" in pins, "measures" in parts, child.is_file()) == (expected,) * 3
+
+
 @pytest.mark.parametrize("target", ["docker", "kubernetes", "kserve"])
 def test_a_folder_holds_the_bundle_and_nothing_of_training(bundle: Path, tmp_path: Path, target: Target) -> None:
     found = export(bundle, tmp_path / "out", target, ASKED)
     assert read_bundle(tmp_path / "out" / "bundle").digest == read_bundle(bundle).digest == found.bundle
     assert {path.name for path in (tmp_path / "out" / "app" / "kept").iterdir()} == {
-        "__init__.py", "core", "deployment", "packaging", "serving", "settings", "store",
+        "__init__.py", "core", "deployment", "measures", "packaging", "serving", "settings", "store",
     }  # fmt: skip
     assert not list((tmp_path / "out").rglob("*.pyc"))
 
@@ -167,8 +192,13 @@ def test_what_cannot_be_exported_is_refused_and_leaves_nothing(bundle: Path, tmp
     assert sorted(path.name for path in tmp_path.iterdir()) == ["full"]
 
 
-def answers_alone(python: Path, folder: Path, found: Exported, rows: pl.DataFrame, tmp_path: Path) -> list[float]:
-    """What the serving part says when it runs by itself: no module of this checkout, no package but those listed."""
+def answers_alone(
+    python: Path, folder: Path, found: Exported, rows: pl.DataFrame, tmp_path: Path
+) -> tuple[str, list[float]]:
+    """What the serving part says when it runs by itself: no module of this checkout, no package but those listed.
+
+    And how it explains what it says.
+    """
     command = [str(python), "-m", "kept.serving", str(folder / "bundle"), "--name", "churn", "--port", "0"]
     environment = {"PATH": os.environ["PATH"], "KEPT_TOKEN": "secret", "OMP_WAIT_POLICY": "PASSIVE"}
     spool = ["--spool", str(tmp_path / "spool")]
@@ -182,16 +212,21 @@ def answers_alone(python: Path, folder: Path, found: Exported, rows: pl.DataFram
                 assert http.get("/v2/health/ready", headers={"Authorization": ""}).status_code == 200
                 assert http.post("/predict/churn", json={"rows": []}, headers={"Authorization": "x"}).status_code == 401
                 answer = http.post("/predict/churn", json={"rows": rows.to_dicts()}).raise_for_status().json()
+                explained = http.post("/predict/churn?explain=true", json={"rows": rows[:3].to_dicts()}, timeout=60)
+                said = explained.raise_for_status().json()["explanations"]
         finally:
             process.terminate()
     assert process.returncode == 0
-    return [one["probability"] for one in answer["predictions"]]
+    for row in said["rows"]:
+        assert row["base"] + sum(row["contributions"].values()) == pytest.approx(row["sum"], abs=1e-9)
+    return said["method"], [one["probability"] for one in answer["predictions"]]
 
 
 @pytest.mark.skipif(not ALONE.is_file(), reason="make could not install what the serving part needs")
 def test_the_serving_part_runs_alone_from_the_folder(bundle: Path, rows: pl.DataFrame, tmp_path: Path) -> None:
     found = export(bundle, tmp_path / "out", "docker", ASKED)
-    told = answers_alone(ALONE, tmp_path / "out", found, rows, tmp_path)
+    method, told = answers_alone(ALONE, tmp_path / "out", found, rows, tmp_path)
+    assert method == "tree_shap"
     np.testing.assert_allclose(told, load_runtime(bundle).predict_rows(rows.to_dicts()), atol=1e-12)
     assert any((tmp_path / "spool").iterdir())
 
@@ -205,5 +240,6 @@ def test_a_model_that_is_not_onnx_brings_what_it_needs(
     assert "scikit-learn==" in (tmp_path / "out" / "requirements.txt").read_text()
     assert (tmp_path / "out" / "app" / "kept" / "packaging" / "sklearn_model.py").is_file()
     # This environment has more than is listed, but the modules of Kept are those of the folder.
-    told = answers_alone(Path(sys.executable), tmp_path / "out", found, rows.drop_nulls(), tmp_path)
+    method, told = answers_alone(Path(sys.executable), tmp_path / "out", found, rows.drop_nulls(), tmp_path)
+    assert method == "sampling"
     np.testing.assert_allclose(told, load_runtime(complete).predict_rows(rows.to_dicts()), atol=1e-12)

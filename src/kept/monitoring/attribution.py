@@ -68,7 +68,8 @@ class AttributionMonitor:
         unseen: Collection[str] = (),
     ) -> None:
         # The runtime of models comes with it: a process that watches none has no use for it.
-        from kept.packaging.explaining.explainer import ExactExplainer, load_explainer  # noqa: PLC0415
+        from kept.packaging.explaining.exact import ExactExplainer  # noqa: PLC0415
+        from kept.packaging.explaining.explainer import load_explainer  # noqa: PLC0415
 
         with tempfile.TemporaryDirectory() as scratch:
             found = load_explainer(fetch_bundle(champion.bundle, workspace.blobs, Path(scratch) / "bundle"))

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from kept.measures.arrays import encode
 from kept.packaging.bundle import fetch_bundle, read_bundle
 from kept.packaging.explaining.attribution import attribution_table, attributions
-from kept.packaging.explaining.explainer import ExactExplainer, load_explainer
+from kept.packaging.explaining.exact import ExactExplainer
+from kept.packaging.explaining.explainer import load_explainer
 from kept.packaging.explaining.recipe import not_explainable
 from kept.pipelines.context import StepContext
 from kept.plan.loading import load_project

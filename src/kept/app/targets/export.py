@@ -14,6 +14,7 @@ from kept.app.targets.manifests import PORT, Deployed, kserve, kubernetes
 from kept.app.targets.serving_part import copy_serving_part
 from kept.core.errors import Conflict, Forbidden, Invalid
 from kept.packaging.bundle import Bundle, read_bundle
+from kept.packaging.explaining.recipe import RECIPE, read_recipe
 from kept.packaging.manifest import MANIFEST
 
 Target = Literal["docker", "kubernetes", "kserve"]
@@ -132,7 +133,11 @@ def _check(bundle: Bundle, asked: Deployed) -> None:
 
 
 def _pins(bundle: Bundle) -> str:
-    return "serving.txt" if bundle.manifest.runtime == "onnx" else "serving-python.txt"
+    if bundle.manifest.runtime != "onnx":
+        return "serving-python.txt"
+    exact = RECIPE in bundle.contents and read_recipe(bundle)[0].method != "sampling"
+    # Exact explanations are read from the model's graph, for which there is a library more.
+    return "serving-explaining.txt" if exact else "serving.txt"
 
 
 def _check_versions(bundle: Bundle, pins: str) -> None:

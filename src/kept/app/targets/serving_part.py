@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
+from kept.packaging.explaining.recipe import RECIPE
 from kept.packaging.manifest import Manifest
 
 _ENTRY = "kept.serving.__main__"
+_EXPLAINS = "kept.serving.explaining.child"
 # What a bundle needs that is not ONNX: the process that runs it, and what that imports by name.
 _PYTHON_RUNTIME = ["kept.serving.children.child", "kept.packaging.sklearn_model"]
 
@@ -18,7 +20,12 @@ def copy_serving_part(manifest: Manifest, to: Path) -> list[str]:
 
     They are read, not run: imports that only types need are left out.
     """
-    names = modules_of([_ENTRY] if manifest.runtime == "onnx" else [_ENTRY, *_PYTHON_RUNTIME])
+    entries = [_ENTRY]
+    if manifest.runtime != "onnx":
+        entries += _PYTHON_RUNTIME
+    if any(file.name == RECIPE for file in manifest.files):
+        entries.append(_EXPLAINS)
+    names = modules_of(entries)
     for name, source in names.items():
         target = to.joinpath(*name.split("."))
         target = target / "__init__.py" if source.name == "__init__.py" else target.with_suffix(".py")

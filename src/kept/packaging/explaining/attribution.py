@@ -13,7 +13,7 @@ from kept.packaging.rows import Row
 
 if TYPE_CHECKING:
     # What explains is large, and whoever only reads what was kept has no use for it.
-    from kept.packaging.explaining.explainer import ExactExplainer
+    from kept.packaging.explaining.exact import ExactExplainer
 
 
 class Attributions(msgspec.Struct, frozen=True, kw_only=True, eq=False, tag="kept.attributions.1"):

@@ -3,9 +3,11 @@
 from typing import Literal
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from kept.packaging.explaining.recipe import Method
-from kept.packaging.signature import Label
+from kept.packaging.signature import Label, Signature
 
 Scale = Literal["log_odds", "logits", "log_value", "probability", "value"]
 
@@ -52,3 +54,18 @@ class ExplainedRow(msgspec.Struct, frozen=True, kw_only=True):
     sums: tuple[float, ...]
     contributions: tuple[tuple[float, ...], ...]
     half_widths: tuple[tuple[float, ...], ...] | None = None
+
+
+def outputs_of(signature: Signature) -> tuple[Label, ...]:
+    """The class that each explained output is of: the second of two, each of several, none for a regression."""
+    return signature.classes[1:] if signature.task == "binary" else signature.classes
+
+
+def plain_scale(signature: Signature) -> Scale:
+    """What answers are, where they are added up as they are."""
+    return "value" if signature.task == "regression" else "probability"
+
+
+def nested(values: NDArray[np.float64]) -> tuple[tuple[float, ...], ...]:
+    """A matrix as the rows of an explanation hold it."""
+    return msgspec.convert(values.tolist(), tuple[tuple[float, ...], ...])

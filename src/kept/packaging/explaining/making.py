@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from kept.core.digests import canonical_json
 from kept.core.errors import Damaged, Invalid
 from kept.packaging.encoding import TableEncoder
-from kept.packaging.explaining.explainer import ExactExplainer
+from kept.packaging.explaining.exact import ExactExplainer
 from kept.packaging.explaining.recipe import COVERS, RECIPE, Recipe, encode_covers
 from kept.packaging.exporters.registry import Exported
 from kept.packaging.frames import encode_frame

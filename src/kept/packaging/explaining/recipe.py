@@ -74,3 +74,9 @@ def encode_covers(covers: NDArray[np.float64]) -> bytes:
     stream = BytesIO()
     np.save(stream, covers, allow_pickle=False)
     return stream.getvalue()
+
+
+def unfit(digest: str) -> Damaged:
+    """What is said of a bundle whose recipe and model belong to different models."""
+    what = "what explains the model's answers does not fit the model"
+    return Damaged(what, where=f"bundle {digest}", fix="Package the model again")
