@@ -25,7 +25,7 @@ class Wire:
     """A socket that reads whole answers."""
 
     def __init__(self, service: Service) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", service.port), timeout=5)
+        self.socket = socket.create_connection(("127.0.0.1", service.port), timeout=60)
         self.stream = self.socket.makefile("rb")
 
     def answer(self) -> tuple[int, dict[str, str], bytes]:
@@ -186,3 +186,30 @@ def test_many_at_once(running: Service) -> None:
     for thread in threads:
         thread.join()
     assert found == [200] * 600
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        [request()],
+        [get("/v2")],
+        [request("/predict/late?explain=true")],
+        [request(), get("/v2"), request("/predict/late?explain=true"), request(), get("/v2/health/live")],
+        [get("/v2"), request("/predict/late?explain=true"), request()],
+    ],
+)
+def test_who_sends_no_more_gets_what_was_asked(running: Service, asked: list[bytes]) -> None:
+    with Wire(running) as wire:
+        wire.socket.sendall(b"".join(asked))
+        wire.socket.shutdown(socket.SHUT_WR)
+        assert [wire.answer()[0] for _ in asked] == [200] * len(asked)
+        assert wire.is_closed()
+
+
+@pytest.mark.parametrize("torn", [request()[:-5], request("/predict/late?explain=true")[:-5], get("/v2")[:-2], b""])
+def test_who_sends_no_more_in_the_middle_is_let_go(running: Service, torn: bytes) -> None:
+    with Wire(running) as wire:
+        wire.socket.sendall(request() + torn)
+        wire.socket.shutdown(socket.SHUT_WR)
+        assert wire.answer()[0] == 200
+        assert wire.is_closed()

@@ -8,7 +8,6 @@ answers them the same way.
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httptools
@@ -103,6 +102,20 @@ class PredictionProtocol(HttpToolsProtocol):
         if self._began is not None and not self._ended:
             self._taken_in(len(data))
 
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """The client sends no more, and may still read: what it has asked is answered before the connection ends."""
+        torn = self._began is not None and self._reading is None
+        if self._is_busy() and not torn:
+            self.cycle.keep_alive = False
+        elif self._waiting:
+            self._waiting[-1].close = True
+        else:
+            return False
+        self._let_go(self._reading)
+        self._reading = self._began = None
+        self._ended = True
+        return True
+
     def send_400_response(self, msg: str) -> None:
         """The parser gave up: said after the answers that are still due."""
         self._let_go(self._reading)
@@ -126,7 +139,7 @@ class PredictionProtocol(HttpToolsProtocol):
         self._leaving = True
         if self._is_idle():
             self.loop.call_later(_LAST_CHANCE, self._leave)
-        if self.cycle is not None and not self.cycle.response_complete:
+        if self._is_busy():
             self.cycle.keep_alive = False
 
     def _leave(self) -> None:
@@ -147,7 +160,11 @@ class PredictionProtocol(HttpToolsProtocol):
         return self._is_idle()
 
     def _is_idle(self) -> bool:
-        return self._began is None and not self._waiting and (self.cycle is None or self.cycle.response_complete)
+        return self._began is None and not self._waiting and not self._is_busy()
+
+    def _is_busy(self) -> bool:
+        """Whether the application is at a request."""
+        return self.cycle is not None and not self.cycle.response_complete
 
     def sweep(self, now: float) -> None:
         """Lets a client go that is too slow, or has been silent for too long."""
@@ -343,7 +360,7 @@ class PredictionProtocol(HttpToolsProtocol):
     def _end_with(self, status: int, said: bytes) -> None:
         self._ended = True
         self._began = None
-        if self.cycle is not None and not self.cycle.response_complete:
+        if self._is_busy():
             # An application's answer is under way; nothing can be put in order behind it.
             self.transport.close()
             return
@@ -372,8 +389,14 @@ class PredictionProtocol(HttpToolsProtocol):
             name, form = url[len(_INVOCATIONS) :], "invocations"
         else:
             return None
-        busy = self.cycle is not None and not self.cycle.response_complete
-        if busy or self.expect_100_continue or b"%" in name or b"?" in name or b"/" in name or not name.isascii():
+        if (
+            self._is_busy()
+            or self.expect_100_continue
+            or b"%" in name
+            or b"?" in name
+            or b"/" in name
+            or not name.isascii()
+        ):
             return None
         if self.parser.get_method() != b"POST" or self.parser.should_upgrade():
             return None
@@ -396,17 +419,23 @@ class PredictionProtocol(HttpToolsProtocol):
             self.cycle.keep_alive = False
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        super()._start_asgi_task(cycle, self._after_answers(app) if self._waiting else app)
+        drained = None
+        if self._waiting:
+            drained = self._drained = self._drained or asyncio.Event()
 
-    def _after_answers(self, app: Any) -> Callable[..., Awaitable[None]]:
-        """The application, started when the answers before it are out."""
-        drained = self._drained = self._drained or asyncio.Event()
+        async def in_turn(scope: Any, receive: Any, send: Any) -> None:
+            """The application, when the answers before it are out, and as long as there is somebody to answer."""
+            if drained is not None:
+                await drained.wait()
 
-        async def run(scope: Any, receive: Any, send: Any) -> None:
-            await drained.wait()
-            await app(scope, receive, send)
+            async def send_on(message: Any) -> None:
+                # Only the newest request of a connection is told of its end.
+                cycle.disconnected = cycle.disconnected or self.transport.is_closing()
+                await send(message)
 
-        return run
+            await app(scope, receive, send_on)
+
+        super()._start_asgi_task(cycle, in_turn)
 
     def _set_drained(self) -> None:
         if self._drained is not None:

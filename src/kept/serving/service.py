@@ -143,6 +143,8 @@ def _run(
         ws="none",
         lifespan="off",
         log_config=None,
+        # What is less is what clients did wrong, which they are told.
+        log_level="error",
         access_log=False,
         server_header=False,
         proxy_headers=False,
