@@ -37,8 +37,9 @@ def broker() -> Iterator[Broker]:
         text=True,
     )
     assert process.stdout is not None
-    yield Broker(process.stdout.readline().strip())
-    process.communicate(timeout=10)
+    assert process.stdin is not None
+    yield Broker(process.stdout.readline().strip(), process.stdin, process.stdout)
+    process.communicate(timeout=60)
 
 
 @pytest.fixture

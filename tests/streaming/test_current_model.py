@@ -22,9 +22,7 @@ from registering import register
 
 def judged(workspace: Workspace, me: Actor, bundle: Path, scratch: Path, frame: pl.DataFrame) -> list[float]:
     version = register(workspace, me, "rides", store_bundle(bundle, workspace.blobs))
-    current = CurrentModel(
-        lambda: version, workspace.blobs, scratch, endpoint="rides", group="g", beside=Beside(), every=60
-    )
+    current = CurrentModel(lambda: version, workspace, scratch, endpoint="rides", stream="g", beside=Beside(), every=60)
     messages = [
         Message(partition=Partition("rides", 0), offset=place, value=value(**row))
         for place, row in enumerate(frame.to_dicts())

@@ -74,18 +74,18 @@ def wait_for(workspace: Workspace, count: int, process: subprocess.Popen[str]) -
 def ended(process: subprocess.Popen[str]) -> dict[str, Any]:
     """What a process says when it is asked to end."""
     process.terminate()
-    said, trouble = process.communicate(timeout=30)
+    said, trouble = process.communicate(timeout=60)
     assert process.returncode == 0, trouble
     found: dict[str, Any] = json.loads(said)
     return found
 
 
 def metrics(port: int) -> str:
-    return httpx.get(f"http://127.0.0.1:{port}/metrics").text
+    return httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=60).text
 
 
-def test_killed_at_any_moment_nothing_is_lost_and_nothing_is_logged_twice(
-    serving: Workspace, broker: Broker, topic: str
+def test_killed_at_any_moment_nothing_is_lost_and_what_is_sent_is_what_is_logged_once(
+    serving: Workspace, me: Actor, bundle: Path, broker: Broker, topic: str
 ) -> None:
     chance = random.Random(7)
     messages = [value(**row) for row in rows(MESSAGES).to_dicts()] + [b"{"] * BAD
@@ -95,16 +95,19 @@ def test_killed_at_any_moment_nothing_is_lost_and_nothing_is_logged_twice(
         with scoring(serving, broker, topic, "--batch", "40", "--wait", "0.02") as process:
             wait_for(serving, MESSAGES * kill // (KILLS + 2), process)
             time.sleep(chance.uniform(0, 0.1))
+        register(serving, me, "rides", store_bundle(bundle, serving.blobs))
     with scoring(serving, broker, topic) as process:
         wait_for(serving, MESSAGES, process)
-        assert ended(process)["version"] == 1
+        assert ended(process)["version"] == KILLS + 1
     answers = broker.read(f"{topic}-answers", MESSAGES)
     dead = broker.read(f"{topic}-answers-dead-letters", BAD)
-    ids = [json.loads(one.value() or b"")["id"] for one in answers]
+    said = [json.loads(one.value() or b"") for one in answers]
+    ids = [one["id"] for one in said]
     assert {one.key() for one in answers} == {str(place).encode() for place, one in enumerate(messages) if one != b"{"}
     assert len(set(ids)) == MESSAGES
     table = logged(serving)
     assert (table.height, set(table["id"]), set(table["role"])) == (MESSAGES, set(ids), {"stream"})
+    assert {(one["id"], one["version"]) for one in said} == set(table.select("id", "version").iter_rows())
     assert {one.key() for one in dead} == {str(place).encode() for place, one in enumerate(messages) if one == b"{"}
     assert logged(serving, "prediction_errors").height == BAD
 

@@ -10,29 +10,21 @@ import pytest
 from brokers import COLUMNS, Broker, rows, value
 from confluent_kafka import Producer
 from prometheus_client import generate_latest
+from streams import GROUP, Judges, judge
 
 from kept.app.streaming.counts import StreamCounts
-from kept.app.streaming.judging import Beside, Judge
 from kept.app.streaming.kafka import Kafka, read_properties
 from kept.app.streaming.log import StreamLog
 from kept.app.streaming.message import Message, Partition, Produced, prediction_id
 from kept.app.streaming.stream import StreamScorer, Topics
 from kept.core.clock import SystemClock
-from kept.core.errors import Invalid, Unavailable
-from kept.deployment.routing import Arm
+from kept.core.errors import Conflict, Invalid, Unavailable
 from kept.packaging.frames import encode_frame
 from kept.packaging.runtime import load_runtime
 from kept.serving.logrules import LogRules
-from kept.serving.runtime import LoadedModel
 from kept.store.tables import DeltaTables
 
-GROUP = "scorers"
 GOOD = value(distance=2.0, hour=8)
-
-
-def judge(bundle: Path, **beside: str) -> Judge:
-    arm = Arm(version_id="v3", number=3, model="late", bundle="sha256:0")
-    return Judge("late", arm, LoadedModel(bundle), GROUP, Beside(**beside))
 
 
 class World:
@@ -41,7 +33,7 @@ class World:
     def __init__(self, root: Path, broker: Broker, bundle: Path, topic: str) -> None:
         self.tables, self.broker, self.topic = DeltaTables(root / "tables"), broker, topic
         self.topics = Topics(answers=f"{topic}-answers", dead_letters=f"{topic}-dead")
-        self.judge = judge(bundle)
+        self.judges = Judges(judge(bundle))
         self.counts = StreamCounts()
 
     def kafka(self, group: str = GROUP) -> Kafka:
@@ -49,10 +41,8 @@ class World:
         return Kafka(self.broker.address, group, self.topic, (self.topics.answers, self.topics.dead_letters), more)
 
     def scorer(self, stream: Kafka, sink: "Kafka | None" = None, *, most: int = 500) -> StreamScorer:
-        log = StreamLog(self.tables, SystemClock(), "late", f"{stream.cluster}/{GROUP}")
-        return StreamScorer(
-            stream, sink or stream, self.topics, lambda: self.judge, log, self.counts, most=most, wait=0.3
-        )
+        log = StreamLog(self.tables, SystemClock(), "late", stream.stream)
+        return StreamScorer(stream, sink or stream, self.topics, self.judges, log, self.counts, most=most, wait=0.3)
 
     def run(self, wanted: int) -> None:
         """Scores until so many messages have been taken."""
@@ -156,6 +146,9 @@ class Dying:
     def commit(self, ends: dict[Partition, int]) -> None:
         self._stream.commit(ends)
 
+    def end(self, partition: Partition) -> int | None:
+        return self._stream.end(partition)
+
     def behind(self, ends: dict[Partition, int]) -> int:
         return self._stream.behind(ends)
 
@@ -165,8 +158,8 @@ def test_what_was_cut_off_is_done_again_under_the_same_ids_and_logged_once(world
     world.broker.fill(world.topic, [(None, GOOD)] * 40 + [(None, b"{")] * 10)
     with world.kafka() as stream:
         dying = Dying(stream, point)
-        log = StreamLog(world.tables, SystemClock(), "late", f"{stream.cluster}/{GROUP}")
-        scorer = StreamScorer(dying, dying, world.topics, lambda: world.judge, log, world.counts, most=30, wait=0.3)
+        log = StreamLog(world.tables, SystemClock(), "late", stream.stream)
+        scorer = StreamScorer(dying, dying, world.topics, world.judges, log, world.counts, most=30, wait=0.3)
         with pytest.raises(Ended):
             for _ in range(100):
                 scorer.turn()
@@ -186,10 +179,12 @@ def test_two_that_score_the_same_messages_log_them_once(world: World) -> None:
     partition = Partition("rides", 0)
     messages = [Message(partition=partition, offset=place, time_ms=1, value=GOOD) for place in range(10)]
     logs = [StreamLog(world.tables, SystemClock(), "late", f"cluster/{GROUP}") for _ in range(2)]
-    assert logs[0].write(world.judge.judge(messages[:4]), {partition: 4}) == 0
-    assert logs[1].write(world.judge.judge(messages[:6]), {partition: 6}) == 4
+    assert logs[0].write(world.judges().judge(messages[:4]), {partition: 4}) == 0
+    assert logs[1].write(world.judges().judge(messages[:6]), {partition: 6}) == 4
     # The first does not know of the second.
-    assert logs[0].write(world.judge.judge(messages[4:]), {partition: 10}) == 2
+    with pytest.raises(Conflict):
+        logs[0].write(world.judges().judge(messages[4:]), {partition: 10})
+    assert logs[0].write(world.judges().judge(messages[4:]), {partition: 10}) == 2
     assert sorted(world.logged()["id"]) == sorted(prediction_id(GROUP, one) for one in messages)
 
 
@@ -198,7 +193,7 @@ def test_the_log_holds_what_was_declared_of_it_and_no_more(world: World) -> None
     values = [value(distance=float(place), hour=1) for place in range(200)] + [value(distance="secret street", hour=1)]
     messages = [Message(partition=partition, offset=place, time_ms=1, value=one) for place, one in enumerate(values)]
     rules = LogRules(share=0.5, drop=frozenset({"hour"}), hash=frozenset({"distance"}), key=b"k" * 16)
-    judged = world.judge.judge(messages)
+    judged = world.judges().judge(messages)
     for _ in range(2):
         log = StreamLog(world.tables, SystemClock(), "late", f"cluster/{GROUP}", rules)
         log.write(judged, {partition: len(messages)})

@@ -87,14 +87,14 @@ def main(
     ):
         current = CurrentModel(
             lambda: version_of(model, opened, actor),
-            opened.blobs,
+            opened,
             Path(scratch),
             endpoint=log_of,
-            group=group,
+            stream=stream.stream,
             beside=Beside(event_time=event_time, key=key),
             every=_LOOK_SECONDS,
         )
-        log = StreamLog(opened.tables, opened.clock, log_of, f"{stream.cluster}/{group}", log_rules(settings))
+        log = StreamLog(opened.tables, opened.clock, log_of, stream.stream, log_rules(settings))
         scorer = StreamScorer(stream, stream, topics, current, log, counts, most=batch, wait=wait)
         if metrics_port:
             start_http_server(metrics_port, settings.host, counts.registry())

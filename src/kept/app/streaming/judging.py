@@ -55,20 +55,20 @@ class Judge:
         endpoint: whose prediction log tells of it.
         arm: the version.
         model: the version, loaded.
-        group: the consumer group, a part of the ids.
+        stream: names cluster, topic and consumer group, a part of the ids.
         beside: what rows carry besides.
 
     Raises:
         Invalid: `beside` names what no field can be called.
     """
 
-    def __init__(self, endpoint: str, arm: Arm, model: LoadedModel, group: str, beside: Beside) -> None:
+    def __init__(self, endpoint: str, arm: Arm, model: LoadedModel, stream: str, beside: Beside) -> None:
         loaded = LoadedArm(endpoint, arm, model)
         self.note = msgspec.structs.replace(loaded.note, key=f"{endpoint}/{arm.version_id}/{ROLE}", role=ROLE)
         self.version_id = arm.version_id
         self._model = model
         self._answerer = loaded.answerer
-        self._group = group
+        self._stream = stream
         self._beside = _beside_decoder(beside, model.signature)
 
     def judge(self, messages: Sequence[Message]) -> Judged:
@@ -81,7 +81,7 @@ class Judge:
         moments: list[int] = []
         refused: list[Refused] = []
         for message in messages:
-            name = prediction_id(self._group, message)
+            name = prediction_id(self._stream, message)
             try:
                 row, key, moment = self._read(message, now)
             except KeptError as error:

@@ -6,8 +6,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicCollection, TopicPartition
 from confluent_kafka import Message as Received
+from confluent_kafka.admin import AdminClient
 
 from kept.app.streaming.message import Message, Partition, Produced, Sink, Source
 from kept.core.errors import Invalid, Unavailable
@@ -26,6 +27,9 @@ _MOVED = {
 _PASSING = {
     KafkaError._PARTITION_EOF, KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._MAX_POLL_EXCEEDED,  # noqa: SLF001
 }  # fmt: skip
+# What a broker answers that gives topics no ids, and one that is too old to be asked.
+_NO_ID = "AAAAAAAAAAAAAAAAAAAAAA"
+_UNASKED = {KafkaError._UNSUPPORTED_FEATURE, KafkaError.UNSUPPORTED_VERSION}  # noqa: SLF001
 _logger = logging.getLogger("kept.stream")
 # One file of settings is for both, and each says which of them it has no use for.
 _logger.addFilter(lambda record: "CONFWARN" not in record.getMessage())
@@ -82,13 +86,19 @@ class Kafka:
         writing["delivery.timeout.ms"] = _LONGEST_DELIVERY_MS
         try:
             self._producer = Producer({**writing, **shared})
+            self._admin = AdminClient(shared)
+            cluster = self._cluster((topic, *writes))
+            self._topic, self._topic_id = topic, self._id_of(topic)
+            # Last: who cannot enter the `with` statement has nothing to leave.
             self._consumer = Consumer({**reading, **shared, "group.id": group, "enable.auto.commit": False})
         except KafkaException as error:
             raise Invalid(
                 str(error.args[0]), where="settings of the client", fix="See librdkafka's CONFIGURATION.md"
             ) from error
-        self.cluster = self._cluster((topic, *writes))
+        self.stream = f"{cluster}/{self._topic_id}/{group}"
+        """Names cluster, topic and group: other than before when the topic was deleted and made anew."""
         self._failed: list[str] = []
+        self._next: dict[Partition, int] = {}
         self._consumer.subscribe([topic])
 
     def __enter__(self) -> Self:
@@ -112,6 +122,7 @@ class Kafka:
                 found.append(_message(one))
             elif not trouble.retriable() and trouble.code() not in _PASSING:
                 raise _lost(trouble)
+        self._follow(found)
         return found
 
     def commit(self, ends: dict[Partition, int]) -> None:
@@ -135,6 +146,16 @@ class Kafka:
                 marks = self._consumer.get_watermark_offsets(TopicPartition(one.topic, one.number), cached=True)
                 behind += max(marks[1] - end, 0) if marks else 0
         return behind
+
+    def end(self, partition: Partition) -> int | None:
+        """The offset behind the partition's last message; None when it cannot be found out now."""
+        try:
+            marks = self._consumer.get_watermark_offsets(
+                TopicPartition(partition.topic, partition.number), timeout=_PATIENCE
+            )
+        except KafkaException:
+            return None
+        return marks[1] if marks else None
 
     def send(self, messages: list[Produced]) -> None:
         """Sends messages; when it returns, every broker that must have them has."""
@@ -166,6 +187,27 @@ class Kafka:
     def _delivered(self, error: KafkaError | None, _: Received) -> None:
         if error is not None:
             self._failed.append(str(error))
+
+    def _follow(self, messages: list[Message]) -> None:
+        """Refuses messages of a topic that was made anew meanwhile: they come from where others were before."""
+        again = False
+        for one in messages:
+            again = again or one.offset < self._next.get(one.partition, 0)
+            self._next[one.partition] = one.offset + 1
+        if again and self._id_of(self._topic) != self._topic_id:
+            fix = "Start it again: what the topic holds now is another stream"
+            raise Unavailable("it was deleted and made anew", where=f"topic {self._topic}", fix=fix)
+
+    def _id_of(self, topic: str) -> str:
+        """The topic's own id, which another topic of this name does not have; empty where brokers give none."""
+        try:
+            told = self._admin.describe_topics(TopicCollection([topic]), request_timeout=_PATIENCE)[topic].result()
+        except KafkaException as error:
+            if error.args[0].code() in _UNASKED:
+                return ""
+            raise _lost(error.args[0]) from error
+        found = str(told.topic_id)
+        return "" if found == _NO_ID else found
 
     def _cluster(self, topics: tuple[str, ...]) -> str:
         """The cluster's id; `Invalid` when one of the topics is not there."""

@@ -2,9 +2,11 @@
 
 Rows go straight to `predictions/<endpoint>` and `prediction_errors/<endpoint>`, without a spool: the stream itself gives back
 what was not committed. Each write carries, for each partition, the offset up to which it goes, in the very transaction that
-adds the rows. So a repeat is known from the table alone, and of two that work on the same partition one is told so.
+adds the rows. So a repeat is known from the table alone, with the version that answered it, and of two that work on the same
+partition one is told so.
 """
 
+from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -14,7 +16,7 @@ import polars as pl
 from kept.app.streaming.judging import ROLE, Judged, Refused
 from kept.app.streaming.message import Message, Partition
 from kept.core.clock import Clock
-from kept.core.errors import Conflict, NotFound, Unavailable
+from kept.core.errors import Conflict, NotFound
 from kept.serving.compaction import Compaction
 from kept.serving.entries import Answered, Failed
 from kept.serving.frames import error_rows, prediction_rows
@@ -22,8 +24,6 @@ from kept.serving.logged_tensors import LoggedTensors
 from kept.serving.logrules import LogRules
 from kept.serving.redaction import redaction_for
 from kept.store.tables import Tables
-
-_ATTEMPTS = 10
 
 T = TypeVar("T")
 
@@ -35,7 +35,7 @@ class StreamLog:
         tables: the tables.
         clock: the time.
         endpoint: whose log it is.
-        stream: names group and cluster, so that offsets of another stream are not taken for these.
+        stream: names cluster, topic and group, so that offsets of another stream are not taken for these.
         rules: what was declared of the log: its share, and what it must not hold.
     """
 
@@ -47,8 +47,29 @@ class StreamLog:
         self._clock = clock
         self._endpoint = endpoint
         self._stream = stream
+        self._answers, self._refusals = f"predictions/{endpoint}", f"prediction_errors/{endpoint}"
         self._known: dict[tuple[str, Partition], int] = {}
         self._compaction = Compaction(tables)
+
+    def last(self, partition: Partition) -> int:
+        """The offset behind the last message of a partition that was answered or refused."""
+        return max(self._last(table, partition) for table in (self._answers, self._refusals))
+
+    def versions(self, partition: Partition, offsets: Sequence[int]) -> list[str | None]:
+        """By their offsets in a partition, the ids of the versions that answered or refused messages; None where none did.
+
+        A turn has one version, and each row tells the end of its turn: what the rows of a turn tell holds for its messages
+        that left no row, too.
+        """
+        turns: dict[int, str] = {}
+        for table in (self._answers, self._refusals):
+            if self._last(table, partition) > min(offsets):
+                of_turn = (pl.col("spool") == self._writer(partition)) & (pl.col("position") > min(offsets))
+                found = self._tables.read(table).filter(of_turn).select("position", "version_id").unique().collect()
+                turns.update(found.iter_rows())
+        ends = sorted(turns)
+        places = [bisect_right(ends, offset) for offset in offsets]
+        return [turns[ends[place]] if place < len(ends) else None for place in places]
 
     def write(self, judged: Judged, ends: Mapping[Partition, int]) -> int:
         """Keeps answers and refusals of messages, and gives how many of the answers to be kept were there already.
@@ -56,6 +77,9 @@ class StreamLog:
         Args:
             judged: what was said of them.
             ends: by partition the offset behind its last message.
+
+        Raises:
+            Conflict: somebody else has, or had, a partition of ours, and its messages from here on were not written.
         """
         self._write_refused(judged, ends)
         repeats = self._write_answers(judged, ends)
@@ -68,11 +92,10 @@ class StreamLog:
             return error_rows(failures, spool=writer, shipped_at=self._clock.now())
 
         items = [(one.message, one) for one in judged.refused]
-        self._once(f"prediction_errors/{self._endpoint}", items, ends, rows)
+        self._once(self._refusals, items, ends, rows)
 
     def _write_answers(self, judged: Judged, ends: Mapping[Partition, int]) -> int:
-        table = f"predictions/{self._endpoint}"
-        existing = self._columns(table)
+        existing = self._columns(self._answers)
         note, entry = judged.note, judged.entry
         if self._redaction is not None:
             note, entry = self._redaction.of(note, entry)
@@ -90,7 +113,7 @@ class StreamLog:
             for place, (message, name) in enumerate(zip(judged.messages, entry.ids, strict=True))
             if self._rules.takes(name)
         ]
-        return self._once(table, taken, ends, rows)
+        return self._once(self._answers, taken, ends, rows)
 
     def _once(
         self,
@@ -103,28 +126,24 @@ class StreamLog:
         of_partition: dict[Partition, list[tuple[int, T]]] = {}
         for message, item in items:
             of_partition.setdefault(message.partition, []).append((message.offset, item))
-        for _ in range(_ATTEMPTS):
-            marks: dict[str, tuple[int, int]] = {}
-            frames: list[pl.DataFrame] = []
-            for partition, mine in of_partition.items():
-                last, writer = self._last(table, partition), self._writer(partition)
-                if fresh := [item for offset, item in mine if offset >= last]:
-                    marks[writer] = (last, ends[partition])
-                    frames.append(rows_of(writer, ends[partition], fresh))
-            if not frames:
-                return len(items)
-            rows = pl.concat(frames, how="diagonal")
-            try:
-                self._tables.advance(table, rows, marks)
-            except Conflict:
-                # Somebody else has, or had, a partition of ours: what it wrote is not written again.
-                self._known.clear()
-                continue
-            self._compaction.wrote(table, rows.height)
-            self._known.update({(table, one): ends[one] for one in of_partition if self._writer(one) in marks})
-            return len(items) - rows.height
-        fix = "See which other processes score this stream in the same group"
-        raise Unavailable(f"others wrote in between {_ATTEMPTS} times", where=f"table {table}", fix=fix)
+        marks: dict[str, tuple[int, int]] = {}
+        frames: list[pl.DataFrame] = []
+        for partition, mine in of_partition.items():
+            last, writer = self._last(table, partition), self._writer(partition)
+            if fresh := [item for offset, item in mine if offset >= last]:
+                marks[writer] = (last, ends[partition])
+                frames.append(rows_of(writer, ends[partition], fresh))
+        if not frames:
+            return len(items)
+        rows = pl.concat(frames, how="diagonal")
+        try:
+            self._tables.advance(table, rows, marks)
+        except Conflict:
+            self._known.clear()
+            raise
+        self._compaction.wrote(table, rows.height)
+        self._known.update({(table, one): ends[one] for one in of_partition if self._writer(one) in marks})
+        return len(items) - rows.height
 
     def _last(self, table: str, partition: Partition) -> int:
         """The offset behind the last message of a partition that the table knows."""

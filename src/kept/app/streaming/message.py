@@ -64,6 +64,10 @@ class Source(Protocol):
         """Notes the offsets behind the last messages that need not come again."""
         ...
 
+    def end(self, partition: Partition) -> int | None:
+        """The offset behind the last message of a partition; None when it cannot be found out now."""
+        ...
+
     def behind(self, ends: dict[Partition, int]) -> int:
         """How many messages wait behind these offsets, as far as is known without asking."""
         ...
@@ -77,13 +81,13 @@ class Sink(Protocol):
         ...
 
 
-def prediction_id(group: str, message: Message) -> str:
+def prediction_id(stream: str, message: Message) -> str:
     """The id of the prediction that a consumer group makes of a message: the same one each time.
 
-    A UUIDv7 (RFC 9562) whose time is the message's and whose other 74 bits are of the xxh3-128 of group, topic, partition and
-    offset, so that repeats are told by their id, and ids sort by the time of their messages.
+    A UUIDv7 (RFC 9562) whose time is the message's and whose other 74 bits are of the xxh3-128 of the stream's name (cluster,
+    topic and group), partition and offset, so that repeats are told by their id, and ids sort by the time of their messages.
     """
-    digest: int = xxhash.xxh3_128_intdigest(f"{group}\0{message.place}".encode())
+    digest: int = xxhash.xxh3_128_intdigest(f"{stream}\0{message.place}".encode())
     high = (min(max(message.time_ms, 0), _MOST_TIME) << 16) | _VERSION | (digest >> 64 & 0xFFF)
     low = _VARIANT | (digest & 0x3FFFFFFFFFFFFFFF)
     text = f"{high << 64 | low:032x}"

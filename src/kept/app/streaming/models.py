@@ -6,12 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from kept.app.streaming.judging import Beside, Judge
-from kept.core.errors import KeptError
+from kept.core.errors import Damaged, KeptError, NotFound
 from kept.deployment.routing import Arm
+from kept.governance.workspace import Workspace
 from kept.packaging.bundle import fetch_bundle
 from kept.registry.model import ModelVersion
+from kept.registry.records.versions import version_by_id
 from kept.serving.runtime import LoadedModel
-from kept.store.blobs import Blobs
 
 _logger = logging.getLogger("kept.stream")
 
@@ -21,10 +22,10 @@ class CurrentModel:
 
     Args:
         version: finds that version.
-        blobs: give its bundle.
+        workspace: holds the versions and their bundles.
         folder: where bundles are brought to.
         endpoint: whose log tells of it.
-        group: the consumer group.
+        stream: names cluster, topic and consumer group.
         beside: what rows carry besides.
         every: seconds between two looks.
     """
@@ -32,22 +33,23 @@ class CurrentModel:
     def __init__(
         self,
         version: Callable[[], ModelVersion],
-        blobs: Blobs,
+        workspace: Workspace,
         folder: Path,
         *,
         endpoint: str,
-        group: str,
+        stream: str,
         beside: Beside,
         every: float,
     ) -> None:
         self._version = version
-        self._blobs = blobs
+        self._workspace = workspace
         self._folder = folder
         self._endpoint = endpoint
-        self._group = group
+        self._stream = stream
         self._beside = beside
         self._every = every
         self._judge = self._load(version())
+        self._earlier: Judge | None = None
         self._looked = time.monotonic()
 
     def __call__(self) -> Judge:
@@ -63,8 +65,26 @@ class CurrentModel:
             self._looked = time.monotonic()
         return self._judge
 
+    def of(self, version_id: str) -> Judge | None:
+        """The judge of a version that scored before; None when the version is no more. The last one that was asked for is kept."""
+        for known in (self._judge, self._earlier):
+            if known is not None and known.version_id == version_id:
+                return known
+        with self._workspace.database.reading() as connection:
+            found = version_by_id(connection, version_id)
+        try:
+            self._earlier = None if found is None else self._load(found)
+        except (NotFound, Damaged) as error:
+            _logger.warning("%s", error)
+            self._earlier = None
+        if self._earlier is None:
+            _logger.warning("what version %s answered is answered by another now: it is no more", version_id)
+        return self._earlier
+
     def _load(self, version: ModelVersion) -> Judge:
-        folder = fetch_bundle(version.bundle, self._blobs, self._folder / version.bundle.removeprefix("sha256:"))
+        folder = fetch_bundle(
+            version.bundle, self._workspace.blobs, self._folder / version.bundle.removeprefix("sha256:")
+        )
         arm = Arm(version_id=version.id, number=version.number, model=version.model, bundle=version.bundle)
         model = LoadedModel(folder, digest=version.bundle, here=True)
-        return Judge(self._endpoint, arm, model, self._group, self._beside)
+        return Judge(self._endpoint, arm, model, self._stream, self._beside)
