@@ -27,24 +27,36 @@ def read_delimited(path: Path, *, names: Sequence[str] = (), header: bool = True
         NotFound: there is no such file.
         Invalid: it is empty, or not UTF-8, or two columns have one name, or a row has too many or too few values.
     """
-    separator = separator_of(path)
-    rows = _rows(path, separator)
-    _, first = next(rows, (0, []))
-    if not first:
-        raise Invalid("it is empty", where=str(path), fix="Check that it was written completely")
-    said = [value.strip() for value in first]
+    rows = _rows(path, separator_of(path))
+    said = _first(path, rows)
     # A line that holds nothing but these names is one of names, be it that some are left out.
     header = set(said) <= set(names) if names else header
     named = _names(path, said, [] if header else names, header=header)
-    parts = [_frame([] if header else [first], named)]
-    while batch := list(islice(rows, _AT_ONCE)):
-        for line, row in batch:
-            if len(row) != len(named):
-                what = f"it has {len(row)} values, the first line has {len(named)}"
-                fix = "Check that the file was written completely, and that texts with separators are quoted"
-                raise Invalid(what, where=f"{path}, line {line}", fix=fix)
-        parts.append(_frame([row for _, row in batch], named))
+    parts = [_frame([] if header else [said], named)]
+    whole = _whole(path, rows, len(named))
+    while batch := list(islice(whole, _AT_ONCE)):
+        parts.append(_frame(batch, named))
     return pl.concat(parts)
+
+
+def names_of(path: Path) -> list[str]:
+    """The names that the first line says. Raises as `read_delimited` does."""
+    return _names(path, _first(path, _rows(path, separator_of(path))), [], header=True)
+
+
+def count_rows(path: Path) -> int:
+    """How many rows stand below the line of names; each of them has been looked at. Raises as `read_delimited` does."""
+    rows = _rows(path, separator_of(path))
+    return sum(1 for _ in _whole(path, rows, len(_first(path, rows))))
+
+
+def read_pieces(path: Path, start: int, size: int) -> Iterator[pl.DataFrame]:
+    """What `read_delimited` gives of a file whose first line names the columns, from row `start` on, `size` rows at a time."""
+    rows = _rows(path, separator_of(path))
+    named = _names(path, _first(path, rows), [], header=True)
+    whole = islice(_whole(path, rows, len(named)), start, None)
+    while batch := list(islice(whole, size)):
+        yield _frame(batch, named)
 
 
 def separator_of(path: Path) -> str:
@@ -60,6 +72,24 @@ def separator_of(path: Path) -> str:
         raise _not_text(path, error) from error
     # Of equal counts the first wins.
     return max(_SEPARATORS, key=lambda one: len(next(csv.reader([line], delimiter=one, skipinitialspace=True), [])))
+
+
+def _first(path: Path, rows: Iterator[tuple[int, list[str]]]) -> list[str]:
+    """The values of the first line."""
+    _, first = next(rows, (0, []))
+    if not first:
+        raise Invalid("it is empty", where=str(path), fix="Check that it was written completely")
+    return [value.strip() for value in first]
+
+
+def _whole(path: Path, rows: Iterator[tuple[int, list[str]]], width: int) -> Iterator[list[str]]:
+    """Rows that have so many values each."""
+    for line, row in rows:
+        if len(row) != width:
+            what = f"it has {len(row)} values, the first line has {width}"
+            fix = "Check that the file was written completely, and that texts with separators are quoted"
+            raise Invalid(what, where=f"{path}, line {line}", fix=fix)
+        yield row
 
 
 def _names(path: Path, first: Sequence[str], names: Sequence[str], *, header: bool) -> list[str]:

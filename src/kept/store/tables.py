@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 import arro3.core as arrow
 import polars as pl
+import polars.selectors as cs
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
@@ -257,10 +258,10 @@ def _write(
 
 
 def _portable(frame: pl.DataFrame) -> arrow.Table:
-    """The frame in the types that every reader of Delta knows; a column without any type becomes text."""
+    """The frame in the types that every reader of Delta knows; a column without any type becomes text, moments those of UTC."""
     plain = frame.with_columns(
         pl.col(pl.Categorical, pl.Enum, pl.Null).cast(pl.String), pl.col(pl.Datetime).dt.cast_time_unit("us")
-    )
+    ).with_columns(cs.datetime(time_zone="*").dt.convert_time_zone("UTC"))
     table = arrow.Table.from_arrow(plain)
     columns = {name: table.column(name) for name in table.column_names}
     return arrow.Table.from_pydict(

@@ -1,6 +1,6 @@
 """Rows to score, from a file or a table, in pieces: never all of them in memory."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -9,7 +9,7 @@ from deltalake import DeltaTable
 
 from kept.core.digests import digest_json
 from kept.core.errors import Invalid, NotFound
-from kept.data.delimited import separator_of
+from kept.data.delimited import count_rows, names_of, read_pieces, separator_of
 
 _TEXT = {".csv", ".tsv", ".txt"}
 
@@ -22,8 +22,10 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
     """`csv`, `parquet` or `delta`."""
     version: int | None = None
     """Of a Delta table."""
-    files: tuple[tuple[str, int, int], ...] = ()
-    """Name, size in bytes and time of the last change in nanoseconds of each file."""
+    table: str | None = None
+    """Its own id: a table that was deleted and made anew counts its versions from the start again."""
+    files: tuple[tuple[str, int, int, int], ...] = ()
+    """Name, size in bytes, and times of the last change of content and of anything else (nanoseconds) of each file."""
 
     @property
     def digest(self) -> str:
@@ -41,8 +43,10 @@ def origin_of(path: Path) -> Origin:
     full = str(path.resolve())
     if path.is_dir():
         if DeltaTable.is_deltatable(full):
-            return Origin(path=full, kind="delta", version=DeltaTable(full).version())
-        found = sorted(path.glob("*.parquet"))
+            table = DeltaTable(full)
+            return Origin(path=full, kind="delta", version=table.version(), table=str(table.metadata().id))
+        # What begins so is what programs leave for themselves.
+        found = sorted(file for file in path.glob("*.parquet") if not file.name.startswith((".", "_")))
         if not found:
             fix = "Name a folder of .parquet files, or of a Delta table"
             raise NotFound("the folder holds no rows", where=str(path), fix=fix)
@@ -56,29 +60,27 @@ def origin_of(path: Path) -> Origin:
     return Origin(path=full, kind=kind, files=(_seen(path),))
 
 
-def scan(origin: Origin) -> pl.LazyFrame:
-    """All rows, unread. Columns of a text file are text."""
-    if origin.kind == "delta":
-        return pl.scan_delta(DeltaTable(origin.path, version=origin.version))
-    root = Path(origin.path)
+def columns_of(origin: Origin) -> Mapping[str, pl.DataType]:
+    """The columns, by their names; those of a text file are text. `Invalid` when it is not a whole file of its kind."""
     if origin.kind == "csv":
-        # `infer_schema=False` leaves text as it stands; what it means is the signature's to say.
-        return pl.scan_csv(root, infer_schema=False, separator=separator_of(root))
-    return pl.scan_parquet([root / name for name, _, _ in origin.files] if root.is_dir() else root)
-
-
-def columns_of(origin: Origin) -> list[str]:
-    """The names of the columns. `Invalid` when it is not a whole file of its kind."""
+        return dict.fromkeys(names_of(Path(origin.path)), pl.String())
     try:
-        return scan(origin).collect_schema().names()
+        return _scan(origin).collect_schema()
     except (pl.exceptions.PolarsError, OSError) as error:
         raise _unreadable(origin, error) from error
 
 
+def decimal_comma(origin: Origin) -> bool:
+    """Whether a comma may stand for the point in numbers: in a text file in which it separates nothing."""
+    return origin.kind == "csv" and separator_of(Path(origin.path)) != ","
+
+
 def count(origin: Origin) -> int:
     """How many rows there are. `Invalid` when it is not a whole file of its kind."""
+    if origin.kind == "csv":
+        return count_rows(Path(origin.path))
     try:
-        return int(scan(origin).select(pl.len()).collect().item())
+        return int(_scan(origin).select(pl.len()).collect().item())
     except (pl.exceptions.PolarsError, OSError) as error:
         raise _unreadable(origin, error) from error
 
@@ -88,11 +90,20 @@ def pieces(origin: Origin, start: int, size: int) -> Iterator[pl.DataFrame]:
 
     Where there are no rows at all, one empty piece tells their columns.
     """
+    found = read_pieces(Path(origin.path), start, size) if origin.kind == "csv" else _scanned(origin, start, size)
+    piece = next(found, None)
+    if piece is not None:
+        yield piece
+    elif start == 0:
+        yield pl.DataFrame(schema=dict(columns_of(origin)))
+    yield from found
+
+
+def _scanned(origin: Origin, start: int, size: int) -> Iterator[pl.DataFrame]:
     held: list[pl.DataFrame] = []
-    have, seen = 0, False
+    have = 0
     try:
-        for batch in scan(origin).slice(start).collect_batches(chunk_size=size, maintain_order=True):
-            seen = seen or batch.height > 0
+        for batch in _scan(origin).slice(start).collect_batches(chunk_size=size, maintain_order=True):
             held.append(batch)
             have += batch.height
             if have >= size:
@@ -104,13 +115,22 @@ def pieces(origin: Origin, start: int, size: int) -> Iterator[pl.DataFrame]:
         raise _unreadable(origin, error) from error
     if have:
         yield pl.concat(held)
-    elif start == 0 and not seen:
-        yield scan(origin).head(0).collect()
 
 
-def _seen(file: Path) -> tuple[str, int, int]:
+def _scan(origin: Origin) -> pl.LazyFrame:
+    """All rows, unread, of what is no text."""
+    if origin.kind == "delta":
+        return pl.scan_delta(DeltaTable(origin.path, version=origin.version))
+    root = Path(origin.path)
+    files = [root / name for name, _, _, _ in origin.files] if root.is_dir() else [root]
+    # A name may hold what a pattern is made of. What one file has in a narrower type than the first is widened.
+    wider = pl.ScanCastOptions(integer_cast="upcast", float_cast="upcast")
+    return pl.scan_parquet(files, glob=False, cast_options=wider)
+
+
+def _seen(file: Path) -> tuple[str, int, int, int]:
     facts = file.stat()
-    return file.name, facts.st_size, facts.st_mtime_ns
+    return file.name, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns
 
 
 def _unreadable(origin: Origin, error: Exception) -> Invalid:

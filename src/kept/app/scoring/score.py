@@ -1,15 +1,17 @@
 """Scoring many rows with a registered model, a bundle or a model file."""
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
 import polars as pl
 
 from kept.app.scoring.model import Scorer
-from kept.app.scoring.rows import columns_of, count, origin_of, pieces
+from kept.app.scoring.rows import Origin, columns_of, count, decimal_comma, origin_of, pieces
 from kept.app.scoring.sinks import sink_for
 from kept.core.digests import digest_json
+from kept.core.errors import Conflict
 from kept.packaging.runtime import load_runtime
 
 PIECE = 65_536
@@ -54,27 +56,45 @@ def score(
 
     Raises:
         NotFound, Damaged: there is no such file, or no whole bundle.
-        Conflict: the result is there already.
+        Conflict: the result is there already, or is the rows themselves; or the rows changed meanwhile.
+        Unavailable: the result cannot be written.
         Invalid: a column is missing, or a value does not fit the model's signature; what was scored before stays for the
             next try.
     """
     runtime = load_runtime(bundle)
     scorer, origin = Scorer(runtime), origin_of(source)
     there = columns_of(origin)
-    kept = list(there if keep is None else keep)
+    kept = list(dict.fromkeys(there if keep is None else keep))
     scorer.check(there, kept)
-    total = count(origin)
-    sink = sink_for(to, digest_json([origin.digest, runtime.digest, kept]), overwrite=overwrite)
-    done = before = sink.done()
+    _check_apart(source, to)
+    total, comma = count(origin), decimal_comma(origin)
+    job = digest_json([origin.digest, runtime.digest, kept])
     told = progress or _nobody
-    told(done, total)
-    for rows in pieces(origin, done, piece):
-        answers = scorer.answers(rows, text=origin.kind == "csv", first=done)
-        done += rows.height
-        sink.write(pl.DataFrame([*(rows.get_column(name) for name in kept), *answers]), done)
+    with closing(sink_for(to, job, {name: there[name] for name in kept}, overwrite=overwrite)) as sink:
+        done = before = sink.done()
         told(done, total)
-    sink.finish()
+        for rows in pieces(origin, done, piece):
+            answers = scorer.answers(rows, text=origin.kind == "csv", decimal_comma=comma, first=done)
+            done += rows.height
+            sink.write(pl.DataFrame([*(rows.get_column(name) for name in kept), *answers]), done)
+            told(done, total)
+        _check_same(origin, source)
+        sink.finish()
     return Scored(rows=done, taken_up=before, bundle=runtime.digest, result=str(to))
+
+
+def _check_apart(source: Path, to: Path) -> None:
+    """Refuses a result that would become part of the rows. One file may replace another, as it appears whole at the end."""
+    folder = source.resolve()
+    if folder.is_dir() and (to.resolve() == folder or folder in to.resolve().parents):
+        raise Conflict("it is where the rows are", where=str(to), fix="Name another place")
+
+
+def _check_same(origin: Origin, source: Path) -> None:
+    """Refuses rows of files that were written while they were read. Versions of tables do not change."""
+    if origin.kind != "delta" and origin_of(source) != origin:
+        fix = "Begin again: they are scored from the start, as they are then"
+        raise Conflict("the rows changed while they were scored", where=origin.path, fix=fix)
 
 
 def _nobody(done: int, total: int) -> None:

@@ -1,17 +1,21 @@
 """Where scores go, piece by piece: what was written once is not written again when scoring is taken up."""
 
 import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
 import msgspec
 import polars as pl
 
-from kept.core.errors import Conflict, Invalid
+from kept.app.exclusive import Exclusive
+from kept.core.errors import Conflict, Invalid, KeptError, Unavailable
 from kept.core.flushing import flush
 from kept.store.tables import DeltaTables
 
 _JOB = "job.json"
+_LOCK = "lock"
 
 
 class Sink(Protocol):
@@ -29,28 +33,58 @@ class Sink(Protocol):
         """Makes the result whole, at once."""
         ...
 
+    def close(self) -> None:
+        """Lets others score to there."""
+        ...
 
-def sink_for(path: Path, job: str, *, overwrite: bool) -> Sink:
+
+def sink_for(path: Path, job: str, columns: Mapping[str, pl.DataType], *, overwrite: bool) -> Sink:
     """The sink for a path: a `.parquet` or `.csv` file, or, without an ending, a Delta table.
 
     Args:
         path: where scores go.
         job: names these rows and this model: only the same job is taken up where it stopped.
+        columns: the columns that are kept beside the answers.
         overwrite: whether what is there may be replaced (of a Delta table: whether its rows may).
 
     Raises:
-        Conflict: something is there, and it may not be replaced.
-        Invalid: the ending is another.
+        Conflict: something is there, and it may not be replaced; or another process scores the same rows to there.
+        Invalid: the ending is another, or a CSV file cannot hold one of the columns.
+        Unavailable: nothing can be written there.
     """
     if path.suffix.lower() in {".parquet", ".csv"}:
+        if path.is_dir():
+            raise Conflict("it is a folder", where=str(path), fix="Name another file")
         if path.exists() and not overwrite:
             fix = "Name another file, or replace it with --overwrite"
             raise Conflict("it is there already", where=str(path), fix=fix)
+        for name, dtype in columns.items():
+            if path.suffix.lower() == ".csv" and (dtype.is_nested() or dtype in _NOT_IN_CSV):
+                fix = "Score to a .parquet file, or leave the column out with --keep"
+                raise Invalid(f"a CSV file cannot hold a column of {dtype}", where=f"column {name!r}", fix=fix)
         return FileSink(path, job)
+    if path.is_file():
+        raise Conflict("it is a file, and no Delta table", where=str(path), fix="Name another folder")
     if path.suffix:
         fix = "End it in .parquet or .csv; without an ending it becomes a Delta table"
         raise Invalid(f"scores cannot be written as {path.suffix}", where=str(path), fix=fix)
     return DeltaSink(path, job, overwrite=overwrite)
+
+
+_NOT_IN_CSV = (pl.Binary, pl.Duration, pl.Object)
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """What goes wrong in here is told as what it means: `Unavailable`, and what was kept before stays for the next try."""
+    try:
+        yield
+    except KeptError:
+        raise
+    except Exception as error:  # the libraries tell a full disk, and a type that a table cannot hold, as anything
+        said = next(iter(str(error).splitlines()), type(error).__name__)
+        fix = "Make room, or leave out with --keep what cannot be held there; begun again, it goes on where it stopped"
+        raise Unavailable(f"scores cannot be written ({said})", where=str(path), fix=fix) from error
 
 
 class FileSink:
@@ -59,11 +93,24 @@ class FileSink:
     def __init__(self, path: Path, job: str) -> None:
         self._path = path
         self._parts = path.with_name(f".{path.name}.parts")
+        with _writing(path):
+            self._parts.mkdir(parents=True, exist_ok=True)
+            self._lock = Exclusive(self._parts / _LOCK)
+            if not self._lock.take():
+                fix = "Wait for it, or name another file"
+                raise Conflict("another process scores to there", where=str(path), fix=fix)
+            self._begin(job)
+
+    def _begin(self, job: str) -> None:
+        """Takes up this job's parts; those of another job go."""
         marker = self._parts / _JOB
-        if not marker.is_file() or msgspec.json.decode(marker.read_bytes()) != job:
-            shutil.rmtree(self._parts, ignore_errors=True)
-            self._parts.mkdir(parents=True)
-            _put(marker, msgspec.json.encode(job))
+        if marker.is_file() and marker.read_bytes() == msgspec.json.encode(job):
+            return
+        marker.unlink(missing_ok=True)
+        for left in self._parts.iterdir():
+            if left.name != _LOCK:
+                left.unlink()
+        _put(marker, msgspec.json.encode(job))
 
     def done(self) -> int:
         """Rows of the parts that were finished."""
@@ -73,28 +120,34 @@ class FileSink:
         """Keeps a part under the number of rows that are kept with it."""
         part = self._parts / f"{end:015}.parquet"
         fresh = part.with_suffix(".new")
-        rows.write_parquet(fresh)
-        fresh.replace(part)
+        with _writing(self._path):
+            rows.write_parquet(fresh)
+            fresh.replace(part)
 
     def finish(self) -> None:
         """Puts the parts together, then takes them away."""
         fresh = self._parts / "whole.new"
-        rows = pl.scan_parquet(sorted(self._parts.glob("*.parquet")))
-        if self._path.suffix.lower() == ".csv":
-            rows.sink_csv(fresh)
-        else:
-            rows.sink_parquet(fresh)
-        flush(fresh)
-        fresh.replace(self._path)
-        flush(self._path.parent)
+        rows = pl.scan_parquet(sorted(self._parts.glob("*.parquet")), glob=False)
+        with _writing(self._path):
+            if self._path.suffix.lower() == ".csv":
+                rows.sink_csv(fresh)
+            else:
+                rows.sink_parquet(fresh)
+            flush(fresh)
+            fresh.replace(self._path)
+            flush(self._path.parent)
         shutil.rmtree(self._parts)
+
+    def close(self) -> None:
+        """Lets others score to there."""
+        self._lock.leave()
 
 
 class DeltaSink:
     """A Delta table: each piece is one commit, made once, so that readers see whole pieces as they come."""
 
     def __init__(self, path: Path, job: str, *, overwrite: bool) -> None:
-        path = path.resolve()
+        path = self._path = path.resolve()
         self._tables, self._name, self._job = DeltaTables(path.parent), path.name, job
         self._replace = overwrite and self._tables.last(self._name, job) is None
 
@@ -104,13 +157,17 @@ class DeltaSink:
 
     def write(self, rows: pl.DataFrame, end: int) -> None:
         """Commits a piece."""
-        if self._replace and self._tables.version(self._name) is not None:
-            self._tables.replace(self._name, rows.clear())
-        self._replace = False
-        self._tables.append(self._name, rows, once=(self._job, end))
+        with _writing(self._path):
+            if self._replace and self._tables.version(self._name) is not None:
+                self._tables.replace(self._name, rows.clear())
+            self._replace = False
+            self._tables.append(self._name, rows, once=(self._job, end))
 
     def finish(self) -> None:
         """Every piece is there already."""
+
+    def close(self) -> None:
+        """Whoever does the same work adds no piece twice."""
 
 
 def _put(path: Path, data: bytes) -> None:
