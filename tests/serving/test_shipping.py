@@ -5,6 +5,7 @@ import random
 import resource
 import threading
 import time
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Self
@@ -19,7 +20,9 @@ from test_log import answered, failed, note
 
 from kept.core.clock import SystemClock
 from kept.governance.workspace import Workspace
+from kept.monitoring.stream import Stream, features_of
 from kept.serving.log import Spool
+from kept.serving.logrules import LogRules
 from kept.serving.shipping import Shipped, Shipper, ship
 from kept.store.tables import DeltaTables
 
@@ -293,3 +296,60 @@ def test_a_full_disk_answers_503_and_recovers(service: Service) -> None:
         assert client.post("/predict/late", json={"rows": [ROW]}).status_code == 200
     service.stop()
     assert shipper_of(service.root).ship().rows == 2
+
+
+def test_features_whose_names_differ_by_case_alone_are_shipped_and_read_by_their_names(workspace: Workspace) -> None:
+    spool = Spool(workspace.root / "spool")
+    for version, names in (("v1", ("age", "b")), ("v2", ("Age", "AGE")), ("v3", ("AGE", "age"))):
+        changed = msgspec.structs.replace(note(), key=version, version_id=version, names=names, kinds=("number",) * 2)
+        batch = msgspec.structs.replace(answered((1.0, 2.0), start=int(version[1])), arm=version)
+        spool.write([(changed, batch)])
+        assert ship(workspace).rows == 1
+    # Another kind of a feature that already has a column of its own.
+    changed = msgspec.structs.replace(note(), key="v4", names=("Age", "b"), kinds=("text", "number"))
+    spool.write([(changed, msgspec.structs.replace(answered(("old", 3.0), start=4), arm="v4"))])
+    assert ship(workspace).rows == 1
+    spool.close()
+    rows = Stream(workspace, "late").rows()
+    assert rows is not None
+    found = features_of(rows.collect().sort("id"))
+    assert found["age"].to_list() == [1.0, None, 2.0, None]
+    assert found["AGE"].to_list() == [None, 2.0, 1.0, None]
+    assert rows.collect().sort("id")["feature_Age__text"].to_list() == [None, None, None, "old"]
+    assert found["b"].to_list() == [2.0, None, None, 3.0]
+
+
+@pytest.mark.parametrize("what", ["folder", "link", "file", "text", "locked"])
+def test_what_is_no_spool_holds_up_none(tmp_path: Path, what: str) -> None:
+    first = Spool(tmp_path / "spool")
+    first.write([(note(), answered((1.0, "x")))])
+    first.close()
+    foreign = tmp_path / "spool" / "0-not-ours"
+    if what == "file":
+        foreign.touch()
+    else:
+        foreign.mkdir()
+        segment = foreign / f"{0:020}.log"
+        match what:
+            case "folder":
+                segment.mkdir()
+            case "link":
+                segment.symlink_to("nowhere")
+            case "text":
+                segment.write_text("no segment")
+            case _:
+                segment.symlink_to("/proc/self/mem")
+    shipper = shipper_of(tmp_path)
+    for _ in range(2):
+        with nullcontext() if what != "locked" else pytest.raises(OSError, match=r"\[Errno"):
+            shipper.ship()
+    assert predictions(tmp_path).height == 1
+
+
+def test_what_was_set_aside_takes_no_room_from_what_is_to_come(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, rules=LogRules(most_bytes=4_000), segment_bytes=100)
+    spool.write([(note(), answered((1.0, "x")))])
+    (spool.folder / "00000000000000009999.torn").write_bytes(bytes(10_000))
+    for start in range(5):
+        spool.write([(note(), answered((1.0, "x"), start=start))])
+    spool.close()

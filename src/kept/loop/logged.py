@@ -12,6 +12,7 @@ from kept.core.errors import Invalid, NotFound
 from kept.deployment.records import all_endpoints
 from kept.governance.workspace import Workspace
 from kept.monitoring.stream import predictions_table
+from kept.serving.frames import plain_names
 
 FEATURE = "feature_"
 
@@ -70,6 +71,6 @@ def _find(workspace: Workspace, endpoint: str, prediction: str, made_at: datetim
     for found in (rows.filter(near & (pl.col("id") == prediction)), rows.filter(pl.col("id") == prediction)):
         frame = found.head(1).collect()
         if frame.height:
-            row = frame.row(0, named=True)
+            row = frame.rename(plain_names(frame.columns)).row(0, named=True)
             return {name: format_time(value) if isinstance(value, datetime) else value for name, value in row.items()}
     return None

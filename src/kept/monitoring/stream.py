@@ -9,6 +9,7 @@ from kept.governance.workspace import Workspace
 from kept.measures.arrays import Flags, Floats
 from kept.monitoring.window import Window
 from kept.plan.specs import Task
+from kept.serving.frames import plain_names
 
 _FEATURE = "feature_"
 _KINDS = {"number", "integer", "boolean", "category", "text"}
@@ -61,7 +62,8 @@ class Stream:
         if self.version is None:
             return None
         rows = self._tables.read(predictions_table(self.endpoint), self.version)
-        told = "share" in rows.collect_schema()
+        columns = rows.collect_schema()
+        rows, told = rows.rename(plain_names(columns)), "share" in columns
         # A declared constant, or what a rule says, is no model's answer. Rows from before there was a choice: all were logged.
         rows = rows.filter(~pl.col("role").is_in(_DECLARED))
         return rows.with_columns(share=pl.col("share").fill_null(1.0) if told else pl.lit(1.0))

@@ -8,7 +8,8 @@ for 1 / share rows; null in rows from before there was a choice, when all were);
 `score` (binary: probability of the second class; regression: the value; else null); `prediction` (the class as text, null
 for regression; booleans are `true` and `false`); `scores` (multiclass: a probability per class; else null); and
 `feature_<name>` for each feature, typed by the signature (text for one that is hashed; one that is dropped has no column). A
-feature that comes with a type its column cannot hold gets a column `feature_<name>__<kind>`.
+feature that comes with a type its column cannot hold gets a column `feature_<name>__<kind>`. A table has no two columns whose
+names differ by case alone: the later one gets `__case` and a digest of its name behind it, which `plain_names` takes off.
 A feature that is a tensor has `feature_<name>__norm`, its Euclidean norm, and `tensor_<name>`: its `shape`, and its `values` row
 by row or, where it has more than the setting `log_tensor_values` allows, their `digest`. A tensor that was answered has
 `answer_<name>` of the same form; a model that answers nothing but tensors has neither score nor prediction.
@@ -17,11 +18,13 @@ prediction_errors: `id`, `received_at`, `shipped_at`, `spool`, `position`, `vers
 `latency_us`.
 """
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import polars as pl
+import xxhash
 
 from kept.serving.entries import Answered, ArmNote, Failed
 from kept.serving.protocol.answers import best_class
@@ -34,6 +37,7 @@ _TYPES: dict[str, Any] = {
     "category": pl.String,
     "text": pl.String,
 }
+_CASE = re.compile("__case[0-9a-f]{8}")
 _TENSOR = pl.Struct({"shape": pl.List(pl.Int64), "values": pl.List(pl.Float64), "digest": pl.String})
 
 
@@ -78,6 +82,11 @@ def error_rows(failures: Sequence[tuple[int, Failed]], *, spool: str, shipped_at
             pl.Series("latency_us", [entry.latency_us for entry in entries], pl.Int64),
         ]
     )
+
+
+def plain_names(columns: Iterable[str]) -> dict[str, str]:
+    """The columns that are not called as their features are, because another one differed by case alone, and how those are."""
+    return {name: _CASE.sub("", name) for name in columns if _CASE.search(name)}
 
 
 def _of_arm(note: ArmNote, members: list[tuple[int, Answered]], spool: str, shipped_at: datetime) -> pl.DataFrame:
@@ -147,7 +156,12 @@ def _times(name: str, microseconds: list[int]) -> pl.Series:
 def _fit(frame: pl.DataFrame, note: ArmNote, existing: Mapping[str, Any]) -> pl.DataFrame:
     """The frame with each feature in a column of the table that can hold it without loss."""
     fitted = []
-    for series in frame:
+    spelled = {name.lower(): name for name in existing}
+    kinds = dict(zip(note.names, note.kinds, strict=True))
+    for column in frame:
+        series = column
+        if spelled.setdefault(column.name.lower(), column.name) != column.name:
+            series = column.alias(f"{column.name}__case{xxhash.xxh32_hexdigest(column.name.encode())}")
         wanted = existing.get(series.name)
         if wanted is None or wanted == series.dtype or not series.name.startswith("feature_"):
             fitted.append(series)
@@ -156,7 +170,6 @@ def _fit(frame: pl.DataFrame, note: ArmNote, existing: Mapping[str, Any]) -> pl.
         if cast is not None and cast.cast(series.dtype, strict=False).equals(series):
             fitted.append(cast)
         else:
-            kinds = dict(zip(note.names, note.kinds, strict=True))
             # The norm of a tensor has no kind of its own.
-            fitted.append(series.alias(f"{series.name}__{kinds.get(series.name.removeprefix('feature_'), 'number')}"))
+            fitted.append(series.alias(f"{series.name}__{kinds.get(column.name.removeprefix('feature_'), 'number')}"))
     return pl.DataFrame(fitted)

@@ -74,15 +74,25 @@ class Shipper:
         self._retention = Retention(root, tables, clock, keep)
 
     def ship(self) -> Shipped:
-        """Ships all that is in the spools now and removes segments that are shipped whole; nothing when another shipper is at it."""
+        """Ships all that is in the spools now and removes segments that are shipped whole; nothing when another shipper is at it.
+
+        A spool that cannot be shipped holds up no other; what was wrong with it is raised when the others are.
+        """
         total = _Total()
+        troubles: list[Exception] = []
         with _turn(self._root) as mine:
             if mine:
                 for spool in sorted(
                     path for path in self._root.iterdir() if path.is_dir() and not path.name.startswith(".")
                 ):
-                    self._ship_spool(spool, total)
+                    try:
+                        self._ship_spool(spool, total)
+                    except Exception as error:  # noqa: BLE001 - it is raised below
+                        _logger.warning("%s waits: %s", spool, error)
+                        troubles.append(error)
                 self._compaction.compact()
+        if troubles:
+            raise troubles[0]
         return total.shipped()
 
     def tend(self) -> None:

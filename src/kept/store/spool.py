@@ -160,7 +160,7 @@ class SpoolWriter:
 
 def segments(spool: Path) -> list[tuple[int, Path]]:
     """A spool's segments and their first offsets, in order."""
-    return sorted((int(path.stem), path) for path in spool.glob(f"{'[0-9]' * 20}.log"))
+    return sorted((int(path.stem), path) for path in spool.glob(f"{'[0-9]' * 20}.log") if path.is_file())
 
 
 def payloads(path: Path, start: int, magic: bytes, *, after: int = 0) -> Iterator[tuple[int, bytes]]:
@@ -192,9 +192,9 @@ def payloads(path: Path, start: int, magic: bytes, *, after: int = 0) -> Iterato
 
 
 def spooled_bytes(root: Path) -> int:
-    """What all spools under a folder hold."""
+    """What all spools under a folder hold that is still to be handed on."""
     total = 0
-    for path in root.glob("*/*.*"):
+    for path in root.glob("*/*.log"):
         # Segments go while we look.
         with contextlib.suppress(FileNotFoundError):
             total += path.stat().st_size
