@@ -17,10 +17,18 @@ RULE = Rule(canary=(0.1, 0.5, 1.0), step=HOUR, step_rows=200, timeout=timedelta(
 
 
 def arm(
-    rows: int = 500, errors: int = 0, p50: float | None = 1.0, slow: int = 0, loss: float | None = None, n: int = 0
+    rows: int = 500,
+    errors: int = 0,
+    p50: float | None = 1.0,
+    slow: int = 0,
+    loss: float | None = None,
+    n: int = 0,
+    slower: int = 0,
 ) -> ArmStatistics:
     values = np.full(n, loss if loss is not None else 0.0)
-    return ArmStatistics(rows=rows, errors=errors, latency_p50_ms=p50, slow=slow, losses=Outcomes.of(values))
+    return ArmStatistics(
+        rows=rows, errors=errors, latency_p50_ms=p50, slow=slow, slower=slower, losses=Outcomes.of(values)
+    )
 
 
 def step(
@@ -69,15 +77,46 @@ def test_failures_roll_back_before_the_step_is_over() -> None:
 
 
 def test_latency_rolls_back() -> None:
-    decision = decide(RULE, (step(arm(p50=4.0)),))
+    decision = decide(RULE, (step(arm(p50=4.0, slower=300)),))
     assert decision.action == "roll_back"
     assert "4.0 times the champion's" in decision.reason
-    assert decide(RULE, (step(arm(rows=20, p50=4.0)),)).action == "go_on"
+    assert decide(RULE, (step(arm(rows=20, p50=4.0, slower=20)),)).action == "go_on"
+
+
+def test_a_median_that_may_be_chance_holds_the_step_and_rolls_nothing_back() -> None:
+    # Of 200 answers 104 were slower than three times the champion's median: so may be half of them in the long run.
+    decision = decide(RULE, (step(arm(rows=200, p50=3.05, slower=104)),))
+    assert decision.action == "go_on"
+    assert decision.reason == (
+        "The step goes on: its median latency is 3.05 times the champion's, and at most 3 times is allowed."
+    )
+    assert decide(RULE, (step(arm(rows=2_000, p50=3.2, slower=1_150)),)).action == "roll_back"
+
+
+def test_a_latency_of_few_answers_is_said_to_be_unjudged() -> None:
+    rule = msgspec.structs.replace(RULE, step_rows=50)
+    decision = decide(rule, (step(arm(rows=60)),))
+    assert decision.action == "advance"
+    assert "latency not judged (of fewer than 100 answers)" in decision.reason
+
+
+def test_failures_that_the_champion_shares_do_not_roll_back_and_do_not_go_on() -> None:
+    shared = decide(RULE, (step(arm(rows=500, errors=28), arm(rows=4_500, errors=225)),))
+    assert shared.action == "go_on"
+    assert shared.evidence.champion_error_rate == pytest.approx(0.05)
+    assert "28 of 500 requests failed, and at most 1.00% may (5.00% of the champion's did)" in shared.reason
+    own = decide(RULE, (step(arm(rows=500, errors=100), arm(rows=4_500, errors=225)),))
+    assert own.action == "roll_back"
+    assert (
+        own.reason == "100 of 500 requests to the candidate failed; at most 6.07% may, as 5.00% of the champion's do."
+    )
+    outage = decide(RULE, (step(arm(rows=50, errors=50), arm(rows=450, errors=450)),))
+    assert outage.action == "go_on"
 
 
 def test_latencies_that_nobody_notices_do_not_roll_back() -> None:
     assert decide(RULE, (step(arm(p50=0.5), arm(rows=5_000, p50=0.1)),)).action == "advance"
-    assert decide(RULE, (step(arm(p50=1.5), arm(rows=5_000, p50=0.1)),)).action == "roll_back"
+    assert decide(RULE, (step(arm(p50=1.5, slower=400), arm(rows=5_000, p50=0.1)),)).action == "roll_back"
 
 
 def test_the_latency_objective_counts_only_where_the_champion_keeps_it() -> None:
@@ -102,6 +141,39 @@ def test_labels_that_say_nothing_yet_are_called_so() -> None:
     decision = decide(RULE, (step(candidate, champion),))
     assert (decision.action, decision.evidence.quality) == ("advance", "undecided")
     assert "No worse loss is shown by the labels so far (+0.0000" in decision.reason
+
+
+def test_without_labels_it_takes_over_on_errors_and_latency_and_says_so() -> None:
+    decision = decide(RULE, (step(arm()), step(arm())))
+    assert decision.action == "promote"
+    assert decision.reason.endswith("It takes over on errors and latency: a decision on quality is not required.")
+    judged = (step(arm(loss=0.1, n=500), arm(rows=5_000, loss=0.3, n=5_000)),) * 2
+    assert "errors and latency:" not in decide(RULE, judged).reason
+
+
+def test_where_quality_is_required_the_last_step_waits_for_the_labels_and_then_for_a_person() -> None:
+    rule = msgspec.structs.replace(RULE, quality_required=True)
+    assert decide(rule, (step(arm()),)).action == "advance"
+    waits = decide(rule, (step(arm()), step(arm())))
+    assert waits.action == "go_on"
+    assert waits.reason == (
+        "The step goes on: labels have not shown that it is no worse, which is required "
+        "(quality not judged: 0 labels of the candidate, 100 an arm are needed)."
+    )
+    late = decide(rule, (step(arm()), step(arm(), elapsed=timedelta(days=8))))
+    assert late.action == "hold"
+    assert late.reason.endswith("It is held as it is until a person decides.")
+    thin = decide(rule, (step(arm()), step(arm(rows=12), elapsed=timedelta(days=8))))
+    assert thin.action == "roll_back"
+    both = step(arm(loss=0.1, n=500), arm(rows=5_000, loss=0.3, n=5_000))
+    assert decide(rule, (both, both)).action == "promote"
+
+
+def test_where_quality_is_required_a_shadow_is_judged_only_when_nothing_comes_after_it() -> None:
+    rule = msgspec.structs.replace(RULE, quality_required=True, shadow=HOUR, shadow_rows=100)
+    assert decide(rule, (step(arm()),), "shadow").action == "advance"
+    swift = msgspec.structs.replace(rule, canary=(1.0,))
+    assert decide(swift, (step(arm()),), "shadow").action == "go_on"
 
 
 def test_traffic_that_shifts_between_steps_is_not_mistaken_for_quality() -> None:
@@ -156,7 +228,8 @@ def test_it_never_goes_on_to_more_traffic_against_the_rule(
         assert decision.evidence.quality != "worse"
         ratio, medians = decision.evidence.latency_ratio, (candidate.latency_p50_ms or 0, champion.latency_p50_ms or 0)
         assert ratio is None or ratio <= rule.max_latency_ratio or medians[0] - medians[1] < 1
-    if candidate.rows >= 100 and candidate.error_rate > 0.2:
+    shared = champion.error_rate > rule.max_error_rate
+    if candidate.rows >= 100 and candidate.error_rate > 0.2 and not shared:
         assert decision.action == "roll_back"
     if elapsed >= rule.timeout:
         assert decision.action != "go_on"

@@ -51,6 +51,7 @@ class World:
         self.shift, self.useful, self.rows = 0.0, 1.0, 200
         self.failing: set[str] = set()
         self.contrary: set[str] = set()
+        self.slow: set[str] = set()
         self.bundle = ""
         self.attribution: str | None = None
         project = Project(NAME, question="Late?", owner="ops", objectives=[at_least("roc_auc", 0.6)])
@@ -135,7 +136,8 @@ class World:
                 "version": [arms[arm].number for arm in which],
                 "role": [arms[arm].role for arm in which],
                 "key": [f"{self.now:%m%d}-{place}" for place in range(self.rows)],
-                "latency_us": self.random.integers(500, 1500, self.rows),
+                "latency_us": self.random.integers(500, 1500, self.rows)
+                * np.array([8 if arms[arm].version_id in self.slow else 1 for arm in which]),
                 "score": score,
                 "prediction": ["true" if one > 0.5 else "false" for one in score],
                 "scores": pl.Series([None] * self.rows, dtype=pl.List(pl.Float64)),

@@ -27,6 +27,10 @@ def swift(project: Project) -> None:
     project.release(strategy="blue_green")
 
 
+def careful(project: Project) -> None:
+    project.release(canary=[0.5, 1.0], step="1d", step_rows=50, timeout="4d", quality_required=True)
+
+
 def rollout_of(world: World) -> Rollout:
     found = world.status().rollout
     assert found is not None
@@ -165,3 +169,41 @@ def test_blue_green_takes_all_at_once_after_a_look_and_keeps_the_way_back(make_w
     assert roles(world) == [(1, "champion", 1.0)]
     (newest, *_) = list_rollouts(world.workspace, world.me, ListRollouts(endpoint="flights"))
     assert newest.state == "rolled_back"
+
+
+def test_where_quality_is_required_labels_that_never_come_leave_it_to_a_person(make_world: MakeWorld) -> None:
+    world = make_world(careful)
+    world.days(2)
+    world.release(world.register())
+    world.days(6, labels=False)
+    assert rollout_of(world).state == "held"
+    assert roles(world) == [(1, "champion", 0.5), (2, "canary", 0.5)]
+    assert "labels have not shown that it is no worse, which is required" in rollout_of(world).reason
+    assert len(world.alerts("held")) == 1
+
+
+def test_where_quality_is_required_labels_that_come_late_let_it_take_over(make_world: MakeWorld) -> None:
+    world = make_world(careful)
+    world.days(2)
+    world.release(world.register())
+    world.days(2, labels=False)
+    assert rollout_of(world).state == "canary"
+    world.rows = 4_000
+    happened = world.days(2)
+    assert rollout_of(world).state == "promoted"
+    assert "Its loss is not higher than the champion's by 0.02 or more" in happened[-1]
+
+
+def test_a_candidate_that_answers_late_is_rolled_back(make_world: MakeWorld) -> None:
+    world = make_world(lambda project: project.release(canary=[0.5, 1.0], step="1d", step_rows=50))
+    world.days(2)
+    version = world.register()
+    world.slow = {version.id}
+    world.rows = 400
+    world.release(version)
+    (happened,) = world.days(1)
+    assert happened.startswith("The candidate's median latency is ")
+    assert rollout_of(world).state == "rolled_back"
+    moved = rollout_of(world).evidence[-1].evidence
+    assert moved is not None
+    assert moved.slow_evidence > 20

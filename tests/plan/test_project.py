@@ -70,6 +70,7 @@ WRONG: list[tuple[Callable[[], Any], str]] = [
     (lambda: flights().release(ab={"champion": 0.5, "challenger": 0.5}, canary=[0.5, 1]), "in one way"),
     (lambda: flights().release(strategy="blue_green", canary=[0.5, 1]), "in one way"),
     (lambda: flights().release(on_timeout="wait"), "not what can happen"),  # type: ignore[arg-type]
+    (lambda: flights().release(canary=[1.0], quality_required=True), "never looked at"),
     (lambda: flights().release(max_disagreement=1), "not a share"),
     (lambda: flights().release(fallback=0.5), "kept.fall_back"),  # type: ignore[arg-type]
     (lambda: kept.fall_back(on=["weather"]), "no occasion"),

@@ -168,6 +168,7 @@ def rule_of(policy: Release, objectives: tuple[Objective, ...]) -> Rule:
         challenger=policy.challenger,
         keep_previous=swift or (fallback is not None and fallback.previous),
         on_timeout=policy.on_timeout,
+        quality_required=policy.quality_required,
         judged_by="class" if labelled[:1] == ["accuracy"] else "probability",
         fallback=None if fallback is None else msgspec.convert(msgspec.to_builtins(fallback), Fallback),
     )

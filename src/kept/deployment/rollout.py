@@ -38,6 +38,8 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     keep_previous: bool = False
     """Whether the version before is held ready once this one has taken over."""
     on_timeout: Literal["roll_back", "hold"] = "roll_back"
+    quality_required: bool = False
+    """Whether it takes all traffic only when labels have shown that it is no worse."""
     judged_by: Literal["probability", "class"] = "probability"
     """The loss that labels are turned into: of the probability (or the number), or 1 for each wrong class."""
     fallback: Fallback | None = None
@@ -53,8 +55,12 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     error_rate: float
     error_evidence: float
     """How many times likelier the errors are under a rate above the limit; 1 / alpha rolls back."""
+    champion_error_rate: float = 0.0
+    """Over all steps. Where it is above the limit itself, the candidate is held to it."""
     latency_ratio: float | None
     latency_p99_ms: float | None
+    slow_evidence: float = 1.0
+    """How many times likelier the latencies are under a median above the limit; 1 / alpha rolls back."""
     elapsed: timedelta
     champion_outcomes: int
     candidate_outcomes: int

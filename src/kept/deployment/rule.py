@@ -6,6 +6,7 @@ from kept.core.durations import format_duration
 from kept.core.errors import Invalid
 from kept.deployment.rollout import Action, Decision, Evidence, Phase, Quality, Rule
 from kept.deployment.statistics import StepStatistics
+from kept.measures.groups import group_rate
 from kept.measures.rates import rate_evidence
 from kept.measures.sequential import LEAST_OUTCOMES, Arm, Comparison, compare_pairs, half_width
 
@@ -15,6 +16,8 @@ _SLOW_SHARE = 0.01
 _SMALLEST_EFFECT = 0.01
 # A median latency that is longer by less than this is nobody's trouble, whatever its ratio: small models answer in 0.1 ms.
 _NOTICEABLE_MS = 1.0
+# The champion's rate of failures is taken at the upper end of an interval that holds at all looks, nearly.
+_SURELY, _MOST_ERRORS = 3.0, 0.99
 
 
 def decide(rule: Rule, steps: tuple[StepStatistics, ...], phase: Phase = "canary") -> Decision:
@@ -26,12 +29,17 @@ def decide(rule: Rule, steps: tuple[StepStatistics, ...], phase: Phase = "canary
         phase: how it is on trial.
 
     In this order: rolled back when failures are above their limit (sequential test on counts), when the median latency is
-    more than `max_latency_ratio` times the champion's and 1 ms above it, or the latency objective fails while the champion
-    keeps it, and
+    more than `max_latency_ratio` times the champion's and 1 ms above it (sequential test on the count of slower answers),
+    or the latency objective fails while the champion keeps it, and
     when the loss is worse (asymptotic confidence sequence on the difference of mean losses, steps weighted by
     their information, upper end below 0). Otherwise it goes a step on when the step's time and rows are reached and the
-    failures seen are within the limit; when neither has happened by the timeout, it is rolled back, or held where that is
-    declared. Quality does not hold a step up, because labels may come late: the reason says whether it was judged.
+    failures and the median latency seen are within their limits; when neither has happened by the timeout, it is rolled
+    back, or held where that is declared. Where the champion fails more often than the limit allows, the candidate is rolled
+    back only for failing more often still.
+
+    Quality does not hold a step up, because labels may come late: the reason says whether it was judged. With
+    `quality_required` it holds the last one: until labels show that the candidate is no worse, and when they have not
+    by the timeout, a person decides, since nothing speaks against the version either.
 
     A shadow is rolled back, too, when it answers otherwise than the champion more often than `max_disagreement` (the same
     sequential test), and its loss is compared with the champion's row by row. An A/B test ends when its labels
@@ -45,23 +53,25 @@ def decide(rule: Rule, steps: tuple[StepStatistics, ...], phase: Phase = "canary
     if (reason := _wrong(rule, steps, evidence)) is not None:
         return Decision(action="roll_back", reason=reason, evidence=evidence)
     now = steps[-1]
-    missing = _missing(rule, now, evidence, phase)
+    last = phase == "ab" or (len(steps) >= len(rule.canary) - 1 and (phase == "canary" or len(rule.canary) == 1))
+    unknown = _not_shown(rule, evidence) if last and phase != "ab" else ""
+    missing = ", and ".join(filter(None, (_missing(rule, now, evidence, phase), unknown)))
     if not missing:
-        last = phase == "ab" or (len(steps) >= len(rule.canary) - 1 and (phase == "canary" or len(rule.canary) == 1))
         action: Action = "promote" if last else "advance"
-        return Decision(
-            action=action, reason=f"{_well(rule, evidence, phase)} {_quality(rule, evidence)}", evidence=evidence
-        )
+        reason = f"{_well(rule, evidence, phase)} {_quality(rule, evidence)}"
+        return Decision(action=action, reason=f"{reason}{_unshown(evidence) if last else ''}", evidence=evidence)
     if now.elapsed >= rule.timeout:
-        held = " It is held as it is until a person decides." if rule.on_timeout == "hold" else ""
+        end: Action = "hold" if missing == unknown else rule.on_timeout
+        held = " It is held as it is until a person decides." if end == "hold" else ""
         reason = f"After {format_duration(now.elapsed)} of the {_NAMES[phase]} there is no decision: {missing}.{held}"
-        return Decision(action=rule.on_timeout, reason=reason, evidence=evidence)
+        return Decision(action=end, reason=reason, evidence=evidence)
     return Decision(action="go_on", reason=f"The {_NAMES[phase]} goes on: {missing}.", evidence=evidence)
 
 
 def _evidence(rule: Rule, steps: tuple[StepStatistics, ...], phase: Phase) -> Evidence:
     now = steps[-1]
     failed, asked = _total(steps, "errors"), _total(steps, "rows")
+    theirs = sum(one.champion.errors for one in steps) / max(sum(one.champion.rows for one in steps), 1)
     champion, candidate = now.champion.latency_p50_ms, now.candidate.latency_p50_ms
     enough = min(now.champion.latencies, now.candidate.latencies) >= LEAST_LATENCIES
     ratio = candidate / champion if enough and champion and candidate is not None else None
@@ -74,9 +84,11 @@ def _evidence(rule: Rule, steps: tuple[StepStatistics, ...], phase: Phase) -> Ev
         rows=now.candidate.rows,
         errors=now.candidate.errors,
         error_rate=now.candidate.error_rate,
-        error_evidence=rate_evidence(failed, asked, rule.max_error_rate),
+        error_evidence=rate_evidence(failed, asked, _error_limit(rule, steps)),
+        champion_error_rate=theirs,
         latency_ratio=ratio,
         latency_p99_ms=now.candidate.latency_p99_ms,
+        slow_evidence=rate_evidence(now.candidate.slower, now.candidate.latencies, 0.5) if ratio is not None else 1.0,
         elapsed=now.elapsed,
         champion_outcomes=sum(one.champion.losses.outcomes for one in steps),
         candidate_outcomes=sum(one.candidate.losses.outcomes for one in steps),
@@ -144,7 +156,9 @@ def _wrong(rule: Rule, steps: tuple[StepStatistics, ...], evidence: Evidence) ->
     """The sentence that says why it must be rolled back at once, or None."""
     if evidence.error_evidence >= 1 / rule.alpha:
         errors, rows = _total(steps, "errors"), _total(steps, "rows")
-        return f"{errors:,} of {rows:,} requests to the candidate failed; at most {rule.max_error_rate:.2%} may."
+        limit = _error_limit(rule, steps)
+        too = "" if limit == rule.max_error_rate else f", as {evidence.champion_error_rate:.2%} of the champion's do"
+        return f"{errors:,} of {rows:,} requests to the candidate failed; at most {limit:.2%} may{too}."
     if (reason := _too_slow(rule, steps[-1], evidence)) is not None:
         return reason
     champion = steps[-1].champion
@@ -168,14 +182,29 @@ def _otherwise(evidence: Evidence) -> str:
 
 def _too_slow(rule: Rule, now: StepStatistics, evidence: Evidence) -> str | None:
     champion, candidate = now.champion.latency_p50_ms, now.candidate.latency_p50_ms
-    if evidence.latency_ratio is None or champion is None or candidate is None:
-        return None
-    if evidence.latency_ratio <= rule.max_latency_ratio or candidate - champion < _NOTICEABLE_MS:
+    sure = evidence.slow_evidence >= 1 / rule.alpha
+    if not sure or evidence.latency_ratio is None or champion is None or candidate is None:
         return None
     return (
         f"The candidate's median latency is {evidence.latency_ratio:.1f} times the champion's "
         f"({candidate:.3g} ms against {champion:.3g} ms); at most {rule.max_latency_ratio:g} times is allowed."
     )
+
+
+def slowest_median(rule: Rule, champion_ms: float) -> float:
+    """The longest median latency that is allowed beside a champion's, in milliseconds."""
+    return max(rule.max_latency_ratio * champion_ms, champion_ms + _NOTICEABLE_MS)
+
+
+def _error_limit(rule: Rule, steps: tuple[StepStatistics, ...]) -> float:
+    """The rate of failures that is allowed: as declared, or the highest that the champion's own may be where that is above.
+
+    What both of them ask, or the service that they share, fails for both: no reason to go back from one to the other.
+    """
+    errors, rows = sum(one.champion.errors for one in steps), sum(one.champion.rows for one in steps)
+    if errors <= rule.max_error_rate * rows or rate_evidence(errors, rows, rule.max_error_rate) < 1 / rule.alpha:
+        return rule.max_error_rate
+    return min(group_rate("champion", errors, rows, normal=_SURELY).high, _MOST_ERRORS)
 
 
 def _total(steps: tuple[StepStatistics, ...], name: Literal["rows", "errors", "slow", "latencies"]) -> int:
@@ -192,19 +221,42 @@ def _missing(rule: Rule, now: StepStatistics, evidence: Evidence, phase: Phase) 
         lacks.append(f"{format_duration(now.elapsed)} of {format_duration(length)} have passed")
     if now.candidate.error_rate > rule.max_error_rate:
         share = f"{now.candidate.errors:,} of {now.candidate.rows:,} requests failed"
-        lacks.append(f"{share}, and at most {rule.max_error_rate:.2%} may")
+        theirs = evidence.champion_error_rate
+        too = f" ({theirs:.2%} of the champion's did)" if theirs > rule.max_error_rate else ""
+        lacks.append(f"{share}, and at most {rule.max_error_rate:.2%} may{too}")
+    if (ratio := evidence.latency_ratio) is not None and _slower(rule, now):
+        most = f"at most {rule.max_latency_ratio:g} times is allowed"
+        lacks.append(f"its median latency is {ratio:.3g} times the champion's, and {most}")
     if rule.max_disagreement is not None and evidence.disagreements > rule.max_disagreement * evidence.pairs:
         lacks.append(f"it {_otherwise(evidence)}, and at most {rule.max_disagreement:.2%} may be")
     if phase == "ab" and evidence.quality != "better":
-        said = _quality(rule, evidence).rstrip(".")
-        lacks.append(f"the labels do not tell the versions apart ({said[:1].lower()}{said[1:]})")
+        lacks.append(f"the labels do not tell the versions apart ({_within(rule, evidence)})")
     return ", and ".join(lacks)
 
 
+def _slower(rule: Rule, now: StepStatistics) -> bool:
+    champion, candidate = now.champion.latency_p50_ms, now.candidate.latency_p50_ms
+    return champion is not None and candidate is not None and candidate > slowest_median(rule, champion)
+
+
+def _not_shown(rule: Rule, evidence: Evidence) -> str:
+    """What labels have not shown, where it is required; empty when nothing."""
+    if not rule.quality_required or evidence.quality in {"better", "not worse"}:
+        return ""
+    return f"labels have not shown that it is no worse, which is required ({_within(rule, evidence)})"
+
+
+def _unshown(evidence: Evidence) -> str:
+    """Said where a version takes all traffic without that."""
+    if evidence.quality in {"better", "not worse"}:
+        return ""
+    return " It takes over on errors and latency: a decision on quality is not required."
+
+
 def _well(rule: Rule, evidence: Evidence, phase: Phase) -> str:
-    latency = (
-        "" if evidence.latency_ratio is None else f", median latency {evidence.latency_ratio:.2g} times the champion's"
-    )
+    latency = f", latency not judged (of fewer than {LEAST_LATENCIES} answers)"
+    if evidence.latency_ratio is not None:
+        latency = f", median latency {evidence.latency_ratio:.2g} times the champion's"
     failed = f"{evidence.errors:,} failed" + (f" (at most {rule.max_error_rate:.2%} may)" if evidence.errors else "")
     agreed = (
         f", {evidence.pairs - evidence.disagreements:,} of {evidence.pairs:,} rows as the champion"
@@ -213,6 +265,12 @@ def _well(rule: Rule, evidence: Evidence, phase: Phase) -> str:
     )
     what = "requests answered as a shadow" if phase == "shadow" else "requests answered"
     return f"{evidence.rows:,} {what} in {format_duration(evidence.elapsed)}: {failed}{latency}{agreed}."
+
+
+def _within(rule: Rule, evidence: Evidence) -> str:
+    """What the labels say, as a part of a sentence."""
+    said = _quality(rule, evidence).rstrip(".")
+    return f"{said[:1].lower()}{said[1:]}"
 
 
 def _quality(rule: Rule, evidence: Evidence) -> str:

@@ -19,6 +19,8 @@ class ArmStatistics(msgspec.Struct, frozen=True, kw_only=True):
     """Answers whose latency is known, where only a share is logged; None: all requests."""
     slow: int = 0
     """Answers slower than the objective on latency_p99_ms."""
+    slower: int = 0
+    """Answers slower than `slowest_median` allows; of the candidate."""
     losses: Outcomes = Outcomes()
     """Number, sum and sum of squares of losses in [0, 1]."""
 

@@ -1,12 +1,14 @@
 """What a version on trial did, step by step, from the tables of predictions, failed requests and labels."""
 
 from datetime import datetime, timedelta
+from math import sqrt
 
 import numpy as np
 import polars as pl
 
 from kept.data import labels as ledger
 from kept.deployment.rollout import Rollout, RolloutStep, Rule
+from kept.deployment.rule import LEAST_LATENCIES, slowest_median
 from kept.deployment.statistics import ArmStatistics, PairStatistics, StepStatistics
 from kept.governance.workspace import Workspace
 from kept.measures.arrays import Floats
@@ -45,10 +47,11 @@ def step_statistics(
         rows, failed = labelled.filter(inside), failures.filter(inside)
         # The scale of a regression's loss must be one for both arms.
         scale = champion.loss.scale if champion.loss else None
+        allowed = _slowest(rollout.rule, rows, champion)
         found.append(
             StepStatistics(
                 champion=_arm(rows, failed, champion, scale, rollout.rule),
-                candidate=_arm(rows, failed, candidate, scale, rollout.rule),
+                candidate=_arm(rows, failed, candidate, scale, rollout.rule, allowed),
                 elapsed=time_in_step(rows, step, now),
             )
         )
@@ -56,7 +59,12 @@ def step_statistics(
 
 
 def _arm(
-    rows: pl.DataFrame, failures: pl.DataFrame, subject: Subject, scale: float | None, rule: Rule
+    rows: pl.DataFrame,
+    failures: pl.DataFrame,
+    subject: Subject,
+    scale: float | None,
+    rule: Rule,
+    allowed: float | None = None,
 ) -> ArmStatistics:
     own = rows.filter(pl.col("version_id") == subject.version_id)
     errors = failures.filter(pl.col("version_id") == subject.version_id).height
@@ -71,8 +79,22 @@ def _arm(
         latency_p50_ms=latencies.quantile(0.5),
         latency_p99_ms=latencies.quantile(0.99),
         slow=slow,
+        slower=0 if allowed is None else int((latencies > allowed).sum()),
         losses=Arm.of(outcomes.by_label(_losses(rule, subject, outcomes, scale))) if judged else Arm(),
     )
+
+
+def _slowest(rule: Rule, rows: pl.DataFrame, champion: Subject) -> float | None:
+    """What the candidate's median latency may be, in milliseconds, where the champion's is known well enough.
+
+    The champion's median is itself known from a sample: it is taken at the upper end of an interval of three standard
+    errors of its rank.
+    """
+    latencies = latencies_of(rows.filter(pl.col("version_id") == champion.version_id))
+    if latencies.len() < LEAST_LATENCIES:
+        return None
+    median = latencies.quantile(0.5 + 1.5 / sqrt(latencies.len()))
+    return None if median is None else slowest_median(rule, median)
 
 
 def _losses(rule: Rule, subject: Subject, outcomes: Outcomes, scale: float | None) -> Floats:
@@ -102,10 +124,11 @@ def _of_shadow(
         else pl.DataFrame()
     )
     scale = champion.loss.scale if champion.loss else None
+    allowed = _slowest(rule, answers, champion)
     unlabelled = {"label": pl.lit(None, pl.String), "label_sequence": pl.lit(None, pl.Int64)}
     return StepStatistics(
         champion=_arm(answers.with_columns(**unlabelled), failures, champion, scale, rule),
-        candidate=_arm(copies.with_columns(**unlabelled), failures, candidate, scale, rule),
+        candidate=_arm(copies.with_columns(**unlabelled), failures, candidate, scale, rule, allowed),
         elapsed=time_in_step(answers, step, now),
         pairs=PairStatistics(
             rows=pairs.height,

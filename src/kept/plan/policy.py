@@ -142,6 +142,8 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
     """Share of the challenger in an A/B test that takes the place of the canary; None for no test."""
     on_timeout: Literal["roll_back", "hold"] = "roll_back"
     """What happens when a step's time runs out: back to the champion, or everything stays until a person decides."""
+    quality_required: bool = False
+    """Whether it takes all traffic only when labels have shown that it is no worse than the champion, within `margin`."""
     fallback: Fallback | None = None
 
 

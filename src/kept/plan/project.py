@@ -342,6 +342,7 @@ class Project:
         max_latency_ratio: float = 3.0,
         margin: float = 0.02,
         alpha: float = 0.05,
+        quality_required: bool = False,
         fallback: Fallback | None = None,
     ) -> None:
         """Declares how a version takes over: shares of traffic, and what makes it go on or back.
@@ -349,12 +350,18 @@ class Project:
         First as a shadow, if so declared (`shadow="24h"`, or a number of rows): it gets a copy of the traffic and answers
         nobody. Then by the steps of its canary; or as the challenger of an A/B test with a split that stays
         (`ab={"champion": 0.5, "challenger": 0.5}`); or all at once (`strategy="blue_green"`), with the version before held ready.
+
+        Without labels it takes over on errors and latency alone, and that is said; with `quality_required=True` it does not.
         """
         _check_release(strategy, on_timeout, max_disagreement, one_way=[canary, ab, strategy == "blue_green" or None])
         _expect(fallback, Fallback | None, f"{fallback!r} is not a fallback", "project.release", _FALL_BACK)
         length, rows = check_shadow(shadow, shadow_rows, step_rows)
+        steps = check_canary(tuple(float(share) for share in ((0.1, 0.5, 1.0) if canary is None else canary)))
+        if quality_required and (steps, strategy, length, ab) == ((1.0,), "canary", None, None):
+            fix = "Declare a canary of several steps, a shadow or an A/B test"
+            raise Invalid("its quality is required, and never looked at", where="project.release", fix=fix)
         self.releasing = Release(
-            canary=check_canary(tuple(float(share) for share in ((0.1, 0.5, 1.0) if canary is None else canary))),
+            canary=steps,
             strategy=strategy,
             shadow=length,
             shadow_rows=rows,
@@ -370,6 +377,7 @@ class Project:
             max_latency_ratio=max_latency_ratio,
             margin=margin,
             alpha=alpha,
+            quality_required=quality_required,
         )
 
     @property
