@@ -15,6 +15,7 @@ from kept.app.worker import Worker
 from kept.core.errors import Unavailable
 from kept.governance.actor import Actor
 from kept.governance.workspace import Workspace
+from kept.loop.cycle import Look
 from kept.store.spool import HEADER, SpoolWriter
 from kept.tracking.runs import ShowRun, show_run
 from kept.tracking.spooled import Begun, Frame, Logged
@@ -48,7 +49,7 @@ def test_what_fails_is_told_by_its_sign_of_life_and_logged_in_full_once(
     def broken(_: Workspace, __: Actor) -> list[str]:
         raise Unavailable("the disk is full", where="tables")
 
-    monkeypatch.setattr(worker, "tick", broken)
+    monkeypatch.setattr(worker, "looks", broken)
     monkeypatch.setattr(worker, "_FIRST_PAUSE_SECONDS", 0.05)
 
     def failing() -> list[dict[str, str]]:
@@ -57,7 +58,7 @@ def test_what_fails_is_told_by_its_sign_of_life_and_logged_in_full_once(
     with working(workspace):
         assert until(lambda: failing() == [{"loop": "Unavailable: tables: the disk is full"}])
         time.sleep(0.5)
-        monkeypatch.setattr(worker, "tick", lambda _workspace, _actor: [])
+        monkeypatch.setattr(worker, "looks", lambda _workspace, _actor: [])
         assert until(lambda: failing() == [{}])
     said = capsys.readouterr().out
     assert said.count("Traceback") == 1
@@ -65,9 +66,42 @@ def test_what_fails_is_told_by_its_sign_of_life_and_logged_in_full_once(
     assert "works again" in said
 
 
+def test_an_endpoint_that_fails_keeps_no_other_waiting(
+    workspace: Workspace, me: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries, others = [], []
+
+    def broken() -> list[str]:
+        tries.append(1)
+        raise Unavailable("the table cannot be read", where="predictions/one")
+
+    def well() -> list[str]:
+        others.append(1)
+        return []
+
+    both = [Look(name="loop of one", run=broken), Look(name="loop of two", run=well)]
+    monkeypatch.setattr(worker, "looks", lambda _workspace, _actor: both)
+    monkeypatch.setattr(worker, "_FIRST_PAUSE_SECONDS", 600.0)
+    monkeypatch.setattr(worker, "_LONGEST_PAUSE_SECONDS", 600.0)
+
+    def failing() -> list[str]:
+        return [name for one in list_processes(workspace, me, ListProcesses()) for name in one.details["failing"]]
+
+    with working(workspace):
+        assert until(lambda: failing() == ["loop of one"])
+        before = len(others)
+        assert until(lambda: len(others) > before + 2)
+    assert len(tries) == 1
+
+
 def test_one_of_two_workers_watches(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     looks: list[str] = []
-    monkeypatch.setattr(worker, "tick", lambda _workspace, _actor: looks.append(threading.current_thread().name))
+
+    def look(_: Workspace, __: Actor) -> list[Look]:
+        looks.append(threading.current_thread().name)
+        return []
+
+    monkeypatch.setattr(worker, "looks", look)
     with working(workspace):
         assert until(lambda: len(looks) > 0)
         with working(workspace):

@@ -225,3 +225,26 @@ def test_traffic_unlike_training_is_seen_at_the_first_look(make_world: MakeWorld
     )
     with pytest.raises(NotFound):
         show_skew(world.workspace, world.me, ShowSkew(endpoint="other"))
+
+
+def test_skew_that_cannot_be_looked_for_holds_no_rollout_up(make_world: MakeWorld) -> None:
+    world = make_world()
+    world.days(1)
+    world.release(world.register())
+    unreadable = MonitorState(
+        endpoint="flights",
+        monitor="skew",
+        version_id="",
+        watermark=None,
+        state=b"unreadable",
+        updated_at=world.workspace.clock.now(),
+    )
+    with world.workspace.database.writing() as connection:
+        save_state(connection, unreadable)
+    for _ in range(3):
+        world.day()
+        with pytest.raises(msgspec.DecodeError):
+            world.tick()
+    rollout = world.status().rollout
+    assert rollout is not None
+    assert rollout.state == "promoted"

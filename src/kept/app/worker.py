@@ -21,7 +21,7 @@ from kept.core.errors import Conflict
 from kept.data import labels
 from kept.governance.actor import automation
 from kept.governance.workspace import Workspace
-from kept.loop.cycle import tick
+from kept.loop.cycle import looks
 from kept.loop.lineage import note_serving
 from kept.monitoring.telling import tell_due
 from kept.pipelines.runner import Runner
@@ -124,7 +124,8 @@ class Worker:
         if not self._watching.take():
             raise _Waiting("another worker watches")
         try:
-            tick(self._workspace, self._actor)
+            for look in looks(self._workspace, self._actor):
+                self._try(look.name, look.run)
         finally:
             self._try("alerts", lambda: tell_due(self._workspace))
 

@@ -4,37 +4,75 @@ What is done is done in one transaction with the decision that tells of it, and 
 what is stored. So a tick that is killed anywhere is made up for by the next one, and nothing is done twice.
 """
 
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
 from kept.deployment.catalog import ShowStatus, show_status
 from kept.deployment.endpoint import EndpointStatus
 from kept.deployment.records import routes_of
 from kept.governance.actor import Actor
 from kept.governance.workspace import Workspace
 from kept.loop.moving import begin, move
-from kept.loop.progress import decided_until, note_progress
+from kept.loop.progress import decided_until, note_progress, read_progress
 from kept.loop.training import consider, last_training, settle, under_way
 from kept.loop.turn import Turn
 from kept.monitoring.plan import monitoring_plan
 from kept.monitoring.settling import settle_acted
-from kept.monitoring.watch import Watched, watch
+from kept.monitoring.skew_watch import SkewWatch
+from kept.monitoring.stream import Stream
+from kept.monitoring.subject import subject_of
+from kept.monitoring.watch import Watched, champion_since, watch
 from kept.plan.records import find_project
 
 
-def tick(workspace: Workspace, actor: Actor) -> list[str]:
-    """Looks at every endpoint once and does what is due; says what happened, a sentence each.
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """A part of a tick that can fail, and be put off, without the others."""
 
-    An endpoint that fails does not keep the others from their turn; the first error is raised after them. A model that was
-    released without a project is served and logged, and nothing is promised of it: there is nothing to hold it to.
+    name: str
+    run: Callable[[], list[str]]
+    """Does what is due, and says what happened, a sentence each."""
+
+
+def looks(workspace: Workspace, actor: Actor) -> Iterator[Look]:
+    """What a tick consists of: for each endpoint first its loop, then its skew, which no rollout waits for.
+
+    A model that was released without a project is served and logged, and nothing is promised of it: there is nothing to
+    hold it to.
     """
+    for status in show_status(workspace, actor, ShowStatus()):
+        name = status.endpoint.name
+        yield Look(name=f"loop of {name}", run=partial(_look, workspace, actor, status))
+        yield Look(name=f"skew of {name}", run=partial(_look_for_skew, workspace, actor, status))
+
+
+def tick(workspace: Workspace, actor: Actor) -> list[str]:
+    """Looks at every endpoint once; says what happened. The first error is raised when all have had their turn."""
     happened: list[str] = []
     failure: Exception | None = None
-    for status in show_status(workspace, actor, ShowStatus()):
+    for look in looks(workspace, actor):
         try:
-            happened += _look(workspace, actor, status)
+            happened += look.run()
         except Exception as error:  # noqa: BLE001 - raised below, when every endpoint has had its turn
             failure = failure or error
     if failure is not None:
         raise failure
     return happened
+
+
+def _look_for_skew(workspace: Workspace, actor: Actor, status: EndpointStatus) -> list[str]:
+    """Looks as far as the loop has come; what is found is told as alerts."""
+    known = read_progress(workspace, status.endpoint.name)
+    with workspace.database.reading() as connection:
+        record = find_project(connection, status.endpoint.project)
+        routes = routes_of(connection, status.endpoint.name)
+    if record is not None and status.route is not None and known.watermark is not None and known.first is not None:
+        champion = subject_of(workspace, status.route.route.champion.version_id)
+        stream = Stream(workspace, status.endpoint.name)
+        watch = SkewWatch(workspace, actor, monitoring_plan(record), champion, stream)
+        watch.look(known.first, known.watermark, champion_since(routes))
+    return []
 
 
 def _look(workspace: Workspace, actor: Actor, status: EndpointStatus) -> list[str]:

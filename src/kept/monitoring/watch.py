@@ -15,7 +15,6 @@ from kept.monitoring.plan import MonitoringPlan
 from kept.monitoring.records import find_state, save_state, states_of
 from kept.monitoring.result import MonitorState
 from kept.monitoring.silence import watch_silence
-from kept.monitoring.skew_watch import SkewWatch
 from kept.monitoring.stream import Stream
 from kept.monitoring.subject import subject_of
 from kept.monitoring.traffic import STATE as TRAFFIC
@@ -111,7 +110,6 @@ def watch(
             else:
                 traffic.judge(window, labelled.memory)
         labelled.look_back()
-    SkewWatch(workspace, actor, project, champion, stream).look(first, watermark, champion_since(routes))
     return Watched(
         watermark=watermark,
         first=first,
