@@ -1,6 +1,7 @@
 """A small world to close the loop in: an endpoint whose predictions and labels are written by hand, a day at a time."""
 
 from collections.abc import Callable
+from copy import copy
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -42,11 +43,12 @@ NAME = "flights"
 
 
 class World:
-    """The endpoint `flights`: a score that is the true chance of the label, until `useful` is less than 1."""
+    """An endpoint, `flights`: a score that is the true chance of the label, until `useful` is less than 1."""
 
     def __init__(self, workspace: Workspace, me: Actor, folder: Path, declare: Callable[[Project], None]) -> None:
         self.workspace, self.me, self.kept = workspace, me, automation("kept")
         self.random = np.random.default_rng(7)
+        self.endpoint = NAME
         self.now = APRIL
         self.shift, self.useful, self.rows = 0.0, 1.0, 200
         self.failing: set[str] = set()
@@ -111,9 +113,16 @@ class World:
         )
         return register_version(self.workspace, self.me, request)
 
+    def beside(self, endpoint: str, version: ModelVersion) -> "World":
+        """Another endpoint of the same project, with a first version and traffic of its own from now on."""
+        other = copy(self)
+        other.endpoint = endpoint
+        other.release(version)
+        return other
+
     def release(self, version: ModelVersion) -> None:
         """A person's release."""
-        request = ReleaseVersion(endpoint=NAME, model=NAME, version=str(version.number), event_time=self.now)
+        request = ReleaseVersion(endpoint=self.endpoint, model=NAME, version=str(version.number), event_time=self.now)
         release(self.workspace, self.me, request)
 
     def day(self, *, labels: bool = True) -> pl.DataFrame:
@@ -149,10 +158,10 @@ class World:
         frame = pl.concat([frame, *(self._copies(frame, arm) for arm in arms if arm.role == "shadow")])
         failed = frame.filter(pl.col("version_id").is_in(list(self.failing)))
         frame = frame.filter(~pl.col("version_id").is_in(list(self.failing)))
-        self.workspace.tables.append(f"predictions/{NAME}", frame)
+        self.workspace.tables.append(f"predictions/{self.endpoint}", frame)
         if failed.height:
             errors = failed.select("id", "received_at", "version_id", "role", "latency_us", status=500)
-            self.workspace.tables.append(f"prediction_errors/{NAME}", errors)
+            self.workspace.tables.append(f"prediction_errors/{self.endpoint}", errors)
         self.now += DAY
         if labels:
             known = dict(zip([f"{self.now - DAY:%m%d}-{place}" for place in range(self.rows)], late, strict=True))
@@ -162,7 +171,7 @@ class World:
     def label(self, labels: dict[str, bool]) -> None:
         """Labels by key, known now."""
         entries = [LabelEntry(key=key, value=bool(value), known_at=self.now) for key, value in labels.items()]
-        record_labels(self.workspace, self.me, RecordLabels(endpoint=NAME, labels=entries))
+        record_labels(self.workspace, self.me, RecordLabels(endpoint=self.endpoint, labels=entries))
 
     def tick(self) -> list[str]:
         """One look of the loop."""
@@ -188,12 +197,13 @@ class World:
 
     def status(self) -> EndpointStatus:
         """The endpoint."""
-        (found,) = show_status(self.workspace, self.me, ShowStatus(endpoint=NAME))
+        (found,) = show_status(self.workspace, self.me, ShowStatus(endpoint=self.endpoint))
         return found
 
     def alerts(self, kind: str) -> list[Alert]:
         """Alerts of a kind, newest first."""
-        return [one for one in list_alerts(self.workspace, self.me, ListAlerts(endpoint=NAME)) if one.kind == kind]
+        listed = list_alerts(self.workspace, self.me, ListAlerts(endpoint=self.endpoint))
+        return [one for one in listed if one.kind == kind]
 
     def decisions(self) -> list[Decision]:
         """Every decision, oldest first."""

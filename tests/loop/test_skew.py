@@ -228,7 +228,7 @@ def test_traffic_unlike_training_is_seen_at_the_first_look(make_world: MakeWorld
 
 
 def test_skew_that_cannot_be_looked_for_holds_no_rollout_up(make_world: MakeWorld) -> None:
-    world = make_world()
+    world = make_world(lambda _: None)
     world.days(1)
     world.release(world.register())
     unreadable = MonitorState(

@@ -5,7 +5,7 @@ import os
 from kept.app.projects import Projects
 from kept.governance.actor import automation
 from kept.governance.workspace import Workspace
-from kept.loop.decisions import TRAINING
+from kept.loop.decision import TRAINING
 from kept.pipelines.runner import Runner
 from kept.registry.adoption import ADOPTION
 

@@ -14,7 +14,8 @@ from kept.cli.show import errors
 from kept.cli.working import at_work, tell
 from kept.core.clock import parse_time
 from kept.core.errors import Conflict
-from kept.loop.decisions import TRAINING, RetrainNow, retrain, training_request
+from kept.loop.decision import TRAINING
+from kept.loop.decisions import RetrainNow, retrain, training_request
 from kept.plan.catalog import ensure_registered
 from kept.plan.loading import load_project
 from kept.tracking.run import Run, RunStatus

@@ -82,9 +82,9 @@ def _look(workspace: Workspace, actor: Actor, status: EndpointStatus) -> list[st
     if record is None:
         return []
     plan = monitoring_plan(record)
-    last = last_training(workspace, plan.name, routes)
+    last = last_training(workspace, status.endpoint, routes)
     # While something is under way an alarm has been heard: detectors start anew when it came to nothing.
-    acted = None if under_way(workspace, plan.name, status) else last
+    acted = None if under_way(workspace, status) else last
     watched = watch(workspace, actor, plan, status, routes, acted_at=acted)
     if status.route is not None:
         # A training that knew the future of what is served now (a replay) has acted on nothing.

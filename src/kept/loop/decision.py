@@ -7,6 +7,9 @@ import msgspec
 
 from kept.loop.triggers import TriggerName
 
+TRAINING = "training"
+"""The kind of the runs that decisions start."""
+
 Kind = Literal["train", "retrain", "hold", "release", "reject", "promote", "advance", "roll_back", "keep", "dry_run"]
 
 
@@ -19,6 +22,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     project: str
+    endpoint: str | None = None
+    """Whose; None for a training that a person asked for: what it makes is for every endpoint of the project."""
     kind: Kind
     trigger: TriggerName
     """What set off the training that this decision belongs to."""

@@ -13,16 +13,13 @@ from kept.core.listing import list_limit
 from kept.governance.actor import Actor, Permission
 from kept.governance.operation import Audit, operation
 from kept.governance.workspace import Workspace
-from kept.loop.decision import Decision, Kind
-from kept.loop.records import decisions_about, decisions_of, insert_decision
+from kept.loop.decision import TRAINING, Decision, Kind
+from kept.loop.records import decisions_about, decisions_of, insert_decision, trainings_of
 from kept.loop.triggers import TriggerName
 from kept.plan.catalog import ShowProject, show_project
 from kept.registry.catalog import ListVersions, list_versions
-from kept.tracking.records import find_runs
 from kept.tracking.run import RunStatus
 from kept.tracking.runs import create_run
-
-TRAINING = "training"
 
 
 class RetrainNow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -46,6 +43,8 @@ class Decide(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     trigger: TriggerName
     reason: str
     evidence: dict[str, Any]
+    endpoint: str | None = None
+    """Whose; None for a training whose version is for every endpoint of the project."""
     run_id: str | None = None
     event_time: datetime | None = None
     window: str | None = None
@@ -97,18 +96,22 @@ def take(workspace: Workspace, actor: Actor, request: Decide, *, fresh: bool = F
     """Keeps the decision and queues the run of a `train` or `retrain`, in one transaction.
 
     Raises:
-        Conflict: it was taken already, or a training of the project is queued or running.
+        Conflict: it was taken already, or a training of the project is queued or running: there is one at a time,
+            whichever endpoint it is for.
     """
     with workspace.database.writing() as connection:
         joined = workspace.inside(connection)
         run_id = request.run_id
         if request.kind in {"train", "retrain"}:
             run_id = _queue_training(joined, actor, request, fresh=fresh)
-        elif run_id is not None and any(one.kind == request.kind for one in decisions_about(connection, run_id)):
+        elif run_id is not None and any(
+            (one.kind, one.endpoint) == (request.kind, request.endpoint) for one in decisions_about(connection, run_id)
+        ):
             raise Conflict(f"to {request.kind} was decided already", where=f"run {run_id}")
         decision = Decision(
             id=new_id(),
             project=request.project,
+            endpoint=request.endpoint,
             kind=request.kind,
             trigger=request.trigger,
             reason=request.reason,
@@ -130,15 +133,15 @@ def _queue_training(workspace: Workspace, actor: Actor, request: Decide, *, fres
     """The id of the new run. Inside a transaction, so that two workers cannot both find nothing under way."""
     show_project(workspace, actor, ShowProject(project=request.project))
     with workspace.database.reading() as connection:
-        for status in (RunStatus.QUEUED, RunStatus.RUNNING):
-            for run in find_runs(connection, project=request.project, kind=TRAINING, status=status, limit=1):
-                fix = "Wait until it has ended, or cancel it"
-                raise Conflict(f"a training is {run.status} already ({run.id})", where=request.project, fix=fix)
+        under_way = (RunStatus.QUEUED, RunStatus.RUNNING)
+        for run in trainings_of(connection, request.project, statuses=under_way, limit=1):
+            fix = "Wait until it has ended, or cancel it"
+            raise Conflict(f"a training is {run.status} already ({run.id})", where=request.project, fix=fix)
     run = create_run(
         workspace,
         project=request.project,
         kind=TRAINING,
-        name=f"{request.trigger} of {request.project}",
+        name=f"{request.trigger} of {request.endpoint or request.project}",
         created_by=actor.name,
         reason=request.reason,
         request=training_request(request.event_time, request.window, fresh=fresh),

@@ -15,7 +15,7 @@ def report(turn: Turn, would: Kind, cause: Cause, reason: str, evidence: dict[st
     """Keeps the decision that would have been taken as one that only reports; says nothing the second time."""
     told = {"would": would, **evidence}
     with turn.workspace.database.reading() as connection:
-        before = decisions_of(connection, turn.plan.name, kinds=["dry_run"], limit=_LOOKED_AT)
+        before = decisions_of(connection, turn.plan.name, endpoint=turn.endpoint, kinds=["dry_run"], limit=_LOOKED_AT)
     for one in before:
         same = all(one.evidence.get(name) == told.get(name) for name in _OCCASION)
         if same and (one.trigger, one.run_id) == (cause.trigger, cause.run_id):

@@ -52,7 +52,7 @@ def change_of(turn: Turn, choice: Choice, last: datetime) -> datetime | None:
 def _change_followed(turn: Turn) -> datetime | None:
     """The change of the training that is followed."""
     with turn.workspace.database.reading() as connection:
-        asked = decisions_of(connection, turn.plan.name, kinds=["retrain"], limit=_MOST)
+        asked = decisions_of(connection, turn.plan.name, endpoint=turn.endpoint, kinds=["retrain"], limit=_MOST)
     told = next((one.evidence.get("change") for one in asked if one.trigger in ALARMS), None)
     return None if told is None else parse_time(told, where="change")
 

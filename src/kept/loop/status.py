@@ -14,9 +14,8 @@ from kept.governance.actor import Actor, Permission
 from kept.governance.operation import Audit, operation
 from kept.governance.workspace import Workspace
 from kept.loop.decision import Decision
-from kept.loop.decisions import TRAINING
 from kept.loop.progress import read_progress
-from kept.loop.records import decisions_of
+from kept.loop.records import decisions_of, trainings_of
 from kept.loop.training import open_training, unsettled
 from kept.monitoring.alert import Alert
 from kept.monitoring.estimate import SUPPORT
@@ -25,7 +24,6 @@ from kept.monitoring.result import WindowResult
 from kept.monitoring.watch import watermark_of
 from kept.pipelines.records import steps_of
 from kept.pipelines.run_step import RunStep
-from kept.tracking.records import find_runs
 from kept.tracking.run import Run
 
 _SHOWN = 10
@@ -89,10 +87,10 @@ def show_loop(workspace: Workspace, actor: Actor, request: ShowLoop) -> LoopStat
 def _state_of(workspace: Workspace, connection: Connection, endpoint: Endpoint) -> EndpointState:
     status = status_of(connection, endpoint)
     progress = read_progress(workspace, endpoint.name)
-    running = open_training(workspace, endpoint.project)
-    last = find_runs(connection, project=endpoint.project, kind=TRAINING, limit=1)
+    running = open_training(workspace, endpoint.project, endpoint.name)
+    last = trainings_of(connection, endpoint.project, endpoint.name, limit=1)
     run = running or (last[0] if last else None)
-    training = running is not None or unsettled(workspace, endpoint.project, endpoint.created_at) is not None
+    training = running is not None or unsettled(workspace, endpoint) is not None
     return EndpointState(
         endpoint=endpoint.name,
         project=endpoint.project,
@@ -104,7 +102,7 @@ def _state_of(workspace: Workspace, connection: Connection, endpoint: Endpoint) 
         rollout=status.rollout,
         windows=tuple(_windows(connection, endpoint.name)),
         alerts=tuple(alerts_of(connection, endpoint=endpoint.name, limit=_SHOWN)),
-        decisions=tuple(decisions_of(connection, endpoint.project, limit=_SHOWN)),
+        decisions=tuple(decisions_of(connection, endpoint.project, endpoint=endpoint.name, limit=_SHOWN)),
         run=run,
         steps=tuple(steps_of(connection, run.id)) if run else (),
         training=training,

@@ -8,13 +8,12 @@ import msgspec
 
 from kept.core.clock import format_time, parse_time
 from kept.core.errors import Conflict
-from kept.deployment.endpoint import EndpointStatus, RouteRecord
+from kept.deployment.endpoint import Endpoint, EndpointStatus, RouteRecord
 from kept.deployment.release import ReleaseVersion, release
 from kept.governance.workspace import Workspace
 from kept.loop.decision import Decision
-from kept.loop.decisions import TRAINING
 from kept.loop.newest_labels import on_newest_labels
-from kept.loop.records import decisions_about, decisions_of
+from kept.loop.records import decisions_about, decisions_of, trainings_of
 from kept.loop.reporting import report
 from kept.loop.rows import training_data
 from kept.loop.triggers import ALARMS, Choice, EstimatedWindow, Situation, alarms_named, choose
@@ -28,8 +27,7 @@ from kept.monitoring.settling import KEPT, settle_gone
 from kept.monitoring.watch import champion_since
 from kept.plan.policy import Estimated, NewData
 from kept.registry.model import ModelVersion
-from kept.registry.records.versions import version_of_run
-from kept.tracking.records import find_runs
+from kept.registry.records.versions import models_of_run, version_of_run
 from kept.tracking.run import Run, RunStatus
 from kept.tracking.runs import get_run
 
@@ -41,69 +39,72 @@ _HOLDS_LOOKED_AT = 50
 _MOST_RESULTS = 10_000
 
 
-def last_training(workspace: Workspace, project: str, routes: list[RouteRecord]) -> datetime | None:
-    """The event time up to which the last training knew the world, whatever came of it.
+def last_training(workspace: Workspace, endpoint: Endpoint, routes: list[RouteRecord]) -> datetime | None:
+    """The event time up to which the endpoint's last training knew the world, whatever came of it.
 
     Where that was not told (a person's need not be), it is that of the last one of which it was, or when the champion
     took over, whichever is later; None when neither was told.
     """
     with workspace.database.reading() as connection:
-        last = find_runs(connection, project=project, kind=TRAINING, limit=1)
+        last = trainings_of(connection, endpoint.project, endpoint.name, limit=1)
         if not last:
             return champion_since(routes)
         if (told := last[0].request.get("until")) is not None:
             return parse_time(told, where="until")
-        earlier = find_runs(connection, project=project, kind=TRAINING, limit=_MOST_RUNS)
+        earlier = trainings_of(connection, endpoint.project, endpoint.name, limit=_MOST_RUNS)
     told = next((until for one in earlier if (until := one.request.get("until"))), None)
     known = (told and parse_time(told, where="until"), champion_since(routes))
     return max((one for one in known if one), default=None)
 
 
-def open_training(workspace: Workspace, project: str) -> Run | None:
-    """The training that is running or queued; there is at most one."""
+def open_training(workspace: Workspace, project: str, endpoint: str | None = None) -> Run | None:
+    """The training that is running or queued, of which a project has at most one; with an endpoint, unless it is another's."""
+    under_way = (RunStatus.RUNNING, RunStatus.QUEUED)
     with workspace.database.reading() as connection:
-        for status in (RunStatus.RUNNING, RunStatus.QUEUED):
-            for run in find_runs(connection, project=project, kind=TRAINING, status=status, limit=1):
-                return run
-    return None
+        return next(iter(trainings_of(connection, project, endpoint, statuses=under_way, limit=1)), None)
 
 
-def unsettled(workspace: Workspace, project: str, since: datetime) -> Decision | None:
-    """The last decision to train, when it was not decided yet what becomes of its version.
+def unsettled(workspace: Workspace, endpoint: Endpoint) -> Decision | None:
+    """The endpoint's last decision to train, when it was not decided yet what becomes of its version.
 
-    Trainings from before the endpoint was there (`since`) are none of the loop's: its first version is released by a
-    person.
+    A training that a person asked for is settled by each endpoint that serves its model. Trainings from before the endpoint was
+    there are none of the loop's: its first version is released by a person.
     """
     with workspace.database.reading() as connection:
-        for asked in decisions_of(connection, project, kinds=["retrain"], limit=1):
-            if asked.run_id is not None and asked.at >= since:
-                about = decisions_about(connection, asked.run_id)
-                return None if any(one.kind in _SETTLES for one in about) else asked
+        for asked in decisions_of(connection, endpoint.project, endpoint=endpoint.name, kinds=["retrain"], limit=1):
+            if asked.run_id is not None and asked.at >= endpoint.created_at:
+                about, made = decisions_about(connection, asked.run_id), models_of_run(connection, asked.run_id)
+                if asked.endpoint is None and made and endpoint.model not in made:
+                    return None
+                own = [one for one in about if one.endpoint in {None, endpoint.name}]
+                return None if any(one.kind in _SETTLES for one in own) else asked
     return None
 
 
-def under_way(workspace: Workspace, project: str, status: EndpointStatus) -> bool:
-    """Whether a training runs or waits, or what it made is on its way to taking over."""
+def under_way(workspace: Workspace, status: EndpointStatus) -> bool:
+    """Whether a training of the endpoint runs or waits, or what it made is on its way to taking over."""
     rolling = status.rollout is not None and status.rollout.running
+    endpoint = status.endpoint
     return (
         rolling
-        or open_training(workspace, project) is not None
-        or unsettled(workspace, project, status.endpoint.created_at) is not None
+        or open_training(workspace, endpoint.project, endpoint.name) is not None
+        or unsettled(workspace, endpoint) is not None
     )
 
 
 def settle(turn: Turn) -> list[str]:
     """Releases what the last training has made, or tells why not."""
-    asked = unsettled(turn.workspace, turn.plan.name, turn.status.endpoint.created_at)
+    asked = unsettled(turn.workspace, turn.status.endpoint)
     run = get_run(turn.workspace, asked.run_id) if asked is not None and asked.run_id is not None else None
     if asked is None or run is None or not run.status.ended:
         return []
     with turn.workspace.database.reading() as connection:
         version = version_of_run(connection, turn.status.endpoint.model, run.id)
+        told = any(one.kind == "reject" for one in decisions_about(connection, run.id))
     cause = Cause(trigger=asked.trigger, run_id=run.id)
     if run.status is RunStatus.FINISHED and version is not None and version.status == "accepted":
         return _release(turn, asked, cause, version)
-    return _reject(turn, cause, run, version)
+    return _reject(turn, cause, run, version, told=told)
 
 
 def consider(turn: Turn, now: datetime, last: datetime) -> list[str]:
@@ -123,8 +124,8 @@ def consider(turn: Turn, now: datetime, last: datetime) -> list[str]:
     if choice.action == "retrain":
         return _train(turn, choice, now, last)
     with turn.workspace.database.reading() as connection:
-        before = decisions_of(connection, turn.plan.name, limit=_HOLDS_LOOKED_AT)
-    # Several endpoints of a project may wait in turn, each for a reason of its own.
+        before = decisions_of(connection, turn.plan.name, endpoint=turn.endpoint, limit=_HOLDS_LOOKED_AT)
+    # Several triggers may wait in turn, each for a reason of its own.
     if any(one.reason == choice.reason for one in takewhile(lambda one: one.kind == "hold", before)):
         return []
     turn.decide("hold", Cause(trigger=choice.trigger), choice.reason, choice.evidence)
@@ -194,8 +195,8 @@ def _leave(turn: Turn, cause: Cause, version: ModelVersion, why: str, evidence: 
     return [reason]
 
 
-def _reject(turn: Turn, cause: Cause, run: Run, version: ModelVersion | None) -> list[str]:
-    """Keeps the champion and tells why; nobody needs to be told that a person cancelled."""
+def _reject(turn: Turn, cause: Cause, run: Run, version: ModelVersion | None, *, told: bool) -> list[str]:
+    """Keeps the champion and tells why, once for all endpoints (`told`); nobody needs to be told that a person cancelled."""
     with turn.workspace.database.writing() as connection:
         joined = turn.inside(turn.workspace.inside(connection))
         if run.status is RunStatus.FINISHED and version is not None:
@@ -204,7 +205,8 @@ def _reject(turn: Turn, cause: Cause, run: Run, version: ModelVersion | None) ->
             joined.decide("reject", cause, reason, evidence)
             why = f"a later training made version {version.number}"
             settle_gone(connection, turn.endpoint, ("failed",), (_FAILED,), turn.workspace.clock.now(), why=why)
-            joined.alert("rejected", "warning", _REJECTED, {"reason": reason, **evidence}, version.id)
+            if not told:
+                joined.alert("rejected", "warning", _REJECTED, {"reason": reason, **evidence}, version.id)
         elif run.status is RunStatus.CANCELLED:
             reason = f"The training was {run.error or 'cancelled'}."
             joined.decide("reject", cause, reason, {"run": run.id})
@@ -212,7 +214,8 @@ def _reject(turn: Turn, cause: Cause, run: Run, version: ModelVersion | None) ->
             reason = f"The training failed: {run.error or 'it registered no version'}"
             evidence = {"run": run.id, "error": run.error}
             joined.decide("reject", cause, reason, evidence)
-            joined.alert("failed", "critical", _FAILED, {"reason": reason, **evidence}, turn.champion)
+            if not told:
+                joined.alert("failed", "critical", _FAILED, {"reason": reason, **evidence}, turn.champion)
     return [reason]
 
 
@@ -247,7 +250,7 @@ def _situation(turn: Turn, now: datetime, last: datetime) -> Situation:
             for kind in kinds
             for one in incidents_of(connection, endpoint=turn.endpoint, kind=kind, state="resolved", limit=_MOST_ALERTS)
         ]
-        asked = decisions_of(connection, turn.plan.name, kinds=["retrain"], limit=_MOST_ALERTS)
+        asked = decisions_of(connection, turn.plan.name, endpoint=turn.endpoint, kinds=["retrain"], limit=_MOST_ALERTS)
     if not turn.plan.retraining.debounce:
         # Where nothing is waited for, what was raised counts, though it has gone meanwhile; not what a person has ended.
         over = [one for one in over if one.resolved_by != KEPT]

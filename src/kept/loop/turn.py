@@ -62,6 +62,7 @@ class Turn:
         """Takes a decision; with a window, a training learns from so much event time."""
         request = Decide(
             project=self.plan.name,
+            endpoint=self.endpoint,
             kind=kind,
             trigger=cause.trigger,
             reason=reason,

@@ -765,6 +765,7 @@ decisions = Table(
     metadata,
     Column("id", _ID, primary_key=True),
     Column("project", _NAME, nullable=False),
+    Column("endpoint", _NAME, nullable=True),
     Column("kind", Words(20), nullable=False),  # retrain, hold, release, promote, roll_back
     Column("trigger", Words(20), nullable=False),  # drift, decay, schedule, data, person
     Column("reason", Words, nullable=False),
@@ -774,6 +775,7 @@ decisions = Table(
     Column("at", Moment, nullable=False),
 )
 Index("decisions_project", decisions.c.project, decisions.c.at)
+Index("decisions_run", decisions.c.run_id)
 
 # --- processes ----------------------------------------------------------------------------------------------------
 

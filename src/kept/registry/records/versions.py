@@ -22,6 +22,11 @@ def version_of_run(connection: Connection, model: str, run_id: str) -> ModelVers
     return from_row(row, ModelVersion) if row else None
 
 
+def models_of_run(connection: Connection, run_id: str) -> set[str]:
+    """The models of which a run registered versions."""
+    return set(connection.execute(select(model_versions.c.model).where(model_versions.c.run_id == run_id)).scalars())
+
+
 def version_by_id(connection: Connection, version_id: str) -> ModelVersion | None:
     """The version of this id."""
     row = connection.execute(select(model_versions).where(model_versions.c.id == version_id)).mappings().first()

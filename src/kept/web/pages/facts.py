@@ -10,8 +10,8 @@ from kept.app.processes import ListProcesses, list_processes
 from kept.core.errors import Damaged
 from kept.data.catalog import ListData, list_data
 from kept.data.version import DatasetVersion
-from kept.loop.decision import Decision
-from kept.loop.decisions import TRAINING, ListDecisions, list_decisions
+from kept.loop.decision import TRAINING, Decision
+from kept.loop.decisions import ListDecisions, list_decisions
 from kept.loop.status import EndpointState, ShowLoop, show_loop
 from kept.monitoring.alert import Alert
 from kept.monitoring.alerts import ListAlerts, list_alerts
