@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kept.core.clock import parse_time
+from kept.core.clock import format_time, parse_time
 from kept.core.durations import duration
 from kept.core.errors import Invalid
 from kept.loop import training
@@ -23,11 +23,11 @@ from kept.monitoring.records import save_results
 from kept.monitoring.result import WindowResult
 from kept.plan.catalog import ensure_registered
 from kept.plan.objective import at_least
-from kept.plan.policy import Retrain, drift, estimated, every
+from kept.plan.policy import Retrain, decay, drift, estimated, every
 from kept.plan.project import Project
 from kept.tracking.runs import queued_runs
 
-from conftest import NAME, MakeWorld, World  # isort: skip
+from conftest import APRIL, NAME, MakeWorld, World  # isort: skip
 
 START = datetime(2013, 3, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -132,6 +132,47 @@ def test_it_learns_from_the_change_on(make_world: MakeWorld) -> None:
     learns_since = parse_time(run.request["until"], where="until") - duration(run.request["window"])
     assert abs(learns_since - changed) <= DAY
     assert "on the rows since the change of" in asked.evidence["data"]
+
+
+def test_the_change_is_where_the_evidence_grew_though_an_old_windows_labels_came_last(make_world: MakeWorld) -> None:
+    world = make_world(declared(on=[decay()], since_change="1d", window="90d"))
+    world.days(9, labels=False)
+    champion = world.status().route
+    assert champion is not None
+    version, value, told = champion.route.champion.version_id, 0.0, []
+    for day, growth in ((0, 0.5), (1, 0.5), (2, 0.5), (3, 0.5), (5, 9.0), (6, 9.0), (7, 9.0), (4, 0.8)):
+        after = (1 + value) * growth
+        told.append(
+            WindowResult(
+                endpoint=NAME,
+                version_id=version,
+                start=APRIL + day * DAY,
+                monitor="decay",
+                metric="decay",
+                value=after,
+                low=value,
+                high=1_000.0,
+                rows=200,
+                holds=after < 1_000,
+            )
+        )
+        value = after
+    with world.workspace.database.writing() as connection:
+        save_results(connection, told)
+    alarm = RaiseAlert(
+        project=NAME,
+        endpoint=NAME,
+        kind="decay",
+        severity="critical",
+        title="the loss on labelled predictions has risen",
+        evidence={},
+        version_id=version,
+        event_time=APRIL + 5 * DAY,
+    )
+    raise_alert(world.workspace, world.kept, alarm)
+    world.tick()
+    (asked,) = world.decisions()
+    assert asked.evidence["change"] == format_time(APRIL + 5 * DAY)
 
 
 def test_a_training_after_a_change_is_followed_by_one_on_more_of_what_came_since(make_world: MakeWorld) -> None:

@@ -144,3 +144,17 @@ def test_an_estimate_counts_when_it_surely_fails_in_windows_in_a_row() -> None:
     assert (choice.action, choice.trigger) == ("retrain", "estimate")
     assert choice.reason == "by estimate the objective does not hold for roc_auc, 3 windows in a row"
     assert choose(policy, after(True, True, True, True, False)).action == "none"
+
+
+def test_a_window_without_an_estimate_neither_counts_nor_ends_the_row() -> None:
+    policy = Retrain(on=(estimated(windows=3),), cooldown=DAY, debounce=2 * DAY)
+    windows = tuple(EstimatedWindow(end=START + DAY * day, failing=("roc_auc",)) for day in (1, 2, 9))
+    before = Situation(now=START + 8 * DAY, last_training=START, estimates=windows[:2])
+    assert choose(policy, before).action == "none"
+    after = msgspec.structs.replace(before, now=START + 10 * DAY, estimates=windows)
+    assert choose(policy, after).action == "hold"
+    # Raised on day 9; nothing was estimated since, which does not take it back.
+    choice = choose(policy, msgspec.structs.replace(after, now=START + 12 * DAY))
+    assert choice.action == "retrain"
+    (told,) = choice.evidence["triggers"]
+    assert (told["from"], told["until"]) == ("2013-03-02T00:00:00Z", "2013-03-10T00:00:00Z")

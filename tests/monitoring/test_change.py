@@ -62,6 +62,9 @@ def test_an_objective_is_broken_since_the_first_window_that_counted() -> None:
             version_id="v", event_time=START + 9 * DAY, at=START,
         )  # fmt: skip
 
-    assert broken_since(alert(windows_in_a_row=3), DAY) == START + 6 * DAY
-    assert broken_since(alert(over="7d"), DAY) == START + 2 * DAY
-    assert broken_since(alert(), DAY) is None
+    assert broken_since(alert(windows_in_a_row=3), DAY, []) == START + 6 * DAY
+    assert broken_since(alert(over="7d"), DAY, []) == START + 2 * DAY
+    assert broken_since(alert(), DAY, []) is None
+    # On three days between nothing was labelled: they were not counted.
+    labelled = [START + day * DAY for day in (0, 1, 3, 7, 8, 9)]
+    assert broken_since(alert(windows_in_a_row=3), DAY, labelled) == START + 3 * DAY

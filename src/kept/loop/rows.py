@@ -33,19 +33,24 @@ def change_of(turn: Turn, choice: Choice, last: datetime) -> datetime | None:
     named = {name for one in choice.evidence["triggers"] for name in one.get("alerts", ())}
     with turn.workspace.database.reading() as connection:
         alerts = alerts_of(connection, endpoint=turn.endpoint, kind=choice.trigger, since=last, limit=_MOST)
-        first = next((one for one in reversed(alerts) if one.id in named and one.event_time is not None), None)
-        if first is None or choice.trigger == "objective":
-            return None if first is None else broken_since(first, turn.plan.window)
+        told = [(one.event_time, one.id, one) for one in alerts if one.id in named and one.event_time is not None]
+        if not told:
+            return None
+        # By event time: what labels that came late tell of may lie before what was told first.
+        first_at, _, first = min(told, key=lambda one: one[:2])
         results = results_of(
             connection,
             turn.endpoint,
-            monitor=choice.trigger,
-            metric=choice.trigger,
+            monitor="performance" if choice.trigger == "objective" else choice.trigger,
+            metric="coverage" if choice.trigger == "objective" else choice.trigger,
             version_id=turn.champion,
             since=last,
-            until=first.event_time,
+            # It may be the labels of an old window that came last and made the detector of decay alarm.
+            until=None if choice.trigger == "decay" else first_at,
             limit=_MOST,
         )
+    if choice.trigger == "objective":
+        return broken_since(first, turn.plan.window, [one.start for one in results if one.value])
     return change_point(results)
 
 

@@ -269,13 +269,16 @@ def _situation(turn: Turn, now: datetime, last: datetime) -> Situation:
 
 
 def _estimated(turn: Turn, results: list[WindowResult]) -> tuple[EstimatedWindow, ...]:
-    """Each window, and the metrics whose whole interval breaks an objective."""
+    """Each window with an estimate that can be trusted, and the metrics whose whole interval breaks an objective."""
     bounds = {f"{estimate.PREFIX}{one.metric}": one for one in turn.plan.objectives if one.by is None}
     failing: dict[datetime, list[str]] = {}
     for one in results:
-        found, bound = failing.setdefault(one.start, []), bounds.get(one.metric)
+        bound = bounds.get(one.metric)
+        if bound is None or one.holds is None:
+            continue
+        found = failing.setdefault(one.start, [])
         ends = [end for end in (one.low, one.high) if end is not None]
-        if bound is not None and one.holds is False and ends and not any(map(bound.holds, ends)):
+        if not one.holds and ends and not any(map(bound.holds, ends)):
             found.append(bound.metric)
     return tuple(
         EstimatedWindow(end=start + turn.plan.window, failing=tuple(metrics))

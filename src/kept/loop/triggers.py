@@ -21,11 +21,11 @@ ALARMS = frozenset(_ALERT_KINDS.values())
 
 
 class EstimatedWindow(msgspec.Struct, frozen=True, kw_only=True):
-    """What was estimated of a window before its labels came."""
+    """What was estimated of a window before its labels came, where the estimate can be trusted."""
 
     end: datetime
     failing: tuple[str, ...]
-    """The metrics whose whole interval breaks an objective; none where the estimate cannot be trusted."""
+    """The metrics whose whole interval breaks an objective."""
 
 
 class Situation(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,7 +45,7 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     followed: int = 0
     """Trainings that have followed that one."""
     estimates: tuple[EstimatedWindow, ...] = ()
-    """The windows since the last training whose performance was estimated, oldest first."""
+    """The windows since the last training whose performance was estimated, oldest first: not always one after another."""
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,7 +69,8 @@ class Raised(msgspec.Struct, frozen=True, kw_only=True):
 def choose(policy: Retrain, situation: Situation) -> Choice:
     """Whether to train again.
 
-    A trigger counts once it has been raised for the policy's `debounce`, the `cooldown` since the last training is
+    A trigger counts once it has been raised for the policy's `debounce` (a window that says nothing of it leaves it
+    raised), the `cooldown` since the last training is
     over, and the budget is not used up (`at_most` trainings in each `per`); one that is raised meanwhile waits, it is
     not lost. The choice depends only on what is handed in, so asking
     again with the same facts gives the same answer.
@@ -157,7 +158,10 @@ def _follow_up(policy: Retrain, situation: Situation) -> Raised | None:
 
 
 def _by_estimate(windows: int, situation: Situation) -> Raised | None:
-    """Raised from the last of so many failing windows in a row on, until one does not fail."""
+    """Raised from the last of so many failing windows in a row on, until one does not fail.
+
+    A window without an estimate tells of neither: it is passed over, and the evidence names the stretch.
+    """
     failing = list(takewhile(lambda one: one.failing, reversed(situation.estimates)))
     if len(failing) < windows:
         return None
@@ -166,7 +170,12 @@ def _by_estimate(windows: int, situation: Situation) -> Raised | None:
         trigger="estimate",
         since=failing[-windows].end,
         reason=f"by estimate the objective does not hold for {metrics}, {windows} windows in a row",
-        evidence={"windows": len(failing), "metrics": list(failing[0].failing)},
+        evidence={
+            "windows": len(failing),
+            "metrics": list(failing[0].failing),
+            "from": format_time(failing[-1].end),
+            "until": format_time(failing[0].end),
+        },
     )
 
 

@@ -26,14 +26,21 @@ class DecayFinding(msgspec.Struct, frozen=True, kw_only=True):
     """What a window's labels did to the detector."""
 
     finding: LabelFinding
+    before: float
+    """The detector's value before them."""
     level: float
     reference: LossReference
     mean_loss: float
 
     def measured(self, rows: int) -> Measured:
-        """The detector's value against its budget, as a number of the window."""
+        """The detector's value against its budget, as a number of the window; `low` is what it was before the window.
+
+        That of the window before is not always it: labels of a window may come when later ones have been judged.
+        """
         one = self.finding
-        return Measured(metric="decay", value=one.value, high=one.budget, rows=rows, holds=not one.alarm)
+        return Measured(
+            metric="decay", value=one.value, low=self.before, high=one.budget, rows=rows, holds=not one.alarm
+        )
 
     def evidence(self, budget: timedelta) -> dict[str, Any]:
         """The numbers, and the budget as a sentence."""
@@ -82,4 +89,6 @@ def feed(detector: LabelDetector, reference: LossReference, losses: Array) -> tu
     """The detector after a window's losses, in the order of their event times."""
     mean = float(losses.mean())
     after, finding = watch_losses(detector, np.array([mean]) if by_window(reference) else losses)
-    return after, DecayFinding(finding=finding, level=detector.level, reference=reference, mean_loss=mean)
+    return after, DecayFinding(
+        finding=finding, before=detector.value, level=detector.level, reference=reference, mean_loss=mean
+    )

@@ -39,7 +39,7 @@ class Estimated(msgspec.Struct, frozen=True, kw_only=True, tag="estimated"):
     """An objective does not hold by the estimate that is made before labels come, wherever in its interval the truth lies."""
 
     windows: int = 3
-    """Windows in a row."""
+    """Windows in a row, of those that have an estimate which can be trusted: one without says neither, and is passed over."""
 
 
 class Every(msgspec.Struct, frozen=True, kw_only=True, tag="schedule"):
@@ -165,7 +165,10 @@ def broken(*, windows: int = 3, over: str | timedelta | None = None) -> Broken:
 
 
 def estimated(*, windows: int = 3) -> Estimated:
-    """Train when an objective surely fails by its estimate in so many windows in a row: where labels are far away."""
+    """Train when an objective surely fails by its estimate in so many windows in a row: where labels are far away.
+
+    A window that was asked nothing, or whose estimate cannot be trusted, is passed over: it neither counts nor ends the row.
+    """
     if windows < 1:
         raise Invalid(f"{windows} is not a number of windows", where="estimated", fix="Write estimated(windows=3)")
     return Estimated(windows=windows)
