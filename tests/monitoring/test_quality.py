@@ -47,6 +47,14 @@ def test_volume() -> None:
     assert check_volume(300, [1000] * 7) is None
 
 
+def test_a_quiet_weekend_is_usual_once_one_was_seen() -> None:
+    week = [1000, 1000, 1000, 1000, 1000, 10, 0]
+    assert check_volume(8, week, [10]) is None
+    assert check_volume(0, week, [0, 0]) is None
+    assert check_volume(0, week, [900, 1000]) is not None
+    assert check_volume(8, week) is not None
+
+
 def test_errors() -> None:
     assert check_errors(1000, 4, 0.001) is None
     assert check_errors(1000, 8, 0.01) is None

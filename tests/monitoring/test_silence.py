@@ -98,13 +98,27 @@ def test_labels_are_missed_while_predictions_wait_for_them(endpoint: Endpoint) -
     quiet = timedelta(hours=25)
     assert NO_LABELS not in endpoint.look(quiet)
     endpoint.request()
-    assert endpoint.look() == [NO_LABELS]
+    assert NO_LABELS not in endpoint.look()
+    assert NO_LABELS in endpoint.look(quiet)
     endpoint.label()
-    assert endpoint.look() == []
-    assert sorted(endpoint.states()) == ["resolved", "resolved"]
-    assert NO_LABELS not in endpoint.look(quiet)
     endpoint.request()
-    assert endpoint.look() == [NO_LABELS]
+    assert endpoint.look() == []
+    assert sorted(endpoint.states()) == ["resolved", "resolved", "resolved"]
+
+
+def test_labels_are_not_missed_right_after_a_quiet_weekend(endpoint: Endpoint) -> None:
+    plan = msgspec.structs.replace(PLAN, silent_after=None)
+    endpoint.request()
+    endpoint.clock.advance(HOUR)
+    endpoint.label()
+    assert endpoint.look(60 * HOUR, plan) == []
+    endpoint.request()
+    assert endpoint.look(plan=plan) == []
+    # More requests do not put it off.
+    endpoint.clock.advance(23 * HOUR)
+    endpoint.request()
+    assert endpoint.look(HOUR, plan) == []
+    assert endpoint.look(timedelta(seconds=1), plan) == [NO_LABELS]
 
 
 def test_nothing_declared_is_nothing_watched(endpoint: Endpoint) -> None:

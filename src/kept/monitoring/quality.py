@@ -52,9 +52,15 @@ class Breach(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.rule}_share" if self.column else self.rule
 
 
-def check_volume(rows: int, earlier: Sequence[int]) -> Breach | None:
-    """Whether a window is empty, or thin, against earlier windows of its time of day."""
+def check_volume(rows: int, earlier: Sequence[int], same_weekday: Sequence[int] = ()) -> Breach | None:
+    """Whether a window is empty, or thin, against earlier windows of its time of day.
+
+    What is no less than usual at this time of the week (`same_weekday`) is neither: few ask for anything on a Sunday. Before
+    the first such window has been seen, that is not known.
+    """
     usual = median(earlier) if earlier else 0
+    if same_weekday and rows >= THIN * median(same_weekday):
+        return None
     if not rows and usual:
         return Breach(rule="volume", message="there are no predictions", evidence={"rows": 0, "usual_rows": usual})
     if len(earlier) < _USUAL_FROM or rows >= THIN * usual:

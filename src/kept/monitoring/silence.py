@@ -32,8 +32,12 @@ class SilenceState(msgspec.Struct, frozen=True, kw_only=True):
     labels: int | None = None
     request_at: datetime | None = None
     """When the newest request came, answered or not."""
+    answer_at: datetime | None = None
+    """When the newest request that was answered came."""
     label_at: datetime | None = None
     """When the newest label came."""
+    waiting_since: datetime | None = None
+    """When the first request came, after that, whose answer waits for a label."""
     told: tuple[str, ...] = ()
     """The silences that were told and still last."""
 
@@ -99,14 +103,22 @@ def _listen(workspace: Workspace, stream: Stream, before: SilenceState, *, label
     """What was heard up to now; only what has changed since the last time is read."""
     heard = before
     if (stream.version, stream.errors_version) != (before.answers, before.failures):
-        came = [one for one in (stream.last_answer(), stream.last_failure()) if one is not None]
+        answer_at = stream.last_answer()
+        came = [one for one in (answer_at, stream.last_failure()) if one is not None]
         heard = msgspec.structs.replace(
-            heard, answers=stream.version, failures=stream.errors_version, request_at=max(came, default=None)
+            heard,
+            answers=stream.version,
+            failures=stream.errors_version,
+            request_at=max(came, default=None),
+            answer_at=answer_at,
         )
     if labels and (version := ledger.version(workspace, stream.endpoint)) != before.labels:
         heard = msgspec.structs.replace(
-            heard, labels=version, label_at=ledger.last_received(workspace, stream.endpoint)
+            heard, labels=version, label_at=ledger.last_received(workspace, stream.endpoint), waiting_since=None
         )
+    waits = heard.answer_at is not None and (heard.label_at is None or heard.answer_at > heard.label_at)
+    if labels and waits and heard.waiting_since is None:
+        heard = msgspec.structs.replace(heard, waiting_since=stream.first_answer(after=heard.label_at))
     return heard
 
 
@@ -117,12 +129,8 @@ def _silences(
     found: dict[str, tuple[datetime | None, timedelta]] = {}
     if plan.silent_after is not None and now - max(since, heard.request_at or since) > plan.silent_after:
         found[NO_REQUESTS] = (heard.request_at, plan.silent_after)
-    # Labels are missed only where predictions wait for some.
-    waits = heard.request_at is not None and (heard.label_at is None or heard.request_at > heard.label_at)
-    if (
-        plan.unlabelled_after is not None
-        and waits
-        and now - max(since, heard.label_at or since) > plan.unlabelled_after
-    ):
+    # Labels are missed only where predictions wait for some, and for as long: nobody labels a quiet weekend.
+    waiting = heard.waiting_since
+    if plan.unlabelled_after is not None and waiting and now - max(since, waiting) > plan.unlabelled_after:
         found[NO_LABELS] = (heard.label_at, plan.unlabelled_after)
     return found

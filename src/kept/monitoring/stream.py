@@ -147,6 +147,15 @@ class Stream:
         found: datetime | None = rows.select(pl.max("received_at")).collect().item()
         return found
 
+    def first_answer(self, *, after: datetime | None) -> datetime | None:
+        """When the first request that was answered came, after a moment or ever."""
+        rows = self.rows()
+        if rows is None:
+            return None
+        later = rows if after is None else rows.filter(pl.col("received_at") > after)
+        found: datetime | None = later.select(pl.min("received_at")).collect().item()
+        return found
+
     def last_failure(self) -> datetime | None:
         """When the newest request that failed came, whoever's fault it was."""
         if self.errors_version is None:

@@ -39,7 +39,8 @@ STATE = "traffic"
 SERVICE = "service"
 QUALITY = "quality"
 
-_DAYS_REMEMBERED = 7
+_DAYS_REMEMBERED, _WEEKS_REMEMBERED = 7, 4
+_SECONDS_OF_DAY = 86_400
 
 
 class TrafficState(msgspec.Struct, frozen=True, kw_only=True, eq=False):
@@ -47,6 +48,8 @@ class TrafficState(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 
     usual: dict[int, tuple[int, ...]] = {}
     """Rows of the last windows, by the second of the day at which they begin."""
+    weekly: dict[int, tuple[int, ...]] = {}
+    """Rows of the last windows, by the second of the week, from Monday on, at which they begin."""
     standing: dict[str, int] = {}
     """Conditions that last, and for how many windows each has been away."""
     sameness: Sameness = Sameness()
@@ -128,7 +131,8 @@ class TrafficWatch:
         if alarm is not None:
             alerts.append(alarm)
         self._state = TrafficState(
-            usual=_remember(state.usual, window, asked(predictions)),
+            usual=_remember(state.usual, _time_of_day(window), asked(predictions), _DAYS_REMEMBERED),
+            weekly=_remember(state.weekly, _time_of_week(window), asked(predictions), _WEEKS_REMEMBERED),
             standing=standing,
             sameness=sameness,
             drift=watch,
@@ -185,7 +189,9 @@ class TrafficWatch:
         return found
 
     def _breaches(self, window: Window, predictions: pl.DataFrame, failures: int) -> tuple[list[Breach], Sameness]:
-        found = [check_volume(asked(predictions), self._state.usual.get(_time_of_day(window), ()))]
+        of_day = self._state.usual.get(_time_of_day(window), ())
+        of_week = self._state.weekly.get(_time_of_week(window), ())
+        found = [check_volume(asked(predictions), of_day, of_week)]
         limit = next(
             (one.bound for one in self._project.objectives if one.metric == "error_rate" and one.by is None),
             self._project.releasing.max_error_rate,
@@ -313,10 +319,13 @@ def _time_of_day(window: Window) -> int:
     return (start.hour * 60 + start.minute) * 60 + start.second
 
 
-def _remember(usual: dict[int, tuple[int, ...]], window: Window, rows: int) -> dict[int, tuple[int, ...]]:
-    """The rows of the last seven windows of each time of day; at most a day's windows are told apart."""
-    when = _time_of_day(window)
-    return {**usual, when: (*usual.get(when, ()), rows)[-_DAYS_REMEMBERED:]}
+def _time_of_week(window: Window) -> int:
+    return window.start.weekday() * _SECONDS_OF_DAY + _time_of_day(window)
+
+
+def _remember(usual: dict[int, tuple[int, ...]], when: int, rows: int, most: int) -> dict[int, tuple[int, ...]]:
+    """The rows of the last windows of each time, with those of one more."""
+    return {**usual, when: (*usual.get(when, ()), rows)[-most:]}
 
 
 def _latest(before: datetime | None, predictions: pl.DataFrame) -> datetime | None:
