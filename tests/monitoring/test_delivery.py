@@ -28,7 +28,7 @@ from kept.monitoring.incidents import (
     resolve,
     show_incident,
 )
-from kept.monitoring.notify import deliver, deliver_notice, places_owed
+from kept.monitoring.notify import deliver, deliver_notice, give_up_removed, places_owed
 from kept.monitoring.receivers import groups
 from kept.monitoring.records import insert_notice
 from kept.monitoring.telling import tell_due
@@ -249,6 +249,22 @@ def test_nobody_is_left_to_tell_once_somebody_answers(workspace: Workspace, me: 
     acknowledge(there, me, Acknowledge(incident=alert.id))
     clock.advance(timedelta(days=1))
     assert tell_due(there) == 0
+
+
+def test_what_a_removed_receiver_is_owed_is_given_up_after_a_day(workspace: Workspace, me: Actor) -> None:
+    clock = ManualClock(NOON)
+    two = configured(workspace, clock, alert_email="ops@example.org old@example.org")
+    alert = raise_alert(two, me, DECAY)
+    one = configured(workspace, clock, alert_email="ops@example.org")
+    clock.advance(timedelta(hours=23))
+    assert give_up_removed(one) == 0
+    clock.advance(timedelta(hours=2))
+    assert give_up_removed(two) == 0
+    assert give_up_removed(one) == 1
+    there, gone = notices(one, me, alert.id)
+    assert (there.target, there.next_at, there.error) == ("email:1", NOON, None)
+    assert (gone.target, gone.next_at, gone.delivered_at) == ("email:2", None, None)
+    assert gone.error == "given up: the receiver is no longer in the settings"
 
 
 def test_receivers_are_read_from_the_settings() -> None:

@@ -198,6 +198,24 @@ def test_unmuting_tells_at_once(place: Place) -> None:
         unmute(place.workspace, place.me, Unmute(mute=made.id))
 
 
+def test_unmuting_lets_the_escalation_go_on_at_once(place: Place) -> None:
+    incident = place.raised()
+    made = mute(place.workspace, place.me, MuteAlerts(endpoint="flights", length="8h", reason="night"))
+    assert place.later(timedelta(hours=1)) == 1
+    assert place.told(incident) == ["webhook", "email:1"]
+    unmute(place.workspace, place.me, Unmute(mute=made.id))
+    assert tell_due(place.workspace) == 1
+    assert place.told(incident)[2:] == ["escalation:1"]
+
+
+def test_unmuting_hurries_no_escalation_that_was_not_put_off(place: Place) -> None:
+    incident = place.raised()
+    made = mute(place.workspace, place.me, MuteAlerts(endpoint="flights", length="8h", reason="night"))
+    unmute(place.workspace, place.me, Unmute(mute=made.id))
+    assert tell_due(place.workspace) == 0
+    assert place.told(incident) == ["webhook", "email:1"]
+
+
 def test_a_column_that_is_known_is_muted_until_another_joins_it(place: Place) -> None:
     mute(place.workspace, place.me, MuteAlerts(endpoint="flights", column="x", length="8h", reason="known"))
     assert place.told(place.raised()) == []

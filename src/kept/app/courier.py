@@ -9,7 +9,7 @@ from functools import partial
 import structlog
 
 from kept.governance.workspace import Workspace
-from kept.monitoring.notify import deliver_notice, places_owed
+from kept.monitoring.notify import deliver_notice, give_up_removed, places_owed
 from kept.registry.lineage_telling import lineage_owed, tell_next
 from kept.registry.webhook_delivery import deliver_next, forget_old, webhooks_owed
 
@@ -56,6 +56,7 @@ class Courier:
             try:
                 if forgets_in <= 0:
                     forget_old(self._workspace)
+                    give_up_removed(self._workspace)
                     forgets_in = _FORGETS_EVERY_SECONDS
                 self._send_out()
             except Exception as error:

@@ -41,7 +41,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Notice(msgspec.Struct, frozen=True, kw_only=True):
-    """An alert, or the end of its incident, on its way to a receiver. It stays until the receiver has taken it."""
+    """An alert, or the end of its incident, on its way to a receiver. It stays until the receiver has taken it, or is there no more."""
 
     id: str
     alert_id: str
@@ -50,6 +50,6 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     """The receiver's place in the settings: `webhook`, `email:1`, `chat:1`, `escalation:1`."""
     attempts: int = 0
     next_at: datetime | None
-    """When it is tried next; None once it is delivered."""
+    """When it is tried next; None once it is delivered, or given up because its receiver was taken out of the settings."""
     delivered_at: datetime | None = None
     error: str | None = None

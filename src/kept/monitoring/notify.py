@@ -17,7 +17,14 @@ from kept.monitoring.alert import About, Alert, Notice
 from kept.monitoring.incident import Incident
 from kept.monitoring.mailing import mail
 from kept.monitoring.receivers import OWNER, Receiver, place_of, receiver_at
-from kept.monitoring.records import claim_notice, find_incident, notice_places, postpone_notices, save_notice
+from kept.monitoring.records import (
+    claim_notice,
+    find_incident,
+    give_up_notices,
+    notice_places,
+    postpone_notices,
+    save_notice,
+)
 from kept.monitoring.telling import owner_address
 from kept.monitoring.wording import end_of, link_to, message_of
 from kept.registry.webhook_posting import post
@@ -26,6 +33,9 @@ SIGNATURE_HEADER = "Kept-Signature"
 
 # Beyond the time that an attempt may take: so much later it counts as lost.
 _SPARE = timedelta(seconds=30)
+
+_REMOVED_FOR = timedelta(days=1)
+_REMOVED = "given up: the receiver is no longer in the settings"
 
 
 def places_owed(workspace: Workspace, *, but: Collection[str], limit: int) -> list[str]:
@@ -71,6 +81,24 @@ def deliver_notice(workspace: Workspace, place: str) -> Notice | None:
         if done.next_at is not None:
             postpone_notices(connection, [*targets, place], done.next_at)
     return done
+
+
+def give_up_removed(workspace: Workspace) -> int:
+    """Gives up what receivers are owed that the settings have not named for a day, and gives the number.
+
+    For a day, because a process may have been started without its settings by mistake.
+    """
+    now = workspace.clock.now()
+    with workspace.database.reading() as connection:
+        removed = [
+            one
+            for one in notice_places(connection, now - _REMOVED_FOR)
+            if receiver_at(workspace.settings, place_of(one)) is None
+        ]
+    if not removed:
+        return 0
+    with workspace.database.writing() as connection:
+        return give_up_notices(connection, removed, now - _REMOVED_FOR, _REMOVED)
 
 
 def deliver(workspace: Workspace, *, limit: int = 20) -> int:

@@ -160,6 +160,12 @@ def postpone_notices(connection: Connection, targets: Iterable[str], until: date
     connection.execute(query.values(next_at=until))
 
 
+def give_up_notices(connection: Connection, targets: Iterable[str], due_before: datetime, why: str) -> int:
+    """Lets everything be that these targets have been owed since before then, and gives the number."""
+    query = update(notices).where(notices.c.target.in_(list(targets)), notices.c.next_at < due_before)
+    return connection.execute(query.values(next_at=None, error=why)).rowcount
+
+
 def waiting_notices(connection: Connection) -> dict[str, int]:
     """How many notices are owed, by target."""
     query = (
@@ -233,12 +239,13 @@ def due_incidents(connection: Connection, now: datetime, limit: int) -> list[Inc
 
 
 def hurry(connection: Connection, endpoint: str, now: datetime) -> None:
-    """Lets open incidents of which nobody was told yet be looked at now."""
+    """Lets open incidents that a mute has put off be looked at now: of which nobody was told yet, and whose next was to be."""
+    ends = select(mutes.c.until).where(mutes.c.endpoint == endpoint)
     query = update(incidents).where(
         incidents.c.endpoint == endpoint,
         incidents.c.state == "open",
         incidents.c.next_at > now,
-        incidents.c.level == 0,
+        incidents.c.next_at.in_(ends),
     )
     connection.execute(query.values(next_at=now))
 
