@@ -1,7 +1,7 @@
 """Rows of the audit chain, of counted actions and of approvals."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -51,11 +51,15 @@ def chain_head(connection: Connection) -> ChainLink:
     return ChainLink(sequence=row.sequence, digest=row.digest) if row else ChainLink(sequence=0, digest=GENESIS)
 
 
-def entries(connection: Connection, *, subject: str | None = None) -> Iterator[AuditEntry]:
-    """All entries, or those of a subject, in order."""
+def entries(
+    connection: Connection, *, subject: str | None = None, actions: Collection[str] = ()
+) -> Iterator[AuditEntry]:
+    """All entries, or those that fit everything given, in order."""
     query = select(audit).order_by(audit.c.sequence)
     if subject is not None:
         query = query.where(audit.c.subject == subject)
+    if actions:
+        query = query.where(audit.c.action.in_(actions))
     for row in connection.execute(query).mappings():
         yield from_row(row, AuditEntry)
 

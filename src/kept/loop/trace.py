@@ -29,6 +29,8 @@ from kept.tracking.records import run_by_id
 from kept.tracking.run import Run
 
 _MOST_ROLLOUTS = 1_000
+_OF_ROLLOUTS = ("deployment.release", "deployment.advance", "deployment.roll_back")
+_OF_VERSIONS = ("registry.register", "registry.approve", "registry.waive")
 
 
 class TracePrediction(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -116,16 +118,15 @@ def _data(workspace: Workspace, version: ModelVersion) -> list[DatasetVersion]:
 
 def _audit(connection: Connection, endpoint: str, version: ModelVersion, rollouts: list[Rollout]) -> list[AuditEntry]:
     """Entries on the endpoint that began or moved this version's rollouts, and those on the model that name it."""
+    known = {one.id for one in rollouts}
     found = [
         entry
-        for entry in entries(connection, subject=endpoint)
+        for entry in entries(connection, subject=endpoint, actions=_OF_ROLLOUTS)
         if (entry.action == "deployment.release" and (_began(entry, rollouts) or _names(entry, version)))
-        or entry.details.get("request", {}).get("rollout") in {one.id for one in rollouts}
+        or entry.details.get("request", {}).get("rollout") in known
     ]
     found += [
-        entry
-        for entry in entries(connection, subject=version.model)
-        if entry.action in {"registry.register", "registry.approve", "registry.waive"} and _names(entry, version)
+        entry for entry in entries(connection, subject=version.model, actions=_OF_VERSIONS) if _names(entry, version)
     ]
     return sorted({entry.sequence: entry for entry in found}.values(), key=lambda entry: entry.sequence)
 

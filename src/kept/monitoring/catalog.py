@@ -1,5 +1,6 @@
 """Looking at what monitors have found: results by window, and how each monitor stands."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 import msgspec
@@ -16,12 +17,15 @@ from kept.monitoring.labelled import STATE as LABELLED
 from kept.monitoring.labelled import LabelledState
 from kept.monitoring.predictions import PredictionWatch
 from kept.monitoring.records import results_of, states_of
-from kept.monitoring.result import WindowResult
+from kept.monitoring.result import MonitorState, WindowResult
 from kept.monitoring.traffic import STATE as TRAFFIC
 from kept.monitoring.traffic import TrafficState
 from kept.monitoring.watch import STREAM
 
 _MOST_WINDOWS = 50_000
+
+DETECTORS = (drift.MONITOR, attribution.MONITOR, predictions.MONITOR)
+"""Detectors of windows, whose values stand among the results."""
 
 
 class ShowWindows(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -104,9 +108,23 @@ def show_monitors(workspace: Workspace, actor: Actor, request: ShowMonitors) -> 
         states = {one.monitor: one for one in states_of(connection, request.endpoint)}
         values = {
             monitor: found[-1].value
-            for monitor in (drift.MONITOR, attribution.MONITOR, predictions.MONITOR)
+            for monitor in DETECTORS
             if (found := results_of(connection, request.endpoint, monitor=monitor, metric=monitor, limit=1))
         }
+    return monitor_status(request.endpoint, route.route.champion.version_id if route else None, states, values)
+
+
+def monitor_status(
+    endpoint: str, champion: str | None, states: Mapping[str, MonitorState], values: Mapping[str, float | None]
+) -> MonitorStatus:
+    """How the monitors of an endpoint stand.
+
+    Args:
+        endpoint: whose.
+        champion: the version that serves; None where nothing does.
+        states: what its monitors remember, by monitor.
+        values: the last value of each of `DETECTORS`.
+    """
     traffic = decode(states[TRAFFIC].state, TrafficState) if TRAFFIC in states else None
     labelled = decode(states[LABELLED].state, LabelledState) if LABELLED in states else None
     standing = (traffic.standing if traffic else {}) | (labelled.champion.standing if labelled else {})
@@ -117,10 +135,9 @@ def show_monitors(workspace: Workspace, actor: Actor, request: ShowMonitors) -> 
         "predictions": _of_windows(traffic.predictions if traffic else None, values.get(predictions.MONITOR)),
     }
     # Until its first window has ended, a new champion has none: what was found on another says nothing of it.
-    champion = route.route.champion.version_id if route else None
     current = {name: one for name, one in detectors.items() if one and champion in {None, one.version_id}}
     return MonitorStatus(
-        endpoint=request.endpoint,
+        endpoint=endpoint,
         watermark=states[STREAM].watermark if STREAM in states else None,
         traffic_until=states[TRAFFIC].watermark if TRAFFIC in states else None,
         labelled_until=states[LABELLED].watermark if LABELLED in states else None,

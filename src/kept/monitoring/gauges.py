@@ -1,27 +1,34 @@
 """What monitors have found, as gauges for Prometheus: one scrape shows every budget, bound, estimate and alert."""
 
 from collections.abc import Iterable, Iterator
+from datetime import timedelta
 
 import msgspec
 from prometheus_client.core import GaugeMetricFamily, Metric
+from sqlalchemy import Connection
 
 from kept.core.errors import KeptError
 from kept.deployment.catalog import ShowStatus, show_status
 from kept.deployment.endpoint import EndpointStatus
 from kept.governance.actor import Actor
 from kept.governance.workspace import Workspace
-from kept.monitoring.catalog import MonitorStatus, ShowMonitors, show_monitors
+from kept.monitoring.catalog import DETECTORS, MonitorStatus, monitor_status
+from kept.monitoring.estimate import MONITOR as ESTIMATE
+from kept.monitoring.labelled import STATE as LABELLED
 from kept.monitoring.performance import DELAY
 from kept.monitoring.performance import MONITOR as PERFORMANCE
 from kept.monitoring.plan import MonitoringPlan, monitoring_plan
 from kept.monitoring.receivers import place_of
-from kept.monitoring.records import count_incidents, results_of, waiting_notices
-from kept.monitoring.result import WindowResult
+from kept.monitoring.records import Newest, count_incidents, newest_results, states_by_endpoint, waiting_notices
+from kept.monitoring.result import MonitorState, WindowResult
 from kept.monitoring.skew_watch import MONITOR as SKEW
 from kept.monitoring.skew_watch import VALUES
+from kept.monitoring.traffic import SERVICE
+from kept.monitoring.traffic import STATE as TRAFFIC
 from kept.plan.records import find_project
 
-_LOOKED_AT = 2_000
+# Windows: what was last measured longer ago says nothing of the present.
+_LOOKED_AT = 60
 _OF_WINDOW = ("endpoint", "version", "metric", "slice")
 
 
@@ -85,48 +92,62 @@ class Gauges:
             if value is not None:
                 families[f"kept_{name}"].add_metric([str(one) for one in labels], float(value))
 
-        for status in show_status(self._workspace, self._actor, ShowStatus()):
-            name = status.endpoint.name
-            try:
-                values = [*self._of_endpoint(status)]
-            except KeptError:
-                values = [("monitor_unreadable", (name,), 1.0)]
-            for one in values:
-                put(*one)
+        endpoints = show_status(self._workspace, self._actor, ShowStatus())
         with self._workspace.database.reading() as connection:
+            states = states_by_endpoint(connection)
+            for status in endpoints:
+                name = status.endpoint.name
+                try:
+                    values = [*_of_endpoint(connection, status, states.get(name, {}))]
+                except KeptError:
+                    values = [("monitor_unreadable", (name,), 1.0)]
+                for one in values:
+                    put(*one)
             for *labels, count in count_incidents(connection):
                 put("alerts", [str(one) for one in labels], float(count))
             for target, count in waiting_notices(connection).items():
                 put("notices_owed", (place_of(target),), float(count))
         yield from families.values()
 
-    def _of_endpoint(self, status: EndpointStatus) -> Iterator[tuple[str, tuple[str, ...], float | None]]:
-        name = status.endpoint.name
-        monitors = show_monitors(self._workspace, self._actor, ShowMonitors(endpoint=name))
-        champion = status.route.route.champion if status.route else None
-        with self._workspace.database.reading() as connection:
-            record = find_project(connection, status.endpoint.project)
-            results = [
-                one
-                for monitor in (PERFORMANCE, "estimate", "service")
-                for one in results_of(
-                    connection,
-                    name,
-                    monitor=monitor,
-                    version_id=champion.version_id if champion else "",
-                    limit=_LOOKED_AT,
-                )
-            ]
-            skewed = results_of(connection, name, monitor=SKEW, metric=VALUES, limit=_LOOKED_AT)
-        for feature, one in {each.slice: each for each in skewed}.items():
-            yield ("skew_share", (name, feature), one.value)
-            yield ("skew_holds", (name, feature), float(one.holds is not False))
-        yield ("monitor_unreadable", (name,), 0.0)
-        yield from _detectors(monitors)
-        if record is not None:
-            plan = monitoring_plan(record)
-            yield from _promised(name, plan)
-            yield from _measured(name, str(champion.number) if champion else "", plan, results)
+
+def _of_endpoint(
+    connection: Connection, status: EndpointStatus, states: dict[str, MonitorState]
+) -> Iterator[tuple[str, tuple[str, ...], float | None]]:
+    name = status.endpoint.name
+    record = find_project(connection, status.endpoint.project)
+    plan = monitoring_plan(record) if record else None
+    champion = status.route.route.champion if status.route else None
+    version = champion.version_id if champion else None
+    results = _newest(connection, name, version, states, plan.window if plan else timedelta(days=1))
+    values = {one.monitor: one.value for one in results if one.metric == one.monitor}
+    for one in results:
+        if one.monitor == SKEW:
+            yield ("skew_share", (name, one.slice), one.value)
+            yield ("skew_holds", (name, one.slice), float(one.holds is not False))
+    yield from _detectors(monitor_status(name, version, states, values))
+    yield ("monitor_unreadable", (name,), 0.0)
+    if plan is not None:
+        yield from _promised(name, plan)
+        yield from _measured(name, str(champion.number) if champion else "", plan, results)
+
+
+def _newest(
+    connection: Connection, endpoint: str, version_id: str | None, states: dict[str, MonitorState], window: timedelta
+) -> list[WindowResult]:
+    """The newest results, of the champion where they are a version's: of the last windows that each monitor has judged."""
+    wanted = []
+    for monitor, metric, whose, judged_by in (
+        *((one, one, None, TRAFFIC) for one in DETECTORS),
+        (SKEW, VALUES, None, SKEW),
+        (PERFORMANCE, None, version_id or "", LABELLED),
+        (ESTIMATE, None, version_id or "", TRAFFIC),
+        (SERVICE, None, version_id or "", TRAFFIC),
+    ):
+        until = states[judged_by].watermark if judged_by in states else None
+        if until is not None:
+            since = until - _LOOKED_AT * window
+            wanted.append(Newest(monitor=monitor, metric=metric, version_id=whose, since=since))
+    return newest_results(connection, endpoint, wanted) if wanted else []
 
 
 def _detectors(status: MonitorStatus) -> Iterator[tuple[str, tuple[str, ...], float | None]]:
@@ -155,11 +176,10 @@ def _measured(
 ) -> Iterator[tuple[str, tuple[str, ...], float | None]]:
     """The newest value of each metric that is promised, in each slice that is; and how many rows and labels there were."""
     promised = {one.metric for one in plan.objectives}
-    newest: dict[tuple[str, str, str], WindowResult] = {}
     for one in results:
-        if one.value is not None:
-            newest[one.monitor, one.metric, one.slice] = one
-    for (monitor, metric, where), one in newest.items():
+        monitor, metric, where = one.monitor, one.metric, one.slice
+        if monitor not in {PERFORMANCE, ESTIMATE, SERVICE}:
+            continue
         if metric == "coverage" and not where:
             yield ("label_coverage", (endpoint, version), one.value)
         elif metric == DELAY:

@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
+import msgspec
+from sqlalchemy import ColumnElement, Connection, and_, delete, false, func, insert, or_, select, update
 
 from kept.core.errors import Damaged
 from kept.monitoring.alert import Alert, Notice
@@ -35,6 +36,15 @@ def states_of(connection: Connection, endpoint: str) -> list[MonitorState]:
     """Every monitor's state of an endpoint."""
     query = select(monitor_states).where(monitor_states.c.endpoint == endpoint)
     return [from_row(row, MonitorState) for row in connection.execute(query).mappings()]
+
+
+def states_by_endpoint(connection: Connection) -> dict[str, dict[str, MonitorState]]:
+    """Every monitor's state of every endpoint, by endpoint and monitor."""
+    found: dict[str, dict[str, MonitorState]] = {}
+    for row in connection.execute(select(monitor_states)).mappings():
+        one = from_row(row, MonitorState)
+        found.setdefault(one.endpoint, {})[one.monitor] = one
+    return found
 
 
 def save_state(connection: Connection, state: MonitorState) -> None:
@@ -83,6 +93,37 @@ def results_of(
     query = query.order_by(window_results.c.start.desc(), *_RESULT_KEY[3:]).limit(limit)
     found = [from_row(row, WindowResult) for row in connection.execute(query).mappings()]
     return sorted(found, key=lambda one: one.start)
+
+
+class Newest(msgspec.Struct, frozen=True, kw_only=True):
+    """Of which results the newest of each metric and slice are wanted."""
+
+    monitor: str
+    metric: str | None = None
+    version_id: str | None = None
+    since: datetime
+
+
+def newest_results(connection: Connection, endpoint: str, wanted: Iterable[Newest]) -> list[WindowResult]:
+    """The newest result with a value of each monitor, metric and slice among those wanted, in one query."""
+    kinds = [window_results.c[name] for name in ("monitor", "metric", "slice")]
+    fits = [
+        and_(
+            window_results.c.monitor == one.monitor,
+            window_results.c.start >= one.since,
+            *([window_results.c.metric == one.metric] if one.metric is not None else []),
+            *([window_results.c.version_id == one.version_id] if one.version_id is not None else []),
+        )
+        for one in wanted
+    ]
+    place = func.row_number().over(partition_by=kinds, order_by=window_results.c.start.desc()).label("place")
+    query = select(window_results, place).where(
+        window_results.c.endpoint == endpoint, window_results.c.value.is_not(None), or_(false(), *fits)
+    )
+    ranked = query.subquery()
+    columns = [ranked.c[column.name] for column in window_results.c]
+    newest = select(*columns).where(ranked.c.place == 1).order_by(*(ranked.c[column.name] for column in kinds))
+    return [from_row(row, WindowResult) for row in connection.execute(newest).mappings()]
 
 
 def insert_alert(connection: Connection, alert: Alert) -> None:
