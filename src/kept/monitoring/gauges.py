@@ -28,7 +28,7 @@ from kept.monitoring.traffic import STATE as TRAFFIC
 from kept.plan.records import find_project
 
 # Windows: what was last measured longer ago says nothing of the present.
-_LOOKED_AT = 60
+_LOOKED_AT = 30
 _OF_WINDOW = ("endpoint", "version", "metric", "slice")
 
 
