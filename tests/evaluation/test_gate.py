@@ -118,6 +118,31 @@ def test_regression_is_compared_by_its_squared_error() -> None:
     assert comparison.judged.clearly_better
 
 
+def test_rows_of_one_window_count_as_one_observation_and_the_sentence_says_so() -> None:
+    random = np.random.default_rng(2)
+    day = np.repeat(np.arange(8), 200)
+    truth = random.normal(size=day.size)
+    # The rival is right but for one bad day: by rows that is certain, by days it is one day of eight.
+    rival = truth + np.where(day == 3, 2.0, 0.5) * random.normal(size=day.size)
+    challenger = truth + 0.6 * random.normal(size=day.size)
+    by_rows = compare("regression", (), truth, challenger, rival, name="champion", seed=0)
+    by_windows = compare("regression", (), truth, challenger, rival, name="champion", seed=0, windows=day)
+    assert by_rows.judged.clearly_better
+    assert by_rows.windows is None
+    assert not by_windows.judged.clearly_better
+    assert by_windows.windows == 8
+    assert "judged by its 8 windows" in by_windows.sentence
+
+
+def test_fewer_than_five_windows_are_taken_as_rows() -> None:
+    scores, labels = scored(noise=0.3)
+    theirs, _ = scored(noise=2.0)
+    few = np.arange(N) // 200
+    found = compare("binary", (0, 1), labels, scores, theirs, name="champion", seed=0, windows=few)
+    assert found.windows is None
+    assert found == compare("binary", (0, 1), labels, scores, theirs, name="champion", seed=0)
+
+
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=4))
 @settings(max_examples=20, deadline=None)
 def test_accepted_is_that_every_objective_holds(bounds: list[float]) -> None:

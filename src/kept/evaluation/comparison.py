@@ -3,10 +3,12 @@
 from collections.abc import Iterable
 
 import msgspec
+import numpy as np
 
 from kept.evaluation.report import Label, check_pairs, draws_for
 from kept.measures.arrays import Array
 from kept.measures.bootstrap import difference_interval
+from kept.measures.clustered import FEWEST_WINDOWS, clustered_difference
 from kept.measures.metrics import Better, Task, measure, metric
 from kept.plan.objective import Objective
 
@@ -41,6 +43,8 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
 
     rival: str
     rows: int
+    windows: int | None = None
+    """Monitoring windows that the rows lie in, where each is one observation of the two; None where each row is."""
     loss: str
     """The proper loss of the task, by which the two are judged; it is among the differences."""
     differences: tuple[Difference, ...]
@@ -67,6 +71,7 @@ def compare(
     name: str,
     objectives: Iterable[Objective] = (),
     seed: int,
+    windows: Array | None = None,
 ) -> Comparison:
     """Compares two models' scores of the same rows in the metrics of the objectives and in the proper loss.
 
@@ -79,25 +84,37 @@ def compare(
         name: what the rival is: `champion`, `baseline`.
         objectives: whose metrics are compared, besides the proper loss.
         seed: of the bootstrap.
+        windows: the number of each row's monitoring window. Rows of one window hang together, so that from five windows on
+            these are drawn; without them, and with fewer, rows are.
     """
     names = tuple(classes)
     truth, ours = check_pairs(task, names, labels, challenger)
     _, theirs = check_pairs(task, names, labels, rival)
     loss = proper_loss(task)
     chosen = dict.fromkeys([loss, *(one.metric for one in objectives)])
-    differences = tuple(_difference(each, truth, ours, theirs, seed) for each in chosen if not metric(each).operational)
+    count = 0 if windows is None else np.unique(windows).size
+    drawn = windows if count >= FEWEST_WINDOWS else None
+    differences = tuple(
+        _difference(each, truth, ours, theirs, seed, drawn) for each in chosen if not metric(each).operational
+    )
     return Comparison(
         rival=name,
         rows=truth.size,
+        windows=None if drawn is None else count,
         loss=loss,
         differences=differences,
-        sentence=_sentence(name, differences[0], truth.size),
+        sentence=_sentence(name, differences[0], truth.size, None if drawn is None else count),
     )
 
 
-def _difference(name: str, labels: Array, challenger: Array, rival: Array, seed: int) -> Difference:
+def _difference(
+    name: str, labels: Array, challenger: Array, rival: Array, seed: int, windows: Array | None
+) -> Difference:
     better = metric(name).better
-    found = difference_interval(name, labels, rival, challenger, seed=seed, draws=draws_for(labels.size))
+    if windows is None:
+        found = difference_interval(name, labels, rival, challenger, seed=seed, draws=draws_for(labels.size))
+    else:
+        found = clustered_difference(name, labels, rival, challenger, windows)
     ends = (found.low, found.high) if better == "higher" else (_minus(found.high), _minus(found.low))
     return Difference(
         metric=name,
@@ -118,7 +135,7 @@ def _known(value: float) -> float | None:
     return None if value != value else value  # noqa: PLR0124 - NaN is what differs from itself
 
 
-def _sentence(name: str, one: Difference, rows: int) -> str:
+def _sentence(name: str, one: Difference, rows: int, windows: int | None) -> str:
     if one.improvement is None or one.low is None or one.high is None:
         return f"On {rows:,} rows the model cannot be compared with the {name} in {one.metric}."
     if one.clearly_better:
@@ -127,7 +144,8 @@ def _sentence(name: str, one: Difference, rows: int) -> str:
         verdict = f"is worse than the {name}"
     else:
         verdict = f"cannot be told apart from the {name}"
+    drawn = "" if windows is None else f", judged by its {windows:,} windows"
     return (
         f"On the same {rows:,} rows the model {verdict}: {one.metric} {one.challenger:.4g} against {one.rival:.4g}, "
-        f"an improvement of {one.improvement:.4g} (95% interval {one.low:.4g} to {one.high:.4g})."
+        f"an improvement of {one.improvement:.4g} (95% interval {one.low:.4g} to {one.high:.4g}{drawn})."
     )

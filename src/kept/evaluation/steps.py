@@ -74,6 +74,8 @@ def evaluate(
     }
     seed, task, classes, objectives = context.seed, columns.task, columns.classes, project.objectives
     report = measure_all(task, classes, scores, labels, test, objectives, operational, seed=seed)
+    time = columns.event_time
+    windows = None if time is None else window_numbers(test.get_column(time), project.window)
     rival, notes = None, []
     if champion.bundle:
         fair, said = _unseen_by(context, champion, test, project.the_dataset.key)
@@ -82,12 +84,19 @@ def evaluate(
             if fair.any():
                 theirs = score_bundle(context, champion.bundle, test.filter(fair))
                 ours = (labels[fair], scores[fair])
-                rival = compare(task, classes, *ours, theirs, name="champion", objectives=objectives, seed=seed)
+                rival = compare(
+                    task,
+                    classes,
+                    *ours,
+                    theirs,
+                    name="champion",
+                    objectives=objectives,
+                    seed=seed,
+                    windows=None if windows is None else windows[fair],
+                )
         except KeptError as error:
             notes.append(f"The champion (version {champion.number}) could not be compared: {error}")
     simple = baseline.to_numpy()
-    time = columns.event_time
-    windows = None if time is None else window_numbers(test.get_column(time), project.window)
     evaluated = Evaluated(
         report=report,
         baseline=compare(
@@ -99,6 +108,7 @@ def evaluate(
             name="baseline",
             objectives=objectives,
             seed=seed,
+            windows=windows,
         ),
         champion=rival,
         loss=reference_loss(task, labels, scores, windows),
