@@ -79,7 +79,7 @@ def test_an_alert_tells_that_answers_hang_on_something_else(world: World) -> Non
     world.days(3)
     (alert,) = [one for one in world.alerts("quality") if one.title == TITLE]
     assert alert.evidence["causes"][0].startswith("x: its mean contribution went from 0.9")
-    assert alert.evidence["budget"] == "at most one false alarm in 90d"
+    assert alert.evidence["budget"].startswith("at most one false alarm in 90d by all detectors")
     results = show_windows(
         world.workspace, world.me, ShowWindows(endpoint=NAME, monitor=MONITOR, metric="contribution", slice="origin")
     )

@@ -12,6 +12,7 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 from kept.core.errors import Invalid
 from kept.governance.workspace import Workspace
 from kept.monitoring.attribution import AttributionMonitor, Shown, evidence_of, measured
+from kept.monitoring.budget import Budget
 from kept.monitoring.drift import DriftWatch
 from kept.monitoring.subject import Subject
 from kept.monitoring.window import Window
@@ -90,10 +91,10 @@ def test_a_change_of_what_matters_is_seen_and_told(watched: tuple[Workspace, Sub
     assert watch is not None
     assert watch.alarmed
     assert found[-1].current["b"] < 0.5 * found[-1].usual["b"]
-    told = evidence_of(found[-1], timedelta(days=90), WINDOW)
+    told = evidence_of(found[-1], Budget(whole=timedelta(days=90), share=0.1), WINDOW)
     assert told["causes"][0].startswith("b: its mean contribution went from 0.")
     assert told["against"] == "rows that the version was trained on"
-    assert told["budget"] == "at most one false alarm in 90d"
+    assert told["budget"].endswith("; 10% of that is this one's")
     results = {(one.metric, one.slice): one.value for one in measured(found[-1])}
     assert results["attribution", ""] == found[-1].finding.value
     assert results["contribution", "b"] == found[-1].current["b"]

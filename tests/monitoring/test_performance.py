@@ -7,6 +7,7 @@ import pytest
 from kept.evaluation.loss import LossReference, reference_loss
 from kept.measures.arrays import decode, encode
 from kept.measures.betting import LabelDetector
+from kept.monitoring.budget import Budget
 from kept.monitoring.decay import begin, feed
 from kept.monitoring.outcomes import Outcomes, encode_known, loss_between_0_and_1
 from kept.monitoring.performance import failed_objectives, label_delay, measure_window
@@ -105,8 +106,11 @@ def test_decay_is_found_and_peace_is_kept() -> None:
 def test_the_budget_is_a_sentence_and_a_number_of_labels() -> None:
     reference = LossReference(mean=0.10, error=0.004)
     _, found = feed(begin(reference, 0.01, 200, 90), reference, np.zeros(10))
-    evidence = found.evidence(timedelta(days=90))
-    assert evidence["budget"] == "at most one false alarm in 90d, which is 18,000 labels at the rate they come"
+    evidence = found.evidence(Budget(whole=timedelta(days=90), share=0.5))
+    assert evidence["budget"] == (
+        "at most one false alarm in 90d by all detectors of the endpoint together; 50% of that is this one's, which is 18,000 labels"
+        " at the rate they come"
+    )
     assert evidence["level"] == pytest.approx(0.118)
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from kept.measures.arrays import Floats, decode, encode
 from kept.measures.drift.detector import DriftFinding
+from kept.monitoring.budget import Budget
 from kept.monitoring.predictions import PredictionWatch, continued, evidence_of, feed, measured
 from kept.monitoring.window import Window, window_of
 from kept.plan.specs import Task
@@ -40,7 +41,9 @@ def test_a_change_of_the_answers_is_seen_after_the_accepted_period(task: Task, c
     assert found[-1].alarm
     assert watch.alarmed
     assert measured(found[-1])[0].metric == "predictions"
-    told = evidence_of(found[-1], timedelta(days=90), Window(start=NOON, end=NOON + timedelta(days=1)))
+    told = evidence_of(
+        found[-1], Budget(whole=timedelta(days=90), share=0.2), Window(start=NOON, end=NOON + timedelta(days=1))
+    )
     assert told["against"] == "this version's first 10 windows of serving"
     assert told["causes"]
 

@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kept.monitoring.window import Window, budget_in_windows, closed_windows, maturity, window_of
+from kept.monitoring.window import Window, closed_windows, maturity, window_of
 
 moments = st.datetimes(datetime(1990, 1, 1), datetime(2060, 1, 1), timezones=st.just(UTC))
 lengths = st.sampled_from([timedelta(minutes=7), timedelta(hours=1), timedelta(days=1), timedelta(days=7)])
@@ -45,7 +45,6 @@ def test_a_window_that_began_before_is_left_out() -> None:
     assert [window.start.day for window in found] == [2]
 
 
-def test_budget_and_maturity() -> None:
-    assert budget_in_windows(timedelta(days=90), timedelta(hours=12)) == 180
+def test_maturity() -> None:
     assert maturity(timedelta(0), timedelta(days=1)) == timedelta(days=1)
     assert maturity(timedelta(hours=6), timedelta(days=1)) == timedelta(hours=6)

@@ -1,14 +1,14 @@
 """Drift of contributions: whether predictions still hang on the inputs that they hung on in training.
 
 Of a sample of each window's predictions the absolute contribution of each input is held against that of training
-rows, by the drift detector, with its budget. Contributions follow from the inputs alone: what changes in an input matters here as
+rows, by the drift detector, with a part of the endpoint's budget. Contributions follow from the inputs alone: what changes in an input matters here as
 far as it matters to the answers.
 """
 
 import tempfile
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from kept.measures.arrays import decode
 from kept.measures.drift.detector import DriftFinding, update
 from kept.measures.drift.reference import count_window
 from kept.monitoring import drift
+from kept.monitoring.budget import Budget
 from kept.monitoring.drift import DriftWatch
 from kept.monitoring.performance import Measured
 from kept.monitoring.subject import Subject
@@ -53,7 +54,7 @@ class AttributionMonitor:
         champion: the version.
         reference: what its answers hung on in training.
         rows: how many predictions of a window are explained.
-        windows: the budget: at most one false alarm in so many of them.
+        windows: its budget: at most one false alarm in so many of them.
         unseen: features that the log does not hold as they were sent.
     """
 
@@ -130,7 +131,7 @@ def measured(shown: Shown) -> list[Measured]:
     return found
 
 
-def evidence_of(shown: Shown, budget: timedelta, window: Window) -> dict[str, Any]:
+def evidence_of(shown: Shown, budget: Budget, window: Window) -> dict[str, Any]:
     """The numbers behind an alarm: the inputs whose contributions have changed, the likeliest first."""
     columns = shown.finding.columns
     listed = [column.name for column in columns if column.listed] or [columns[0].name]

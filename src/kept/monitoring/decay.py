@@ -1,15 +1,14 @@
 """Decay: whether the loss on labelled predictions has risen, with a stated rate of false alarms."""
 
-from datetime import timedelta
 from typing import Any
 
 import msgspec
 import numpy as np
 
-from kept.core.durations import format_duration
 from kept.evaluation.loss import LossReference
 from kept.measures.arrays import Array
 from kept.measures.betting import LabelDetector, LabelFinding, start_label_detector, watch_losses
+from kept.monitoring.budget import Budget
 from kept.monitoring.performance import Measured
 
 MONITOR = "decay"
@@ -42,12 +41,11 @@ class DecayFinding(msgspec.Struct, frozen=True, kw_only=True):
             metric="decay", value=one.value, low=self.before, high=one.budget, rows=rows, holds=not one.alarm
         )
 
-    def evidence(self, budget: timedelta) -> dict[str, Any]:
+    def evidence(self, budget: Budget) -> dict[str, Any]:
         """The numbers, and the budget as a sentence."""
         unit = "windows" if by_window(self.reference) else "labels"
         return {
-            "budget": f"at most one false alarm in {format_duration(budget)}, "
-            f"which is {self.finding.budget:,.0f} {unit} at the rate they come",
+            "budget": f"{budget.sentence}, which is {self.finding.budget:,.0f} {unit} at the rate they come",
             "detector": self.finding.value,
             "alarms_at": self.finding.budget,
             "observations": self.finding.labels,
@@ -78,10 +76,11 @@ def begin(reference: LossReference, tolerance: float, labels_per_window: float, 
 def paced(detector: LabelDetector, reference: LossReference, labels_per_window: float, windows: float) -> LabelDetector:
     """The detector with the budget that the present rate of labels makes of so many windows, never a smaller one.
 
-    Its first window is often a part of one, or is of a canary's share of the traffic.
+    Its first window is often a part of one, or is of a canary's share of the traffic. Windows that are one observation
+    each have the budget as it stands.
     """
     if by_window(reference):
-        return detector
+        return msgspec.structs.replace(detector, budget=max(windows, 1.0))
     return msgspec.structs.replace(detector, budget=max(detector.budget, labels_per_window * windows))
 
 

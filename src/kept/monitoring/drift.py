@@ -1,7 +1,7 @@
 """Drift of an endpoint's traffic: closed windows go through the detector, whose state is kept between them."""
 
 from collections.abc import Collection
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -9,7 +9,6 @@ import numpy as np
 import polars as pl
 
 from kept.core.clock import format_time
-from kept.core.durations import format_duration
 from kept.measures.arrays import Array, Flags, decode, encode
 from kept.measures.drift.categories import LARGEST_DICTIONARY
 from kept.measures.drift.causes import ColumnFinding
@@ -18,6 +17,7 @@ from kept.measures.drift.detector import DriftFinding, DriftState, start, update
 from kept.measures.drift.grid import Grid
 from kept.measures.drift.reference import Reference, count_window
 from kept.measures.drift.statistics import Yardstick
+from kept.monitoring.budget import Budget
 from kept.monitoring.performance import Measured
 from kept.monitoring.quality import Expected
 from kept.monitoring.window import Window
@@ -58,11 +58,12 @@ def continued(
         digest: of its reference.
         reference: that itself.
         acted_at: event time of a training that came to its end.
-        windows: the budget: at most one false alarm in so many of them.
+        windows: its budget: at most one false alarm in so many of them.
     """
     same = watch is not None and watch.version_id == version_id
     if watch is not None and same and (acted_at is None or (watch.acted_at is not None and watch.acted_at >= acted_at)):
-        return watch
+        # What is declared counts from its declaration on.
+        return msgspec.structs.replace(watch, detector=msgspec.structs.replace(watch.detector, budget=windows))
     return DriftWatch(version_id=version_id, reference=digest, acted_at=acted_at, detector=begin(reference, windows))
 
 
@@ -176,14 +177,14 @@ def measured_columns(finding: DriftFinding) -> list[Measured]:
     return found
 
 
-def evidence_of(finding: DriftFinding, budget: timedelta, window: Window) -> dict[str, Any]:
+def evidence_of(finding: DriftFinding, budget: Budget, window: Window) -> dict[str, Any]:
     """The numbers behind an alarm, its budget as a sentence, and its causes, the likeliest first."""
     listed = [column for column in finding.columns if column.listed] or list(finding.columns[:1])
     independence = (
         "the reference has too few windows to tell how much they vary: they are taken to vary by sampling alone"
     )
     return {
-        "budget": f"at most one false alarm in {format_duration(budget)}",
+        "budget": budget.sentence,
         "detector": finding.value,
         "alarms_at": finding.budget,
         "windows": finding.windows,

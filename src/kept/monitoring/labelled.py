@@ -30,7 +30,7 @@ from kept.monitoring.settling import settle_gone
 from kept.monitoring.span import covers, measure_span
 from kept.monitoring.stream import Stream, answered, features_of, scores_of
 from kept.monitoring.subject import Subject, subject_of
-from kept.monitoring.window import Window, budget_in_windows, window_of
+from kept.monitoring.window import Window, window_of
 from kept.plan.policy import Broken, Decay
 
 STATE = "labelled"
@@ -174,14 +174,15 @@ class LabelledWatch:
         if reference is not None:
             losses = outcomes.by_label(loss_between_0_and_1(self._champion.task, outcomes, reference.scale))
             labels = (*watch.labels, losses.size)[-_RECENT:]
-            rate, windows = float(np.mean(labels)), budget_in_windows(self._project.drift_budget, self._project.window)
+            budget = self._project.budget_of("decay")
+            rate, windows = float(np.mean(labels)), budget.windows(self._project.window)
             if detector is None:
                 detector = decay.begin(reference, self._tolerance, rate, windows)
             detector = decay.paced(detector, reference, rate, windows)
             detector, shown = decay.feed(detector, reference, losses)
             detected.append(shown.measured(outcomes.rows))
             if shown.finding.alarm and not alarmed:
-                evidence = shown.evidence(self._project.drift_budget)
+                evidence = shown.evidence(budget)
                 alerts.append(self._alert(window, "decay", decay.TITLE, evidence))
                 alarmed = True
         features = covariates(outcomes.frame, outcomes.scores)

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import msgspec
 
+from kept.monitoring.budget import Budget, Detector, budget_of
 from kept.monitoring.feature_skew import views_of
 from kept.plan.objective import Objective
 from kept.plan.policy import Release, Retrain
@@ -17,7 +18,7 @@ class MonitoringPlan(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     window: timedelta
     drift_budget: timedelta
-    """At most one false alarm in such a time."""
+    """At most one false alarm in such a time, by all detectors of an endpoint together."""
     silent_after: timedelta | None = None
     """How long no request may come before it alarms, by the clock; None for ever."""
     unlabelled_after: timedelta | None = None
@@ -33,6 +34,10 @@ class MonitoringPlan(msgspec.Struct, frozen=True, kw_only=True):
     """How long labels take; zero where they carry their own time."""
     retraining: Retrain
     releasing: Release
+
+    def budget_of(self, detector: Detector) -> Budget:
+        """What a detector has of the budget of false alarms."""
+        return budget_of(detector, self.drift_budget, explained=self.explained_rows > 0)
 
 
 class _Monitor(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,7 +6,7 @@ are the accepted period; the detector starts behind it.
 """
 
 import math
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -21,6 +21,7 @@ from kept.measures.drift.reference import Reference, build_reference, count_wind
 from kept.measures.drift.variation import LEAST_WINDOWS
 from kept.measures.losses import likeliest
 from kept.monitoring import drift
+from kept.monitoring.budget import Budget
 from kept.monitoring.performance import Measured
 from kept.monitoring.window import Window
 from kept.plan.specs import Task
@@ -69,7 +70,7 @@ def feed(
         watch: how it stood.
         task: what the scores are of.
         scores: as the model gave them; a window with fewer than 30 is left out.
-        windows: the budget: at most one false alarm in so many of them.
+        windows: its budget: at most one false alarm in so many of them.
         window: when they were given.
         cycle: what windows are told apart by, if they are.
     """
@@ -83,7 +84,7 @@ def feed(
     season = watch.reference.season_at(window.start)
     if set(table) != set(watch.reference.grid.columns) or watch.reference.of_season(season) is None:
         return watch, None
-    state = watch.detector or start(watch.reference, windows)
+    state = msgspec.structs.replace(watch.detector or start(watch.reference, windows), budget=windows)
     detector, finding = update(state, watch.reference, count_window(watch.reference, table), season)
     return msgspec.structs.replace(watch, detector=detector, alarmed=watch.alarmed or finding.alarm), finding
 
@@ -113,7 +114,7 @@ def measured(finding: DriftFinding) -> list[Measured]:
     return [whole, *drift.measured_columns(finding)]
 
 
-def evidence_of(finding: DriftFinding, budget: timedelta, window: Window) -> dict[str, Any]:
+def evidence_of(finding: DriftFinding, budget: Budget, window: Window) -> dict[str, Any]:
     """The numbers behind an alarm, and what it was held against."""
     against = f"this version's first {finding.seen.reference.windows} windows of serving"
     return {**drift.evidence_of(finding, budget, window), "against": against}

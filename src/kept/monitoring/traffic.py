@@ -19,6 +19,7 @@ from kept.monitoring import attribution, drift, estimate
 from kept.monitoring import predictions as said
 from kept.monitoring.alerts import RaiseAlert, raise_alert
 from kept.monitoring.attribution import AttributionMonitor, Shown, attribution_reference
+from kept.monitoring.budget import Detector
 from kept.monitoring.conditions import news
 from kept.monitoring.drift import DriftWatch
 from kept.monitoring.estimate import Memory
@@ -32,7 +33,7 @@ from kept.monitoring.sameness import Sameness, check_sameness
 from kept.monitoring.settling import settle_gone
 from kept.monitoring.stream import Stream, answered, asked, features_of, latencies_of, scores_of
 from kept.monitoring.subject import Subject, drift_reference
-from kept.monitoring.window import Window, budget_in_windows
+from kept.monitoring.window import Window
 from kept.serving.logrules import log_rules
 
 STATE = "traffic"
@@ -85,7 +86,6 @@ class TrafficWatch:
         self._acted_at = acted_at
         # What the log does not hold as it was sent cannot be watched.
         self._unseen = log_rules(workspace.settings).redacted
-        self._budget = budget_in_windows(project.drift_budget, project.window)
         self._state = read_traffic(workspace, endpoint.name) or TrafficState()
 
     def judge(self, window: Window, memory: Memory) -> None:
@@ -122,10 +122,10 @@ class TrafficWatch:
             results += self._of_champion(window, attribution.MONITOR, attribution.measured(shown))
         alerts, standing = news(state.standing, found)
         if told is not None and told.alarm and not (state.predictions and state.predictions.alarmed):
-            evidence = said.evidence_of(told, self._project.drift_budget, window)
+            evidence = said.evidence_of(told, self._project.budget_of("predictions"), window)
             alerts.append(self._alert(window, "quality", "warning", said.TITLE, evidence))
         if shown is not None and shown.finding.alarm and not (state.attribution and state.attribution.alarmed):
-            evidence = attribution.evidence_of(shown, self._project.drift_budget, window)
+            evidence = attribution.evidence_of(shown, self._project.budget_of("attribution"), window)
             alerts.append(self._alert(window, "quality", "warning", attribution.TITLE, evidence))
         gone = state.standing.keys() - standing.keys()
         if alarm is not None:
@@ -162,7 +162,7 @@ class TrafficWatch:
             self._champion,
             reference,
             rows=self._project.explained_rows,
-            windows=self._budget,
+            windows=self._windows_of("attribution"),
             unseen=self._unseen,
         )
 
@@ -220,7 +220,7 @@ class TrafficWatch:
             digest=self._champion.reference or "",
             reference=reference,
             acted_at=self._acted_at,
-            windows=self._budget,
+            windows=self._windows_of("drift"),
         )
         rows, season = self._comparable(predictions, reference), reference.season_at(window.start)
         if rows.is_empty() or reference.of_season(season) is None:
@@ -229,7 +229,7 @@ class TrafficWatch:
         detector, finding = drift.judge(watch.detector, reference, counts, season)
         alarm = None
         if finding.alarm and not watch.alarmed:
-            evidence = drift.evidence_of(finding, self._project.drift_budget, window)
+            evidence = drift.evidence_of(finding, self._project.budget_of("drift"), window)
             alarm = self._alert(window, "drift", "warning", drift.TITLE, evidence)
         watch = msgspec.structs.replace(watch, detector=detector, alarmed=watch.alarmed or finding.alarm)
         return watch, finding, alarm
@@ -259,7 +259,8 @@ class TrafficWatch:
             return watch, None
         own = predictions.filter(pl.col("version_id") == self._champion.version_id)
         cycle = None if self._reference is None else self._reference.cycle
-        return said.feed(watch, self._champion.task, scores_of(own, self._champion.task), self._budget, window, cycle)
+        scores, windows = scores_of(own, self._champion.task), self._windows_of("predictions")
+        return said.feed(watch, self._champion.task, scores, windows, window, cycle)
 
     def _attribution(
         self, window: Window, predictions: pl.DataFrame, watch: DriftWatch | None
@@ -271,6 +272,9 @@ class TrafficWatch:
         if own.is_empty() or self._attributions is None:
             return watch, None
         return self._attributions.feed(watch, features_of(own), window, self._acted_at)
+
+    def _windows_of(self, detector: Detector) -> float:
+        return self._project.budget_of(detector).windows(self._project.window)
 
     def _of_champion(self, window: Window, monitor: str, measured: list[Measured]) -> list[WindowResult]:
         name, version_id = self._endpoint.name, self._champion.version_id

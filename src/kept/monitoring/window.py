@@ -42,11 +42,6 @@ def closed_windows(since: datetime, watermark: datetime, length: timedelta) -> I
         window = Window(start=window.end, end=window.end + length)
 
 
-def budget_in_windows(budget: timedelta, length: timedelta) -> float:
-    """The false-alarm budget as a number of windows: at most one false alarm in so many."""
-    return max(budget / length, 1.0)
-
-
 def maturity(label_delay: timedelta, length: timedelta) -> timedelta:
     """How long after its end a window's labels are taken to be known: the declared delay, else one window."""
     return label_delay or length

@@ -239,14 +239,15 @@ class Project:
         season: Cycle | None = None,
         explained_rows: int = 0,
     ) -> None:
-        """Declares the length of a monitoring window and the budget: at most one false alarm in such a time.
+        """Declares the length of a monitoring window and the budget: at most one false alarm in such a time, by the detectors
+        of an endpoint (drift of inputs, of predictions, decay, drift of contributions) together.
 
         With `silent_after="2h"` it alarms when no request has come for so long by the clock, with `unlabelled_after`
         when no label has while predictions wait for some. `max_skew` is the share of a feature's values that may be
         served otherwise than its view has stored them; 0 where none may. With `season="hour of day"` or
         `season="day of week"` (of UTC) each window is held against the reference's windows of the same hour or weekday.
-        With `explained_rows=200` so many predictions of each window are explained, and it alarms, by a budget of the same
-        size, when they hang on other inputs than in training.
+        With `explained_rows=200` so many predictions of each window are explained, and it alarms, within the same budget,
+        when they hang on other inputs than in training.
         """
         where = "project.monitor"
         self.silent_after = None if silent_after is None else _some_time(silent_after, f"{where}(silent_after)")
