@@ -51,6 +51,19 @@ def test_the_last_label_wins_and_history_stays(workspace: Workspace, me: Actor) 
     assert labels.ship_all(workspace) == 0
 
 
+def test_whether_labels_have_come_is_told_by_one_number_shipped_or_not(workspace: Workspace, me: Actor) -> None:
+    assert labels.newest(workspace, "flights") == 0
+    record(workspace, me, LabelEntry(value=True, key=1), LabelEntry(value=True, key=2))
+    first = labels.newest(workspace, "flights")
+    assert first > 0
+    labels.ship(workspace, "flights")
+    assert labels.newest(workspace, "flights") == first
+    record(workspace, me, LabelEntry(value=True, key=3), endpoint="trains")
+    assert labels.newest(workspace, "flights") == first
+    record(workspace, me, LabelEntry(value=False, key=1))
+    assert labels.newest(workspace, "flights") > first
+
+
 @pytest.mark.parametrize(
     ("entry", "message"),
     [

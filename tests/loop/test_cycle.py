@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,9 +10,11 @@ from kept.governance.actor import Actor
 from kept.governance.journal import ListAudit, VerifyAudit, list_audit, verify_audit
 from kept.loop.decisions import RetrainNow, retrain
 from kept.monitoring.catalog import ShowMonitors, show_monitors
+from kept.monitoring.records import find_state
 from kept.plan.policy import broken, decay, drift, every, new_data
 from kept.plan.project import Project
 from kept.registry.consent import Approve, approve
+from kept.testing.manual_clock import ManualClock
 from kept.tracking.runs import cancel, queued_runs
 
 from conftest import APRIL, NAME, MakeWorld, World  # isort: skip
@@ -180,6 +183,36 @@ def test_labels_that_come_late_are_added_to_their_window(make_world: MakeWorld) 
     world.tick()
     with world.workspace.database.reading() as connection:
         assert connection.exec_driver_sql(coverage).scalar() == 0.5
+
+
+def test_what_is_remembered_of_labels_is_left_alone_until_some_come(make_world: MakeWorld) -> None:
+    world = make_world(lambda project: project.monitor(window="1d"))
+    clock = ManualClock(datetime.now(UTC))
+    world.workspace = replace(world.workspace, clock=clock)
+    frame = world.day(labels=False)
+    world.days(3)
+    world.tick()
+    before = remembered(world)
+    for _ in range(3):
+        clock.advance(timedelta(minutes=1))
+        world.tick()
+    assert remembered(world) == before
+    world.label(dict.fromkeys(frame["key"].to_list()[:100], True))
+    # No prediction has come: the clock alone tells that it is time to look.
+    clock.advance(timedelta(minutes=1))
+    world.tick()
+    assert remembered(world) == clock.now()
+    coverage = "SELECT value FROM window_results WHERE metric = 'coverage' ORDER BY start LIMIT 1"
+    with world.workspace.database.reading() as connection:
+        assert connection.exec_driver_sql(coverage).scalar() == 0.5
+
+
+def remembered(world: World) -> datetime:
+    """When what is remembered of labels was written."""
+    with world.workspace.database.reading() as connection:
+        found = find_state(connection, NAME, "labelled", "")
+    assert found is not None
+    return found.updated_at
 
 
 def test_the_clock_of_one_sender_closes_no_windows(make_world: MakeWorld) -> None:

@@ -20,6 +20,7 @@ from kept.data.records import (
     endpoints_waiting,
     find_file,
     insert_labels,
+    last_waiting,
     save_file,
     waiting_labels,
 )
@@ -154,6 +155,14 @@ def history(workspace: Workspace, endpoint: str, where: pl.Expr | None = None) -
 def version(workspace: Workspace, endpoint: str) -> int | None:
     """The version of the endpoint's labels that were shipped; it grows with each that is. None before the first."""
     return workspace.tables.version(_table(endpoint))
+
+
+def newest(workspace: Workspace, endpoint: str) -> int:
+    """The sequence of the label that was recorded last, 0 before the first: whether any has come is told without reading them."""
+    _check_endpoint(endpoint)
+    with workspace.database.reading() as connection:
+        waiting = last_waiting(connection, endpoint)
+    return max(waiting or 0, workspace.tables.last(_table(endpoint), _WRITER) or 0)
 
 
 def last_received(workspace: Workspace, endpoint: str) -> datetime | None:

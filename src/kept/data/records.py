@@ -101,6 +101,13 @@ def waiting_labels(connection: Connection, endpoint: str, limit: int | None = No
     return [LabelRow(*row) for row in connection.execute(query.limit(limit))]
 
 
+def last_waiting(connection: Connection, endpoint: str) -> int | None:
+    """The sequence of the newest label of an endpoint that is in the inbox, or None when there is none."""
+    query = select(func.max(label_inbox.c.sequence)).where(label_inbox.c.endpoint == endpoint)
+    found: int | None = connection.execute(query).scalar()
+    return found
+
+
 def delete_labels(connection: Connection, endpoint: str, up_to: int) -> int:
     """Removes labels from the inbox, up to a sequence, and gives how many there were."""
     query = delete(label_inbox).where(label_inbox.c.endpoint == endpoint, label_inbox.c.sequence <= up_to)

@@ -1,5 +1,6 @@
 """Watching labelled predictions: windows whose labels have had time to come are judged, late labels judged again."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -34,6 +35,7 @@ from kept.monitoring.window import Window, window_of
 from kept.plan.policy import Broken, Decay
 
 STATE = "labelled"
+_LEDGER = "labels"
 
 # How far back late labels are added to a window's metrics, and how often they are looked for.
 _WINDOWS_BACK = 90
@@ -67,6 +69,13 @@ class LabelledState(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     sequence: int
     """The last label that was looked at."""
     champion: VersionWatch
+
+
+class LedgerState(msgspec.Struct, frozen=True, kw_only=True):
+    """How far the ledger was looked through, apart from the rest: what was remembered is not read to see that nothing came."""
+
+    sequence: int
+    """The last label that was looked at."""
 
 
 class LabelledWatch:
@@ -113,12 +122,22 @@ class LabelledWatch:
             .select("prediction_id", "key", "sequence")
             .collect()
         )
-        if not fresh.is_empty():
-            for window in self._touched(fresh):
-                self._keep(window, self._joined(window), first_time=False)
-            self._sequence = int(fresh.select(pl.max("sequence")).item())
+        if fresh.is_empty():
+            return
+        for window in self._touched(fresh):
+            self._keep(window, self._joined(window), first_time=False)
+        self._sequence = int(fresh.select(pl.max("sequence")).item())
+        seen = MonitorState(
+            endpoint=self._endpoint.name,
+            monitor=_LEDGER,
+            version_id="",
+            watermark=None,
+            state=msgspec.json.encode(LedgerState(sequence=self._sequence)),
+            updated_at=self._workspace.clock.now(),
+        )
         with self._workspace.database.writing() as connection:
             save_state(connection, self._state())
+            save_state(connection, seen)
 
     def _keep(self, window: Window, predictions: pl.DataFrame, *, first_time: bool) -> None:
         """Results, state and alerts of a window, in one transaction."""
@@ -307,9 +326,16 @@ def read_state(workspace: Workspace, endpoint: str) -> tuple[MonitorState | None
     return known, decode(known.state, LabelledState) if known else None
 
 
-def looks_back(workspace: Workspace, known: MonitorState) -> bool:
-    """Whether it is time to look for labels that came late. Needs the clock, because they do not move event time."""
-    return workspace.clock.now() - known.updated_at >= _LOOK_EVERY
+def looks_back(workspace: Workspace, endpoint: str, known: Mapping[str, MonitorState]) -> bool:
+    """Whether labels have come that no look has seen, and it is time for one: by the clock, as they do not move event time.
+
+    `known` is what the endpoint's monitors remember, by the monitor. Before the first window was judged there is
+    nothing that a label could come late to.
+    """
+    if STATE not in known or workspace.clock.now() - known[STATE].updated_at < _LOOK_EVERY:
+        return False
+    seen = msgspec.json.decode(known[_LEDGER].state, type=LedgerState).sequence if _LEDGER in known else 0
+    return ledger.newest(workspace, endpoint) > seen
 
 
 def outcomes_of(joined: pl.DataFrame, subject: Subject) -> Outcomes:

@@ -95,7 +95,7 @@ def watch(
     matured = _due(stream, labelled_from, watermark - wait, project.window)
     champion = subject_of(workspace, route.route.champion.version_id)
     # Labels that come late can only belong to windows that were judged.
-    if closed or matured or (LABELLED in known and looks_back(workspace, known[LABELLED])):
+    if closed or matured or looks_back(workspace, endpoint.name, known):
         since = champion_since(routes)
         labelled = LabelledWatch(workspace, actor, project, endpoint, champion, stream, acted_at=acted_at)
         traffic = TrafficWatch(
