@@ -12,6 +12,7 @@ from kept.core.errors import NotFound
 from kept.features.catalog import ingest_views
 from kept.loop.decisions import RetrainNow, retrain
 from kept.measures.arrays import encode
+from kept.measures.clusters import ClusteredCounts
 from kept.monitoring.alert import Alert
 from kept.monitoring.alerts import ListAlerts, list_alerts
 from kept.monitoring.catalog import ShowWindows, show_windows
@@ -144,7 +145,7 @@ def test_a_long_quiet_time_does_not_make_it_slow(make_world: MakeWorld) -> None:
     world = make_world(declare)
     ingest_views(world.workspace, world.me, projects[0])
     with world.workspace.database.writing() as connection:
-        quiet = SkewState(counts={"weather_wind": (0, 1_000_000)})
+        quiet = SkewState(sampled={"weather_wind": ClusteredCounts(trials=1_000_000)})
         state = MonitorState(
             endpoint=NAME,
             monitor="skew",

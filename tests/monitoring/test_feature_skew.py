@@ -52,6 +52,9 @@ def test_values_are_compared_as_they_were_known() -> None:
         ("d", 4.0, None),
     ]
     assert (sky.equal, sky.different) == (3, 1)
+    # Two of the three rows of JFK, and the one of EWR.
+    assert (wind.by_entity.events, wind.by_entity.trials) == (3, 4)
+    assert wind.by_entity.clustered == 2 * ((2 - 0.75 * 3) ** 2 + (1 - 0.75) ** 2)
 
 
 def test_the_key_stands_for_an_entity_that_was_not_logged() -> None:

@@ -13,13 +13,14 @@ _EXPECTED_MULTIPLE = 5.0
 _LARGEST = 1e300
 
 
-def rate_evidence(events: int, trials: int, limit: float) -> float:
+def rate_evidence(events: float, trials: float, limit: float) -> float:
     """How many times likelier the counts are under a rate above the limit than under the limit itself.
 
     A mixture of likelihood ratios over rates above the limit (Robbins 1970, "Statistical methods related to the law of
     the iterated logarithm"): with weight w, e = integral over p > limit of w(p) p^k (1-p)^(n-k) / limit^k (1-limit)^(n-k).
     While the rate is at most the limit, the chance that it ever reaches 1 / alpha, at any of all looks, is at most
-    alpha (Ville), whatever the number of trials. The weight is a Beta(1, b) cut off at the limit.
+    alpha (Ville), whatever the number of trials. The weight is a Beta(1, b) cut off at the limit. Counts that were divided by
+    their design effect need not be whole.
     """
     if not 0 <= limit < 1 or not 0 <= events <= trials:
         raise Invalid(

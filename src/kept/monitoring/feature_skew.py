@@ -13,6 +13,8 @@ from kept.data.catalog import read, the_version
 from kept.features.catalog import dataset_name
 from kept.features.join import join_as_known
 from kept.governance.workspace import Workspace
+from kept.measures.arrays import Array
+from kept.measures.clusters import ClusteredCounts, clustered_counts
 from kept.monitoring.stream import features_of
 from kept.plan.specs import FeatureViewSpec
 from kept.tracking.records import find_runs
@@ -43,6 +45,8 @@ class FeatureSkew(msgspec.Struct, frozen=True, kw_only=True):
     missing_at_serving: int
     missing_in_store: int
     examples: tuple[Example, ...]
+    by_entity: ClusteredCounts
+    """What was not equal, with the view's entities as clusters: of one entity either all or no values may be wrong."""
 
 
 def compare_values(
@@ -66,11 +70,12 @@ def compare_values(
         rows = entities.with_columns(predictions["event_time"])
         stored = join_as_known(rows, [(spec, view)], at="event_time")
         names = [name for name in stored.columns if name.startswith(f"{spec.name}_") and name in served.columns]
-        found += [_compared(name, predictions, served[name], stored[name]) for name in names]
+        entity = entities.select(pl.struct(spec.entity).rank("dense")).to_series().to_numpy()
+        found += [_compared(name, predictions, served[name], stored[name], entity) for name in names]
     return tuple(sorted(found, key=lambda one: (one.equal - one.rows, one.feature)))
 
 
-def _compared(name: str, predictions: pl.DataFrame, served: pl.Series, stored: pl.Series) -> FeatureSkew:
+def _compared(name: str, predictions: pl.DataFrame, served: pl.Series, stored: pl.Series, entity: Array) -> FeatureSkew:
     both = pl.DataFrame({"served": served, "stored": stored})
     if served.dtype.is_numeric() and stored.dtype.is_numeric():
         both = both.cast(pl.Float64).fill_nan(None)
@@ -100,6 +105,7 @@ def _compared(name: str, predictions: pl.DataFrame, served: pl.Series, stored: p
             Example(prediction=one["id"], event_time=one["event_time"], served=one["served"], stored=one["stored"])
             for one in odd.iter_rows(named=True)
         ),
+        by_entity=clustered_counts(~told["equal"].to_numpy(), entity),
     )
 
 

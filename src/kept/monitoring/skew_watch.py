@@ -2,7 +2,7 @@
 
 Values of a window are held against the store once a training has stored the views up to then: before, the store does not
 know what it would have told. The test of values may be looked at after every window (`measures.rates`); it begins anew
-with each round of sampled values.
+with each round of sampled values, and takes those of one entity in a window for as much as they tell apart (`measures.clusters`).
 """
 
 from collections.abc import Iterator
@@ -16,6 +16,7 @@ import polars as pl
 from kept.core.clock import format_time
 from kept.governance.actor import Actor
 from kept.governance.workspace import Workspace
+from kept.measures.clusters import ClusteredCounts
 from kept.measures.drift.detector import DriftFinding
 from kept.measures.groups import group_rate
 from kept.measures.rates import rate_evidence
@@ -62,8 +63,8 @@ class SkewState(msgspec.Struct, frozen=True, kw_only=True):
     """Up to when they were looked for."""
     until: datetime | None = None
     """End of the last window whose values were."""
-    counts: dict[str, tuple[int, int]] = {}
-    """Of each feature the sampled values of this round that were served otherwise, and all of them."""
+    sampled: dict[str, ClusteredCounts] = {}
+    """Of each feature the sampled values of this round that were served otherwise, by the entities of each window."""
     standing: dict[str, int] = {}
     """Conditions that last, and for how many windows each has been away."""
 
@@ -172,16 +173,16 @@ class SkewWatch:
             begin = window.end
 
     def _judge(self, window: Window, values: tuple[FeatureSkew, ...]) -> None:
-        counts, sure = dict(self._state.counts), _SURE * max(len(values), 1)
+        sampled, sure = dict(self._state.sampled), _SURE * max(len(values), 1)
         results, found = [], {}
         for one in values:
-            otherwise, title = one.rows - one.equal, f"{one.feature} is served otherwise than it is stored"
-            before = counts.get(one.feature, (0, 0))
-            if before[1] >= _ROUND and title not in self._state.standing:
-                before = (0, 0)
-            counts[one.feature] = total = (before[0] + otherwise, before[1] + one.rows)
-            rate = group_rate(one.feature, otherwise, one.rows)
-            skewed = rate_evidence(*total, self._plan.max_skew) >= sure and rate.value > self._plan.max_skew
+            title = f"{one.feature} is served otherwise than it is stored"
+            before = sampled.get(one.feature, ClusteredCounts())
+            if before.trials >= _ROUND and title not in self._state.standing:
+                before = ClusteredCounts()
+            sampled[one.feature] = total = before + one.by_entity
+            rate = group_rate(one.feature, *one.by_entity.effective)
+            skewed = rate_evidence(*total.effective, self._plan.max_skew) >= sure and rate.value > self._plan.max_skew
             results.append(
                 Measured(
                     metric=VALUES,
@@ -201,12 +202,14 @@ class SkewWatch:
             self._state,
             until=window.end,
             # What has gone is counted anew, so that it is seen as soon when it comes back.
-            counts={name: held for name, held in counts.items() if not any(one.startswith(f"{name} ") for one in gone)},
+            sampled={
+                name: held for name, held in sampled.items() if not any(one.startswith(f"{name} ") for one in gone)
+            },
             standing=standing,
         )
         self._save([(window, results)], alerts, gone=gone)
 
-    def _evidence(self, window: Window, one: FeatureSkew, total: tuple[int, int]) -> dict[str, Any]:
+    def _evidence(self, window: Window, one: FeatureSkew, total: ClusteredCounts) -> dict[str, Any]:
         cause = (
             f"{one.feature}: of {one.rows:,} sampled requests {one.different:,} carried another value than was stored,"
             f" {one.missing_at_serving:,} none, {one.missing_in_store:,} one where none was stored"
@@ -217,8 +220,9 @@ class SkewWatch:
             "causes": [cause],
             "declared": f"at most {self._plan.max_skew:.3%} of values",
             "share": (one.rows - one.equal) / one.rows,
-            "sampled": total[1],
-            "otherwise": total[0],
+            "sampled": total.trials,
+            "otherwise": total.events,
+            "independent": round(total.effective[1]),
             "promise": f"at most one mistake in 100 rounds of {_ROUND:,} sampled values, however often it is looked at",
             "predictions": [each.prediction for each in one.examples],
         }
