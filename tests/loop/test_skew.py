@@ -221,6 +221,7 @@ def test_traffic_unlike_training_is_seen_at_the_first_look(make_world: MakeWorld
     assert found.differs is True
     assert found.columns[0].name == "x"
     assert found.notes == (
+        "its first monitoring window has not ended: the hours of a day may differ by themselves",
         "the first 200 rows of serving differ from the training rows (a mistake in at most 1% of cases): most in x",
         "the project has no feature views: values are not recomputed",
     )
@@ -249,3 +250,15 @@ def test_skew_that_cannot_be_looked_for_holds_no_rollout_up(make_world: MakeWorl
     rollout = world.status().rollout
     assert rollout is not None
     assert rollout.state == "promoted"
+
+
+def test_a_window_that_has_not_ended_is_left_out_where_one_has(make_world: MakeWorld) -> None:
+    world = make_world(lambda project: None)
+    world.day()
+    world.shift = 2.0
+    world.day()
+    found = show_skew(world.workspace, world.me, ShowSkew(endpoint=NAME))
+    assert (found.rows, found.differs) == (200, False)
+    world.day()
+    found = show_skew(world.workspace, world.me, ShowSkew(endpoint=NAME))
+    assert (found.rows, found.differs) == (400, True)

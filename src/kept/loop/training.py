@@ -24,7 +24,7 @@ from kept.monitoring.incident import Incident
 from kept.monitoring.records import alerts_of, incidents_of, results_of
 from kept.monitoring.result import WindowResult
 from kept.monitoring.settling import KEPT, settle_gone
-from kept.monitoring.watch import champion_since
+from kept.monitoring.subject import champion_since
 from kept.plan.policy import Estimated, NewData
 from kept.registry.model import ModelVersion
 from kept.registry.records.versions import models_of_run, version_of_run

@@ -1,6 +1,6 @@
 """Training against serving: whether traffic looks as the training rows did, and whether features are served as they are stored.
 
-Distributions: the drift engine looks once, at the champion's first rows of serving against its training rows. Values: for
+Distributions: the drift engine looks once, at the champion's first monitoring windows against its training rows. Values: for
 a sample of requests, each feature of a view as it was sent beside the same recomputed from the store, as it was known at the
 request's event time.
 """
@@ -17,6 +17,7 @@ from kept.core.clock import format_time
 from kept.core.errors import NotFound
 from kept.core.listing import list_limit
 from kept.deployment.catalog import status_of, the_endpoint
+from kept.deployment.records import routes_of
 from kept.governance.actor import Actor, Permission
 from kept.governance.operation import Audit, operation
 from kept.governance.workspace import Workspace
@@ -26,7 +27,7 @@ from kept.monitoring import drift
 from kept.monitoring.feature_skew import FeatureSkew, compare_values, stored_until, stored_views, views_of
 from kept.monitoring.plan import monitoring_plan
 from kept.monitoring.stream import Stream, features_of
-from kept.monitoring.subject import Subject, drift_reference, subject_of
+from kept.monitoring.subject import Subject, champion_since, drift_reference, subject_of
 from kept.monitoring.window import window_of
 from kept.plan.records import find_project
 from kept.serving.logrules import log_rules
@@ -34,6 +35,8 @@ from kept.training.reference import window_numbers
 
 # One look: an e-value of 100 has a chance of at most 1% where nothing differs (Markov).
 _SURE = 100.0
+# Rows that a release is judged by, in whole windows.
+ENOUGH = 500
 _MOST_ROWS = 20_000
 _DAY = timedelta(days=1)
 
@@ -71,6 +74,7 @@ def show_skew(workspace: Workspace, actor: Actor, request: ShowSkew) -> Skew:
         endpoint = the_endpoint(connection, request.endpoint)
         status = status_of(connection, endpoint)
         project = find_project(connection, endpoint.project)
+        since = champion_since(routes_of(connection, endpoint.name))
     if status.route is None:
         raise NotFound("it serves nothing yet", where=f"endpoint {endpoint.name}", fix="Release a version")
     champion = subject_of(workspace, status.route.route.champion.version_id)
@@ -78,8 +82,9 @@ def show_skew(workspace: Workspace, actor: Actor, request: ShowSkew) -> Skew:
     views = views_of(project.plan) if project else {}
     length = monitoring_plan(project).window if project else _DAY
     until = stored_until(workspace, endpoint.project, views) if views else None
-    first, last = _rows_of(Stream(workspace, endpoint.name), champion.version_id, sample, until)
-    notes: list[str] = []
+    stream, notes = Stream(workspace, endpoint.name), list[str]()
+    own, span = answers_of(stream, champion.version_id), stream.span(None)
+    first = pl.DataFrame() if own is None or span is None else _first(own, span, since, length, notes)
     finding: DriftFinding | None = None
     if first.is_empty():
         notes.append("it has answered nothing yet")
@@ -92,7 +97,7 @@ def show_skew(workspace: Workspace, actor: Actor, request: ShowSkew) -> Skew:
         notes.append("the project has no feature views: values are not recomputed")
     elif until is None:
         notes.append("no training has stored the feature views yet: values are not recomputed")
-    elif last.is_empty():
+    elif own is None or (last := _newest(own, sample, until)).is_empty():
         notes.append(f"feature views are stored up to {format_time(until)}: no request is older")
     else:
         values = compare_values(last, stored_views(workspace, endpoint.project, views, notes), notes, hidden)
@@ -112,36 +117,66 @@ def compare_with_training(
 ) -> DriftFinding | None:
     """Whether rows that a version answered look as its training rows did, at one look; None where it has no reference.
 
-    Where the reference tells seasons apart, each monitoring window of this `length` is held against its own season, and what
-    they say is added up.
+    Each monitoring window of this `length` is judged by itself, since rows of one hang together, against its own season where
+    the reference tells seasons apart; what they say is added up.
     """
     whole = drift_reference(workspace, version)
     if whole is None:
         return None
     reference = drift.without(whole, hidden)
-    windows: list[tuple[int | None, pl.DataFrame]] = [(None, answers)]
-    if reference.cycle is not None:
-        numbers = window_numbers(answers["event_time"], length)
-        parts = [answers.filter(pl.Series(numbers == number)) for number in np.unique(numbers)]
-        seasons = [(reference.season_at(window_of(rows["event_time"][0], length).start), rows) for rows in parts]
-        windows = [(season, rows) for season, rows in seasons if reference.of_season(season) is not None]
+    numbers = window_numbers(answers["event_time"], length)
+    parts = [answers.filter(pl.Series(numbers == number)) for number in np.unique(numbers)]
+    seasons = [(reference.season_at(window_of(rows["event_time"][0], length).start), rows) for rows in parts]
+    windows = [(season, rows) for season, rows in seasons if reference.of_season(season) is not None]
+    # Their sum grows by one a window at most, where nothing differs.
     state, finding = drift.begin(reference, _SURE * len(windows)), None
     for season, rows in windows:
         state, finding = drift.judge(state, reference, drift.count(reference, features_of(rows)), season)
     return finding and replace(finding, rows=sum(rows.height for _, rows in windows))
 
 
-def _rows_of(stream: Stream, version_id: str, sample: int, until: datetime | None) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """A version's first answers by event time, and its newest up to a moment."""
+def answers_of(stream: Stream, version_id: str) -> pl.LazyFrame | None:
+    """What a version answered to those who asked; None where nothing was shipped yet."""
     rows = stream.rows()
-    if rows is None:
-        return pl.DataFrame(), pl.DataFrame()
-    own = rows.filter((pl.col("version_id") == version_id) & (pl.col("role") != "shadow"))
-    first = own.bottom_k(_MOST_ROWS, by="event_time").collect().sort("event_time", "id")
-    if until is None:
-        return first, pl.DataFrame()
-    last = own.filter(pl.col("event_time") <= until).top_k(sample, by="event_time").collect().sort("event_time", "id")
-    return first, last
+    return None if rows is None else rows.filter((pl.col("version_id") == version_id) & (pl.col("role") != "shadow"))
+
+
+def first_whole(since: datetime | None, first: datetime, length: timedelta) -> datetime:
+    """The start of the first window that a champion has to itself, which it is since then: None for the first event."""
+    begin = window_of(since or first, length)
+    return begin.start if since is None or since == begin.start else begin.end
+
+
+def first_windows(answers: pl.LazyFrame, length: timedelta) -> pl.DataFrame:
+    """The rows of the first windows that hold 500 together, by event time: all where there are fewer, of many 20,000, evenly."""
+    times = answers.select("event_time").bottom_k(ENOUGH, by="event_time").collect().get_column("event_time")
+    if times.is_empty():
+        return pl.DataFrame()
+    end = window_of(times.max(), length).end  # type: ignore[arg-type]
+    return evenly(answers.filter(pl.col("event_time") < end).collect().sort("event_time", "id"), _MOST_ROWS)
+
+
+def evenly(rows: pl.DataFrame, most: int) -> pl.DataFrame:
+    """At most so many rows, evenly from first to last."""
+    return rows if rows.height <= most else rows.gather_every(-(-rows.height // most))
+
+
+def _first(
+    own: pl.LazyFrame, span: tuple[datetime, datetime], since: datetime | None, length: timedelta, notes: list[str]
+) -> pl.DataFrame:
+    """What a version was asked in its first whole windows; before one has ended all that it was asked, which `notes` tell."""
+    begin, end = first_whole(since, span[0], length), window_of(span[1], length).start
+    whole = first_windows(own.filter(pl.col("event_time").is_between(begin, end, closed="left")), length)
+    if not whole.is_empty():
+        return whole
+    notes.append("its first monitoring window has not ended: the hours of a day may differ by themselves")
+    return first_windows(own, length)
+
+
+def _newest(own: pl.LazyFrame, sample: int, until: datetime) -> pl.DataFrame:
+    """A version's newest answers up to a moment."""
+    known = own.filter(pl.col("event_time") <= until)
+    return known.top_k(sample, by="event_time").collect().sort("event_time", "id")
 
 
 def said(finding: DriftFinding) -> str:

@@ -29,7 +29,15 @@ from kept.monitoring.plan import MonitoringPlan
 from kept.monitoring.records import find_state, save_results, save_state
 from kept.monitoring.result import MonitorState
 from kept.monitoring.settling import settle_gone
-from kept.monitoring.skew import compare_with_training, said
+from kept.monitoring.skew import (
+    ENOUGH,
+    answers_of,
+    compare_with_training,
+    evenly,
+    first_whole,
+    first_windows,
+    said,
+)
 from kept.monitoring.stream import Stream
 from kept.monitoring.subject import Subject
 from kept.monitoring.window import Window, closed_windows, window_of
@@ -40,9 +48,6 @@ RELEASE = "release"
 VALUES = "served_otherwise"
 TITLE = "what is asked in serving differs from the training rows"
 
-# Rows of whole windows that a release is judged by, once.
-ENOUGH = 500
-_MOST_ROWS = 20_000
 _SAMPLE_A_DAY, _LEAST_SAMPLE = 200, 20
 # Values of all features together are told of without cause in at most 1 of 100 rounds, however often they are looked at.
 # A round ends after so many values of a feature: with a year of good ones behind it, it would take months to see bad ones.
@@ -109,32 +114,22 @@ class SkewWatch:
             self._save([], [], gone=[TITLE])
         last = window_of(watermark, self._plan.window).start
         if not self._state.compared and (self._state.looked_until is None or self._state.looked_until < last):
-            begin = window_of(champion_since or first, self._plan.window)
-            whole = champion_since is None or champion_since == begin.start
-            self._release(begin.start if whole else begin.end, last)
+            self._release(first_whole(champion_since, first, self._plan.window), last)
         if self._plan.views:
             self._values(first, watermark)
 
     def _release(self, since: datetime, last: datetime) -> None:
         """Holds the first whole windows of the champion that have ended by `last` against its training rows, once enough."""
         self._state = msgspec.structs.replace(self._state, looked_until=last)
-        answers = self._stream.rows()
-        if answers is None:
+        own = answers_of(self._stream, self._champion.version_id)
+        if own is None:
             return
-        own = answers.filter(
-            pl.col("event_time").is_between(since, last, closed="left"),
-            pl.col("version_id") == self._champion.version_id,
-            pl.col("role") != "shadow",
-        )
-        times = own.select("event_time").bottom_k(ENOUGH, by="event_time").collect().get_column("event_time")
-        if times.len() < ENOUGH:
+        rows = first_windows(own.filter(pl.col("event_time").is_between(since, last, closed="left")), self._plan.window)
+        if rows.height < ENOUGH:
             self._save([], [])
             return
-        end = window_of(times.max(), self._plan.window).end  # type: ignore[arg-type]
-        rows = own.filter(pl.col("event_time") < end).collect().sort("event_time", "id")
-        finding = compare_with_training(
-            self._workspace, self._champion, _some(rows, _MOST_ROWS), self._hidden, self._plan.window
-        )
+        end = window_of(rows["event_time"][-1], self._plan.window).end
+        finding = compare_with_training(self._workspace, self._champion, rows, self._hidden, self._plan.window)
         self._state = msgspec.structs.replace(self._state, compared=True)
         if finding is None:
             self._save([], [])
@@ -157,7 +152,7 @@ class SkewWatch:
         size = max(round(_SAMPLE_A_DAY * a_day), _LEAST_SAMPLE)
         windows = list(islice(self._windows(begin, until), _WINDOWS_AT_ONCE))
         for window in windows:
-            sample = _some(self._answers(window), size)
+            sample = evenly(self._answers(window), size)
             self._judge(window, () if sample.is_empty() else compare_values(sample, views, [], self._hidden))
         if len(windows) < _WINDOWS_AT_ONCE:
             self._state = msgspec.structs.replace(self._state, until=window_of(until, self._plan.window).start)
@@ -271,8 +266,3 @@ class SkewWatch:
             settle_gone(connection, name, ("skew",), gone, now)
             for alert in alerts:
                 raise_alert(self._workspace.inside(connection), self._actor, alert)
-
-
-def _some(rows: pl.DataFrame, most: int) -> pl.DataFrame:
-    """At most so many rows, evenly from first to last."""
-    return rows if rows.height <= most else rows.gather_every(-(-rows.height // most))

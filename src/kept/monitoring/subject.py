@@ -1,8 +1,11 @@
 """What a monitor must know of the version it watches: how to read its answers, and what to hold them against."""
 
+from datetime import datetime
+
 import msgspec
 
 from kept.core.errors import Damaged, Invalid
+from kept.deployment.endpoint import RouteRecord
 from kept.evaluation.loss import LossReference
 from kept.governance.workspace import Workspace
 from kept.measures.drift.reference import Reference
@@ -49,6 +52,17 @@ def subject_of(workspace: Workspace, version_id: str) -> Subject:
         bundle=version.bundle,
         loss=version.card.lineage.loss,
     )
+
+
+def champion_since(routes: list[RouteRecord]) -> datetime | None:
+    """The event time from which the champion of the last route has been champion; None for the beginning, or not told."""
+    since: datetime | None = None
+    champion = routes[-1].route.champion.version_id if routes else ""
+    for route in reversed(routes):
+        if route.route.champion.version_id != champion:
+            return since
+        since = route.event_time
+    return None
 
 
 def drift_reference(workspace: Workspace, subject: Subject) -> Reference | None:

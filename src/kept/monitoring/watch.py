@@ -16,7 +16,7 @@ from kept.monitoring.records import find_state, save_state, states_of
 from kept.monitoring.result import MonitorState
 from kept.monitoring.silence import watch_silence
 from kept.monitoring.stream import Stream
-from kept.monitoring.subject import subject_of
+from kept.monitoring.subject import champion_since, subject_of
 from kept.monitoring.traffic import STATE as TRAFFIC
 from kept.monitoring.traffic import TrafficWatch
 from kept.monitoring.window import Window, closed_windows, maturity, window_of
@@ -118,17 +118,6 @@ def watch(
         news=news,
         windows=len(closed) + len(matured),
     )
-
-
-def champion_since(routes: list[RouteRecord]) -> datetime | None:
-    """The event time from which the champion of the last route has been champion; None for the beginning, or not told."""
-    since: datetime | None = None
-    champion = routes[-1].route.champion.version_id if routes else ""
-    for route in reversed(routes):
-        if route.route.champion.version_id != champion:
-            return since
-        since = route.event_time
-    return None
 
 
 def watermark_of(workspace: Workspace, endpoint: str) -> datetime | None:
