@@ -89,6 +89,13 @@ WRONG: list[tuple[Callable[[], Any], str]] = [
     (lambda: flights().monitor(window="1h", season="month"), "'month' is not a season"),  # type: ignore[arg-type]
     (lambda: flights().monitor(window="1d", season="hour of day"), "does not lie within one season"),
     (lambda: flights().monitor(window="7h", season="day of week"), "does not lie within one season"),
+    (
+        lambda: flights().monitor(window="1h", season="day of week", time_zone="Mars/Base"),
+        "'Mars/Base' is not a time zone",
+    ),
+    (lambda: flights().monitor(window="1h", season="day of week", time_zone="../etc"), "is not a time zone"),
+    (lambda: flights().monitor(window="1d", season="day of week", time_zone="Asia/Tokyo"), "one season of Asia/Tokyo"),
+    (lambda: flights().monitor(window="1h", time_zone="Asia/Tokyo"), "none is declared"),
     (lambda: flights().dataset(label="late", max_bad_share=2)(lambda: None), "cannot be used|is not a share"),
     (lambda: flights().dataset(label="late", mode="append")(rows), "Declare key="),
     (lambda: flights().dataset(label="late", mode="upsert")(rows), "is not a mode"),  # type: ignore[arg-type]

@@ -14,7 +14,7 @@ import numpy as np
 
 from kept.measures.arrays import Array, Floats
 from kept.measures.drift.categories import Coded
-from kept.measures.drift.cycle import Cycle, length_of, season_of
+from kept.measures.drift.cycle import UTC, Cycle, length_of, season_of
 from kept.measures.drift.detector import DriftFinding, DriftState, start, update
 from kept.measures.drift.grid import Kind
 from kept.measures.drift.reference import Reference, build_reference, count_window
@@ -62,7 +62,13 @@ def continued(watch: PredictionWatch | None, version_id: str, acted_at: datetime
 
 
 def feed(
-    watch: PredictionWatch, task: Task, scores: Floats, windows: float, window: Window, cycle: Cycle | None = None
+    watch: PredictionWatch,
+    task: Task,
+    scores: Floats,
+    windows: float,
+    window: Window,
+    cycle: Cycle | None = None,
+    zone: str = UTC,
 ) -> tuple[PredictionWatch, DriftFinding | None]:
     """The watch after one more window of its version's scores, and what it showed once there is a reference.
 
@@ -73,13 +79,14 @@ def feed(
         windows: its budget: at most one false alarm in so many of them.
         window: when they were given.
         cycle: what windows are told apart by, if they are.
+        zone: the time zone by whose clock.
     """
     rows = scores[:, None] if scores.ndim == 1 else scores
     rows = rows[np.isfinite(rows).all(axis=1)]
     if rows.shape[0] < LEAST_ROWS or any(each.shape[1:] != rows.shape[1:] for each in watch.collected[:1]):
         return watch, None
     if watch.reference is None:
-        return _collect(watch, task, rows, window, cycle), None
+        return _collect(watch, task, rows, window, cycle, zone), None
     table, _ = _table(task, rows)
     season = watch.reference.season_at(window.start)
     if set(table) != set(watch.reference.grid.columns) or watch.reference.of_season(season) is None:
@@ -89,11 +96,13 @@ def feed(
     return msgspec.structs.replace(watch, detector=detector, alarmed=watch.alarmed or finding.alarm), finding
 
 
-def _collect(watch: PredictionWatch, task: Task, rows: Floats, window: Window, cycle: Cycle | None) -> PredictionWatch:
+def _collect(
+    watch: PredictionWatch, task: Task, rows: Floats, window: Window, cycle: Cycle | None, zone: str
+) -> PredictionWatch:
     """The watch with one more window; with a reference once there are enough."""
     enough, seasons = LEAST_WINDOWS, watch.seasons
     if cycle is not None:
-        seasons = (*seasons, season_of(cycle, window.start))
+        seasons = (*seasons, season_of(cycle, window.start, zone))
         enough = max(enough, math.ceil(2 * length_of(cycle) / (window.end - window.start)))
     count = rows.shape[0]
     most = min(count, _MOST_ROWS, max(LEAST_ROWS, _MOST_VALUES // (enough * rows.shape[1])))
@@ -104,7 +113,7 @@ def _collect(watch: PredictionWatch, task: Task, rows: Floats, window: Window, c
     table, kinds = _table(task, np.concatenate(collected))
     numbers = np.repeat(np.arange(len(collected)), sizes)
     told = None if cycle is None else np.repeat(seasons, sizes)
-    reference = build_reference(table, kinds, numbers, cycle=cycle, seasons=told)
+    reference = build_reference(table, kinds, numbers, cycle=cycle, seasons=told, zone=zone)
     return msgspec.structs.replace(watch, collected=(), seasons=(), reference=reference)
 
 

@@ -13,6 +13,7 @@ from kept.deployment.endpoint import Endpoint
 from kept.governance.actor import Actor
 from kept.governance.workspace import Workspace
 from kept.measures.arrays import decode, encode
+from kept.measures.drift.cycle import UTC
 from kept.measures.drift.detector import DriftFinding
 from kept.measures.drift.reference import Reference
 from kept.monitoring import attribution, drift, estimate
@@ -258,9 +259,9 @@ class TrafficWatch:
         if predictions.is_empty():
             return watch, None
         own = predictions.filter(pl.col("version_id") == self._champion.version_id)
-        cycle = None if self._reference is None else self._reference.cycle
+        cycle, zone = (None, UTC) if self._reference is None else (self._reference.cycle, self._reference.zone)
         scores, windows = scores_of(own, self._champion.task), self._windows_of("predictions")
-        return said.feed(watch, self._champion.task, scores, windows, window, cycle)
+        return said.feed(watch, self._champion.task, scores, windows, window, cycle, zone)
 
     def _attribution(
         self, window: Window, predictions: pl.DataFrame, watch: DriftWatch | None

@@ -10,7 +10,7 @@ import msgspec
 
 from kept.core.durations import duration
 from kept.core.errors import Invalid
-from kept.measures.drift.cycle import CYCLES, Cycle
+from kept.measures.drift.cycle import UTC, Cycle
 from kept.measures.metrics import metric as metric_named
 from kept.plan.objective import Objective
 from kept.plan.policy import (
@@ -24,6 +24,7 @@ from kept.plan.policy import (
     check_split,
 )
 from kept.plan.search import Space
+from kept.plan.season import check_season
 from kept.plan.specs import DatasetSpec, FeatureViewSpec, ModelSpec, StepSpec, Task
 from kept.plan.split import Split, by_time
 
@@ -77,6 +78,7 @@ class Project:
         self.unlabelled_after: timedelta | None = None
         self.max_skew = _MAX_SKEW
         self.season: Cycle | None = None
+        self.time_zone = UTC
 
     def dataset(
         self,
@@ -237,6 +239,7 @@ class Project:
         unlabelled_after: str | timedelta | None = None,
         max_skew: float = _MAX_SKEW,
         season: Cycle | None = None,
+        time_zone: str = UTC,
         explained_rows: int = 0,
     ) -> None:
         """Declares the length of a monitoring window and the budget: at most one false alarm in such a time, by the detectors
@@ -245,7 +248,8 @@ class Project:
         With `silent_after="2h"` it alarms when no request has come for so long by the clock, with `unlabelled_after`
         when no label has while predictions wait for some. `max_skew` is the share of a feature's values that may be
         served otherwise than its view has stored them; 0 where none may. With `season="hour of day"` or
-        `season="day of week"` (of UTC) each window is held against the reference's windows of the same hour or weekday.
+        `season="day of week"` each window is held against the reference's windows of the same hour or weekday, by the clock
+        of `time_zone="Europe/Berlin"`, summer time and all, or of UTC.
         With `explained_rows=200` so many predictions of each window are explained, and it alarms, within the same budget,
         when they hang on other inputs than in training.
         """
@@ -266,14 +270,8 @@ class Project:
         if self.drift_budget < self.window:
             fix = "Give a budget of many windows, for example 90d"
             raise Invalid("false_alarm_every is shorter than a window", where="project.monitor", fix=fix)
-        if season is not None and season not in CYCLES:
-            fix = f"Write season={' or season='.join(map(repr, CYCLES))}"
-            raise Invalid(f"{season!r} is not a season", where="project.monitor", fix=fix)
-        day = timedelta(days=1)
-        if season is not None and (day % self.window or (season == "hour of day" and self.window == day)):
-            fix = 'Write window="1h", or another part of a day; for season="day of week" a whole day will do'
-            raise Invalid("a window does not lie within one season", where="project.monitor", fix=fix)
-        self.season = season
+        check_season(season, time_zone, self.window)
+        self.season, self.time_zone = season, time_zone
 
     def retrain(
         self,
@@ -493,6 +491,7 @@ def describe(project: Project) -> dict[str, Any]:
             **({"unlabelled_after": project.unlabelled_after} if project.unlabelled_after else {}),
             **({"max_skew": project.max_skew} if project.max_skew != _MAX_SKEW else {}),
             **({"season": project.season} if project.season else {}),
+            **({"time_zone": project.time_zone} if project.time_zone != UTC else {}),
             **({"explained_rows": project.explained_rows} if project.explained_rows else {}),
         },
         "retrain": project.retraining,

@@ -49,7 +49,8 @@ def attribution(
     chosen = some_of_each(numbers, project.explained_rows, windows=windows, most=most, seed=context.seed)
     rows = join[chosen].select(explainer.features).with_columns(cs.float().fill_nan(None)).to_dicts()
     of_rows = None if seasons is None else seasons[chosen]
-    made = attributions(attribution_table(explainer, rows), numbers[chosen], cycle=project.season, seasons=of_rows)
+    table = attribution_table(explainer, rows)
+    made = attributions(table, numbers[chosen], cycle=project.season, seasons=of_rows, zone=project.time_zone)
     context.log(f"contributions of {made.reference.rows} rows in {made.reference.windows} windows")
     return context.workspace.blobs.put(encode(made))
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from kept.core.errors import Invalid
 from kept.measures.arrays import Array, encode
-from kept.measures.drift.cycle import Cycle
+from kept.measures.drift.cycle import UTC, Cycle
 from kept.measures.drift.grid import Kind
 from kept.measures.drift.reference import build_reference
 from kept.packaging.tensor_frames import with_numbers
@@ -40,9 +40,8 @@ def reference(context: StepContext, source: str, join: pl.DataFrame, columns: Co
             kinds[name] = "numeric"
             table[name] = values.cast(pl.Float64).to_numpy()
     numbers = numbered_windows(join, columns, project.window, context.seed)
-    made = build_reference(
-        table, kinds, numbers, cycle=project.season, seasons=declared_seasons(project, join, columns)
-    )
+    seasons = declared_seasons(project, join, columns)
+    made = build_reference(table, kinds, numbers, cycle=project.season, seasons=seasons, zone=project.time_zone)
     context.log(f"reference of {made.rows} rows in {made.windows} windows")
     return context.workspace.blobs.put(encode(made))
 
@@ -61,7 +60,7 @@ def declared_seasons(project: Project, rows: pl.DataFrame, columns: Columns) -> 
     if columns.event_time is None:
         fix = "Declare event_time, or no season"
         raise Invalid("rows without a time have no season", where=f"project {project.name}", fix=fix)
-    return season_numbers(rows.get_column(columns.event_time), project.window, project.season)
+    return season_numbers(rows.get_column(columns.event_time), project.window, project.season, project.time_zone)
 
 
 def window_numbers(moments: pl.Series, length: timedelta) -> NDArray[np.int64]:
@@ -69,7 +68,7 @@ def window_numbers(moments: pl.Series, length: timedelta) -> NDArray[np.int64]:
     return moments.dt.epoch("us").to_numpy() // round(length.total_seconds() * 1_000_000)
 
 
-def season_numbers(moments: pl.Series, length: timedelta, cycle: Cycle) -> NDArray[np.int64]:
-    """The season of the monitoring window that each moment lies in; windows lie within a day."""
-    starts = moments.dt.truncate(length)
+def season_numbers(moments: pl.Series, length: timedelta, cycle: Cycle, zone: str = UTC) -> NDArray[np.int64]:
+    """The season, by the clock of the zone, of the monitoring window that each moment lies in; windows lie within a day of UTC."""
+    starts = moments.dt.truncate(length).dt.convert_time_zone(zone)
     return (starts.dt.hour() if cycle == "hour of day" else starts.dt.weekday() - 1).cast(pl.Int64).to_numpy()

@@ -10,7 +10,7 @@ import numpy as np
 from kept.core.errors import Invalid
 from kept.measures.arrays import Array, Flags, Floats
 from kept.measures.drift.counts import WindowCounts, count_rows, empty_counts
-from kept.measures.drift.cycle import Cycle, season_of
+from kept.measures.drift.cycle import UTC, Cycle, season_of
 from kept.measures.drift.grid import Grid, Kind, Table, check_table, learn_grid
 from kept.measures.drift.seasons import Season
 from kept.measures.drift.statistics import Layout, Yardstick, layout, measure_window, standardise, yardstick
@@ -33,6 +33,8 @@ class Reference(msgspec.Struct, frozen=True, kw_only=True, eq=False, dict=True, 
     precision: Floats
     moment: Floats
     cycle: Cycle | None = None
+    zone: str = UTC
+    """The time zone by whose clock seasons are told."""
     seasons: dict[int, Season] = {}
 
     @property
@@ -52,7 +54,7 @@ class Reference(msgspec.Struct, frozen=True, kw_only=True, eq=False, dict=True, 
 
     def season_at(self, moment: datetime) -> int | None:
         """The season of a window that begins then; None where none was declared."""
-        return None if self.cycle is None else season_of(self.cycle, moment)
+        return None if self.cycle is None else season_of(self.cycle, moment, self.zone)
 
     def of_season(self, season: int | None) -> "Reference | None":
         """What a window of this season is held against; None where the reference has no window of it."""
@@ -75,6 +77,7 @@ def build_reference(
     *,
     cycle: Cycle | None = None,
     seasons: Array | None = None,
+    zone: str = UTC,
 ) -> Reference:
     """A reference from a table.
 
@@ -86,6 +89,7 @@ def build_reference(
             (None: one) windows are taken to vary by sampling alone.
         cycle: what windows are told apart by, if they are.
         seasons: one season a row, the same within a window.
+        zone: the time zone by whose clock they were told, and those of windows to come will be.
     """
     grid = learn_grid(columns, kinds)
     rows = check_table(columns, tuple(kinds))
@@ -93,7 +97,8 @@ def build_reference(
     counts = [count_rows(grid, {name: columns[name][part] for name in kinds}) for part in parts]
     if cycle is None or seasons is None:
         return reference_from(grid, counts)
-    return with_seasons(reference_from(grid, counts), counts, cycle, [int(seasons[part][0]) for part in parts])
+    told = with_seasons(reference_from(grid, counts), counts, cycle, [int(seasons[part][0]) for part in parts])
+    return msgspec.structs.replace(told, zone=zone)
 
 
 def reference_from(grid: Grid, windows: Sequence[WindowCounts]) -> Reference:

@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 
 from kept.measures.arrays import Array, Ints
-from kept.measures.drift.cycle import Cycle
+from kept.measures.drift.cycle import UTC, Cycle
 from kept.measures.drift.reference import Reference, build_reference
 from kept.packaging.rows import Row
 
@@ -35,10 +35,17 @@ def attribution_table(explainer: "ExactExplainer", rows: Sequence[Row]) -> dict[
 
 
 def attributions(
-    table: Mapping[str, Array], windows: Ints, *, cycle: Cycle | None = None, seasons: Ints | None = None
+    table: Mapping[str, Array],
+    windows: Ints,
+    *,
+    cycle: Cycle | None = None,
+    seasons: Ints | None = None,
+    zone: str = UTC,
 ) -> Attributions:
     """The reference, of rows with the number of the window that each lies in, and its season where a cycle is declared."""
-    reference = build_reference(table, dict.fromkeys(table, "numeric"), windows, cycle=cycle, seasons=seasons)
+    reference = build_reference(
+        table, dict.fromkeys(table, "numeric"), windows, cycle=cycle, seasons=seasons, zone=zone
+    )
     return Attributions(reference=reference, means=mean_attributions(table))
 
 
