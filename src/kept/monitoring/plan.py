@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import msgspec
 
+from kept.measures.drift.cycle import UTC, Cycle
 from kept.monitoring.budget import Budget, Detector, budget_of
 from kept.monitoring.feature_skew import views_of
 from kept.plan.objective import Objective
@@ -27,6 +28,10 @@ class MonitoringPlan(msgspec.Struct, frozen=True, kw_only=True):
     """The share of a feature's values that may be served otherwise than they are stored."""
     views: dict[str, FeatureViewSpec] = {}
     """Feature views as the record tells them: to join what is stored."""
+    season: Cycle | None = None
+    """What windows are told apart by, if they are."""
+    time_zone: str = UTC
+    """By whose clock."""
     explained_rows: int = 0
     """Predictions of each window whose contributions are watched; 0 for none."""
     objectives: tuple[Objective, ...]
@@ -46,6 +51,8 @@ class _Monitor(msgspec.Struct, frozen=True, kw_only=True):
     silent_after: timedelta | None = None
     unlabelled_after: timedelta | None = None
     max_skew: float = 0.01
+    season: Cycle | None = None
+    time_zone: str = UTC
     explained_rows: int = 0
 
 
@@ -62,6 +69,8 @@ def monitoring_plan(record: ProjectRecord) -> MonitoringPlan:
         unlabelled_after=monitor.unlabelled_after,
         max_skew=monitor.max_skew,
         views=views_of(plan),
+        season=monitor.season,
+        time_zone=monitor.time_zone,
         explained_rows=monitor.explained_rows,
         objectives=msgspec.convert(plan.get("objectives", ()), tuple[Objective, ...]),
         label_delay=msgspec.convert(dataset.get("label_delay", timedelta(0)), timedelta),

@@ -34,6 +34,7 @@ from kept.monitoring.sameness import Sameness, check_sameness
 from kept.monitoring.settling import settle_gone
 from kept.monitoring.stream import Stream, answered, asked, features_of, latencies_of, scores_of
 from kept.monitoring.subject import Subject, drift_reference
+from kept.monitoring.usual import Usual
 from kept.monitoring.window import Window
 from kept.serving.logrules import log_rules
 
@@ -41,17 +42,11 @@ STATE = "traffic"
 SERVICE = "service"
 QUALITY = "quality"
 
-_DAYS_REMEMBERED, _WEEKS_REMEMBERED = 7, 4
-_SECONDS_OF_DAY = 86_400
-
 
 class TrafficState(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """What is remembered of an endpoint's traffic."""
 
-    usual: dict[int, tuple[int, ...]] = {}
-    """Rows of the last windows, by the second of the day at which they begin."""
-    weekly: dict[int, tuple[int, ...]] = {}
-    """Rows of the last windows, by the second of the week, from Monday on, at which they begin."""
+    usual: Usual = Usual()
     standing: dict[str, int] = {}
     """Conditions that last, and for how many windows each has been away."""
     sameness: Sameness = Sameness()
@@ -132,8 +127,7 @@ class TrafficWatch:
         if alarm is not None:
             alerts.append(alarm)
         self._state = TrafficState(
-            usual=_remember(state.usual, _time_of_day(window), asked(predictions), _DAYS_REMEMBERED),
-            weekly=_remember(state.weekly, _time_of_week(window), asked(predictions), _WEEKS_REMEMBERED),
+            usual=state.usual.with_rows(window, asked(predictions), self._project.time_zone),
             standing=standing,
             sameness=sameness,
             drift=watch,
@@ -190,9 +184,11 @@ class TrafficWatch:
         return found
 
     def _breaches(self, window: Window, predictions: pl.DataFrame, failures: int) -> tuple[list[Breach], Sameness]:
-        of_day = self._state.usual.get(_time_of_day(window), ())
-        of_week = self._state.weekly.get(_time_of_week(window), ())
-        found = [check_volume(asked(predictions), of_day, of_week)]
+        usual, zone = self._state.usual, self._project.time_zone
+        of_week = usual.at_week(window, zone)
+        # A declared week is no guess: its days are not held against each other.
+        earlier = of_week if self._project.season == "day of week" else usual.at_day(window, zone)
+        found = [check_volume(asked(predictions), earlier, of_week)]
         limit = next(
             (one.bound for one in self._project.objectives if one.metric == "error_rate" and one.by is None),
             self._project.releasing.max_error_rate,
@@ -317,20 +313,6 @@ def read_traffic(workspace: Workspace, endpoint: str) -> TrafficState | None:
     with workspace.database.reading() as connection:
         known = find_state(connection, endpoint, STATE, "")
     return decode(known.state, TrafficState) if known else None
-
-
-def _time_of_day(window: Window) -> int:
-    start = window.start
-    return (start.hour * 60 + start.minute) * 60 + start.second
-
-
-def _time_of_week(window: Window) -> int:
-    return window.start.weekday() * _SECONDS_OF_DAY + _time_of_day(window)
-
-
-def _remember(usual: dict[int, tuple[int, ...]], when: int, rows: int, most: int) -> dict[int, tuple[int, ...]]:
-    """The rows of the last windows of each time, with those of one more."""
-    return {**usual, when: (*usual.get(when, ()), rows)[-most:]}
 
 
 def _latest(before: datetime | None, predictions: pl.DataFrame) -> datetime | None:

@@ -1,0 +1,45 @@
+"""How many rows are usual: by the time of day, and by the weekday where one is declared."""
+
+from datetime import UTC, datetime, timedelta
+
+from kept.monitoring.quality import check_volume
+from kept.monitoring.usual import Usual
+from kept.monitoring.window import window_of
+
+# A Monday.
+APRIL = datetime(2013, 4, 1, tzinfo=UTC)
+DAY, HOUR = timedelta(days=1), timedelta(hours=1)
+
+
+def odd_days(*, declared: bool) -> list[int]:
+    """The days of seven weeks, from Monday 0 on, that are told of: Sundays have a tenth of the rows, one Monday has as few."""
+    usual = Usual()
+    found = []
+    for day in range(49):
+        rows = 100 if day % 7 == 6 or day == 42 else 1_000
+        window = window_of(APRIL + day * DAY, DAY)
+        of_week = usual.at_week(window)
+        earlier = of_week if declared else usual.at_day(window)
+        if check_volume(rows, earlier, of_week) is not None:
+            found.append(day)
+        usual = usual.with_rows(window, rows)
+    return found
+
+
+def test_a_quiet_sunday_is_usual_from_the_second_on_and_a_quiet_monday_is_not() -> None:
+    assert odd_days(declared=True) == [42]
+    assert odd_days(declared=False) == [6, 42]
+
+
+def test_hours_are_told_apart_by_the_clock_of_the_place() -> None:
+    """Shops of Berlin close at 20 o'clock in winter and in summer, which UTC calls 19 and 18."""
+    usual = Usual()
+    begin = datetime(2013, 3, 24, tzinfo=UTC)
+    for hour in range(24 * 7):
+        window = window_of(begin + hour * HOUR, HOUR)
+        open_until_19_utc = window.start.hour < 19
+        usual = usual.with_rows(window, 500 if open_until_19_utc else 0, "Europe/Berlin")
+    # Summer time began on the 31st: now it is 18 of UTC.
+    closed = window_of(datetime(2013, 3, 31, 18, tzinfo=UTC), HOUR)
+    assert check_volume(0, usual.at_day(closed, "Europe/Berlin")) is None
+    assert check_volume(0, usual.at_day(closed)) is not None
