@@ -25,7 +25,7 @@ def test_evidence_bounds_objectives_and_alerts_are_shown(make_world: MakeWorld) 
     world.days(4)
     quiet = gauges(world)
     assert quiet["kept_monitor_alarmed"] == {(NAME, "drift"): 0.0, (NAME, "decay"): 0.0}
-    assert quiet["kept_monitor_evidence"][NAME, "drift"] < quiet["kept_monitor_bound"][NAME, "drift"] == 90
+    assert quiet["kept_monitor_evidence"][NAME, "drift"] < quiet["kept_monitor_bound"][NAME, "drift"] == 225
     assert quiet["kept_objective_bound"] == {(NAME, "roc_auc", "", "at_least"): 0.6}
     assert quiet["kept_objective_holds"][NAME, "1", "roc_auc", "", "performance"] == 1
     value = quiet["kept_objective_value"][NAME, "1", "roc_auc", "", "performance"]

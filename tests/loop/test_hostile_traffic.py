@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from kept.monitoring.catalog import ShowMonitors, show_monitors
+from kept.monitoring.incidents import ListIncidents, list_incidents
 
 from conftest import NAME, MakeWorld, World  # isort: skip
 
@@ -64,3 +65,21 @@ def test_requests_that_come_again_and_again_are_no_evidence_of_decay(make_world:
     assert decay is not None
     assert decay.seen == 6 * world.rows
     assert not world.alerts("decay")
+
+
+def test_callers_that_send_another_schema_are_told_of_until_they_stop(make_world: MakeWorld) -> None:
+    world = make_world(lambda project: None)
+    world.days(2)
+    for refused in (3, 40, 0, 0):
+        frame = world.day()
+        rows = frame.head(refused).select("received_at", "version_id", role=pl.lit("champion"), status=pl.lit(422))
+        if refused:
+            world.workspace.tables.append(f"prediction_errors/{NAME}", rows)
+        world.tick()
+    world.days(7)
+    (alert,) = world.alerts("quality")
+    assert alert.title == "requests do not fit the schema, and are refused"
+    assert (alert.evidence["refused"], alert.evidence["requests"]) == (40, 240)
+    assert not world.alerts("errors")
+    (over,) = list_incidents(world.workspace, world.me, ListIncidents(endpoint=NAME, kind="quality"))
+    assert over.state == "resolved"

@@ -1,7 +1,7 @@
 import numpy as np
 import polars as pl
 
-from kept.monitoring.quality import Expected, check_columns, check_errors, check_volume
+from kept.monitoring.quality import Expected, check_columns, check_errors, check_schema, check_volume
 
 AGE = Expected(column="age", missing_share=0.02, low=18.0, high=90.0)
 CITY = Expected(column="city", missing_share=0.0, categories=frozenset({"Oslo", "Rome", "1"}))
@@ -61,3 +61,11 @@ def test_errors() -> None:
     breach = check_errors(1000, 30, 0.01)
     assert breach is not None
     assert breach.evidence["requests"] == 1030
+
+
+def test_refused_requests_are_told_of_where_they_are_many() -> None:
+    assert check_schema(1_000, 4) is None
+    assert check_schema(1_000, 40) is None
+    found = check_schema(900, 100)
+    assert found is not None
+    assert (found.rule, found.metric, found.evidence["share"]) == ("schema", "schema", 0.1)

@@ -1,4 +1,4 @@
-"""Rules that need no statistics: a window that is empty or thin, missing and unknown values, wild values, failures."""
+"""Rules that need no statistics: a window that is empty or thin, another schema, missing, unknown and wild values, failures."""
 
 from collections.abc import Iterable, Sequence
 from statistics import median
@@ -10,7 +10,7 @@ import polars as pl
 
 from kept.measures.drift.categories import category_name
 
-Rule = Literal["volume", "missing", "unseen", "range", "errors", "answers", "constant", "repeated"]
+Rule = Literal["volume", "schema", "missing", "unseen", "range", "errors", "answers", "constant", "repeated"]
 
 # A window is thin below this share of the usual number of rows, known from so many windows.
 THIN = 0.2
@@ -18,6 +18,8 @@ _USUAL_FROM = 5
 # By how much the missing share may rise, and which share of rows may hold unseen categories or wild values.
 MISSING_RISE = 0.1
 STRANGE_SHARE = 0.01
+# Which share of requests may be refused: some caller is always wrong, and it is not the model's fault.
+REFUSED_SHARE = 0.05
 _FEWEST_STRANGE = 5
 # A value is wild when it lies beyond the reference's range by more than this many times its width.
 WILD = 1.0
@@ -76,6 +78,15 @@ def check_errors(rows: int, errors: int, limit: float) -> Breach | None:
         return None
     evidence = {"errors": errors, "requests": rows + errors, "error_rate": share, "limit": limit}
     return Breach(rule="errors", message="more requests fail than may", evidence=evidence)
+
+
+def check_schema(rows: int, refused: int) -> Breach | None:
+    """Whether too many requests were refused since they do not fit the model's signature: what is sent has changed."""
+    requests = rows + refused
+    if refused < _FEWEST_STRANGE or refused < REFUSED_SHARE * requests:
+        return None
+    evidence = {"refused": refused, "requests": requests, "share": refused / requests}
+    return Breach(rule="schema", message="requests do not fit the schema, and are refused", evidence=evidence)
 
 
 def check_answers(rows: int, unusable: int) -> Breach | None:

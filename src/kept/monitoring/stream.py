@@ -14,6 +14,8 @@ from kept.serving.frames import plain_names
 _FEATURE = "feature_"
 _KINDS = {"number", "integer", "boolean", "category", "text"}
 _OURS = 500
+# What was asked does not fit the model's signature.
+_REFUSED = (400, 422)
 _SLACK = 1e-6
 _TIME = pl.Datetime("us", "UTC")
 _ANSWERS = pl.Schema(
@@ -178,6 +180,17 @@ class Stream:
         if after is None:
             return self.failures_between(first, last).filter(answering)
         return self.failures_between(after, last).filter(answering & (pl.col("received_at") > after))
+
+    def refusals(self, predictions: pl.DataFrame, after: datetime | None = None) -> int:
+        """Requests that were refused since they did not fit the signature, counted where `failures` would count them."""
+        if predictions.is_empty() or self.errors_version is None:
+            return 0
+        first, last = predictions.select(first=pl.min("received_at"), last=pl.max("received_at")).row(0)
+        came = pl.col("received_at")
+        there = came.is_between(first, last) if after is None else came.is_between(after, last, closed="right")
+        rows = self._tables.read(errors_table(self.endpoint), self.errors_version)
+        refused = rows.filter(pl.col("status").is_in(_REFUSED) & (pl.col("role") != "shadow") & there)
+        return int(refused.select(pl.len()).collect().item())
 
     def failures_between(self, first: datetime, last: datetime) -> pl.DataFrame:
         """Requests that came in this time, ends included, and failed by our fault: as

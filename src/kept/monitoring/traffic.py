@@ -27,7 +27,7 @@ from kept.monitoring.estimate import Memory
 from kept.monitoring.performance import Measured
 from kept.monitoring.plan import MonitoringPlan
 from kept.monitoring.predictions import PredictionWatch
-from kept.monitoring.quality import Breach, check_answers, check_columns, check_errors, check_volume
+from kept.monitoring.quality import Breach, check_answers, check_columns, check_errors, check_schema, check_volume
 from kept.monitoring.records import find_state, save_results, save_state
 from kept.monitoring.result import MonitorState, WindowResult
 from kept.monitoring.sameness import Sameness, check_sameness
@@ -54,7 +54,7 @@ class TrafficState(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     predictions: PredictionWatch | None = None
     attribution: DriftWatch | None = None
     failures_until: datetime | None = None
-    """When the last request came up to which failures were counted: each is counted once, in one window or the next."""
+    """When the last request came up to which failures and refusals were counted: each is counted once, in one window or the next."""
 
 
 class TrafficWatch:
@@ -96,7 +96,8 @@ class TrafficWatch:
             predictions = predictions.filter(pl.col("role") != "shadow")
         failures = self._stream.failures(predictions, self._state.failures_until)
         results = self._service(window, predictions, failures)
-        breaches, sameness = self._breaches(window, predictions, failures.height)
+        refused = self._stream.refusals(predictions, self._state.failures_until)
+        breaches, sameness = self._breaches(window, predictions, failures.height, refused)
         found = {breach.message: self._alert_of(window, breach) for breach in breaches}
         results += [
             Measured(metric=breach.metric, slice=breach.column, value=None, rows=predictions.height, holds=False).of(
@@ -183,7 +184,9 @@ class TrafficWatch:
                 found.append(one.of(self._endpoint.name, str(version_id), window.start, SERVICE))
         return found
 
-    def _breaches(self, window: Window, predictions: pl.DataFrame, failures: int) -> tuple[list[Breach], Sameness]:
+    def _breaches(
+        self, window: Window, predictions: pl.DataFrame, failures: int, refused: int
+    ) -> tuple[list[Breach], Sameness]:
         usual, zone = self._state.usual, self._project.time_zone
         of_week = usual.at_week(window, zone)
         # A declared week is no guess: its days are not held against each other.
@@ -194,6 +197,7 @@ class TrafficWatch:
             self._project.releasing.max_error_rate,
         )
         found.append(check_errors(asked(predictions), failures, limit))
+        found.append(check_schema(asked(predictions), refused))
         if not predictions.is_empty():
             own = predictions.filter(pl.col("version_id") == self._champion.version_id)
             usable = answered(scores_of(own, self._champion.task), self._champion.task)
