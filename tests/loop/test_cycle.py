@@ -2,6 +2,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import polars as pl
 import pytest
 
 from kept.core.clock import format_time
@@ -183,6 +184,41 @@ def test_labels_that_come_late_are_added_to_their_window(make_world: MakeWorld) 
     world.tick()
     with world.workspace.database.reading() as connection:
         assert connection.exec_driver_sql(coverage).scalar() == 0.5
+
+
+def test_predictions_that_are_shipped_behind_their_labels_are_added_to_their_window(make_world: MakeWorld) -> None:
+    world = make_world(lambda project: project.monitor(window="1d"))
+    sound, held = world.workspace, []
+
+    class Slow:
+        """Tables into which half of a day's predictions come later than the others."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(sound.tables, name)
+
+        def append(self, name: str, rows: pl.DataFrame) -> int:
+            if name.startswith("predictions/"):
+                rows = rows.with_columns(shipped_at=pl.lit(sound.clock.now()))
+                held.append(rows.head(100))
+                rows = rows.tail(100)
+            return sound.tables.append(name, rows)
+
+    tables: Any = Slow()
+    world.workspace = replace(sound, tables=tables)
+    world.day()
+    world.workspace = sound
+    world.days(3)
+    count = (
+        "SELECT rows FROM window_results WHERE metric = 'log_loss' AND monitor = 'performance' ORDER BY start LIMIT 1"
+    )
+    with sound.database.reading() as connection:
+        assert connection.exec_driver_sql(count).scalar() == 100
+    sound.tables.append(f"predictions/{NAME}", held[0].with_columns(shipped_at=pl.lit(sound.clock.now())))
+    # No label comes any more: the next window that closes brings the look.
+    world.day(labels=False)
+    world.tick()
+    with sound.database.reading() as connection:
+        assert connection.exec_driver_sql(count).scalar() == 200
 
 
 def test_what_is_remembered_of_labels_is_left_alone_until_some_come(make_world: MakeWorld) -> None:

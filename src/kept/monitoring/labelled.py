@@ -40,6 +40,10 @@ _LEDGER = "labels"
 # How far back late labels are added to a window's metrics, and how often they are looked for.
 _WINDOWS_BACK = 90
 _LOOK_EVERY = timedelta(seconds=5)
+# What was on its way to the table, or was dated by another clock, at the last look.
+_SHIPPING = timedelta(minutes=1)
+# A look that finds nothing is noted now and then, so that the next one need not read what has come since long ago.
+_NOTED_EVERY = timedelta(hours=1)
 _RECENT = 14
 
 
@@ -76,6 +80,8 @@ class LedgerState(msgspec.Struct, frozen=True, kw_only=True):
 
     sequence: int
     """The last label that was looked at."""
+    looked_at: datetime | None = None
+    """When predictions were looked through for such as came late, in processing time."""
 
 
 class LabelledWatch:
@@ -101,6 +107,9 @@ class LabelledWatch:
         known, state = read_state(workspace, endpoint.name)
         self.until = known.watermark if known else None
         self._sequence = state.sequence if state else 0
+        with workspace.database.reading() as connection:
+            looked = find_state(connection, endpoint.name, _LEDGER, "")
+        self._looked_at = msgspec.json.decode(looked.state, type=LedgerState).looked_at if looked else None
         self._watch = self._continued(state.champion if state else None, acted_at)
 
     def judge(self, window: Window) -> None:
@@ -114,30 +123,35 @@ class LabelledWatch:
         return self._watch.memory
 
     def look_back(self) -> None:
-        """Adds labels that came late to the metrics of their windows, which are measured again as a whole."""
+        """Adds labels and predictions that came late to the metrics of their windows, which are measured again as a whole."""
         if self.until is None:
             return
+        judged = Window(start=self.until - _WINDOWS_BACK * self._project.window, end=self.until)
         fresh = (
             ledger.history(self._workspace, self._endpoint.name, pl.col("sequence") > self._sequence)
             .select("prediction_id", "key", "sequence")
             .collect()
         )
-        if fresh.is_empty():
+        late = self._stream.came_since(self._looked_at - _SHIPPING, judged) if self._looked_at is not None else []
+        found = late or not fresh.is_empty()
+        if not found and self._looked_at is not None and self._stream.now - self._looked_at < _NOTED_EVERY:
             return
-        for window in self._touched(fresh):
+        for window in sorted(self._touched(fresh, judged) | {window_of(one, self._project.window) for one in late}):
             self._keep(window, self._joined(window), first_time=False)
-        self._sequence = int(fresh.select(pl.max("sequence")).item())
+        if not fresh.is_empty():
+            self._sequence = int(fresh.select(pl.max("sequence")).item())
         seen = MonitorState(
             endpoint=self._endpoint.name,
             monitor=_LEDGER,
             version_id="",
             watermark=None,
-            state=msgspec.json.encode(LedgerState(sequence=self._sequence)),
+            state=msgspec.json.encode(LedgerState(sequence=self._sequence, looked_at=self._stream.now)),
             updated_at=self._workspace.clock.now(),
         )
         with self._workspace.database.writing() as connection:
-            save_state(connection, self._state())
             save_state(connection, seen)
+            if found:
+                save_state(connection, self._state())
 
     def _keep(self, window: Window, predictions: pl.DataFrame, *, first_time: bool) -> None:
         """Results, state and alerts of a window, in one transaction."""
@@ -295,18 +309,17 @@ class LabelledWatch:
             return pl.DataFrame(schema={"version_id": pl.String})
         return ledger.join(self._workspace, predictions.lazy(), self._endpoint.name).collect()
 
-    def _touched(self, fresh: pl.DataFrame) -> list[Window]:
-        """The judged windows that the predictions of these labels lie in."""
+    def _touched(self, fresh: pl.DataFrame, judged: Window) -> set[Window]:
+        """The windows that the predictions of these labels lie in, within a stretch of them."""
         rows = self._stream.rows()
-        if rows is None or self.until is None:
-            return []
-        since = self.until - _WINDOWS_BACK * self._project.window
-        judged = rows.filter(pl.col("event_time").is_between(since, self.until, closed="left"))
+        if rows is None or fresh.is_empty():
+            return set()
+        inside = rows.filter(pl.col("event_time").is_between(judged.start, judged.end, closed="left"))
         hit = pl.col("id").is_in(fresh["prediction_id"].drop_nulls().implode()) | pl.col("key").is_in(
             fresh["key"].drop_nulls().implode()
         )
-        moments = judged.filter(hit).select("event_time").collect()["event_time"].to_list()
-        return sorted({window_of(moment, self._project.window) for moment in moments})
+        moments = inside.filter(hit).select("event_time").collect()["event_time"].to_list()
+        return {window_of(moment, self._project.window) for moment in moments}
 
     def _state(self) -> MonitorState:
         return MonitorState(

@@ -141,6 +141,15 @@ class Stream:
         )
         return found
 
+    def came_since(self, shipped: datetime, window: Window) -> list[datetime]:
+        """The event times in a stretch of predictions that were shipped after a moment: such as came after others of their time."""
+        rows = self.rows()
+        if rows is None or "shipped_at" not in rows.collect_schema():
+            return []
+        inside = (pl.col("event_time") >= window.start) & (pl.col("event_time") < window.end)
+        found = rows.filter(inside & (pl.col("shipped_at") > shipped)).select("event_time").collect()
+        return found["event_time"].to_list()
+
     def last_answer(self) -> datetime | None:
         """When the newest request that was answered came."""
         rows = self.rows()
