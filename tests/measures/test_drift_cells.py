@@ -4,8 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from kept.measures.arrays import Floats
+from kept.measures.arrays import Floats, encode
 from kept.measures.drift.cells import Cells, Scratch, learn_cells
+from kept.measures.drift.steps import STEPS, extent
 
 SAMPLES = {
     "normal": np.random.default_rng(0).normal(1_000, 3, 20_000),
@@ -31,13 +32,14 @@ def the_cells(name: str) -> Cells:
 )
 def test_cells_rise_with_the_value_and_hold_missing_apart(name: str, values: Floats, near: float) -> None:
     cells = the_cells(name)
-    values = np.concatenate([values, near + cells.centre + values[:5] / 1e300])
+    middle = cells.centre + cells.step * STEPS / 2
+    values = np.concatenate([values, near + middle + values[:5] / 1e300])
     found = cells.place(values)
     assert np.array_equal(found == cells.size, np.isnan(values))
     known = np.sort(values[~np.isnan(values)])
     assert np.all(np.diff(cells.place(known)) >= 0)
     assert cells.place(np.array([-np.inf, np.inf])).tolist() == [0, cells.size - 1]
-    assert np.array_equal(found, cells.table[cells.codes(values, Scratch(100))])
+    assert np.array_equal(found, cells.table[cells.codes(values, extent(values), Scratch(100))])
 
 
 @pytest.mark.parametrize("name", [name for name in SAMPLES if name not in {"huge", "missing"}])
@@ -49,6 +51,7 @@ def test_no_cell_holds_much_unless_one_value_does(name: str) -> None:
         _, counts = np.unique(sample[found == cell], return_counts=True)
         assert counts.max() >= 0.9 * np.count_nonzero(found == cell)
     assert cells.searched == (name == "far clusters")
+    assert (cells.step > 0) == (name in {"normal", "counts", "mostly zero"})
 
 
 @pytest.mark.parametrize("name", [name for name in SAMPLES if name not in {"huge", "missing"}])
@@ -83,3 +86,8 @@ def test_scores_of_a_continuous_column_are_standard_normal() -> None:
     assert abs(scores.mean()) < 0.001
     assert scores.std() == pytest.approx(1.0, abs=0.01)
     assert cells.scores[-1] == 0.0
+
+
+def test_cells_without_steps_are_stored_as_they_were_before_there_were_steps() -> None:
+    assert b"step" in encode(the_cells("normal"))
+    assert b"step" not in encode(the_cells("heavy tails"))

@@ -1,5 +1,6 @@
 """The values a categorical column is counted by: a dictionary, and one count for all others."""
 
+import math
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,7 +17,7 @@ TOP = 20
 
 # Values seen less often than this in the reference count as rare: new ones of their like are to be expected.
 _SEEN = 5
-_FEW_CATEGORIES = 64
+_MOST_COUNTERS = 1_024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,20 +82,25 @@ def tally(column: Array | Coded) -> dict[str | None, int]:
 
 def _code_counts(codes: Array, categories: int) -> Ints:
     """How often -1 and each code occurs."""
-    highest, lowest = (int(codes.max()), int(codes.min())) if codes.size else (-1, -1)
-    if highest >= categories:
-        raise Invalid("a code has no category", where="categorical column", fix="Give all categories")
-    if lowest < 0:
+    # Read without its sign, a negative code is larger than any.
+    unsigned = codes.view(f"u{codes.itemsize}") if codes.dtype.kind == "i" else codes
+    if codes.size and int(unsigned.max()) >= categories:
+        if int(codes.max()) >= categories:
+            raise Invalid("a code has no category", where="categorical column", fix="Give all categories")
         return np.bincount(codes + 1, minlength=categories + 1)
-    if categories > _FEW_CATEGORIES:
-        return np.concatenate([[0], np.bincount(codes, minlength=categories)])
-    # Two rows at a time: adding to one of few counters has to wait for the last addition to it.
-    half = codes.size // 2
-    both = np.multiply(codes[:half], categories, dtype=np.intp)
-    both += codes[half : 2 * half]
-    table = np.bincount(both, minlength=categories**2).reshape(categories, categories)
-    rest = np.bincount(codes[2 * half :], minlength=categories)
-    return np.concatenate([[0], table.sum(axis=0) + table.sum(axis=1) + rest])
+    # Several rows at a time: adding to one of few counters has to wait for the last addition to it.
+    together = max(int(math.log(_MOST_COUNTERS, max(categories, 2))), 1)
+    rows = codes.size // together
+    joint: Ints = codes[:rows].astype(np.intp, copy=False)
+    for place in range(1, together):
+        joint = np.multiply(joint, categories, out=joint if place > 1 else None)
+        joint += codes[place * rows : (place + 1) * rows]
+    table = np.zeros((categories,) * together, dtype=np.int64)
+    np.add.at(table.reshape(-1), joint, 1)
+    counts = np.bincount(codes[together * rows :], minlength=categories)
+    for place in range(together):
+        counts += table.sum(axis=tuple(other for other in range(together) if other != place))
+    return np.concatenate([[0], counts])
 
 
 def category_name(value: Any) -> str | None:

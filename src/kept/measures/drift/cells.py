@@ -1,9 +1,10 @@
 """The cells a numeric column is counted in: fixed once, about 2,000 of equal mass, equal values always together.
 
-A value is placed by the top 16 bits of its distance from the column's middle (or from zero) as a 32-bit float (eight significant bits
-at any scale) and one look-up, which also tells missing and infinite values apart. Columns that this does not resolve
-(narrow clusters far from the middle) are placed by searching the edges. Rows are counted by these codes, of which each
-cell then adds up its own: that spares the look-up of every row.
+A value is placed by a code and one look-up, which also tells missing and infinite values apart. The code is the number of
+one of many equal steps; where these are too coarse, as for amounts, the top 16 bits of the value's distance from the
+column's middle (or from zero) as a 32-bit float (eight significant bits at any scale). Columns that this does not resolve
+either (narrow clusters far from the middle) are placed by searching the edges. Rows are counted by their codes, of which
+each cell then adds up its own: that spares the look-up of every row.
 """
 
 from functools import cached_property
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kept.measures.arrays import Array, Floats, Ints
+from kept.measures.drift.steps import ABOVE_ALL, BELOW_ALL, MISSING, STEPS, Extent, Steps, extent, steps_over
 from kept.measures.special import ndtri
 
 CELLS = 2_000
@@ -24,9 +26,12 @@ SCORE_STEPS = 32
 _FEW = 500
 # A cell may hold more of the column than this only where one value does.
 _MOST = 0.02
+# Equal steps are taken where they are this fine: it is what the other codes come to.
+_MOST_OF_A_STEP = 0.005
 # Normal scores lie within about +-3.54, so that a few wild values cannot carry a mean.
 _TAIL = 2e-4
 
+_ALL_CODES = 65_536
 _NOT_FINITE = 0x7F80
 _MINUS_ZERO = 0x8000
 
@@ -37,18 +42,25 @@ class Scratch:
     def __init__(self, rows: int) -> None:
         self._narrow = np.empty(rows, dtype=np.float32)
         self._codes = np.empty(rows, dtype=np.intp)
+        self._tally = np.empty(_ALL_CODES, dtype=np.int64)
+
+    def tally(self, codes: int) -> Ints:
+        """Zeros, one for each of so many codes."""
+        cleared = self._tally[:codes]
+        cleared.fill(0)
+        return cleared
 
     def first(self, rows: int) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
         """Its arrays, cut to this many rows."""
         return self._narrow[:rows], self._codes[:rows]
 
 
-class Cells(msgspec.Struct, frozen=True, kw_only=True, eq=False, dict=True):
+class Cells(msgspec.Struct, frozen=True, kw_only=True, eq=False, dict=True, omit_defaults=True):
     """How one numeric column is cut, and the normal score of each cell.
 
     A cell starts at each of `starts` and one lies below the first. Around them are cells for minus infinity (0) and
-    plus infinity (`size` - 1); missing values have the index `size`. `starts` are codes (see `_codes`) of the distance
-    from `centre`, or values where `searched`.
+    plus infinity (`size` - 1); missing values have the index `size`. `starts` are numbers of steps of the width `step`, the first
+    one about `centre`; where that is 0, codes (see `_codes`) of the distance from `centre`, or values where `searched`.
     """
 
     centre: float
@@ -56,6 +68,7 @@ class Cells(msgspec.Struct, frozen=True, kw_only=True, eq=False, dict=True):
     starts: Floats
     scores: Floats
     shape: Ints
+    step: float = 0.0
 
     @property
     def size(self) -> int:
@@ -64,12 +77,17 @@ class Cells(msgspec.Struct, frozen=True, kw_only=True, eq=False, dict=True):
 
     @cached_property
     def table(self) -> NDArray[np.intp]:
-        """The cell of each code: of the 65,536 top halves of a 32-bit float, or of the cells themselves where `searched`."""
+        """The cell of each code: of each step, of the 65,536 top halves of a 32-bit float, or of the cells themselves where `searched`."""
         if self.searched:
             return np.arange(self.size + 1)
-        codes = np.arange(65_536)
+        if self.step:
+            lengths = np.diff(np.concatenate([[0.0], self.starts, [STEPS]])).astype(np.int64)
+            found = np.append(np.repeat(np.arange(1, self.starts.size + 2), lengths), np.zeros(3, dtype=np.int64))
+            found[[BELOW_ALL, ABOVE_ALL, MISSING]] = 0, self.size - 1, self.size
+            return found
+        codes = np.arange(_ALL_CODES)
         ordered = np.where(codes < 0x8000, codes + 0x8000, 0xFFFF - codes)
-        lengths = np.diff(np.concatenate([[0.0], self.starts, [65_536.0]])).astype(np.int64)
+        lengths = np.diff(np.concatenate([[0.0], self.starts, [_ALL_CODES]])).astype(np.int64)
         table = np.repeat(np.arange(1, self.starts.size + 2), lengths)[ordered]
         table[_MINUS_ZERO] = table[0]
         magnitude = codes & 0x7FFF
@@ -84,9 +102,13 @@ class Cells(msgspec.Struct, frozen=True, kw_only=True, eq=False, dict=True):
         return np.asarray(np.rint(self.scores * SCORE_STEPS))
 
     @cached_property
-    def code_scores(self) -> NDArray[np.float32]:
-        """The same of each code."""
-        return self.whole_scores.astype(np.float32)[self.table]
+    def code_scores(self) -> NDArray[np.int8]:
+        """The same of each code: below 128, as scores are below 4."""
+        return self.whole_scores.astype(np.int8)[self.table]
+
+    @cached_property
+    def _steps(self) -> Steps:
+        return Steps(self.centre, self.step)
 
     @cached_property
     def _runs(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -100,6 +122,8 @@ class Cells(msgspec.Struct, frozen=True, kw_only=True, eq=False, dict=True):
         if self.searched:
             return self.starts
         ordered = self.starts.astype(np.int64)
+        if self.step:
+            return self._steps.edges(ordered)
         codes = np.where(ordered >= 0x8000, ordered - 0x8000, 0xFFFF - ordered).astype(np.uint32)
         # Below zero a code's distances end, not begin, at its bit pattern; the next pattern down is its least one.
         patterns = np.where(codes >= 0x8000, (codes << 16) + 0xFFFF, codes << 16).astype(np.uint32)
@@ -107,10 +131,12 @@ class Cells(msgspec.Struct, frozen=True, kw_only=True, eq=False, dict=True):
 
     def place(self, values: Array) -> NDArray[np.intp]:
         """The cell of each value."""
-        return self.table[self.codes(values, Scratch(values.size))]
+        if not values.size:
+            return np.zeros(0, dtype=np.intp)
+        return self.table[self.codes(values, extent(values), Scratch(values.size))]
 
-    def codes(self, values: Array, scratch: Scratch) -> NDArray[np.intp]:
-        """The code of each value, until the scratch is used again."""
+    def codes(self, values: Array, among: Extent, scratch: Scratch) -> NDArray[np.intp]:
+        """The code of each value, until the scratch is used again. `among` is their extent."""
         if self.searched:
             wide = np.asarray(values, dtype=np.float64)
             found = np.searchsorted(self.starts, wide, side="right") + 1
@@ -119,40 +145,60 @@ class Cells(msgspec.Struct, frozen=True, kw_only=True, eq=False, dict=True):
             found[np.isnan(wide)] = self.size
             return found
         narrow, found = scratch.first(values.size)
+        if self.step:
+            return self._steps.number(values, among, found)
         with np.errstate(over="ignore", invalid="ignore"):
             # The difference is taken in 64 bits whatever the column's type, and then rounded.
             np.subtract(values, np.float64(self.centre), out=narrow, casting="same_kind")
         return np.right_shift(narrow.view(np.uint32), 16, out=found, casting="unsafe")
 
     def gather(self, tally: Ints) -> Ints:
-        """How many values lie in each cell, missing ones last, of a tally of codes."""
+        """How many values lie in each cell, missing ones last, of a tally of codes, which is used up."""
         starts, cells = self._runs
         counts = np.zeros(self.size + 1, dtype=np.int64)
-        np.add.at(counts, cells, np.add.reduceat(tally, starts))
+        if self.step:
+            # Of many short runs the sums are quicker by differences.
+            sums = np.cumsum(tally, out=tally)[np.append(starts[1:], tally.size) - 1]
+            sums[1:] -= sums[:-1].copy()
+        else:
+            sums = np.add.reduceat(tally, starts)
+        np.add.at(counts, cells, sums)
         return counts
 
 
 def learn_cells(sample: Floats) -> Cells:
     """Cells from a sample of a column; values that are missing or infinite are left out."""
     ordered = np.sort(sample[np.isfinite(sample)])
-    centre = float(ordered[ordered.size // 2]) if ordered.size else 0.0
-    codes = _codes(ordered, centre)
-    if _is_too_coarse(ordered, codes):
-        # What spans many sizes, such as amounts, is crowded near zero and not in the middle.
-        centre, codes = 0.0, _codes(ordered, 0.0)
-    searched = _is_too_coarse(ordered, codes)
-    starts, masses = _cut(ordered if searched else codes, searched=searched)
+    centre, step, searched, keys = _keys(ordered)
+    starts, masses = _cut(keys, searched=searched)
     middles = np.cumsum(masses) - masses / 2
     inner = ndtri(np.clip(middles, _TAIL, 1 - _TAIL))
     ends = ndtri([_TAIL, 1 - _TAIL])
     bins = np.minimum((middles * SHAPE_BINS).astype(np.int64), SHAPE_BINS - 1)
     return Cells(
         centre=centre,
+        step=step,
         searched=searched,
         starts=starts,
         scores=np.concatenate([ends[:1], inner, ends[1:], [0.0]]),
         shape=np.concatenate([[0], bins, [SHAPE_BINS - 1]]),
     )
+
+
+def _keys(ordered: Floats) -> tuple[float, float, bool, Floats]:
+    """By what a column is cut: its centre, its step, whether it is searched, and the keys of these values."""
+    steps = steps_over(float(ordered[0]), float(ordered[-1])) if ordered.size else None
+    if steps is not None:
+        numbers = steps.number(ordered, extent(ordered), np.empty(ordered.size, dtype=np.intp)).astype(np.float64)
+        if not _is_too_coarse(ordered, numbers, _MOST_OF_A_STEP):
+            return steps.origin, steps.width, False, numbers
+    centre = float(ordered[ordered.size // 2]) if ordered.size else 0.0
+    codes = _codes(ordered, centre)
+    if _is_too_coarse(ordered, codes, _MOST):
+        # What spans many sizes, such as amounts, is crowded near zero and not in the middle.
+        centre, codes = 0.0, _codes(ordered, 0.0)
+    searched = _is_too_coarse(ordered, codes, _MOST)
+    return centre, 0.0, searched, ordered if searched else codes
 
 
 def _codes(values: Floats, centre: float) -> Floats:
@@ -163,10 +209,10 @@ def _codes(values: Floats, centre: float) -> Floats:
     return np.where(top <= _MINUS_ZERO, top % _MINUS_ZERO + 0x8000, 0xFFFF - top).astype(np.float64)
 
 
-def _is_too_coarse(ordered: Floats, codes: Floats) -> bool:
+def _is_too_coarse(ordered: Floats, codes: Floats, most: float) -> bool:
     """Whether some code holds much of the column, spread over values of which none is most of it."""
     _, starts, sizes = np.unique(codes, return_index=True, return_counts=True)
-    for place in np.flatnonzero(sizes > _MOST * codes.size):
+    for place in np.flatnonzero(sizes > most * codes.size):
         _, counts = np.unique(ordered[starts[place] : starts[place] + sizes[place]], return_counts=True)
         if counts.max() < 0.9 * sizes[place]:
             return True
@@ -186,6 +232,6 @@ def _cut(keys: Floats, *, searched: bool) -> tuple[Floats, Floats]:
         cell = np.floor(CELLS * (np.cumsum(shares) - shares / 2))
         starts = np.concatenate([points[:1], points[1:][np.diff(cell) > 0], after[-1:]])
     if not searched:
-        starts = starts[starts < 65_536]
+        starts = starts[starts < _ALL_CODES]
     cell_of = np.searchsorted(starts, keys, side="right")
     return starts, np.bincount(cell_of, minlength=starts.size + 1) / keys.size

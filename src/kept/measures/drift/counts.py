@@ -7,6 +7,7 @@ from kept.core.errors import Conflict
 from kept.measures.arrays import Floats, Ints
 from kept.measures.drift.cells import Scratch
 from kept.measures.drift.grid import Grid, Table, as_numbers, check_table
+from kept.measures.drift.steps import extent
 
 # Large enough to hide numpy's calls, small enough that a block of a column stays in the cache.
 _BLOCK = 32_768
@@ -77,22 +78,23 @@ def count_rows(grid: Grid, columns: Table) -> WindowCounts:
     step, many = -(-rows // PAIRED_ROWS), rows >= _MANY_ROWS
     in_pairs = len(range(0, rows, step))
     scores = np.zeros((grid.paired, -(-in_pairs // _EXACT) * _EXACT), dtype=np.float32)
-    block = max(_BLOCK // step, 1) * step
+    block = -(-rows // -(-rows // _BLOCK) // step) * step
+    lows, highs = np.full((2, len(grid.numeric), -(-rows // block)), np.nan)
     scratch = Scratch(min(block, rows))
     for place, (name, cells) in enumerate(zip(grid.numeric, grid.cells, strict=True)):
         column = as_numbers(columns[name], name)
         begin, end = grid.offsets[place], grid.offsets[place + 1]
-        tally = np.zeros(cells.table.size if many else 0, dtype=np.int64)
-        for start in range(0, rows, block):
+        tally = scratch.tally(cells.table.size if many else 0)
+        for turn, start in enumerate(range(0, rows, block)):
             # All that is asked of a block is asked while it is in the cache.
             part = column[start : start + block]
-            codes = cells.codes(part, scratch)
+            among = extent(part)
+            lows[place, turn], highs[place, turn] = among.low, among.high
+            codes = cells.codes(part, among, scratch)
             if many:
                 np.add.at(tally, codes, 1)
             else:
                 counts.cells[begin:end] += np.bincount(cells.table[codes], minlength=cells.size + 1)
-            counts.low[place] = np.fmin(counts.low[place], np.fmin.reduce(part))
-            counts.high[place] = np.fmax(counts.high[place], np.fmax.reduce(part))
             if place < grid.paired:
                 first = start // step
                 paired = codes[::step]
@@ -103,8 +105,10 @@ def count_rows(grid: Grid, columns: Table) -> WindowCounts:
         counts.cells[grid.offsets[place] : grid.offsets[place + 1]] = categories.count(columns[name])
     if grid.paired > 1:
         counts.cross[...] = _products(scores)
-        counts.paired_sums[...] = scores.sum(axis=1, dtype=np.float64)
-    return msgspec.structs.replace(counts, rows=rows, paired_rows=in_pairs)
+        # Whole numbers so few and so small add up exactly in 32 bits.
+        counts.paired_sums[...] = scores.sum(axis=1)
+    low, high = np.fmin.reduce(lows, axis=1), np.fmax.reduce(highs, axis=1)
+    return msgspec.structs.replace(counts, rows=rows, paired_rows=in_pairs, low=low, high=high)
 
 
 def _products(scores: np.ndarray[tuple[int, int], np.dtype[np.float32]]) -> Ints:

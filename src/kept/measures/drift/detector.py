@@ -22,6 +22,8 @@ from kept.measures.drift.statistics import measure_window, standardise
 from kept.measures.drift.weights import statistic_weights
 
 SIZES = np.array([0.5, 1.0, 2.0, 4.0, 8.0])
+# What a rise, a fall and 1 add to the logarithms of the R: of rises, and then of falls, of each size.
+_GAINS = np.concatenate([np.kron(np.diag([1.0, -1.0]), SIZES), -np.tile(SIZES**2 / 2, (1, 2))])
 
 # How much each R counts, together 1: any such weights keep the promise, as they are fixed before anything is seen. Most on
 # the recursive residual, which is the sharper one, and on changes of the size that takes a window or two to see: the
@@ -156,12 +158,14 @@ def _grow(state: DriftState, reference: Reference, away: Floats, rows: Floats) -
     recursive = Expected(mean=state.moment / so_far, precision=so_far, tolerance=np.zeros(held.size))
     tolerance = np.maximum(state.practical, _SAFE_ERRORS / np.sqrt(held))
     fixed = Expected(mean=reference.moment / held, precision=None, tolerance=tolerance)
-    values = np.empty_like(state.values)
-    for place, expected in enumerate((recursive, fixed)):
-        found = residuals(reference, away, rows, expected)
-        gains = np.concatenate([np.outer(found.rise, SIZES), np.outer(found.fall, -SIZES)], axis=1)
-        # An alarm that nobody acted on goes on growing: beyond the largest number it is as sure as it can be.
-        with np.errstate(over="ignore"):
-            grown = (1 + state.values[:, place]) * np.exp(gains - np.tile(SIZES**2 / 2, 2))
-        values[:, place] = np.minimum(grown, _LARGEST)
-    return np.where((rows > 0)[:, None, None], values, state.values)
+    found = [residuals(reference, away, rows, expected) for expected in (recursive, fixed)]
+    moved = np.array([(each.rise, each.fall, np.ones(held.size)) for each in found]).transpose(2, 0, 1)
+    gains = (moved.reshape(-1, 3) @ _GAINS).reshape(state.values.shape)
+    # An alarm that nobody acted on goes on growing: beyond the largest number it is as sure as it can be.
+    with np.errstate(over="ignore"):
+        grown = np.exp(gains, out=gains)
+        grown *= 1 + state.values
+    np.minimum(grown, _LARGEST, out=grown)
+    unknown = rows == 0
+    grown[unknown] = state.values[unknown]
+    return np.asarray(grown)

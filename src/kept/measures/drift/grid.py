@@ -96,6 +96,12 @@ class Grid(msgspec.Struct, frozen=True, kw_only=True, eq=False, dict=True, tag="
         return np.where(flat < 0, begin, flat)
 
     @cached_property
+    def part_runs(self) -> tuple[Ints, Ints]:
+        """The flat cells at which the part changes, and the part from there on: few, so sums over them are quick."""
+        starts = np.flatnonzero(np.diff(self.parts, prepend=-1))
+        return starts, self.parts[starts]
+
+    @cached_property
     def digest(self) -> str:
         """What tells this grid from any other: counts of different grids do not add."""
         return digest_bytes(encode(self))

@@ -182,7 +182,8 @@ def _parts(grid: Grid, counts: WindowCounts) -> tuple[Floats, Floats, Floats]:
     missing = counts.cells[grid.offsets[1:] - 1].astype(np.float64)
     present = counts.rows - missing
     sizes = _part_sizes(grid)
-    held = np.bincount(grid.parts, weights=counts.cells, minlength=int(sizes.sum()) + 1)[:-1]
+    starts, parts = grid.part_runs
+    held = np.bincount(parts, weights=np.add.reduceat(counts.cells, starts), minlength=int(sizes.sum()) + 1)[:-1]
     return held / np.repeat(np.maximum(present, 1.0), sizes), present, missing
 
 
