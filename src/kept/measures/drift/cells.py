@@ -117,6 +117,11 @@ class Cells(msgspec.Struct, frozen=True, kw_only=True, eq=False, dict=True, omit
         return starts, self.table[starts]
 
     @cached_property
+    def _ends(self) -> NDArray[np.intp]:
+        """The last code of each run."""
+        return np.append(self._runs[0][1:], self.table.size) - 1
+
+    @cached_property
     def edges(self) -> Floats:
         """The least value of each cell that has a start, in the column's own unit."""
         if self.searched:
@@ -157,12 +162,12 @@ class Cells(msgspec.Struct, frozen=True, kw_only=True, eq=False, dict=True, omit
         starts, cells = self._runs
         counts = np.zeros(self.size + 1, dtype=np.int64)
         if self.step:
-            # Of many short runs the sums are quicker by differences.
-            sums = np.cumsum(tally, out=tally)[np.append(starts[1:], tally.size) - 1]
-            sums[1:] -= sums[:-1].copy()
+            # The runs are short and each is a cell of its own: differences are quicker.
+            sums = np.cumsum(tally, out=tally)[self._ends]
+            sums[1:] -= sums[:-1]
+            counts[cells] = sums
         else:
-            sums = np.add.reduceat(tally, starts)
-        np.add.at(counts, cells, sums)
+            np.add.at(counts, cells, np.add.reduceat(tally, starts))
         return counts
 
 

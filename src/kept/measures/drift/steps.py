@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from kept.measures.arrays import Array, Floats, Ints
 
-STEPS = 16_384
+STEPS = 8_192
 # What follows the numbers of the steps.
 BELOW_ALL, ABOVE_ALL, MISSING = STEPS, STEPS + 1, STEPS + 2
 
