@@ -124,7 +124,7 @@ def _update(
         raise Conflict("state, reference and window do not belong together", where="drift", fix="Start a new detector")
     measured = measure_window(reference.grid, window)
     away = standardise(reference.grid, reference.yard, measured)
-    rows = np.where(reference.yard.used, measured.rows, 0.0)
+    rows = reference.known_rows(measured)
     known = rows > 0
     values = _grow(state, reference, away, rows)
     weight = np.divide(

@@ -12,8 +12,9 @@ from kept.measures.arrays import Array, Flags, Floats
 from kept.measures.drift.counts import WindowCounts, count_rows, empty_counts
 from kept.measures.drift.cycle import UTC, Cycle, season_of
 from kept.measures.drift.grid import Grid, Kind, Table, check_table, learn_grid
+from kept.measures.drift.least_rows import least_rows
 from kept.measures.drift.seasons import Season
-from kept.measures.drift.statistics import Layout, Yardstick, layout, measure_window, standardise, yardstick
+from kept.measures.drift.statistics import Layout, Measured, Yardstick, layout, measure_window, standardise, yardstick
 from kept.measures.drift.variation import LEAST_WINDOWS, Variation, between_windows
 
 
@@ -52,6 +53,14 @@ class Reference(msgspec.Struct, frozen=True, kw_only=True, eq=False, dict=True, 
         """Which statistic is which."""
         return layout(self.grid)
 
+    @cached_property
+    def _least_rows(self) -> Floats:
+        return least_rows(self.grid, self.layout, self.yard, self.counts)
+
+    def known_rows(self, measured: Measured) -> Floats:
+        """The rows each statistic rests on, 0 for one that is not in use or rests on too few to be compared."""
+        return _known_rows(self.yard, measured, self._least_rows)
+
     def season_at(self, moment: datetime) -> int | None:
         """The season of a window that begins then; None where none was declared."""
         return None if self.cycle is None else season_of(self.cycle, moment, self.zone)
@@ -60,14 +69,26 @@ class Reference(msgspec.Struct, frozen=True, kw_only=True, eq=False, dict=True, 
         """What a window of this season is held against; None where the reference has no window of it."""
         if season is None:
             return self
-        own = self.seasons.get(season)
+        own, made = self.seasons.get(season), self._of_seasons
         if own is None:
             return None
-        found = msgspec.structs.replace(
-            self, counts=own.counts, yard=own.yard, precision=own.precision, moment=own.moment, cycle=None, seasons={}
-        )
-        found.__dict__["layout"] = self.layout
-        return found
+        if season not in made:
+            made[season] = msgspec.structs.replace(
+                self,
+                counts=own.counts,
+                yard=own.yard,
+                precision=own.precision,
+                moment=own.moment,
+                cycle=None,
+                seasons={},
+            )
+            made[season].__dict__["layout"] = self.layout
+        return made[season]
+
+    @cached_property
+    def _of_seasons(self) -> "dict[int, Reference]":
+        """Those that were asked for."""
+        return {}
 
 
 def build_reference(
@@ -108,7 +129,7 @@ def reference_from(grid: Grid, windows: Sequence[WindowCounts]) -> Reference:
         raise Invalid("no window holds a row", where="reference", fix="Give windows that cover the rows")
     counts = sum(held, start=empty_counts(grid))
     where, yard = layout(grid), yardstick(grid, counts)
-    away, rows = _standardised(grid, yard, held)
+    away, rows = _standardised(grid, yard, held, least_rows(grid, where, yard, counts))
     eligible = yard.used & _tells(where, yard, rows)
     variation = between_windows(away, rows, where.kind, eligible)
     precision, moment = _sums(away, rows, variation)
@@ -137,8 +158,8 @@ def with_seasons(
         held = [window for own, window in placed if own == season]
         counts = sum(held, start=empty_counts(grid))
         yard = yardstick(grid, counts)
-        own_away, own_rows = _standardised(grid, yard, held)
-        away[numbers == season], rows[numbers == season] = own_away, np.where(yard.used, own_rows, 0.0)
+        own_away, own_rows = _standardised(grid, yard, held, least_rows(grid, where, yard, counts))
+        away[numbers == season], rows[numbers == season] = own_away, own_rows
         eligible &= _tells(where, yard, own_rows) | ~yard.used
         found[season] = (counts, _with_new_values(grid, where, yard))
     variation = between_windows(away, rows, where.kind, eligible, numbers)
@@ -149,9 +170,14 @@ def with_seasons(
     return msgspec.structs.replace(reference, variation=variation, cycle=cycle, seasons=told)
 
 
-def _standardised(grid: Grid, yard: Yardstick, windows: Sequence[WindowCounts]) -> tuple[Floats, Floats]:
+def _standardised(grid: Grid, yard: Yardstick, windows: Sequence[WindowCounts], least: Floats) -> tuple[Floats, Floats]:
     measured = [measure_window(grid, window) for window in windows]
-    return np.array([standardise(grid, yard, each) for each in measured]), np.array([each.rows for each in measured])
+    rows = [_known_rows(yard, each, least) for each in measured]
+    return np.array([standardise(grid, yard, each) for each in measured]), np.array(rows)
+
+
+def _known_rows(yard: Yardstick, measured: Measured, least: Floats) -> Floats:
+    return np.where(yard.used & (measured.rows >= least), measured.rows, 0.0)
 
 
 def _tells(where: Layout, yard: Yardstick, rows: Floats) -> Flags:
