@@ -1,8 +1,13 @@
 """Taking a port of this machine."""
 
+import resource
 import socket
 
 from kept.core.errors import Unavailable
+
+_MOST_FILES = 65_536
+# Databases, models, spools, and what is accepted while room is being made.
+_OWN_FILES = 128
 
 
 def listen(host: str, port: int, *, share: bool = False) -> socket.socket:
@@ -29,3 +34,17 @@ def listen(host: str, port: int, *, share: bool = False) -> socket.socket:
         raise Unavailable(f"cannot listen ({error.strerror})", where=f"{host}:{port}", fix=fix) from error
     listener.setblocking(False)
     return listener
+
+
+def most_connections() -> int:
+    """How many connections may be open at once: what the system allows a process, without what a server itself needs.
+
+    Raises the process's own limit as far as the system lets it.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = min(hard, _MOST_FILES) if hard != resource.RLIM_INFINITY else _MOST_FILES
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        soft = wanted
+    files = _MOST_FILES if soft == resource.RLIM_INFINITY else soft
+    return max(files - _OWN_FILES, files // 2)

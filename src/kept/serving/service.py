@@ -5,7 +5,6 @@ import contextlib
 import functools
 import importlib
 import ipaddress
-import resource
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -15,7 +14,7 @@ from typing import Any, Protocol
 import uvicorn
 
 from kept.core.errors import Invalid
-from kept.core.listening import listen
+from kept.core.listening import listen, most_connections
 from kept.deployment.routing import Arm, Route, RoutingTable
 from kept.packaging.bundle import read_bundle
 from kept.serving.app import Application
@@ -40,9 +39,6 @@ _BACKLOG = 2048
 _GRACE = 10
 # Of these, what is to be explained may take so many.
 _LAST_EXPLANATIONS = 1.0
-_MOST_FILES = 65_536
-# Models, the spool, the database, and what is accepted while room is being made.
-_OWN_FILES = 128
 
 
 def serve(
@@ -133,7 +129,7 @@ def _run(
         if memory is None
         else TurnsOnDemand(router, spool, counters, memory, longest_wait=wait, explaining=explaining, traces=traces),
         callers=callers_in(settings),
-        most_connections=_most_connections(),
+        most_connections=most_connections(),
         traces=traces,
     )
     config = uvicorn.Config(
@@ -265,17 +261,6 @@ def callers_in(settings: Settings) -> dict[str, str]:
             raise Invalid("it is not a name and a secret, or stands there twice", where=f"callers[{number}]", fix=fix)
         found[secret] = name
     return found
-
-
-def _most_connections() -> int:
-    """How many connections may be open at once: what the system allows a process, without what the service itself needs."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = min(hard, _MOST_FILES) if hard != resource.RLIM_INFINITY else _MOST_FILES
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-        soft = wanted
-    files = _MOST_FILES if soft == resource.RLIM_INFINITY else soft
-    return max(files - _OWN_FILES, files // 2)
 
 
 def _shown(host: str) -> str:

@@ -1,27 +1,73 @@
-"""How much of a head the web server takes in: what uvicorn itself leaves to whoever stands before it."""
+"""How much of a head the web server takes in, and how long it waits for it: what uvicorn itself leaves to whoever stands before it."""
 
+import asyncio
+from dataclasses import dataclass
 from typing import Any
 
+from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
 
 LARGEST_HEAD = 64 * 1024
 MOST_HEADERS = 256
 # At least what is read from a socket at once, which may hold other requests before the head it ends with.
 _LARGEST_READ = 1 << 20
 _LINGER = 2.0
-_SAID = b'{"error":"the head of the request is too large"}'
-_ANSWER = (
-    b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-type: application/json\r\nconnection: close\r\n"
-    b"content-length: %d\r\n\r\n%b"
-) % (len(_SAID), _SAID)
+_REASONS = {
+    408: (b"Request Timeout", b'{"error":"the head of the request took too long"}'),
+    431: (b"Request Header Fields Too Large", b'{"error":"the head of the request is too large"}'),
+}
+_ANSWER = b"HTTP/1.1 %d %b\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n\r\n%b"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patience:
+    """How long connections are waited for, and how many at once."""
+
+    head: float = 10.0
+    """Seconds from a head's first byte to its last."""
+    silence: float = 75.0
+    """Seconds without the first byte of a head, or without any of a body."""
+    connections: int
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """One connection whose requests' heads, trailers included, are bounded in bytes and headers; one beyond is answered 431."""
+    """One connection whose requests' heads, trailers included, are bounded in bytes and headers (one beyond is answered 431)
+    and in time (408). When there are too many connections, that which has waited longest for a head gives way.
+    """
 
     _head = _headers = _raw = 0
     _in_head = True
+    _began = False
+    since = 0.0
+    """The moment, on the clock of the loop, from which the client is waited for."""
     _refused = False
+    _look: asyncio.TimerHandle | None = None
+
+    def __init__(
+        self,
+        patience: Patience,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config=config, server_state=server_state, app_state=app_state, _loop=_loop)
+        self._patience = patience
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """A client is there."""
+        super().connection_made(transport)
+        self.since = self.loop.time()
+        self._look_later()
+        if len(self.connections) > self._patience.connections:
+            self._make_room()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It is gone."""
+        if self._look is not None:
+            self._look.cancel()
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Bytes from the client. A header that has not ended is kept by the parser, which tells nobody how long it is."""
@@ -31,12 +77,13 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._in_head and not self._refused:
             self._raw += len(data)
             if self._raw > LARGEST_HEAD + _LARGEST_READ:
-                self._refuse()
+                self._refuse(431)
 
     def on_message_begin(self) -> None:
         """A request's first byte."""
         self._head = self._headers = self._raw = 0
-        self._in_head = True
+        self._in_head = self._began = True
+        self.since = self.loop.time()
         super().on_message_begin()
 
     def on_url(self, url: bytes) -> None:
@@ -57,14 +104,21 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         """A piece of the body."""
+        self.since = self.loop.time()
         if not self._refused:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
         """The request is whole; the next bytes are of another head."""
-        self._in_head, self._raw = True, 0
+        self._in_head, self._began, self._raw = True, False, 0
         if not self._refused:
             super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """An answer has been sent: the next head is waited for."""
+        if not self._began:
+            self.since = self.loop.time()
+        super().on_response_complete()
 
     def send_400_response(self, msg: str) -> None:
         """The parser gave up; not of what was refused."""
@@ -75,17 +129,50 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head += size
         self._headers += headers
         if not self._refused and (self._head > LARGEST_HEAD or self._headers > MOST_HEADERS):
-            self._refuse()
+            self._refuse(431)
         return not self._refused
 
-    def _refuse(self) -> None:
-        self._refused = True
+    @property
+    def _answering(self) -> bool:
         cycle: Any = self.cycle
-        if cycle is not None and not cycle.response_complete:
+        return cycle is not None and not cycle.response_complete
+
+    @property
+    def waits(self) -> bool:
+        """Whether nothing is done here but waiting for the end of a head."""
+        return self._in_head and not self._refused and not self._answering
+
+    def _look_later(self) -> None:
+        self._look = self.loop.call_later(self._patience.head / 2, self._look_at_time)
+
+    def _look_at_time(self) -> None:
+        now = self.loop.time()
+        if self.flow.read_paused:
+            self.since = now
+        waited = now - self.since
+        if self._in_head and self._began and not self._refused and waited > self._patience.head:
+            self._refuse(408)
+        elif (self.waits or not self._in_head) and waited > self._patience.silence:
+            # Whoever has asked nothing is told nothing, and who left a body unfinished does not listen.
+            self.transport.close()
+        else:
+            self._look_later()
+
+    def _make_room(self) -> None:
+        waiting = [
+            one for one in self.connections if isinstance(one, BoundedProtocol) and one.waits and one is not self
+        ]
+        if waiting:
+            min(waiting, key=lambda one: one.since).transport.abort()
+
+    def _refuse(self, status: int) -> None:
+        self._refused = True
+        if self._answering:
             # An answer is under way, and nothing can be put in order behind it.
             self.transport.close()
             return
-        self.transport.write(_ANSWER)
+        reason, said = _REASONS[status]
+        self.transport.write(_ANSWER % (status, reason, len(said), said))
         # The client may still be sending: closing at once would reset the connection under the answer.
         self.transport.write_eof()
         self.loop.call_later(_LINGER, self.transport.abort)

@@ -1,7 +1,7 @@
 """The web server: operations, health, metrics and pages on one port."""
 
 from contextlib import suppress
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import msgspec
@@ -18,7 +18,7 @@ from litestar.types import Message, Scope
 from kept import __version__
 from kept.app.operations import OPERATIONS
 from kept.core.errors import KeptError
-from kept.core.listening import listen
+from kept.core.listening import listen, most_connections
 from kept.governance.actor import Actor
 from kept.governance.workspace import Workspace
 from kept.mlflow_api.routes import PATHS as MLFLOW_PATHS
@@ -26,7 +26,7 @@ from kept.mlflow_api.routes import health_route, mlflow_routes
 from kept.monitoring.gauges import Gauges
 from kept.web.api import describe, handler, routes
 from kept.web.assets import PREFIX, asset_route
-from kept.web.bounded import BoundedProtocol
+from kept.web.bounded import BoundedProtocol, Patience
 from kept.web.guards import Gate, check_exposure
 from kept.web.pages.routes import page_routes
 from kept.web.problems import answer_fault, answer_http_error, answer_kept_error
@@ -87,12 +87,16 @@ def serve_site(workspace: Workspace, actor: Actor) -> None:
     settings = workspace.settings
     check_exposure(settings)
     with listen(settings.host, settings.port) as listener, suppress(KeyboardInterrupt):
+        patience = Patience(connections=most_connections())
         config = uvicorn.Config(
             make_site(workspace, actor),
-            http=BoundedProtocol,
+            http=partial(BoundedProtocol, patience),  # type: ignore[arg-type] # it is called like the class
+            ws="none",
             log_level="warning",
             access_log=False,
             timeout_graceful_shutdown=10,
+            # Training logs a step now and then: over one connection, not a new one each time.
+            timeout_keep_alive=int(patience.silence),
         )
         uvicorn.Server(config).run([listener])
 

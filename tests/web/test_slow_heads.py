@@ -1,0 +1,147 @@
+"""Clients that send the head of a request byte by byte, or never."""
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+from litestar import Litestar, Request, get, post
+
+from kept.core.listening import listen
+from kept.web.bounded import BoundedProtocol, Patience
+
+START = b"GET /health HTTP/1.1\r\nhost: here\r\nx-slow: "
+LONG = 60.0
+
+
+@get("/health", media_type="text/plain")
+async def health() -> str:
+    return "OK"
+
+
+@post("/length", media_type="text/plain")
+async def length(request: Request[Any, Any, Any]) -> str:
+    return f"{len(await request.body())} bytes"
+
+
+@contextmanager
+def serving(patience: Patience) -> Iterator[int]:
+    """The port of a server that waits so long."""
+    protocol = partial(BoundedProtocol, patience)
+    with listen("127.0.0.1", 0) as listener:
+        # From now on a client is taken, although the server may still be starting.
+        listener.listen(1024)
+        config = uvicorn.Config(Litestar([health, length], openapi_config=None), http=protocol, log_level="error")  # type: ignore[arg-type]
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            server.should_exit = True
+            thread.join(LONG)
+
+
+def connect(port: int) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", port), timeout=LONG)
+
+
+def trickle(connections: list[socket.socket], stop: threading.Event, byte: bytes) -> None:
+    """Sends a byte through each, again and again, as long as somebody takes it."""
+    while not stop.wait(0.1):
+        for connection in connections:
+            try:
+                connection.send(byte)
+            except OSError:
+                continue
+
+
+def said(connection: socket.socket) -> bytes:
+    """All that a server says before it ends the connection."""
+    got = b""
+    try:
+        while piece := connection.recv(1 << 16):
+            got += piece
+    except ConnectionError:
+        pass
+    return got
+
+
+def test_hundreds_of_slow_heads_stop_nobody_and_are_ended() -> None:
+    stop = threading.Event()
+    with serving(Patience(head=1.0, connections=10_000)) as port, ExitStack() as held:
+        slow = [held.enter_context(connect(port)) for _ in range(500)]
+        for connection in slow:
+            connection.sendall(START)
+        sending = threading.Thread(target=trickle, args=(slow, stop, b"a"))
+        sending.start()
+        try:
+            with httpx.Client(timeout=LONG) as client:
+                for _ in range(20):
+                    assert client.get(f"http://127.0.0.1:{port}/health").text == "OK"
+            answers = [said(connection) for connection in slow]
+        finally:
+            stop.set()
+            sending.join()
+    # Who goes on sending may miss what was said, and is ended all the same.
+    assert {answer[:13] for answer in answers} <= {b"HTTP/1.1 408 ", b""}
+    assert b"408" in b"".join(answers)
+
+
+@pytest.mark.parametrize("byte", [b"", b"\r\n"], ids=["nothing", "blank lines"])
+def test_who_begins_no_request_is_ended(byte: bytes) -> None:
+    stop = threading.Event()
+    with (
+        serving(Patience(head=0.5, silence=1.0, connections=10_000)) as port,
+        connect(port) as one,
+        connect(port) as two,
+    ):
+        two.sendall(b"GET /health HTTP/1.1\r\nhost: here\r\n\r\n")
+        sending = threading.Thread(target=trickle, args=([one, two], stop, byte))
+        sending.start()
+        try:
+            assert said(one) == b""
+            assert said(two).startswith(b"HTTP/1.1 200 ")
+        finally:
+            stop.set()
+            sending.join()
+
+
+def test_a_slow_head_behind_a_whole_request_is_ended_too() -> None:
+    with serving(Patience(head=0.5, connections=10_000)) as port, connect(port) as one:
+        one.sendall(b"GET /health HTTP/1.1\r\nhost: here\r\n\r\n" + START)
+        answers = said(one)
+    assert answers.startswith(b"HTTP/1.1 200 ")
+    assert b"HTTP/1.1 408 " in answers
+
+
+def test_a_body_may_take_its_time() -> None:
+    with serving(Patience(head=0.2, connections=10_000)) as port, connect(port) as one:
+        one.sendall(b"POST /length HTTP/1.1\r\nhost: here\r\ncontent-length: 4\r\nconnection: close\r\n\r\n")
+        for _ in range(4):
+            time.sleep(0.2)
+            one.sendall(b"a")
+        assert said(one).endswith(b"4 bytes")
+
+
+def test_a_body_that_comes_no_further_is_ended() -> None:
+    with serving(Patience(head=0.5, silence=1.0, connections=10_000)) as port, connect(port) as one:
+        one.sendall(b"POST /length HTTP/1.1\r\nhost: here\r\ncontent-length: 4\r\n\r\na")
+        assert said(one) == b""
+
+
+def test_whoever_has_waited_longest_makes_room() -> None:
+    with serving(Patience(connections=50)) as port, ExitStack() as held:
+        slow = [held.enter_context(connect(port)) for _ in range(80)]
+        slow[-1].sendall(START)
+        with httpx.Client(timeout=LONG) as client:
+            assert client.get(f"http://127.0.0.1:{port}/health").text == "OK"
+        assert said(slow[0]) == b""
+        slow[-1].sendall(b"b\r\nconnection: close\r\n\r\n")
+        assert said(slow[-1]).startswith(b"HTTP/1.1 200 ")
