@@ -95,6 +95,12 @@ def test_people_say_their_word_by_each_name(command: Ask, versions: list[ModelVe
     assert "project.py" in command("approve", "1", code=1)
 
 
+def test_who_named_the_latest_is_told_its_number(command: Ask, versions: list[ModelVersion]) -> None:
+    assert f"approves version {versions[1].number} of churn" in command("approve", "--model", "churn")
+    asked = ("waive", "latest", "--model", "fraud", "--reason", "it is small enough")
+    assert f"Version {versions[2].number} of fraud may be released" in command(*asked)
+
+
 def test_a_version_is_released_and_brought_back_by_each_name(command: Ask, versions: list[ModelVersion]) -> None:
     first, second, _ = versions
     assert [arm["version_id"] for arm in command("release", "churn@well-known", "--json")["route"]["arms"]] == [

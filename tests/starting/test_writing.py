@@ -183,3 +183,30 @@ def test_the_dataset_is_named_for_its_file() -> None:
     assert function_name(Path("Telco Churn-2.csv")) == "telco_churn_2"
     for odd in ("class.csv", "2020.csv", "project.csv", "\u4e2d.csv", "pl.csv"):
         assert function_name(Path(odd)) == "rows"
+
+
+def test_a_project_is_begun_again_and_the_former_one_stays(tmp_path: Path) -> None:
+    begin(tmp_path, rows())
+    folder = tmp_path / "mine"
+    written = folder / "project.py"
+    first = written.read_text()
+    written.write_text(first + "# changed\n")
+    begin(tmp_path, rows())
+    begin(tmp_path, rows())
+    assert (folder / "project.1.py").read_text() == first + "# changed\n"
+    assert (folder / "project.2.py").read_text() == written.read_text() == first
+
+
+@pytest.mark.parametrize("beside", [".kept", "notes.txt"])
+def test_a_project_that_something_was_made_of_is_not_begun_again(tmp_path: Path, beside: str) -> None:
+    begin(tmp_path, rows())
+    (tmp_path / "mine" / beside).mkdir()
+    with pytest.raises(Conflict, match="not empty"):
+        begin(tmp_path, rows())
+
+
+def test_a_project_of_ones_own_is_not_begun_again(tmp_path: Path) -> None:
+    begin(tmp_path, rows())
+    (tmp_path / "mine" / "project.py").write_text("project = ...\n")
+    with pytest.raises(Conflict, match="not empty"):
+        begin(tmp_path, rows())

@@ -5,7 +5,7 @@ import typer
 from kept.cli.options import Json, Model, ProjectFile, Reason, Workspace, settings_for
 from kept.cli.reach import connect
 from kept.cli.show import print_json, say
-from kept.cli.versions import Version, version_here
+from kept.cli.versions import Version, number_of, version_here
 from kept.registry.consent import Approve, approve
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -29,4 +29,4 @@ def main(
     if as_json:
         print_json(found)
     else:
-        say(f"{found.actor} approves version {named.version} of {request.model}.")
+        say(f"{found.actor} approves version {number_of(connection, found.subject)} of {request.model}.")

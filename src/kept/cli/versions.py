@@ -40,6 +40,11 @@ def version_here(connection: Connection, settings: Settings, version: str, model
     return whole if whole.model else VersionName(model=model_name(settings, None), version=named.version)
 
 
+def number_of(connection: Connection, identity: str) -> int:
+    """The number of the version that has an id: what a person is told, who may have asked for the latest."""
+    return connection.call(show_version, ShowVersion(version=identity)).registered.number
+
+
 def _whole(connection: Connection, named: VersionName) -> VersionName:
     """The same with the model of a version that an id names."""
     if named.model or not named.is_id:

@@ -7,7 +7,7 @@ import typer
 from kept.cli.options import Json, Model, ProjectFile, Workspace, settings_for
 from kept.cli.reach import connect
 from kept.cli.show import print_json, say
-from kept.cli.versions import Version, version_here
+from kept.cli.versions import Version, number_of, version_here
 from kept.registry.consent import Waive, waive
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -31,4 +31,4 @@ def main(
     if as_json:
         print_json(found)
     else:
-        say(f"Version {named.version} of {request.model} may be released: {found.reason}")
+        say(f"Version {number_of(connection, found.subject)} of {request.model} may be released: {found.reason}")

@@ -13,14 +13,18 @@ from kept.app.starting.draft import Draft
 from kept.core.errors import Conflict, Invalid, Unavailable
 
 _WIDTH = 100
+_MARK = "Written by kept init for"
+_MOST_FORMERS = 1000
 _TAKEN = {"kept", "project", "path", "pl", "cs", "model", "at_least", "at_most"}
 
 
 def write_project(draft: Draft, folder: Path, *, owner: str) -> Path:
-    """Writes `project.py` into a new or empty folder and gives its path.
+    """Writes `project.py` into a folder that is new, empty or was begun by this function, and gives its path.
+
+    A former `project.py` stays, as `project.1.py` or the next number that is free: it may have been changed.
 
     Raises:
-        Conflict: the folder holds something.
+        Conflict: the folder holds something else.
         Invalid: there is a file of that name.
         Unavailable: it cannot be written.
     """
@@ -30,6 +34,8 @@ def write_project(draft: Draft, folder: Path, *, owner: str) -> Path:
     fresh = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        if path.exists():
+            path.rename(next(former for former in _formers(folder) if not former.exists()))
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         if fresh:
@@ -40,17 +46,28 @@ def write_project(draft: Draft, folder: Path, *, owner: str) -> Path:
 
 
 def check_folder(folder: Path) -> None:
-    """Refuses a folder that holds something: nothing of anybody's is overwritten."""
+    """Refuses a folder that holds more than what was written here: nothing of anybody's is overwritten."""
     if folder.exists() and not folder.is_dir():
         raise Invalid("there is a file of that name", where=str(folder), fix="Name another project or --folder")
-    if folder.is_dir() and any(folder.iterdir()):
+    if folder.is_dir() and any(folder.iterdir()) and not _only_begun(folder):
         raise Conflict("the folder is not empty", where=str(folder), fix="Name another project or --folder")
+
+
+def _only_begun(folder: Path) -> bool:
+    """Whether a folder holds nothing but what this module wrote, and nothing was made of it yet."""
+    ours = {"__pycache__", "project.py", *(former.name for former in _formers(folder))}
+    path = folder / "project.py"
+    return {one.name for one in folder.iterdir()} <= ours and path.is_file() and _MARK in path.read_text("utf-8")
+
+
+def _formers(folder: Path) -> Iterable[Path]:
+    return (folder / f"project.{number}.py" for number in range(1, _MOST_FORMERS))
 
 
 def project_text(draft: Draft, folder: Path, *, owner: str) -> str:
     """The text of the file for a project that will stand in the folder."""
     parts = [
-        f'"""{_question(draft)} Written by kept init for {_plain(draft.data.name)}; yours to change."""',
+        f'"""{_question(draft)} {_MARK} {_plain(draft.data.name)}; yours to change."""',
         _imports(draft),
         *_lists(draft),
         _declaration(draft, owner),
@@ -161,7 +178,8 @@ def _dataset(draft: Draft, folder: Path) -> str:
         f"DATA = {_data(draft.data, folder)}\n\n"
         f"@project.dataset({', '.join(declared)})\n"
         f"def {function}(path: Path = DATA) -> pl.DataFrame:\n"
-        f'    """{_plain(draft.data.name)}; kept predict reads its file through this function, too."""\n'
+        f'    """{_plain(draft.data.name)}"""\n'
+        "    # kept predict reads its file through this function, too.\n"
         f"{body}"
     )
 
