@@ -1,5 +1,6 @@
 """Two workers of one workspace: one watches, the other waits."""
 
+import logging
 import threading
 import time
 from collections.abc import Iterator
@@ -44,8 +45,10 @@ def until(condition: object, seconds: float = 60.0) -> bool:
 
 
 def test_what_fails_is_told_by_its_sign_of_life_and_logged_in_full_once(
-    workspace: Workspace, me: Actor, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    workspace: Workspace, me: Actor, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO, "kept.worker")
+
     def broken(_: Workspace, __: Actor) -> list[str]:
         raise Unavailable("the disk is full", where="tables")
 
@@ -60,7 +63,7 @@ def test_what_fails_is_told_by_its_sign_of_life_and_logged_in_full_once(
         time.sleep(0.5)
         monkeypatch.setattr(worker, "looks", lambda _workspace, _actor: [])
         assert until(lambda: failing() == [{}])
-    said = capsys.readouterr().out
+    said = caplog.text
     assert said.count("Traceback") == 1
     assert "failed again" in said
     assert "works again" in said

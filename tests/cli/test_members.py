@@ -12,6 +12,7 @@ HEAVY = {
     "optuna",
     "plotly",
     "polars",
+    "rich",
     "scipy",
     "skl2onnx",
     "sklearn",

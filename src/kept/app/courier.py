@@ -1,12 +1,11 @@
 """The courier: carries what webhooks and the receivers of alerts are owed, beside whatever else a process does."""
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-
-import structlog
 
 from kept.governance.workspace import Workspace
 from kept.monitoring.notify import deliver_notice, give_up_removed, places_owed
@@ -18,7 +17,7 @@ _FORGETS_EVERY_SECONDS = 3_600.0
 _PAUSE_SECONDS = 5.0
 _FAREWELL_SECONDS = 2.0
 
-log = structlog.get_logger("kept.courier")
+_logger = logging.getLogger("kept.courier")
 
 
 class Courier:
@@ -59,8 +58,8 @@ class Courier:
                     give_up_removed(self._workspace)
                     forgets_in = _FORGETS_EVERY_SECONDS
                 self._send_out()
-            except Exception as error:
-                log.error("failed", exc_info=error)  # noqa: TRY400 - structlog is told of the error
+            except Exception:
+                _logger.exception("cannot see what is owed; trying again")
                 pause = _PAUSE_SECONDS
             forgets_in -= pause
 
@@ -91,8 +90,8 @@ class Courier:
         try:
             while not self._stopping.is_set() and carry():
                 pass
-        except Exception as error:
-            log.error("failed", receiver=receiver, exc_info=error)  # noqa: TRY400 - structlog is told of the error
+        except Exception:
+            _logger.exception("failed at %s; trying again", receiver)
             self._stopping.wait(_PAUSE_SECONDS)
         finally:
             with self._lock:
@@ -102,21 +101,21 @@ class Courier:
         """Tries one delivery of a webhook; whether there was one."""
         tried = deliver_next(self._workspace, webhook)
         if tried is not None and tried.state == "failed":
-            log.warning("given up", webhook=webhook, delivery=tried.id, error=tried.error)
+            _logger.warning("gave up delivery %s of webhook %s: %s", tried.id, webhook, tried.error)
         return tried is not None
 
     def _lineage(self, place: str) -> bool:
         """Tries one event of a run; whether there was one."""
         tried = tell_next(self._workspace, place)
         if tried is not None and tried.error is not None:
-            log.warning("not taken", receiver=place, run=tried.run_id, error=tried.error)
+            _logger.warning("%s did not take run %s: %s", place, tried.run_id, tried.error)
         return tried is not None
 
     def _notice(self, place: str) -> bool:
         """Tries one notice of an alert; whether there was one."""
         tried = deliver_notice(self._workspace, place)
         if tried is not None and tried.error is not None:
-            log.warning("not taken", receiver=place, alert=tried.alert_id, error=tried.error)
+            _logger.warning("%s did not take alert %s: %s", place, tried.alert_id, tried.error)
         return tried is not None
 
 

@@ -1,5 +1,6 @@
 """The worker: ships logs and labels, runs pipelines, watches, decides. It can be stopped and killed at any moment."""
 
+import logging
 import signal
 import threading
 import time
@@ -7,11 +8,10 @@ from collections.abc import Callable
 from functools import partial
 from types import FrameType
 
-import structlog
-
 from kept.app.courier import Courier
 from kept.app.exclusive import Exclusive
 from kept.app.heartbeat import BEAT_SECONDS, Heartbeat
+from kept.app.logs import log_plainly
 from kept.app.projects import Projects
 from kept.app.running import make_runner
 from kept.app.tracked.destination import InWorkspace
@@ -34,7 +34,7 @@ _DELIVER_SECONDS = 5.0
 _NOTE_SECONDS = 1.0
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 1.0, 30.0
 
-log = structlog.get_logger("kept.worker")
+_logger = logging.getLogger("kept.worker")
 
 
 class Worker:
@@ -101,7 +101,7 @@ class Worker:
                 InWorkspace(self._workspace, embedded_actor(self._workspace.settings, "python"))
             ):
                 if one.frames:
-                    log.info("delivered what a dead process logged", run=one.run, frames=one.frames)
+                    _logger.info("delivered %d frames of run %s that a dead process had logged", one.frames, one.run)
 
     def _note_runs(self) -> None:
         """What OpenLineage is to be told of; the courier carries it."""
@@ -142,18 +142,18 @@ class Worker:
         else:
             self._pauses.pop(name, None)
             if self._failing.pop(name, None) is not None:
-                log.info("works again", job=name)
+                _logger.info("%s works again", name)
 
     def _tell(self, name: str, error: Exception) -> None:
         """Says in the log what failed: with all its lines the first time, in one when the same happens again."""
         said = f"{type(error).__name__}: {error}"
         if isinstance(error, _Waiting):
-            log.info("waiting", job=name, reason=str(error))
+            _logger.info("%s is waiting: %s", name, error)
         elif self._failing.get(name) == said:
-            log.warning("failed again", job=name, error=said)
+            _logger.warning("%s failed again: %s", name, said)
         else:
             self._failing[name] = said
-            log.error("failed", job=name, exc_info=error)
+            _logger.error("%s failed", name, exc_info=error)
 
 
 class _Waiting(Exception):
@@ -162,7 +162,7 @@ class _Waiting(Exception):
 
 def work(workspace: Workspace) -> None:
     """Works until SIGTERM or SIGINT."""
-    _log_plainly()
+    log_plainly()
     worker = Worker(workspace)
 
     def stop(_: int, __: FrameType | None) -> None:
@@ -171,14 +171,3 @@ def work(workspace: Workspace) -> None:
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     worker.run()
-
-
-def _log_plainly() -> None:
-    """Lines for a file: no colours, and tracebacks without the values of variables, which may be secrets."""
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
-        ]
-    )

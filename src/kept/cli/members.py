@@ -26,9 +26,11 @@ def web(settings: Settings) -> None:
     """Serves the API and the pages until SIGTERM or SIGINT."""
     from kept.app.courier import carrying  # noqa: PLC0415
     from kept.app.heartbeat import Heartbeat, beating  # noqa: PLC0415
+    from kept.app.logs import log_plainly  # noqa: PLC0415
     from kept.app.workspace import embedded_actor, open_workspace  # noqa: PLC0415
     from kept.web.site import serve_site  # noqa: PLC0415
 
+    log_plainly()
     stop_with_parent()
     opened = open_workspace(settings, create=True)
     address = f"http://{settings.host}:{settings.port}"
