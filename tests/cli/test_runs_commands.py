@@ -1,5 +1,6 @@
 """`kept runs` as a person and a program meet it."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -9,6 +10,7 @@ import pytest
 
 import kept
 from kept.app.workspace import open_workspace
+from kept.cli import show
 from kept.settings.settings import Settings
 from kept.tracking.runs import create_run, log_metrics
 
@@ -48,6 +50,20 @@ def test_runs_are_found_by_experiment_and_filter(ask: Ask) -> None:
     assert second[-8:] in said
     assert "0.6" in said
     assert "There are: Default, churn" in ask("list", "--experiment", "chrn", code=1)
+
+
+def test_a_list_names_experiments_and_keeps_times_whole(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = train("trees", 1, 0.8)
+    assert ask("list").startswith("Runs of churn ")
+    with kept.track("late trains", name="a name that is longer than any column wants") as run:
+        run.log(loss=1.0)
+    monkeypatch.setattr(show.console, "width", 80)
+    said = ask("list")
+    assert max(map(len, said.splitlines())) <= 80
+    lines = {line[:8]: line for line in said.splitlines()}
+    assert "late trains" in lines[run.id[-8:]]
+    assert "churn" in lines[first[-8:]]
+    assert re.search(r"20\d\d-\d\d-\d\d \d\d:\d\dZ", lines[run.id[-8:]])
 
 
 def test_each_listing_has_one_form_and_a_kind_is_looked_for_before_the_limit(ask: Ask) -> None:

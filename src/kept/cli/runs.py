@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from kept.app.connection import Connection
-from kept.app.finding import data_of, find_runs
+from kept.app.finding import data_of, experiment_names, find_runs
 from kept.app.tracked.destination import destination_of
 from kept.app.tracked.waiting import deliver_waiting
 from kept.cli.comparison import show_comparison
@@ -55,7 +55,7 @@ def list_(
     if experiment is None and not where and not deleted:
         runs = connection.call(list_runs, ListRuns(kind=kind, parts=kind is not None, limit=limit))
         _check_kind(kind, known=bool(runs))
-        print_json(data_of(connection, runs)) if as_json else _list(runs)
+        print_json(data_of(connection, runs)) if as_json else _list(connection, runs)
         return
     found, names = find_runs(connection, experiment=experiment, where=where, kind=kind, deleted=deleted, limit=limit)
     _check_kind(kind, known=bool(found))
@@ -218,13 +218,15 @@ def _check_kind(kind: str | None, *, known: bool) -> None:
         raise NotFound(f"there are no runs of the kind {kind!r}", where="runs", fix=f"There are: {', '.join(KINDS)}")
 
 
-def _list(found: list[Run]) -> None:
-    one_project = len({one.project for one in found}) < 2
+def _list(connection: Connection, found: list[Run]) -> None:
+    experiments = {one.experiment for one in found}
+    alone = len(experiments) < 2
     logged = any(not one.project for one in found)
+    names = experiment_names(connection) if experiments else {}
     rows = [
         (
             short(one.id),
-            *(() if one_project else (one.project or one.kind,)),
+            *(() if alone else (names.get(one.experiment, one.experiment),)),
             *((one.name,) if logged else ()),
             one.status.value,
             _seconds(one),
@@ -233,8 +235,8 @@ def _list(found: list[Run]) -> None:
         )
         for one in found
     ]
-    title = f"Runs of {found[0].project}" if found and one_project and found[0].project else "Runs"
-    beside = [*(() if one_project else ("project",)), *(("name",) if logged else ())]
+    title = f"Runs of {names.get(found[0].experiment, found[0].experiment)}" if found and alone else "Runs"
+    beside = [*(() if alone else ("experiment",)), *(("~name",) if logged else ())]
     table(title, ["run", *beside, "status", "#seconds", "queued", "~why"], rows)
 
 
