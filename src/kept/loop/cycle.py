@@ -21,8 +21,8 @@ from kept.monitoring.plan import monitoring_plan
 from kept.monitoring.settling import settle_acted
 from kept.monitoring.skew_watch import SkewWatch
 from kept.monitoring.stream import Stream
-from kept.monitoring.subject import subject_of
-from kept.monitoring.watch import Watched, champion_since, watch
+from kept.monitoring.subject import champion_since, subject_of
+from kept.monitoring.watch import Watched, watch
 from kept.plan.records import find_project
 
 
