@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from rich.console import Console
 from sklearn.linear_model import LogisticRegression
-from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import NearestCentroid
 
 from kept.app.connection import Embedded
 from kept.cli import explain, show
@@ -38,7 +38,7 @@ def packaged(workspace: Workspace, to: Path, *, exported: bool) -> str:
     random = np.random.default_rng(3)
     frame = pl.DataFrame({"x": random.normal(size=200), "origin": random.choice(["EWR", "JFK", "LGA"], 200)})
     encoder = fit_encoder(frame)
-    model: Any = LogisticRegression() if exported else GaussianNB()
+    model: Any = LogisticRegression() if exported else NearestCentroid()
     model.fit(encode_frame(frame, encoder), frame["x"] > 0)
     if exported:
         model.coef_, model.intercept_ = np.array([[1.2, 0.0]]), np.zeros(1)

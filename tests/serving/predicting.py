@@ -16,7 +16,7 @@ import polars as pl
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression
-from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import NearestCentroid
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
@@ -94,12 +94,12 @@ def make_unexported(to: Path, kind: str, frame: pl.DataFrame, late: pl.Series) -
     signature = infer_signature(frame, columns, task="binary", classes=[False, True])
     if kind == "texts":
         parts = [("text", OneHotEncoder(sparse_output=False), ["carrier"]), ("number", "passthrough", ["distance"])]
-        pipeline = make_pipeline(ColumnTransformer(parts), GaussianNB()).fit(frame.select(columns), late)
+        pipeline = make_pipeline(ColumnTransformer(parts), NearestCentroid()).fit(frame.select(columns), late)
         manifest = package(pipeline, None, signature, frame.head(100), to)
         expected = lambda rows: np.asarray(pipeline.predict_proba(rows.select(columns))[:, 1])  # noqa: E731
     else:
         matrix = encode_frame(frame, encoder)
-        estimator = GaussianNB(var_smoothing=1e-9 if kind == "bayes" else 0.5).fit(matrix, late)
+        estimator = NearestCentroid(shrink_threshold=None if kind == "bayes" else 0.5).fit(matrix, late)
         manifest = package(estimator, encoder, signature, frame.head(100), to)
         expected = lambda rows: np.asarray(estimator.predict_proba(encode_frame(rows, encoder))[:, 1])  # noqa: E731
     assert manifest.runtime == "skops"

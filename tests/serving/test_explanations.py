@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 import pytest
 from predicting import ROW, Packaged, Service, flights
-from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import NearestCentroid
 from tensor_models import pack_images
 
 from graphs import IMAGE
@@ -77,7 +77,7 @@ def by_skops(to: Path) -> Packaged:
     """A model that is not exported."""
     frame = flights().select("distance", "wind")
     encoder = fit_encoder(frame)
-    estimator = GaussianNB().fit(encode_frame(frame, encoder), frame["distance"] > 1500)
+    estimator = NearestCentroid().fit(encode_frame(frame, encoder), frame["distance"] > 1500)
     package(estimator, encoder, infer_signature(frame, frame.columns, task="binary", classes=[False, True]), frame, to)
     return Packaged(to, frame.columns, lambda rows: estimator.predict_proba(encode_frame(rows, encoder))[:, 1])
 

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 from brokers import COLUMNS, rows, value
 from sklearn.compose import ColumnTransformer
-from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import NearestCentroid
 from sklearn.pipeline import make_pipeline
 
 from kept.app.streaming.judging import Beside
@@ -36,7 +36,7 @@ def test_a_model_that_scikit_learn_runs_scores_messages(workspace: Workspace, me
     frame = rows(100)
     encoder = fit_encoder(frame, COLUMNS)
     matrix = encode_frame(frame, encoder)
-    fitted = GaussianNB().fit(matrix, frame["hour"] > 12)
+    fitted = NearestCentroid().fit(matrix, frame["hour"] > 12)
     signature = infer_signature(frame, COLUMNS, task="binary", classes=[False, True])
     assert package(fitted, encoder, signature, frame.head(50), tmp_path / "bundle").runtime == "skops"
     found = judged(workspace, me, tmp_path / "bundle", tmp_path / "scratch", frame)
@@ -46,7 +46,7 @@ def test_a_model_that_scikit_learn_runs_scores_messages(workspace: Workspace, me
 def test_a_model_that_takes_a_table_scores_messages(workspace: Workspace, me: Actor, tmp_path: Path) -> None:
     frame = rows(100)
     taking = ColumnTransformer([("number", "passthrough", COLUMNS)])
-    fitted = make_pipeline(taking, GaussianNB()).fit(frame.select(COLUMNS), frame["hour"] > 12)
+    fitted = make_pipeline(taking, NearestCentroid()).fit(frame.select(COLUMNS), frame["hour"] > 12)
     signature = infer_signature(frame, COLUMNS, task="binary", classes=[False, True])
     package(fitted, None, signature, frame.head(50), tmp_path / "bundle")
     found = judged(workspace, me, tmp_path / "bundle", tmp_path / "scratch", frame)

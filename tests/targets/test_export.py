@@ -15,7 +15,7 @@ import polars as pl
 import pytest
 import yaml
 from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import NearestCentroid
 
 from kept.app.targets.export import Exported, Target, export
 from kept.app.targets.manifests import Deployed
@@ -234,7 +234,7 @@ def test_the_serving_part_runs_alone_from_the_folder(bundle: Path, rows: pl.Data
 def test_a_model_that_is_not_onnx_brings_what_it_needs(
     made: Callable[[Any], Path], rows: pl.DataFrame, tmp_path: Path
 ) -> None:
-    complete = made(GaussianNB())
+    complete = made(NearestCentroid())
     assert load_runtime(complete).manifest.runtime == "skops"
     found = export(complete, tmp_path / "out", "docker", ASKED)
     assert "scikit-learn==" in (tmp_path / "out" / "requirements.txt").read_text()

@@ -41,5 +41,8 @@ def main(
         return
     say((str(folder), "bold"), f": {manifest.runtime}, {manifest.size_mb:.2f} MB, {bundle.digest}")
     say(f"one row takes {manifest.latency.p50_ms:.3f} ms (99%: {manifest.latency.p99_ms:.3f} ms)")
+    if manifest.converted:
+        held = f"held to {manifest.parity.tolerance:g} against the original"
+        say(f"converted by skl2onnx, for want of an exact exporter, and {held}: {', '.join(manifest.converted)}")
     if manifest.not_exported:
         say(f"not exported: {manifest.not_exported}")

@@ -22,14 +22,15 @@ from kept.packaging.environment import bill_of_materials, this_environment
 from kept.packaging.explaining.making import explanation_files
 from kept.packaging.exporters.booster import Booster
 from kept.packaging.exporters.columns import flatten
+from kept.packaging.exporters.conversion import CONVERTED_TOLERANCE
 from kept.packaging.exporters.registry import Exported, NotExportable, export
 from kept.packaging.frames import encode_frame
-from kept.packaging.limits import find_limits
+from kept.packaging.limits import find_limits, narrower
 from kept.packaging.manifest import Kind, Latency, Manifest, ParityReport
 from kept.packaging.measuring import measure_latency
 from kept.packaging.onnx_model import OnnxModel
 from kept.packaging.parity import TOLERANCE, check_parity
-from kept.packaging.probes import matrix_probes, table_probes
+from kept.packaging.probes import fails_far_out, matrix_probes, table_probes
 from kept.packaging.runtime import Model, Runtime
 from kept.packaging.self_test import SELF_TEST, SelfTest
 from kept.packaging.signature import Label, Signature
@@ -67,8 +68,9 @@ def package(
 ) -> Manifest:
     """Makes a bundle of a fitted estimator.
 
-    The estimator is exported to ONNX where there is an exact exporter, and the export is held against the
-    estimator. Where there is none, or the export does not hold, the estimator itself is packaged with skops.
+    The estimator is exported to ONNX where there is an exact exporter, or skl2onnx is installed and converts the parts
+    without one, and the export is held against the estimator. Where there is none, or it does not hold, the estimator
+    itself is packaged with skops.
 
     Args:
         estimator: a fitted scikit-learn style estimator.
@@ -145,7 +147,7 @@ class _Subject:
         try:
             subject = self if self._encoder is not None else self._of_matrix()
             exported = subject.onnx()
-            self.exported = subject.exported
+            self.exported, self._tolerance = subject.exported, subject._tolerance  # noqa: SLF001 - another of these
         except Invalid as refusal:
             exported = NotExportable(f"its table does not become a matrix: {refusal.what}")
         if not isinstance(exported, NotExportable):
@@ -154,9 +156,12 @@ class _Subject:
         if isinstance(flatten(self._estimator)[-1], Booster):
             # Nothing else of it would be served.
             raise CheckFailed(reason, where=type(self._estimator).__name__, fix=_EXACT)
-        kind, data, loaded = self._safe_form()
+        try:
+            kind, data, loaded = self._safe_form()
+        except Invalid as refusal:
+            raise Invalid(f"{refusal.what}; as ONNX: {reason}", where=refusal.where, fix=refusal.fix) from refusal
         draft = self._draft(kind, reason)
-        runtime = self._prove(kind, SklearnModel(draft, loaded), None, reason)
+        runtime = self._prove(draft, SklearnModel(draft, loaded), None, self._tolerance)
         if not runtime.manifest.parity.holds:
             raise CheckFailed(
                 f"read back from its file the estimator answers otherwise: {runtime.manifest.parity.reason}",
@@ -177,13 +182,31 @@ class _Subject:
         if isinstance(exported, NotExportable):
             return exported
         try:
-            runtime = self._prove("onnx", OnnxModel(exported.model, width=len(self._encoder.columns)), exported)
+            model = OnnxModel(exported.model, width=len(self._encoder.columns))
         except Damaged as error:
             return NotExportable(str(error))
+        runtime = self._held(model, exported)
         if not runtime.manifest.parity.holds:
-            return NotExportable(f"the export does not hold: {runtime.manifest.parity.reason}")
-        self.exported = exported
+            by = f" by skl2onnx (of {', '.join(exported.converted)})" if exported.converted else ""
+            return NotExportable(f"the export{by} does not hold: {runtime.manifest.parity.reason}")
+        self.exported, self._tolerance = exported, runtime.manifest.parity.tolerance
         return "onnx", exported.model, runtime
+
+    def _held(self, model: Model, exported: Exported) -> Runtime:
+        """The export held against the estimator; what was converted, within bounds in which it holds, where there are some."""
+        draft = self._draft("onnx", "", exported.converted)
+        if not exported.converted:
+            return self._prove(draft, model, exported, self._tolerance)
+        tolerance = max(self._tolerance, CONVERTED_TOLERANCE)
+        whole = self._prove(draft, model, exported, tolerance)
+        if self._limits is None or not fails_far_out(whole.manifest.parity):
+            return whole
+        coded = frozenset(self._encoder.categorical) if self._encoder is not None else frozenset()
+        for limits in narrower(self._limits, coded):
+            runtime = self._prove(msgspec.structs.replace(draft, limits=limits), model, exported, tolerance)
+            if runtime.manifest.parity.holds:
+                return runtime
+        return whole
 
     def _of_matrix(self) -> "_Subject":
         """The same estimator, asked for its table in the form of a matrix."""
@@ -224,14 +247,13 @@ class _Subject:
             return "pickle-trusted", data, load_pickle(data)
         return "skops", data, load_skops(data)
 
-    def _prove(self, kind: Kind, model: Model, exported: Exported | None, reason: str = "") -> Runtime:
-        draft = self._draft(kind, reason)
+    def _prove(self, draft: Manifest, model: Model, exported: Exported | None, tolerance: float) -> Runtime:
         runtime = Runtime(draft, "", model)
         if self._encoder is not None:
             groups = matrix_probes(encode_frame(self.frame, self._encoder), self._encoder, exported)
             if self._codes is not None:
                 groups = {name: self._codes.possible(rows) for name, rows in groups.items()}
-            parity = check_parity(self._original, runtime.predict, groups, tolerance=self._tolerance)
+            parity = check_parity(self._original, runtime.predict, groups, tolerance=tolerance)
         else:
             schema = table_schema(draft)
             original = self._original
@@ -246,7 +268,7 @@ class _Subject:
     def _ask_frame(self, frame: pl.DataFrame) -> Answers:
         return self._original(frame if self._encoder is None else encode_frame(frame, self._encoder))
 
-    def _draft(self, kind: Kind, reason: str) -> Manifest:
+    def _draft(self, kind: Kind, reason: str, converted: tuple[str, ...] = ()) -> Manifest:
         """The manifest without what is only known at the end."""
         takes: Literal["matrix", "table"] = "table" if self._encoder is None else "matrix"
         return Manifest(
@@ -264,6 +286,7 @@ class _Subject:
             limits=self._limits,
             parity=ParityReport(holds=False, tolerance=0.0, groups=(), reason="not checked yet"),
             not_exported=reason,
+            converted=converted,
             environment=self._environment,
             latency=Latency(p50_ms=0.0, p99_ms=0.0, runs=0),
             size_bytes=0,

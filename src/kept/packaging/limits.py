@@ -1,6 +1,6 @@
 """What an estimator takes, found by asking it rather than by knowing its class."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +41,16 @@ def find_limits(ask: Callable[[Matrix], Answers], sample: Matrix) -> Limits:
         seen = np.abs(sample[:, column])
         largest[column] = float(np.max(seen[np.isfinite(seen)], initial=0.0))
     return Limits(missing=tuple(bool(flag) for flag in missing), largest=tuple(largest))
+
+
+def narrower(limits: Limits, coded: frozenset[int]) -> Iterator[Limits]:
+    """Tighter and tighter limits for columns of numbers, by the same marks; those of the columns with codes stay."""
+    for bound in _BOUNDS[1:]:
+        largest = tuple(
+            found if place in coded or (found is not None and found <= bound) else bound
+            for place, found in enumerate(limits.largest)
+        )
+        yield Limits(missing=limits.missing, largest=largest)
 
 
 def _good_row(ask: Callable[[Matrix], Answers], sample: Matrix) -> Matrix:

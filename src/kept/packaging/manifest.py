@@ -104,6 +104,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         limits: what the estimator takes, None where that was not found out.
         parity: the check of the packaged model against the original.
         not_exported: why the model is not ONNX, empty when it is.
+        converted: the classes of its parts that skl2onnx converted, and no exact exporter.
         environment: where it was made.
         latency: measured on the machine that made it.
         size_bytes: all files but the manifest together.
@@ -123,6 +124,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     limits: Limits | None = None
     parity: ParityReport
     not_exported: str = ""
+    converted: tuple[str, ...] = ()
     environment: Environment
     latency: Latency
     size_bytes: int

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from kept.packaging.encoding import TableEncoder
 from kept.packaging.exporters.registry import Exported
+from kept.packaging.manifest import ParityReport
 from kept.packaging.rows import Matrix
 from kept.packaging.signature import Signature
 
@@ -15,6 +16,7 @@ _MOST_DATA = 1000
 _MOST_SPLIT_ROWS = 6000
 _CROSSED = 1000
 _BASES = 3
+_PART = 0.382
 
 _EXTREMES = (
     1e300,
@@ -30,6 +32,7 @@ _EXTREMES = (
 _TINY = (-0.0, 5e-324, 1e-310, -1e-310, 1e-46)
 # Seconds, milliseconds and nanoseconds of our days: float32 cannot tell neighbours apart there.
 _EPOCHS = (1_700_000_000.0, 1_700_000_001.0, 1_700_000_000.333, 1_767_225_599.999, 1_700_000_000_123.0, 1.7e18)
+_FAR_OUT = frozenset({"extremes", "epoch seconds"})
 # Not a place in any dictionary, or a place in a byte that has come round again.
 _UNSEEN = (-1.0, 0.5, 1.5, 31.0, 63.0, 64.0, 254.0, 255.0, 256.0, 257.0, 1e5, 2.0**31, 2.0**32 + 1, 1e10)
 
@@ -39,7 +42,8 @@ def matrix_probes(sample: Matrix, encoder: TableEncoder, exported: Exported | No
 
     training rows: as they are. thresholds: values on and one ulp beside each split used, alone and crossed.
     missing: NaN in every column, and everywhere. categories: every code, and codes that do not exist.
-    extremes: huge, infinite, tiny. epoch seconds: times as numbers, in every column.
+    extremes: huge, infinite, tiny. epoch seconds: times as numbers, in every column. between rows, for what was converted:
+    part of the way from each row to another, where neighbours and the sides of a border change.
     """
     random = np.random.default_rng(0)
     data = sample[random.permutation(len(sample))[:_MOST_DATA]]
@@ -47,6 +51,8 @@ def matrix_probes(sample: Matrix, encoder: TableEncoder, exported: Exported | No
     splits = {} if exported is None else exported.splits
     if splits:
         groups["thresholds"] = _threshold_rows(data, splits, random)
+    if exported is not None and exported.converted:
+        groups["between rows"] = _between(data, encoder)
     width = sample.shape[1]
     groups["missing"] = np.vstack(
         [_replaced(data, column, [np.nan]) for column in range(width)] + [np.full((1, width), np.nan)]
@@ -59,6 +65,14 @@ def matrix_probes(sample: Matrix, encoder: TableEncoder, exported: Exported | No
         by_column = [_replaced(data, n, whole if n in encoder.categorical else values) for n in range(width)]
         groups[name] = np.vstack(by_column)
     return groups
+
+
+def fails_far_out(report: ParityReport) -> bool:
+    """Whether a check failed for values alone that are far larger than those of the data."""
+    failed = {
+        one.name for one in report.groups if one.largest_difference is None or one.largest_difference > report.tolerance
+    }
+    return bool(failed) and failed <= _FAR_OUT
 
 
 def table_probes(rows: list[dict[str, Any]], signature: Signature) -> dict[str, list[dict[str, Any]]]:
@@ -96,6 +110,14 @@ def _threshold_rows(data: Matrix, splits: dict[int, NDArray[np.float64]], random
     for column, values in beside.items():
         crossed[:, column] = random.choice(values, _CROSSED)
     return np.vstack([*alone, crossed])
+
+
+def _between(data: Matrix, encoder: TableEncoder) -> Matrix:
+    # Not halfway: which of two neighbours at one distance is the nearer one is a matter of rounding, and of no model.
+    middle = data + (np.roll(data, 1, axis=0) - data) * _PART
+    # There is nothing between two codes.
+    middle[:, encoder.categorical] = data[:, encoder.categorical]
+    return middle
 
 
 def _neighbours(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -3,7 +3,6 @@
 Sparse matrices, and the trees that find neighbours, are no types that are loaded.
 """
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -11,14 +10,16 @@ from sklearn.neighbors._base import NeighborsBase
 from sklearn.svm._base import BaseLibSVM
 
 from kept.core.errors import Damaged
-from kept.packaging.sound_trees import MOST_PARTS, members
+from kept.packaging.fitted_parts import parts_of
 
 _WHERE = "skops file"
 
 
 def check_arrays(estimator: Any) -> None:
     """Refuses a model with support vectors or labels of neighbours that lead out of its memory, with `Damaged`."""
-    for part in _parts(estimator, set()):
+    for part in parts_of(estimator):
+        if not isinstance(part, BaseLibSVM | NeighborsBase):
+            continue
         try:
             sound = _is_sound(part)
         except (AttributeError, TypeError, ValueError, IndexError):
@@ -29,25 +30,15 @@ def check_arrays(estimator: Any) -> None:
             raise Damaged(what, where=_WHERE, fix="Log the model again")
 
 
-def _parts(value: Any, seen: set[int]) -> Iterator[Any]:
-    """Everything below a value that is looked at, each once."""
-    if isinstance(value, str | bytes | int | float | None) or id(value) in seen:
-        return
-    if len(seen) > MOST_PARTS:
-        raise Damaged("it has more parts than a model has", where=_WHERE)
-    seen.add(id(value))
-    if isinstance(value, BaseLibSVM | NeighborsBase):
-        yield value
-    for one in [*getattr(value, "__dict__", {}).values(), *members(value)]:
-        yield from _parts(one, seen)
-
-
 def _is_sound(part: Any) -> bool:
     return _is_sound_machine(part) if isinstance(part, BaseLibSVM) else _are_sound_neighbours(part)
 
 
 def _is_sound_machine(machine: Any) -> bool:
     """Support vectors, their counts by class, and a coefficient of each for each pair of classes, as libsvm reads them."""
+    if not hasattr(machine, "support_"):
+        # Nobody has fitted it, and nothing of it gets to libsvm: an estimator of others keeps what it was made with, too.
+        return True
     support = np.asarray(machine.support_)
     counts = np.asarray(machine._n_support)  # noqa: SLF001 - what is given to libsvm
     coefficients, intercepts = machine._dual_coef_, np.asarray(machine._intercept_)

@@ -11,15 +11,15 @@ from sklearn.tree import BaseDecisionTree
 from sklearn.tree._tree import Tree
 
 from kept.core.errors import Damaged
+from kept.packaging.fitted_parts import parts_with
 
 _WHERE = "skops file"
-MOST_PARTS = 10_000_000
 _UNBOUND = 1 << 30
 
 
 def check_trees(estimator: Any) -> None:
     """Refuses a model one of whose trees leads to a node or a column that is not there, or in a circle, with `Damaged`."""
-    for tree, width in _trees(estimator, _UNBOUND, _UNBOUND, set()):
+    for tree, width in _trees(estimator):
         sound = _is_sound(tree, width) if isinstance(tree, Tree) else _is_sound_predictor(tree, width)
         if not sound:
             what = "a tree leads to a node or a column that is not there, or in a circle"
@@ -36,42 +36,25 @@ def is_tree(left: NDArray[np.int64], right: NDArray[np.int64]) -> bool:
     return bool(np.array_equal(children, np.arange(1, len(left))))
 
 
-def _trees(value: Any, width: int, bound: int, seen: set[int]) -> Iterator[tuple[Any, int]]:
-    """Every tree below a value, with the number of columns that it is given.
+def _trees(estimator: Any) -> Iterator[tuple[Any, int]]:
+    """Every tree in an estimator, with the number of columns that it is given.
 
-    Args:
-        value: what is looked through.
-        width: the columns that the nearest estimator takes.
-        bound: those of the ensemble it is in, which gives its rows to its trees past the check of their own estimators.
-        seen: what was looked through before.
+    That is what the nearest estimator takes, but no more than the ensemble it is in, which gives its rows to its trees
+    past the check of their own estimators.
     """
-    if isinstance(value, Tree | TreePredictor):
-        yield value, min(width, bound)
-        return
-    if isinstance(value, str | bytes | int | float | None) or id(value) in seen:
-        return
-    if len(seen) > MOST_PARTS:
-        raise Damaged("it has more parts than a model has", where=_WHERE)
-    seen.add(id(value))
-    fields: dict[str, Any] = getattr(value, "__dict__", {})
-    columns = fields.get("n_features_in_")
-    if isinstance(columns, int | np.integer):
-        width = int(columns)
-        if isinstance(value, BaseEnsemble):
-            bound = width
-        elif not isinstance(value, BaseDecisionTree):
-            bound = _UNBOUND
-    for one in [*fields.values(), *members(value)]:
-        yield from _trees(one, width, bound, seen)
+    for part, (width, bound) in parts_with(estimator, (_UNBOUND, _UNBOUND), _widths):
+        if isinstance(part, Tree | TreePredictor):
+            yield part, min(width, bound)
 
 
-def members(value: Any) -> list[Any]:
-    """What a plain holder of values holds."""
-    if isinstance(value, np.ndarray):
-        return list(value.ravel()) if value.dtype == object else []
-    if isinstance(value, dict):
-        return list(value.values())
-    return list(value) if isinstance(value, list | tuple | set | frozenset) else []
+def _widths(part: Any, told: tuple[int, int]) -> tuple[int, int]:
+    """The columns that what is below a part is given, by the nearest estimator and by the ensemble."""
+    columns = getattr(part, "__dict__", {}).get("n_features_in_")
+    if not isinstance(columns, int | np.integer):
+        return told
+    if isinstance(part, BaseEnsemble):
+        return int(columns), int(columns)
+    return int(columns), told[1] if isinstance(part, BaseDecisionTree) else _UNBOUND
 
 
 def _is_sound(tree: Any, width: int) -> bool:

@@ -176,6 +176,7 @@ def keep_made(context: StepContext, make: Callable[[Path], Manifest]) -> Package
     context.log(
         f"{manifest.runtime} bundle, {manifest.size_mb:.2f} MB"
         + (manifest.not_exported and "; " + manifest.not_exported)
+        + (f"; converted by skl2onnx: {', '.join(manifest.converted)}" if manifest.converted else "")
     )
     return Packaged(
         bundle=digest,

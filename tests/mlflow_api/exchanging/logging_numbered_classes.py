@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 from mlflow.models import infer_signature
 from sklearn.linear_model import LogisticRegression
-from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import NearestCentroid
 
 mlflow.set_experiment("notebook")
 rows = pd.read_csv("journeys.csv")
 late = (rows.pop("outcome") == "late").astype(int)
 expected = {}
-for name, model in {"exported": LogisticRegression(), "kept-as-it-is": GaussianNB()}.items():
+for name, model in {"exported": LogisticRegression(), "kept-as-it-is": NearestCentroid()}.items():
     model.fit(rows, late)
     with mlflow.start_run(run_name=name):
         mlflow.sklearn.log_model(

@@ -6,13 +6,15 @@ from typing import Any
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
+from onnx import ModelProto, NodeProto, TensorProto, compose, helper, numpy_helper
+
+from kept.core.errors import Invalid
 
 INPUT = "features"
 OUTPUT = "answers"
 
 # Numbers that every ONNX Runtime since 1.19 reads; TreeEnsemble came with version 5 of the machine-learning operators.
-_OPERATORS = 20
+OPERATORS = 20
 _ML_OPERATORS = 5
 _FORMAT = 10
 
@@ -21,7 +23,7 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
     """Where the columns of a tensor come from: column j is `input[:, columns[j]] * scale[j] + offset[j]`, roughly.
 
     -1 stands for a column that is not such a multiple. It serves to find the inputs that fall on a tree's thresholds.
-    `inputs` names the one input column that each was made of, in whatever way.
+    `inputs` names the one input column that each was made of, in whatever way; -1 where there are several.
     """
 
     columns: NDArray[np.int64]
@@ -81,6 +83,7 @@ class Graph:
         self.member_columns: set[int] = set()
         self.inputs: NDArray[np.int64] | None = None
         self.covers: NDArray[np.float64] | None = None
+        self.converted: list[str] = []
         self._nodes: list[NodeProto] = []
         self._constants: list[TensorProto] = []
         places = np.arange(width)
@@ -99,6 +102,18 @@ class Graph:
         self._nodes.append(helper.make_node(operator, list(inputs), [name], name=name, domain=domain, **attributes))
         return name
 
+    def embed(self, model: ModelProto, feeds: Mapping[str, str]) -> str:
+        """The name of the result of another graph, which has one; each of its inputs is fed with a tensor of this one."""
+        if model.functions:
+            raise Invalid("the graph has functions of its own")
+        prefix = f"embedded_{len(self._nodes)}_"
+        inner = compose.add_prefix(model, prefix).graph
+        for name, fed in feeds.items():
+            self._nodes.append(helper.make_node("Identity", [fed], [prefix + name]))
+        self._nodes.extend(inner.node)
+        self._constants.extend(inner.initializer)
+        return str(inner.output[0].name)
+
     def note_splits(self, origin: Origin, columns: NDArray[np.int64], thresholds: NDArray[np.float64]) -> None:
         """Remembers which values of which input columns decide the way in a tree."""
         for place in np.unique(columns):
@@ -109,22 +124,46 @@ class Graph:
 
     def note_parts(self, origin: Origin, covers: NDArray[np.float64] | None = None) -> None:
         """Remembers what explains answers: the columns that trees or weights are given, and the covers of the trees' leaves."""
-        self.inputs, self.covers = origin.inputs, covers
+        self.inputs, self.covers = (origin.inputs, covers) if (origin.inputs >= 0).all() else (None, None)
+
+    def note_no_parts(self) -> None:
+        """Remembers that answers are made of several models, or in a way that nothing explains exactly."""
+        self.inputs, self.covers = None, None
 
     def finish(self, result: str, columns: int) -> bytes:
         """The model as bytes, answering `answers` of shape [rows, columns]."""
         self._nodes.append(helper.make_node("Identity", [result], [OUTPUT]))
+        nodes = self._needed()
+        used = set().union(*map(_names, nodes))
         graph = helper.make_graph(
-            self._nodes,
+            nodes,
             "model",
             [helper.make_tensor_value_info(INPUT, TensorProto.DOUBLE, ["rows", self.input.width])],
             [helper.make_tensor_value_info(OUTPUT, TensorProto.DOUBLE, ["rows", columns])],
-            self._constants,
+            [one for one in self._constants if one.name in used],
         )
         model: ModelProto = helper.make_model(
             graph,
             ir_version=_FORMAT,
             producer_name="kept",
-            opset_imports=[helper.make_opsetid("", _OPERATORS), helper.make_opsetid("ai.onnx.ml", _ML_OPERATORS)],
+            opset_imports=[helper.make_opsetid("", OPERATORS), helper.make_opsetid("ai.onnx.ml", _ML_OPERATORS)],
         )
         return bytes(model.SerializeToString())
+
+    def _needed(self) -> list[NodeProto]:
+        """The nodes that the answers are made of, without what an exporter left that gave up."""
+        wanted, kept = {OUTPUT}, []
+        for node in reversed(self._nodes):
+            if wanted & set(node.output):
+                kept.append(node)
+                wanted |= _names(node)
+        return kept[::-1]
+
+
+def _names(node: NodeProto) -> set[str]:
+    """All that a node is made of, with what graphs within it take from outside."""
+    found = set(node.input)
+    for attribute in node.attribute:
+        for graph in [attribute.g, *attribute.graphs]:
+            found = found.union({one.name for one in graph.output}, *map(_names, graph.node))
+    return found

@@ -1,7 +1,7 @@
 """Which estimator is exported by what. Only exact classes: a subclass may answer differently."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
@@ -33,6 +33,7 @@ from kept.core.errors import Invalid
 from kept.packaging.exporters.catboost import export_catboost
 from kept.packaging.exporters.catboost_booster import CatBoostModel
 from kept.packaging.exporters.columns import export_column_transformer, flatten
+from kept.packaging.exporters.conversion import convert_predictor, convert_transformer
 from kept.packaging.exporters.encoders import export_one_hot, export_ordinal
 from kept.packaging.exporters.graph import Graph, Tensor
 from kept.packaging.exporters.hist_boosting import export_hist_boosting
@@ -85,6 +86,11 @@ TRANSFORMERS: dict[type, Callable[[Any, Graph, Tensor], Tensor]] = {
 }
 
 
+# The exporters read scikit-learn's private attributes, which another release may have changed.
+_UNEXPECTED = (AttributeError, IndexError, KeyError, TypeError, ValueError)
+_Made = TypeVar("_Made", str, Tensor)
+
+
 class Exported(msgspec.Struct, frozen=True, kw_only=True):
     """An ONNX model, and what a check of it should try.
 
@@ -95,6 +101,7 @@ class Exported(msgspec.Struct, frozen=True, kw_only=True):
         member_columns: the input columns whose values are looked up in sets.
         inputs: the input column that each column is made of which the trees or weights are given.
         covers: of each leaf, the training rows that came to it, or their weight; None where there are no trees.
+        converted: the classes of the parts that skl2onnx converted, and no exporter of ours.
     """
 
     model: bytes
@@ -102,6 +109,7 @@ class Exported(msgspec.Struct, frozen=True, kw_only=True):
     member_columns: frozenset[int]
     inputs: tuple[int, ...] = ()
     covers: NDArray[np.float64] | None = None
+    converted: tuple[str, ...] = ()
 
 
 class NotExportable(msgspec.Struct, frozen=True):
@@ -118,6 +126,9 @@ def export(
 ) -> Exported | NotExportable:
     """A fitted estimator as an ONNX model that computes the same numbers in float64.
 
+    What no exporter of ours covers is converted by skl2onnx, where that is installed; then a check has to show that the
+    numbers are the same.
+
     Args:
         estimator: the fitted estimator, or a Pipeline of exportable transformers and an estimator.
         coded: the input columns that hold an encoder's category codes (whole numbers, NaN and infinity, nothing else).
@@ -126,20 +137,15 @@ def export(
     """
     try:
         graph = Graph(int(estimator.n_features_in_), coded, words)
-        *steps, last = flatten(estimator)
-        features = graph.input
-        for step in steps:
-            features = _transform(step, graph, features)
-        answers = _find(PREDICTORS, last)(last, graph, features)
-        columns = len(last.classes_) if hasattr(last, "classes_") and len(last.classes_) > 2 else 1
+        answers = _predict(estimator, graph, graph.input)
+        columns = len(estimator.classes_) if hasattr(estimator, "classes_") and len(estimator.classes_) > 2 else 1
         if order is not None and list(order) != sorted(order):
             answers = _reordered(graph, answers, order)
         model = graph.finish(answers, columns)
     except Invalid as refusal:
         return NotExportable(f"{_name(estimator)} cannot be exported exactly: {refusal.what}")
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-        # The exporters read scikit-learn's private attributes, which another release may have changed.
-        return NotExportable(f"{_name(estimator)} does not look as expected: {type(error).__name__}: {error}")
+    except _UNEXPECTED as error:
+        return NotExportable(_unlike(estimator, error))
     splits = {column: np.unique(np.concatenate(parts)) for column, parts in graph.splits.items()}
     return Exported(
         model=model,
@@ -147,6 +153,7 @@ def export(
         member_columns=frozenset(graph.member_columns),
         inputs=() if graph.inputs is None else tuple(graph.inputs.tolist()),
         covers=graph.covers,
+        converted=tuple(graph.converted),
     )
 
 
@@ -157,16 +164,52 @@ def _reordered(graph: Graph, answers: str, order: Sequence[int]) -> str:
     return graph.node("Gather", answers, graph.constant(order, np.int64), axis=1)
 
 
+def _predict(estimator: Any, graph: Graph, features: Tensor) -> str:
+    """Answers of an estimator, by our own exporter, or else converted."""
+    *steps, last = flatten(estimator)
+    for step in steps:
+        features = _transform_one(step, graph, features)
+    try:
+        answers: str = _find(PREDICTORS, last)(last, graph, features)
+    except (Invalid, *_UNEXPECTED) as refusal:
+        graph.note_no_parts()
+        return _else(convert_predictor, last, graph, features, refusal)
+    return answers
+
+
 def _transform(step: Any, graph: Graph, features: Tensor) -> Tensor:
     for one in flatten(step):
-        features = _find(TRANSFORMERS, one)(one, graph, features)
+        features = _transform_one(one, graph, features)
     return features
+
+
+def _transform_one(step: Any, graph: Graph, features: Tensor) -> Tensor:
+    try:
+        made: Tensor = _find(TRANSFORMERS, step)(step, graph, features)
+    except (Invalid, *_UNEXPECTED) as refusal:
+        return _else(convert_transformer, step, graph, features, refusal)
+    return made
+
+
+def _else(
+    convert: Callable[[Any, Graph, Tensor], _Made], step: Any, graph: Graph, features: Tensor, refusal: Exception
+) -> _Made:
+    """What was refused, converted. Raises the refusal again, with what stood against a conversion."""
+    reason = refusal.what if isinstance(refusal, Invalid) else _unlike(step, refusal)
+    try:
+        return convert(step, graph, features)
+    except Invalid as other:
+        raise Invalid(f"{reason}; {other.what}") from other
 
 
 def _find(registry: dict[type, Callable[..., Any]], step: Any) -> Callable[..., Any]:
     if type(step) not in registry:
         raise Invalid(f"there is no exact exporter for {_name(step)}")
     return registry[type(step)]
+
+
+def _unlike(step: Any, error: Exception) -> str:
+    return f"{_name(step)} does not look as expected: {type(error).__name__}: {error}"
 
 
 def _name(estimator: Any) -> str:
