@@ -1,9 +1,11 @@
 """When a process of a model is asked again: the pool's part is played here, so that it answers when it is told to."""
 
 import asyncio
+import time
 from collections.abc import Callable
+from contextvars import Context
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any, TypeVarTuple, cast
 
 import numpy as np
 import pytest
@@ -17,6 +19,8 @@ from kept.serving.protocol.values import Question
 from kept.serving.queues import Queues, Ticket
 from kept.serving.request import Request
 from kept.serving.runtime import LoadedArm
+
+_Arguments = TypeVarTuple("_Arguments")
 
 
 @pytest.fixture(autouse=True)
@@ -83,6 +87,9 @@ class Clients:
         self.pool = Pool(self.events)
         self._arm = cast("LoadedArm", SimpleNamespace(model=Model(self.pool)))
         self._queues = Queues(10.0)
+        # When the time of those who ask is over.
+        self.until = 0
+        self.over = asyncio.Event()
         self._rounds = rounds
 
     def ask(self, count: int) -> None:
@@ -105,11 +112,26 @@ class Clients:
             self.ask(1)
 
     def expired(self, ticket: Ticket, call: Call) -> None:
-        raise AssertionError((ticket, call))
+        del ticket, call
+        self.events.append("expired" if time.perf_counter_ns() >= self.until else "expired early")
+        self.over.set()
 
     def patience(self, arm: LoadedArm, call: Call) -> int:
         del arm, call
-        return 0
+        return self.until
+
+
+class Hasty(asyncio.SelectorEventLoop):
+    """Its timers are early."""
+
+    def call_later(
+        self,
+        delay: float,
+        callback: Callable[[*_Arguments], object],
+        *args: *_Arguments,
+        context: Context | None = None,
+    ) -> asyncio.TimerHandle:
+        return super().call_later(delay / 8, callback, *args, context=context)
 
 
 async def rounds(count: int) -> None:
@@ -184,3 +206,15 @@ def test_those_who_do_not_ask_again_are_not_waited_for(monkeypatch: pytest.Monke
         return clients.events
 
     assert asyncio.run(asked()) == ["asked 4", "answered 4", "asked 1"]
+
+
+def test_no_time_is_over_before_it_is_though_timers_are_early() -> None:
+    async def asked() -> list[str]:
+        clients = Clients(rounds=-1)
+        clients.until = time.perf_counter_ns() + 100_000_000
+        clients.ask(1)
+        await clients.over.wait()
+        return clients.events
+
+    with asyncio.Runner(loop_factory=Hasty) as runner:
+        assert runner.run(asked()) == ["asked 1", "expired"]

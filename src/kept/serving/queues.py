@@ -35,6 +35,7 @@ _ROUNDS = 2
 # A model that takes so many seconds waits for those who ask again, so many seconds longer. Timers know milliseconds.
 _SLOW = 0.01
 _GATHERING = 0.001
+_SHORTEST_TIMER = 0.001
 # Of what this process needs for a call: seconds at first guess, and the weight of the last batch.
 _FIRST_OWN = 20e-6
 _LEARNING = 1 / 16
@@ -59,7 +60,7 @@ class Asker(Protocol):
 class Ticket:
     """A call on its way through a process. The way may be given up, and the call goes another one."""
 
-    __slots__ = ("arm", "asker", "began", "call", "handed", "request", "size", "timer")
+    __slots__ = ("arm", "asker", "began", "call", "handed", "request", "size", "timer", "until")
 
     def __init__(self, asker: Asker, arm: LoadedArm, call: Call, began: int, handed: int) -> None:
         self.asker = asker
@@ -70,6 +71,8 @@ class Ticket:
         self.handed = handed
         self.request: Request = call.request
         self.size = call.size
+        # When its time is over; 0 for never.
+        self.until = 0
         self.timer: asyncio.TimerHandle | None = None
 
     def give_up(self) -> Call | None:
@@ -144,7 +147,8 @@ class _Queue:
         self._lines.add(ticket)
         self._waiting += 1
         if left:
-            ticket.timer = self._loop.call_later(left / 1e9, _expire, ticket)
+            ticket.until = ticket.handed + left
+            ticket.timer = self._loop.call_later(left / 1e9, self._expire, ticket)
 
     def entered(self) -> None:
         """Asks for what has just come in, unless more is waited for."""
@@ -222,6 +226,16 @@ class _Queue:
         own = 2 * (time.perf_counter() - began) / len(tickets)
         self._own += (own - self._own) * _LEARNING
 
+    def _expire(self, ticket: Ticket) -> None:
+        left = ticket.until - time.perf_counter_ns()
+        if left > 0:
+            # Timers count from the beginning of a round of the loop, and may be early.
+            ticket.timer = self._loop.call_later(max(left / 1e9, _SHORTEST_TIMER), self._expire, ticket)
+            return
+        call = ticket.give_up()
+        if call is not None:
+            ticket.asker.expired(ticket, call)
+
     def _fail(self, tickets: list[Ticket], error: Exception) -> None:
         """Gives calls back later: who asks is told by what this queue was told just now."""
         self._loop.call_soon(self._return, tickets, [error] * len(tickets))
@@ -243,12 +257,6 @@ class _Queue:
                 back.setdefault(ticket.asker, []).append((ticket, call))
         for asker, calls in back.items():
             asker.returned(calls)
-
-
-def _expire(ticket: Ticket) -> None:
-    call = ticket.give_up()
-    if call is not None:
-        ticket.asker.expired(ticket, call)
 
 
 def parts_of(answers: Answers, body: bytes, sizes: Sequence[int]) -> list[list[Any] | Exception]:
