@@ -74,7 +74,7 @@ def make(to: Path, kind: str) -> Packaged:
             max_iter={"first": 5, "second": 9, "wider": 7}[kind], categorical_features=encoder.categorical
         ).fit(matrix, late)
     signature = infer_signature(frame, columns, task=msgspec.convert(task, Task), classes=classes)
-    package(estimator, encoder, signature, frame.head(100), to)
+    package(estimator, encoder, signature, frame.head(100), to, latency_runs=20)
 
     def expected(rows: pl.DataFrame) -> np.ndarray:
         given = encode_frame(rows, encoder)
@@ -95,12 +95,12 @@ def make_unexported(to: Path, kind: str, frame: pl.DataFrame, late: pl.Series) -
     if kind == "texts":
         parts = [("text", OneHotEncoder(sparse_output=False), ["carrier"]), ("number", "passthrough", ["distance"])]
         pipeline = make_pipeline(ColumnTransformer(parts), NearestCentroid()).fit(frame.select(columns), late)
-        manifest = package(pipeline, None, signature, frame.head(100), to)
+        manifest = package(pipeline, None, signature, frame.head(100), to, latency_runs=20)
         expected = lambda rows: np.asarray(pipeline.predict_proba(rows.select(columns))[:, 1])  # noqa: E731
     else:
         matrix = encode_frame(frame, encoder)
         estimator = NearestCentroid(shrink_threshold=None if kind == "bayes" else 0.5).fit(matrix, late)
-        manifest = package(estimator, encoder, signature, frame.head(100), to)
+        manifest = package(estimator, encoder, signature, frame.head(100), to, latency_runs=20)
         expected = lambda rows: np.asarray(estimator.predict_proba(encode_frame(rows, encoder))[:, 1])  # noqa: E731
     assert manifest.runtime == "skops"
     return Packaged(to, columns, expected)
@@ -148,11 +148,8 @@ class Service:
         line = self.process.stdout.readline()
         assert line.startswith(ARRIVES), line
         self.url = line.removeprefix(ARRIVES).strip()
-        for _ in range(600):
-            if "being loaded" not in httpx.get(f"{self.url}/v2/health/ready", timeout=60).text:
-                return self
-            time.sleep(0.1)
-        raise AssertionError("it was not loaded")
+        until(lambda: "being loaded" not in httpx.get(f"{self.url}/v2/health/ready", timeout=60).text)
+        return self
 
     @property
     def port(self) -> int:
@@ -184,13 +181,17 @@ class Service:
         """Asks it to end, and gives its exit code."""
         assert self.process is not None
         self.process.terminate()
-        self.process.communicate(timeout=15)
+        self.process.communicate(timeout=60)
         return self.process.returncode
 
     def wait_for_revision(self, revision: int) -> None:
-        for _ in range(200):
-            text = httpx.get(f"{self.url}/metrics").text
-            if f"kept_routing_revision {float(revision)}" in text:
-                return
-            time.sleep(0.02)
-        raise AssertionError(f"revision {revision} is not in force")
+        line = f"kept_routing_revision {float(revision)}"
+        until(lambda: line in httpx.get(f"{self.url}/metrics", timeout=60).text)
+
+
+def until(what: Callable[[], bool], seconds: float = 60) -> None:
+    """Returns when it is so."""
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end
+        time.sleep(0.02)
