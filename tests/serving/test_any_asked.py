@@ -49,7 +49,7 @@ fits = {
     "BYTES": st.sampled_from(["AA", "B6", "\0", "\u2028", "\U0001f600" * 300, "", None]),
     "BOOL": st.booleans() | st.none(),
 }
-others = st.sampled_from([10**400, 2**64, 1.5, "x", True, [], {}, None])
+others: st.SearchStrategy[Any] = st.sampled_from([10**400, 2**64, 1.5, "x", True, [], {}, None])
 rare = {
     "timeout": st.sampled_from([1, 10**6, 2**63 - 1, 2**70, -1, 0, "1", None, 1.5]),
     "explain": st.sampled_from([True, False, "true", None, 1]),
@@ -68,7 +68,9 @@ strange = {
     "traceparent": st.sampled_from(["00-" + "a" * 32 + "-" + "b" * 16 + "-01", "x"]),
     "origin": st.just("http://elsewhere.example"),
 }
-headers = st.just({}) | st.sampled_from([*strange]).flatmap(lambda name: st.fixed_dictionaries({name: strange[name]}))
+headers: st.SearchStrategy[Any] = st.just({}) | st.sampled_from([*strange]).flatmap(
+    lambda name: st.fixed_dictionaries({name: strange[name]})
+)
 queries = st.sampled_from(
     ["", "?explain=true", "?explain=true", "?explain=false", "?explain=1", "?explain=true&a=%ff", "?"]
 )

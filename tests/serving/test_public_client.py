@@ -2,6 +2,7 @@
 
 import socket
 import subprocess
+import time
 from pathlib import Path
 
 import httpx
@@ -33,9 +34,16 @@ def test_over_grpc(service: Service, client_python: Path) -> None:
     )
     service.start()
     run(client_python, "over_grpc.py", f"127.0.0.1:{port}", "secret")
-    counted = httpx.get(f"{service.url}/metrics", headers={"authorization": "Bearer secret"}).text
-    assert 'kept_requests_total{endpoint="late",role="champion",status="200",version="1"} 102.0' in counted
-    assert 'kept_requests_total{endpoint="trial",role="shadow",status="200",version="2"} 1.0' in counted
+    end = time.monotonic() + 60
+    expected = {
+        'kept_requests_total{endpoint="late",role="champion",status="200",version="1"} 103.0',
+        'kept_requests_total{endpoint="trial",role="shadow",status="200",version="2"} 1.0',
+    }
+    while not expected <= set(
+        httpx.get(f"{service.url}/metrics", headers={"authorization": "Bearer secret"}).text.splitlines()
+    ):
+        assert time.monotonic() < end
+        time.sleep(0.1)
     assert service.stop() == 0
 
 

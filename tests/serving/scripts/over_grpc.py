@@ -38,7 +38,7 @@ def check_what_it_says_of_itself(client: grpc.InferenceServerClient, headers: di
 
 
 def check_answers(client: grpc.InferenceServerClient, headers: dict[str, str]) -> None:
-    answer = client.infer("late", inputs(), request_id="mine", headers=headers, timeout=5_000_000, client_timeout=5.0)
+    answer = client.infer("late", inputs(), request_id="mine", headers=headers, timeout=60_000_000, client_timeout=60.0)
     expected = answer.as_numpy("probability")
     assert expected.shape == (3,)
     assert answer.as_numpy("prediction").tolist() == (expected > 0.5).tolist()
@@ -83,11 +83,24 @@ def check_refusals(client: grpc.InferenceServerClient, headers: dict[str, str]) 
         assert "UNAUTHENTICATED" in refusal(client, "late", inputs(), wrong).status()
 
 
+def check_other_forms(client: grpc.InferenceServerClient, headers: dict[str, str]) -> None:
+    """What there is not here is refused, and what means nothing here is no hindrance."""
+    classes = [grpc.InferRequestedOutput("probability", class_count=1)]
+    error = refusal(client, "late", inputs(), headers, outputs=classes)
+    assert "there is no classification here" in error.message(), error.message()
+    more = {"priority": 1, "sequence_id": 7, "sequence_start": True, "parameters": {"mine": "x", "yours": 1.5}}
+    assert client.infer("late", inputs(), headers=headers, **more).as_numpy("probability").shape == (3,)
+
+
 def refusal(
-    client: grpc.InferenceServerClient, model: str, asked: list[grpc.InferInput], headers: dict[str, str]
+    client: grpc.InferenceServerClient,
+    model: str,
+    asked: list[grpc.InferInput],
+    headers: dict[str, str],
+    **more: list[grpc.InferRequestedOutput],
 ) -> InferenceServerException:
     try:
-        client.infer(model, asked, headers=headers)
+        client.infer(model, asked, headers=headers, **more)
     except InferenceServerException as error:
         return error
     raise AssertionError(model)
@@ -99,6 +112,7 @@ if __name__ == "__main__":
     check_what_it_says_of_itself(made, secret)
     check_answers(made, secret)
     check_refusals(made, secret)
+    check_other_forms(made, secret)
     for _ in range(100):
         made.infer("late", inputs(), headers=secret)
     made.close()

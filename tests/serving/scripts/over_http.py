@@ -59,11 +59,21 @@ def check_answers(client: http.InferenceServerClient) -> None:
     np.testing.assert_array_equal(found[False, True][[0, 2]], found[True, True][[0, 2]])
     # Without outputs named, the client asks for all, as bytes.
     np.testing.assert_array_equal(client.infer("late", inputs(binary=True)).as_numpy("probability"), found[True, True])
-    other = client.infer("late", inputs(binary=True, distance="FP16", hour="UINT8"), timeout=5_000_000)
+    other = client.infer("late", inputs(binary=True, distance="FP16", hour="UINT8"), timeout=60_000_000)
     assert np.abs(other.as_numpy("probability") - found[True, True]).max() < 0.2
     for version in ("1", "2"):
         answer = client.infer("trial", inputs(binary=True), model_version=version)
         assert answer.get_response()["model_version"] == version
+
+
+def check_other_forms(client: http.InferenceServerClient) -> None:
+    """What there is not here is refused, and what means nothing here is no hindrance."""
+    classes = [http.InferRequestedOutput("probability", class_count=1)]
+    error = refusal(client, "late", inputs(binary=True), outputs=classes)
+    assert "there is no classification here" in error.message(), error.message()
+    assert "400" in error.status(), error.status()
+    more = {"priority": 1, "sequence_id": 7, "sequence_start": True, "parameters": {"mine": "x", "yours": 1.5}}
+    assert client.infer("late", inputs(binary=True), **more).as_numpy("probability").shape == (3,)
 
 
 def check_tensors_of_more_dimensions(client: http.InferenceServerClient) -> None:
@@ -92,9 +102,14 @@ def check_refusals(client: http.InferenceServerClient) -> None:
         assert status in error.status(), error.status()
 
 
-def refusal(client: http.InferenceServerClient, model: str, asked: list[http.InferInput]) -> InferenceServerException:
+def refusal(
+    client: http.InferenceServerClient,
+    model: str,
+    asked: list[http.InferInput],
+    **more: list[http.InferRequestedOutput],
+) -> InferenceServerException:
     try:
-        client.infer(model, asked)
+        client.infer(model, asked, **more)
     except InferenceServerException as error:
         return error
     raise AssertionError(model)
@@ -109,6 +124,7 @@ if __name__ == "__main__":
     made = http.InferenceServerClient(sys.argv[1], concurrency=8)
     check_what_it_says_of_itself(made)
     check_answers(made)
+    check_other_forms(made)
     check_tensors_of_more_dimensions(made)
     check_refusals(made)
     check_many_at_once(made)

@@ -9,7 +9,7 @@ many values as there are fields, as an image's do. A missing value is null in `d
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -69,6 +69,8 @@ class Part(msgspec.Struct, gc=False):
 
 class _WantedParameters(msgspec.Struct):
     binary_data: bool | None = None
+    classification: int | None = None
+    shared_memory_region: str | None = None
 
 
 class _Wanted(msgspec.Struct):
@@ -133,6 +135,11 @@ class TensorsReader:
         asked, values = found or self._read(body, json_size)
         question = Question(values=values, name=asked.id)
         if asked.outputs:
+            for output in asked.outputs:
+                if output.parameters is not None:
+                    check_form_of(
+                        output.name, [name for name in OTHER_FORMS if getattr(output.parameters, name) is not None]
+                    )
             question.wanted = self._wanted([output.name for output in asked.outputs])
         if asked.parameters is not None:
             _add_parameters(question, asked.parameters)
@@ -198,6 +205,18 @@ class TensorsReader:
             for output in asked.outputs
             if (usual if output.parameters is None or output.parameters.binary_data is None else output.parameters.binary_data)
         )  # fmt: skip
+
+
+# What other servers' extensions make of an output: who asks for it would read our answer as something else.
+OTHER_FORMS = ("classification", "shared_memory_region")
+
+
+def check_form_of(output: str, parameters: Iterable[str]) -> None:
+    """Raises when parameters of an output that is asked for say that it is to come in a form that there is not here."""
+    for name in parameters:
+        if name in OTHER_FORMS:
+            fix = "Ask for the output as it is"
+            raise Invalid(f"there is no {name} here", where=f"outputs {output!r}: parameters", fix=fix)
 
 
 def _parts(inputs: list[_Tensor], body: bytes, json_size: int) -> list[_Tensor | Part]:

@@ -10,7 +10,7 @@ from kept.core.errors import Invalid
 from kept.serving.calls import Call
 from kept.serving.explaining.writing import parameters, tensors
 from kept.serving.protocol.datatypes import FLOATS, pack, without_nan
-from kept.serving.protocol.tensors import Parameters, Part, Sent
+from kept.serving.protocol.tensors import Parameters, Part, Sent, check_form_of
 from kept.serving.rpc.messages import message_type
 
 _Request: Any = message_type("ModelInferRequest")
@@ -42,6 +42,8 @@ def sent_in(message: Any) -> Sent:
     ]
     if any(not part.shape for part in inputs):
         raise Invalid("an input has no shape", where="inputs", fix="Send [rows]")
+    for output in message.outputs:
+        check_form_of(output.name, output.parameters)
     outputs = [output.name for output in message.outputs]
     return Sent(inputs, outputs, message.id or None, _parameters(message.parameters) if message.parameters else None)
 
