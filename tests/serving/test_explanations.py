@@ -1,8 +1,10 @@
 """Explanations of answers over HTTP and gRPC: additive, refused with a reason, and no burden to other requests."""
 
+import contextlib
 import os
 import re
 import signal
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -367,3 +369,33 @@ def test_more_than_can_wait_is_refused(service: Service) -> None:
     for one in threads:
         one.join(timeout=120)
     assert statuses.count(200) == 64
+
+
+def test_callers_take_turns(service: Service) -> None:
+    service.settings["callers"] = "greedy:first modest:second"
+    service.start()
+    modest = httpx.Client(base_url=service.url, headers={"authorization": "Bearer second"}, timeout=60)
+    assert modest.post("/predict/late?explain=true", json={"rows": [ROW]}).status_code == 200
+    (child,) = children(service.pid)
+    os.kill(child, signal.SIGSTOP)
+    with contextlib.ExitStack() as stack:
+        waiting = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", service.port), timeout=60)) for _ in range(21)
+        ]
+        for place, one in enumerate(waiting):
+            body = msgspec.json.encode({"rows": [{**ROW, "distance": float(place)}]})
+            secret = b"second" if place == 20 else b"first"
+            one.sendall(
+                b"POST /predict/late?explain=true HTTP/1.1\r\nhost: h\r\nauthorization: Bearer %b\r\n"
+                b"content-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (secret, len(body), body)
+            )
+            # When this is answered, that waits.
+            assert modest.post("/predict/late", json={"rows": [ROW]}).status_code == 200
+        os.kill(child, signal.SIGCONT)
+        assert {one.recv(65536)[9:12] for one in waiting} == {b"200"}
+    modest.close()
+    (folder,) = (service.root / "spool").iterdir()
+    entries = [entry for start, path in segments(folder) for _, some in frames(path, start) for entry in some]
+    answered = [row[0] for entry in entries if isinstance(entry, Answered) for row in entry.features if row[0] < 21]
+    assert sorted(answered) == list(range(21))
+    assert answered.index(20) <= 2

@@ -193,7 +193,7 @@ class Turns:
             self._answer_back([call], timed=False)
 
     def _answer_back(self, calls: Collection[Call], *, timed: bool) -> Watch | None:
-        """Logs and answers calls that were with processes; how long that took, where it is timed or somebody is told of it."""
+        """Logs and answers calls that have left their turn; how long that took, where it is timed or somebody is told of it."""
         watch = Watch() if timed or self._spans is not None else None
         if watch is not None:
             watch.mark()
@@ -230,10 +230,7 @@ class Turns:
         """Takes a call that comes back with what explains its answer, or with why nothing does."""
         if call.error is not None:
             _note_unexplained(call)
-        self._answer([call], _by_arm([call]), None)
-        if self._spans is not None:
-            watch = Watch()
-            self._spans.turn([call], [], watch, watch.began)
+        self._answer_back([call], timed=False)
 
     # --- the end of a call's way -------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from kept.serving.explaining.frames import Refused, Wanted
 from kept.serving.explaining.process import CHILD, Process
 
 _MOST_ROWS = 100
+# Calls that may wait, shared among the callers that wait.
 _MOST_WAITING = 64
 # Bytes of calls that may wait.
 _MOST_HELD = 32 << 20
@@ -33,14 +34,17 @@ class _Place(NamedTuple):
 
 
 class Explaining:
-    """Takes calls whose predictions are there, and gives them back explained. Used from the event loop alone.
+    """Takes calls whose predictions are there, and gives them back explained, those of all callers in turn.
+
+    Used from the event loop alone.
 
     Args:
         megabytes: of memory that the process may have; 0 for no limit.
     """
 
     def __init__(self, megabytes: int = 0) -> None:
-        self._waiting: dict[Call, _Place] = {}
+        # Of each caller; first the one whose turn is next.
+        self._lines: dict[str, dict[Call, _Place]] = {}
         self._held = 0
         self._work: asyncio.Task[None] | None = None
         self._process = Process(megabytes)
@@ -76,7 +80,8 @@ class Explaining:
         if call.error is not None:
             return
         loop = asyncio.get_running_loop()
-        self._waiting[call] = _Place(back, loop.time() + left, loop.call_later(left, self._give_up, call))
+        place = _Place(back, loop.time() + left, loop.call_later(left, self._give_up, call))
+        self._lines.setdefault(call.request.caller, {})[call] = place
         self._held += call.size
         if self._work is None or self._work.done():
             self._work = loop.create_task(self._run())
@@ -89,7 +94,7 @@ class Explaining:
             self._work.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._work
-        for call in list(self._waiting):
+        for call in [call for line in self._lines.values() for call in line]:
             call.fail(_ENDS)
             self._give_back(call)
         await self._process.end()
@@ -97,12 +102,17 @@ class Explaining:
     def _make_sure_of_room(self, call: Call) -> None:
         if self._ends:
             call.fail(_ENDS)
-        elif len(self._waiting) >= _MOST_WAITING or self._held + call.size > _MOST_HELD:
+            return
+        own = self._lines.get(call.request.caller, ())
+        callers = len(self._lines) + (not own)
+        if len(own) >= _MOST_WAITING // callers or self._held + call.size > _MOST_HELD:
             call.fail(_BUSY, TOO_MANY)
 
     async def _run(self) -> None:
-        while self._waiting:
-            call = next(iter(self._waiting))
+        while self._lines:
+            caller = next(iter(self._lines))
+            line = self._lines[caller] = self._lines.pop(caller)
+            call = next(iter(line))
             try:
                 await self._explain(call)
             except Exception as error:  # noqa: BLE001 - one call must not keep the others waiting
@@ -111,7 +121,7 @@ class Explaining:
 
     async def _explain(self, call: Call) -> None:
         """Finds what explains a call's answer, or why nothing does."""
-        place, arm = self._waiting[call], call.arm
+        place, arm = self._lines[call.request.caller][call], call.arm
         place.timer.cancel()
         assert arm is not None  # noqa: S101 - it was taken
         model = arm.model
@@ -139,7 +149,10 @@ class Explaining:
         self._give_back(call)
 
     def _give_back(self, call: Call) -> None:
-        place = self._waiting.pop(call)
+        line = self._lines[call.request.caller]
+        place = line.pop(call)
+        if not line:
+            del self._lines[call.request.caller]
         place.timer.cancel()
         self._held -= call.size
         place.back(call)
