@@ -171,6 +171,19 @@ def test_kubernetes_objects_belong_together(bundle: Path, tmp_path: Path) -> Non
     assert deployment["metadata"]["annotations"]["kept/bundle"] == found.bundle
 
 
+@pytest.mark.parametrize(
+    ("memory", "megabytes"), [("512Mi", "178"), ("1Gi", "357"), ("900M", "300"), ("1.5G", "500"), ("lots", None)]
+)
+def test_what_explains_may_take_a_third_of_a_pod(
+    bundle: Path, tmp_path: Path, memory: str, megabytes: str | None
+) -> None:
+    export(bundle, tmp_path / "out", "kserve", msgspec.structs.replace(ASKED, memory=memory))
+    (container,) = written(tmp_path / "out", "inference-service.yaml")["spec"]["predictor"]["containers"]
+    told = {one["name"]: one.get("value") for one in container["env"]}
+    assert told.get("KEPT_EXPLAIN_MEGABYTES") == megabytes
+    assert container["resources"]["limits"]["memory"] == memory
+
+
 def test_kserve_is_told_of_one_service(bundle: Path, tmp_path: Path) -> None:
     export(bundle, tmp_path / "out", "kserve", ASKED)
     service = written(tmp_path / "out", "inference-service.yaml")

@@ -39,6 +39,8 @@ class _Answer(msgspec.Struct):
     media: bytes = _JSON
     last: bool = False
     json_size: int = 0
+    # Of a 405: what may be asked instead.
+    allow: bytes = b""
 
 
 class Application:
@@ -64,6 +66,8 @@ class Application:
             headers.append((b"retry-after", b"1"))
         if answer.status == 401:
             headers.append((b"www-authenticate", b"Bearer"))
+        if answer.allow:
+            headers.append((b"allow", answer.allow))
         if answer.last:
             headers.append((b"connection", b"close"))
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
@@ -147,7 +151,7 @@ class Application:
 
     async def _predict(self, scope: Scope, receive: Receive, headers: dict[bytes, bytes], request: Request) -> _Answer:
         if scope["method"] != "POST":
-            return _Answer(405, error_body(Invalid(f"expected POST, found {scope['method']}", where=scope["path"])))
+            return _not_allowed(scope, "POST")
         door = self._door
         refusal = door.examine(headers, request)
         if refusal is not None:
@@ -228,7 +232,12 @@ def _read(scope: Scope) -> _Answer | None:
     """What is said when something that can only be read is asked for otherwise."""
     if scope["method"] in {"GET", "HEAD"}:
         return None
-    return _Answer(405, error_body(Invalid(f"expected GET, found {scope['method']}", where=scope["path"])), last=True)
+    return _not_allowed(scope, "GET", "HEAD")
+
+
+def _not_allowed(scope: Scope, *methods: str) -> _Answer:
+    error = Invalid(f"expected {methods[0]}, found {scope['method']}", where=scope["path"])
+    return _Answer(405, error_body(error), last=True, allow=", ".join(methods).encode())
 
 
 def _json(value: Any) -> _Answer:

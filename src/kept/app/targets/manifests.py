@@ -1,5 +1,6 @@
 """What Kubernetes and KServe are told: plain objects, written as YAML."""
 
+import re
 from typing import Any
 
 import msgspec
@@ -115,13 +116,26 @@ def kserve(asked: Deployed) -> dict[str, dict[str, Any]]:
 _VOLUMES = [{"name": "spool", "emptyDir": {"sizeLimit": "2Gi"}}, {"name": "tmp", "emptyDir": {}}]
 
 
+_UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
+_QUANTITY = re.compile(r"(\d+(?:\.\d+)?)([kMGT]?i?)")
+
+
+def _bounds(asked: Deployed) -> list[dict[str, Any]]:
+    """What keeps the process that explains from taking so much of a pod's memory that the pod is ended: a third."""
+    found = _QUANTITY.fullmatch(asked.memory)
+    if found is None or found[2] not in _UNITS:
+        return []
+    most = int(float(found[1]) * _UNITS[found[2]] / 3_000_000)
+    return [{"name": "KEPT_EXPLAIN_MEGABYTES", "value": str(most)}] if most else []
+
+
 def _container(asked: Deployed, name: str) -> dict[str, Any]:
     secret = {"secretKeyRef": {"name": f"{asked.name}-token", "key": "token"}}
     return {
         "name": name,
         "image": asked.image,
         "ports": [{"name": "http1", "containerPort": PORT}],
-        "env": [{"name": "KEPT_TOKEN", "valueFrom": secret}],
+        "env": [{"name": "KEPT_TOKEN", "valueFrom": secret}, *_bounds(asked)],
         "resources": {
             "requests": {"cpu": asked.cpu, "memory": asked.memory},
             "limits": {"memory": asked.memory},
