@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import skops.io
 from scipy import sparse
-from sklearn.linear_model import LogisticRegression, SGDClassifier
+from sklearn.ensemble import VotingRegressor
+from sklearn.linear_model import LogisticRegression, Ridge, SGDClassifier
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -15,6 +16,7 @@ from sklearn.svm import SVC, SVR, NuSVC, NuSVR
 
 from kept.core.errors import Damaged, Forbidden
 from kept.packaging.sklearn_model import load_skops
+from kept.packaging.sound_arrays import check_arrays
 
 RANDOM = np.random.default_rng(0)
 ROWS = RANDOM.normal(size=(80, 4))
@@ -95,3 +97,12 @@ def test_what_leads_out_of_its_arrays_is_damaged(name: str) -> None:
 def test_trees_of_neighbours_and_sparse_matrices_are_not_loaded_at_all(model: Any) -> None:
     with pytest.raises(Forbidden, match="not known to be safe"):
         load_skops(skops.io.dumps(model))
+
+
+def test_what_an_estimator_was_made_with_needs_no_support_vectors() -> None:
+    # An ensemble keeps those that nobody has fitted beside its own.
+    model = VotingRegressor([("one", SVR()), ("two", Ridge())]).fit(ROWS, ROWS[:, 0])
+    check_arrays(model)
+    model.estimators_[0].support_ = model.estimators_[0].support_ + 10**6
+    with pytest.raises(Damaged, match="lead out of its arrays"):
+        check_arrays(model)

@@ -22,6 +22,8 @@ from sklearn.tree import DecisionTreeClassifier
 
 from kept.core.errors import Damaged
 from kept.packaging.sklearn_model import load_skops
+from kept.packaging.sound_arrays import check_arrays
+from kept.packaging.sound_trees import check_trees
 
 RANDOM = np.random.default_rng(0)
 ROWS = RANDOM.normal(size=(200, 4))
@@ -121,3 +123,21 @@ def test_a_zip_that_can_not_be_unpacked_is_damaged(harm: str) -> None:
             at = data.find(mark, at + 4)
     with pytest.raises(Damaged):
         load_skops(bytes(data))
+
+
+def test_a_tree_that_two_ensembles_share_is_checked_for_each() -> None:
+    wide = RandomForestClassifier(2, max_depth=2, max_features=None).fit(ROWS[:, ::-1], LABELS)
+    narrow = RandomForestClassifier(2, max_depth=2).fit(ROWS[:, :2], LABELS)
+    narrow.estimators_ = wide.estimators_
+    for first, second in ((wide, narrow), (narrow, wide)):
+        with pytest.raises(Damaged, match="a tree leads to a node or a column"):
+            check_trees([first, second])
+
+
+def test_an_estimator_of_any_depth_is_looked_through() -> None:
+    model: Any = tree_with("feature", 10**8)()
+    for _ in range(3_000):
+        model = make_pipeline(model)
+    with pytest.raises(Damaged, match="a tree leads to a node or a column"):
+        check_trees(model)
+    check_arrays(model)

@@ -120,3 +120,10 @@ def test_a_wrong_export_is_refused(
 ) -> None:
     with pytest.raises(kind, match=said):
         export_module(module, example, outputs=outputs)
+
+
+def test_parts_that_were_frozen_stay_so(tmp_path: Path) -> None:
+    module = Pictures()
+    module.normal.eval()
+    package_module(module, {"image": IMAGES}, tmp_path / "bundle", outputs=("scores", "embedding"), latency_runs=1)
+    assert [one.training for one in (module, module.normal, module.dropout)] == [True, False, True]

@@ -1,14 +1,11 @@
 """Rows of tensors in a file, and what a model should answer to them."""
 
-import zlib
-from io import BytesIO
 from pathlib import Path
-from zipfile import BadZipFile
 
 import msgspec
-import numpy as np
 
 from kept.core.errors import Invalid, NotFound
+from kept.packaging.array_files import read_npz
 from kept.packaging.signature import Signature
 from kept.packaging.tensors import Array
 
@@ -36,9 +33,8 @@ def read_sample(path: Path, signature: Signature) -> TensorSample:
     if path.stat().st_size > _LARGEST:
         raise Invalid(f"it is larger than {_LARGEST:,} bytes", where=where)
     try:
-        with np.load(BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
-            found = {name: arrays[name] for name in arrays.files}
-    except (ValueError, OSError, EOFError, BadZipFile, zlib.error, TypeError) as error:
+        found = read_npz(path.read_bytes())
+    except ValueError as error:
         fix = "Write it with numpy.savez(file, **{input: array})"
         raise Invalid(f"it holds no arrays ({error})", where=where, fix=fix) from error
     outputs = [one.name for one in signature.outputs]

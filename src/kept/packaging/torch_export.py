@@ -181,12 +181,14 @@ def _asking(torch: Any, module: Any) -> Reference:
 @contextlib.contextmanager
 def _evaluating(module: Any) -> Iterator[None]:
     """The module in evaluation mode, in which dropout and batch normalisation do what they do in service."""
-    before = module.training
+    before = [(part, part.training) for part in module.modules()]
     module.eval()
     try:
         yield
     finally:
-        module.train(before)
+        # Parts that were frozen by hand stay in their own mode.
+        for part, training in before:
+            part.training = training
 
 
 @contextlib.contextmanager

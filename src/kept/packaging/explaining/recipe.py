@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kept.core.errors import Damaged, Invalid, KeptError
+from kept.packaging.array_files import read_npy
 from kept.packaging.bundle import Bundle
 from kept.packaging.manifest import Manifest
 
@@ -61,10 +62,10 @@ def read_recipe(bundle: Bundle) -> tuple[Recipe, NDArray[np.float64] | None]:
     try:
         recipe = msgspec.json.decode(bundle.contents[RECIPE], type=Recipe)
         data = bundle.contents.get(COVERS)
-        covers = None if data is None else np.load(BytesIO(data), allow_pickle=False)
-    except (msgspec.MsgspecError, ValueError, EOFError, OSError) as error:
+        covers = None if data is None else read_npy(data)
+    except (msgspec.MsgspecError, ValueError) as error:
         raise Damaged(f"what explains its answers cannot be read: {error}", where=where) from error
-    if covers is not None and (not isinstance(covers, np.ndarray) or covers.dtype != np.float64 or covers.ndim != 1):
+    if covers is not None and (covers.dtype != np.float64 or covers.ndim != 1):
         raise Damaged("the covers are no row of numbers", where=where, fix="Package the model again")
     return recipe, covers
 
