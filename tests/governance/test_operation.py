@@ -237,3 +237,24 @@ def test_an_operation_is_told_of_as_a_span_without_secrets(workspace: Workspace,
         ("test.sign", "v1", "RuntimeError"),
     ]
     assert all(one.start < one.end for one in told.spans)
+
+
+@operation("test.outer", needs=Permission.VIEW, audit=Audit.READ)
+def outer(workspace: Workspace, actor: Actor, request: Sign) -> int:
+    """Asks another one."""
+    return sign(workspace, actor, request)
+
+
+def test_what_an_operation_asks_of_another_is_a_part_of_it(workspace: Workspace, me: Actor) -> None:
+    told = Told()
+    for share in (0.0, 1.0):
+        traces = Traces(told, share)
+        asked = replace(workspace, traces=traces)
+        outer(asked, me, Sign(subject="v1"))
+        outer(asked.asked(b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"), me, Sign(subject="v1"))
+        outer(asked.asked(b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"), me, Sign(subject="v1"))
+        traces.close()
+    assert [one.name for one in told.spans] == ["test.sign", "test.outer"] * 3
+    for inner, around in zip(told.spans[::2], told.spans[1::2], strict=True):
+        assert (inner.trace, inner.parent) == (around.trace, around.span)
+    assert [one.parent for one in told.spans[1::2]] == [0xB7AD6B7169203331, 0, 0xB7AD6B7169203331]

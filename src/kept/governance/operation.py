@@ -6,6 +6,7 @@ only call the operation, and calling it is what checks and records, so no door c
 
 import inspect
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from enum import StrEnum
 from types import ModuleType
 from typing import Any, Generic, TypeVar, get_type_hints
@@ -13,7 +14,7 @@ from typing import Any, Generic, TypeVar, get_type_hints
 import msgspec
 
 from kept.core.errors import Forbidden, Invalid, KeptError
-from kept.core.spans import Span, new_span, now
+from kept.core.spans import Context, Span, new_span, now
 from kept.governance.actor import Actor, Permission
 from kept.governance.audit import AuditEntry
 from kept.governance.records import CountedAction, append_entry, count_actions
@@ -76,11 +77,14 @@ class Operation(Generic[Request, Answer]):
     def __call__(self, workspace: Workspace, actor: Actor, request: Request) -> Answer:
         """Checks, does and records. What it changes and the entry that tells of it are one transaction."""
         traces = workspace.traces
-        if traces is None or (context := traces.sampled()) is None:
+        if traces is None:
             return self._done(workspace, actor, request)
-        began, said = now(), ""
+        context = workspace.trace or traces.sampled()
+        if context is None:
+            return self._done(replace(workspace, traces=None), actor, request)
+        began, span, said = now(), new_span(), ""
         try:
-            return self._done(workspace, actor, request)
+            return self._done(replace(workspace, trace=Context(context.trace, span)), actor, request)
         except Exception as error:
             said = _said(error)
             raise
@@ -90,7 +94,8 @@ class Operation(Generic[Request, Answer]):
                 Span(
                     name=self.name,
                     trace=context.trace,
-                    span=new_span(),
+                    span=span,
+                    parent=context.span,
                     start=began,
                     end=now(),
                     facts=dict(facts),

@@ -6,7 +6,7 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from kept.core.clock import Clock
-from kept.core.spans import Traces
+from kept.core.spans import Context, Traces
 from kept.settings.settings import Settings
 from kept.store.blobs import Blobs
 from kept.store.database import Database, Joined
@@ -25,6 +25,17 @@ class Workspace:
     settings: Settings
     traces: Traces | None = None
     """Who is told of operations and runs; None where nobody is."""
+    trace: Context | None = None
+    """The span that operations are a part of; None where each begins a trace of its own."""
+
+    def asked(self, traceparent: bytes) -> "Workspace":
+        """The same workspace, for work that somebody asked for with this header (W3C Trace Context): it is part of their trace,
+        and whether it is told of is theirs to say.
+        """
+        if self.traces is None or not traceparent:
+            return self
+        context = self.traces.sampled(traceparent)
+        return replace(self, trace=context, traces=None if context is None else self.traces)
 
     def inside(self, connection: Connection) -> "Workspace":
         """The same workspace, inside a transaction that somebody else commits."""

@@ -1,7 +1,7 @@
 """What every endpoint is given beside the request, and the words that stand for choices."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import msgspec
@@ -27,6 +27,10 @@ class Call:
 
     workspace: Workspace
     actor: Actor
+
+    def asked(self, traceparent: str | None) -> "Call":
+        """The same call, as part of the trace that this header tells of."""
+        return replace(self, workspace=self.workspace.asked(traceparent.encode("latin-1"))) if traceparent else self
 
     def do(self, operation: Operation[Asked, Answer], request: Asked) -> Answer:
         """The operation's answer."""

@@ -61,8 +61,9 @@ def _hot(call: Call, endpoints: Endpoints, largest_body: int) -> ASGIRouteHandle
         check_content(exchange.method, exchange.header(b"content-type"))
         body = await exchange.body(largest_body)
         path, query = scope["path"].removeprefix(root), scope["query_string"]
+        asked = call.asked(exchange.header(b"traceparent"))
         await exchange.answer(
-            await anyio.to_thread.run_sync(endpoints.answer, call, exchange.method, path, query, body)
+            await anyio.to_thread.run_sync(endpoints.answer, asked, exchange.method, path, query, body)
         )
 
     return hot
@@ -80,7 +81,8 @@ def _table(call: Call, endpoints: Endpoints) -> HTTPRouteHandler:
         check_content(request.method, request.headers.get("content-type"))
         body = await request.body()
         query: bytes = request.scope["query_string"]
-        answer = await anyio.to_thread.run_sync(endpoints.answer, call, request.method, path.strip("/"), query, body)
+        asked = call.asked(request.headers.get("traceparent"))
+        answer = await anyio.to_thread.run_sync(endpoints.answer, asked, request.method, path.strip("/"), query, body)
         return Response(answer, media_type="application/json")
 
     return mlflow

@@ -26,17 +26,17 @@ def handler(operation: Operation[Any, Any], path: str, workspace: Workspace, act
     decoder = msgspec.json.Decoder(operation.request_type)
     encoder = msgspec.json.Encoder()
 
-    def work(body: bytes) -> bytes:
+    def work(body: bytes, traceparent: bytes) -> bytes:
         try:
             request = decoder.decode(body or b"{}")
         except (msgspec.DecodeError, RecursionError) as error:
             fix = "See /api/v1/openapi.json for its form"
             raise Invalid(str(error), where=f"request of {operation.name}", fix=fix) from error
-        return encoder.encode(operation(workspace, actor, request))
+        return encoder.encode(operation(workspace.asked(traceparent), actor, request))
 
     async def answer(request: Request[Any, Any, Any]) -> Response[bytes]:
-        body = await request.body()
-        return Response(await anyio.to_thread.run_sync(work, body), media_type="application/json")
+        body, traceparent = await request.body(), request.headers.get("traceparent", "").encode("latin-1")
+        return Response(await anyio.to_thread.run_sync(work, body, traceparent), media_type="application/json")
 
     answer.__name__ = operation.name.replace(".", "_")
     made: HTTPRouteHandler = route(path, http_method=HttpMethod.POST, status_code=200, include_in_schema=False)(answer)
