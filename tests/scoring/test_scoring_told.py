@@ -1,5 +1,6 @@
 """`kept score` as OpenLineage tells of it."""
 
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -8,11 +9,14 @@ import msgspec
 import polars as pl
 import pytest
 
+from kept.app.scoring.unfinished import note_killed, under_way
 from kept.app.workspace import embedded_actor, open_workspace
 from kept.cli.main import main
+from kept.core.ids import new_id
 from kept.governance.workspace import Workspace
 from kept.packaging.bundle import store_bundle
-from kept.registry.lineage_telling import tell_all
+from kept.registry.lineage_telling import Due, note, tell_all
+from kept.registry.openlineage import Job, Work
 from kept.settings.settings import Settings
 from openlineage_events import check
 from registering import register
@@ -72,6 +76,58 @@ def test_what_went_wrong_is_told(
     _, ended = told(registered)
     assert ended["eventType"] == "FAIL"
     assert "there is no column 'count'" in ended["run"]["facets"]["errorMessage"]["message"]
+
+
+KILLED = """
+import sys
+
+import kept.cli.score as command
+from kept.cli.main import main
+
+def die(done, total):
+    if done:
+        print("scored", flush=True)
+        sys.stdin.read()
+
+plain = command.score
+command.score = lambda *given, progress, **more: plain(*given, progress=die, piece=100, **more)
+main()
+"""
+
+
+def test_the_end_of_what_was_killed_is_told_by_who_comes_next(
+    registered: Workspace, rows: pl.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows.write_parquet(tmp_path / "rows.parquet")
+    command = [sys.executable, "-c", KILLED, "score", "shop", "rows.parquet", "scores.parquet"]
+    with subprocess.Popen(command, cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "scored\n"
+        assert note_killed(registered) == 0
+        process.kill()
+    assert [event["eventType"] for event in told(registered)] == ["START"]
+    assert score(monkeypatch, "shop", "rows.parquet", "scores.parquet") == 0
+    began, *later = told(registered)
+    assert [event["eventType"] for event in later] == ["ABORT", "START", "COMPLETE"]
+    assert later[0]["run"]["runId"] == began["run"]["runId"] != later[1]["run"]["runId"]
+    assert "killed" in later[0]["run"]["facets"]["errorMessage"]["message"]
+    assert note_killed(registered) == 0
+    assert list((registered.root / "scoring").iterdir()) == []
+
+
+def test_what_was_killed_when_it_had_told_its_end_is_not_told_of_again(registered: Workspace) -> None:
+    moment = registered.clock.now()
+    for ended in (True, False):
+        work = Work(id=new_id(), job=Job(name="shop.scoring", kind="SCORING"))
+        with under_way(registered, work):
+            (path,) = (registered.root / "scoring").iterdir()
+            content = path.read_bytes()
+        path.write_bytes(content)
+        if ended:
+            note(registered, [Due(work.id, event, moment, lambda: work) for event in ("START", "COMPLETE")])  # noqa: B023
+        # Killed before it could say that it had begun: both are told.
+        assert note_killed(registered) == (0 if ended else 2)
+        assert not path.exists()
 
 
 def test_a_bundle_of_no_workspace_is_nobodys_work(

@@ -14,6 +14,7 @@ from kept.app.heartbeat import BEAT_SECONDS, Heartbeat
 from kept.app.logs import log_plainly
 from kept.app.projects import Projects
 from kept.app.running import make_runner
+from kept.app.scoring.unfinished import note_killed
 from kept.app.tracked.destination import InWorkspace
 from kept.app.tracked.waiting import deliver_waiting
 from kept.app.workspace import embedded_actor
@@ -109,6 +110,7 @@ class Worker:
             self._note_at = time.monotonic() + _NOTE_SECONDS
             note_runs(self._workspace)
             note_serving(self._workspace)
+            note_killed(self._workspace)
 
     def _run_pipelines(self) -> None:
         if self._runner is None:

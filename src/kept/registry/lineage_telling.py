@@ -50,6 +50,12 @@ def is_told(settings: Settings) -> bool:
     return any(_targets(settings).values())
 
 
+def has_ended(workspace: Workspace, work: str) -> bool:
+    """Whether the end of some work was told of."""
+    with workspace.database.reading() as connection:
+        return any(event != "START" for _, event, _ in told_of(connection, [work]))
+
+
 def note(workspace: Workspace, due: Iterable[Due]) -> int:
     """Notes what was not told yet, for each target; gives the number of events."""
     targets = [name for name, address in _targets(workspace.settings).items() if address]

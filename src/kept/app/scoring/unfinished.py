@@ -1,0 +1,66 @@
+"""Scorings that are under way, each as a file that its process holds a lock on: who finds one without its process tells the end."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+from kept.app.exclusive import Exclusive
+from kept.governance.workspace import Workspace
+from kept.registry.lineage_telling import Due, has_ended, note
+from kept.registry.openlineage import Work
+
+
+class _UnderWay(msgspec.Struct, frozen=True, kw_only=True):
+    began: datetime
+    work: Work
+
+
+@contextmanager
+def under_way(workspace: Workspace, work: Work) -> Iterator[datetime]:
+    """Work that is under way while the block runs; gives when it began."""
+    began = workspace.clock.now()
+    folder = _folder(workspace)
+    folder.mkdir(exist_ok=True)
+    # It is locked and whole before it gets its name, so that nobody takes it for a dead process's.
+    fresh, path = folder / f".{work.id}.json", folder / f"{work.id}.json"
+    held = Exclusive(fresh)
+    held.take()
+    try:
+        fresh.write_bytes(msgspec.json.encode(_UnderWay(began=began, work=work)))
+        fresh.rename(path)
+        yield began
+    finally:
+        for left in (fresh, path):
+            left.unlink(missing_ok=True)
+        held.leave()
+
+
+def note_killed(workspace: Workspace) -> int:
+    """Notes the end of work whose process is gone without having told it; gives the number of events."""
+    return sum(_note_killed(workspace, path) for path in _folder(workspace).glob("*.json"))
+
+
+def _note_killed(workspace: Workspace, path: Path) -> int:
+    held = Exclusive(path)
+    if not held.take():
+        return 0
+    try:
+        # Who looked at it at the same time may have taken it away; then the lock has made an empty file of that name.
+        said = path.read_bytes()
+        found = msgspec.json.decode(said, type=_UnderWay) if said else None
+        noted = 0
+        if found is not None and not has_ended(workspace, found.work.id):
+            gone = msgspec.structs.replace(found.work, error="its process was killed")
+            began = Due(gone.id, "START", found.began, lambda: gone)
+            noted = note(workspace, [began, Due(gone.id, "ABORT", workspace.clock.now(), lambda: gone)])
+        path.unlink(missing_ok=True)
+        return noted
+    finally:
+        held.leave()
+
+
+def _folder(workspace: Workspace) -> Path:
+    return workspace.root / "scoring"
