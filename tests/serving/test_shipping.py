@@ -5,6 +5,7 @@ import random
 import resource
 import threading
 import time
+from collections.abc import Callable
 from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,6 +22,7 @@ from test_log import answered, failed, note
 from kept.core.clock import SystemClock
 from kept.governance.workspace import Workspace
 from kept.monitoring.stream import Stream, features_of
+from kept.serving.entries import Answered, frames
 from kept.serving.log import Spool
 from kept.serving.logrules import LogRules
 from kept.serving.shipping import Shipped, Shipper, ship
@@ -264,6 +266,50 @@ def test_a_torn_end_is_set_aside(tmp_path: Path) -> None:
         stream.write(b"half a frame")
     assert shipper_of(tmp_path).ship().rows == 1
     assert shipper_of(tmp_path).ship().rows == 0
+    assert [left.suffix for left in spool.folder.iterdir()] == [".torn"]
+
+
+def flip(data: bytearray) -> None:
+    """A bit rots within a payload."""
+    data[len(data) // 2] ^= 0x40
+
+
+def blank(data: bytearray) -> None:
+    """A sector is lost, with the head of a frame in it."""
+    data[600:1100] = bytes(500)
+
+
+def shrink(data: bytearray) -> None:
+    """Bytes are missing: what stands behind has another place."""
+    del data[700:707]
+
+
+def behead(data: bytearray) -> None:
+    """The note that says what the predictions mean is torn."""
+    data[40] ^= 1
+
+
+@pytest.mark.parametrize(("harm", "least"), [(flip, 18), (blank, 10), (shrink, 17), (behead, 0)])
+def test_what_stands_behind_torn_bytes_is_shipped(
+    tmp_path: Path, harm: Callable[[bytearray], None], least: int
+) -> None:
+    spool = Spool(tmp_path / "spool", segment_bytes=1_900)
+    for start in range(30):
+        spool.write([(note(), answered((1.0, "x"), start=start))])
+    first, *others = sorted(spool.folder.iterdir())
+    assert others
+    data = bytearray(first.read_bytes())
+    within = sum(len(one.ids) for _, found in frames(first, 0) for one in found if isinstance(one, Answered))
+    harm(data)
+    first.write_bytes(data)
+    shipper = shipper_of(tmp_path)
+    shipper.ship()
+    spool.close()
+    shipper.ship()
+    assert shipper_of(tmp_path).ship().rows == 0
+    found = predictions(tmp_path)
+    assert found["id"].is_unique().all()
+    assert 30 - within + least <= found.height < 30
     assert [left.suffix for left in spool.folder.iterdir()] == [".torn"]
 
 

@@ -5,7 +5,7 @@ MessagePack array of entries. One frame holds what one turn of the event loop an
 with their tag. A field may come to an entry behind the others, with a default: older segments lack it, older readers pass it over.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -98,18 +98,21 @@ Entry = ArmNote | Answered | Failed
 _decoder = msgspec.msgpack.Decoder(list[Entry])
 
 
-def frames(path: Path, start: int, *, after: int = 0) -> Iterator[tuple[int, list[Entry]]]:
+def frames(
+    path: Path, start: int, *, after: int = 0, torn: Callable[[int], None] | None = None
+) -> Iterator[tuple[int, list[Entry]]]:
     """The whole frames of a segment, each with the offset behind it, up to the first that is torn.
 
     Args:
         path: the segment.
         start: the offset of its first byte.
         after: an offset behind a frame of this segment, to go on from there.
+        torn: told of bytes of no frame, which are passed over then; only for a segment that nobody writes any more.
 
     Raises:
         Damaged: the file is not a segment, or a frame with the right sum does not hold entries.
     """
-    for offset, payload in payloads(path, start, MAGIC, after=after):
+    for offset, payload in payloads(path, start, MAGIC, after=after, torn=torn):
         try:
             entries = _decoder.decode(payload)
         except msgspec.DecodeError as error:

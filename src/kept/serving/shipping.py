@@ -109,7 +109,7 @@ class Shipper:
         found = segments(spool)
         for place, (start, path) in enumerate(found):
             closed = not live or place + 1 < len(found)
-            for batch in reading.batches(start, path):
+            for batch in reading.batches(start, path, closed=closed):
                 self._append(spool.name, batch, total)
             if closed:
                 reading.leave(start, path)
@@ -156,15 +156,18 @@ class _Batch:
     def __init__(self) -> None:
         self.answered: dict[str, list[tuple[int, ArmNote, Answered]]] = {}
         self.failed: dict[str, list[tuple[int, Failed]]] = {}
-        self.rows = 0
+        self.rows = self.unknown = 0
 
     def add(self, position: int, entries: list[Entry], notes: dict[str, ArmNote]) -> None:
-        """Takes a frame in."""
+        """Takes a frame in. What was answered by an arm whose note was torn cannot be told of, and is counted as unknown."""
         for entry in entries:
             if isinstance(entry, ArmNote):
                 notes[entry.key] = entry
             elif isinstance(entry, Answered):
-                note = notes[entry.arm]
+                note = notes.get(entry.arm)
+                if note is None:
+                    self.unknown += len(entry.ids)
+                    continue
                 self.answered.setdefault(note.endpoint, []).append((position, note, entry))
                 self.rows += len(entry.ids)
             else:
@@ -178,17 +181,25 @@ class _Reading:
     def __init__(self) -> None:
         self._position = 0
         self._segment = -1
+        self._torn = 0
         self._notes: dict[str, ArmNote] = {}
 
-    def batches(self, start: int, path: Path) -> Iterator[_Batch]:
-        """What is new in a segment, in pieces; a piece counts as read when the next one is asked for."""
+    def batches(self, start: int, path: Path, *, closed: bool) -> Iterator[_Batch]:
+        """What is new in a segment, in pieces; a piece counts as read when the next one is asked for.
+
+        In one that nobody writes any more (`closed`), what is torn is passed over.
+        """
         if start != self._segment:
             self._segment, self._notes = start, {}
-            self._position = start
+            self._position, self._torn = start, 0
         batch, position = _Batch(), self._position
         try:
-            for position, entries in frames(path, start, after=self._position):
+            for position, entries in frames(path, start, after=self._position, torn=self._pass if closed else None):
                 batch.add(position, entries, self._notes)
+                if batch.unknown:
+                    self._torn += batch.unknown
+                    _logger.error("%s: %d predictions stand behind a torn note", path, batch.unknown)
+                    batch.unknown = 0
                 if batch.rows >= _MOST_ROWS:
                     yield batch
                     batch, self._position = _Batch(), position
@@ -201,13 +212,16 @@ class _Reading:
     def leave(self, start: int, path: Path) -> None:
         """Removes a segment that nobody writes any more. Bytes that are no whole frame are set aside, not removed."""
         size = path.stat().st_size
-        rest = size - (self._position - start)
+        rest = size - (self._position - start) + self._torn
         if rest == 0 or size <= len(MAGIC):
             path.unlink()
         else:
-            _logger.error("%s ends in %d bytes that are no whole frame; it was set aside", path, rest)
+            _logger.error("%s has %d bytes that are no whole frame; it was set aside", path, rest)
             path.rename(path.with_suffix(".torn"))
         self._segment = -1
+
+    def _pass(self, torn: int) -> None:
+        self._torn += torn
 
 
 class _Total:

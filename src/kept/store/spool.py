@@ -10,8 +10,9 @@ import contextlib
 import fcntl
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import xxhash
 
@@ -163,7 +164,9 @@ def segments(spool: Path) -> list[tuple[int, Path]]:
     return sorted((int(path.stem), path) for path in spool.glob(f"{'[0-9]' * 20}.log") if path.is_file())
 
 
-def payloads(path: Path, start: int, magic: bytes, *, after: int = 0) -> Iterator[tuple[int, bytes]]:
+def payloads(
+    path: Path, start: int, magic: bytes, *, after: int = 0, torn: Callable[[int], None] | None = None
+) -> Iterator[tuple[int, bytes]]:
     """The payloads of the whole frames of a segment, each with the offset behind it, up to the first that is torn.
 
     Args:
@@ -171,6 +174,8 @@ def payloads(path: Path, start: int, magic: bytes, *, after: int = 0) -> Iterato
         start: the offset of its first byte.
         magic: what it must begin with.
         after: an offset behind a frame of this segment, to go on from there.
+        torn: told how many bytes before a whole frame belong to none, which are passed over then; only for a segment that
+            nobody writes any more.
 
     Raises:
         Damaged: the file is not a segment.
@@ -181,14 +186,45 @@ def payloads(path: Path, start: int, magic: bytes, *, after: int = 0) -> Iterato
             raise Damaged("it does not begin like a segment of format 1", where=str(path))
         offset = max(start + len(magic), after)
         stream.seek(offset - start)
-        while len(head := stream.read(HEADER.size)) == HEADER.size:
-            length, digest = HEADER.unpack(head)
-            if length > LARGEST_FRAME or len(payload := stream.read(length)) < length:
-                return
-            if xxhash.xxh3_64_intdigest(payload) != digest:
-                return
-            offset += HEADER.size + length
+        while True:
+            payload = _frame_at(stream, offset - start)
+            if payload is None:
+                found = None if torn is None else _next_frame(stream, offset - start)
+                if torn is None or found is None:
+                    return
+                torn(found + start - offset)
+                offset = found + start
+                continue
+            offset += HEADER.size + len(payload)
             yield offset, payload
+
+
+def _frame_at(stream: BinaryIO, place: int) -> bytes | None:
+    """The payload of the frame that begins there; None when no whole one does."""
+    stream.seek(place)
+    head = stream.read(HEADER.size)
+    if len(head) < HEADER.size:
+        return None
+    length, digest = HEADER.unpack(head)
+    if length > LARGEST_FRAME or len(payload := stream.read(length)) < length:
+        return None
+    return payload if xxhash.xxh3_64_intdigest(payload) == digest else None
+
+
+def _next_frame(stream: BinaryIO, place: int) -> int | None:
+    """Where the next whole frame begins behind a place at which none does: behind the length that stands there, or anywhere."""
+    stream.seek(place)
+    rest = stream.read()
+    if len(rest) >= HEADER.size:
+        behind: int = place + HEADER.size + HEADER.unpack_from(rest)[0]
+        if _frame_at(stream, behind) is not None:
+            return behind
+    for skipped in range(1, len(rest) - HEADER.size):
+        length, digest = HEADER.unpack_from(rest, skipped)
+        begin = skipped + HEADER.size
+        if 0 < length <= len(rest) - begin and xxhash.xxh3_64_intdigest(rest[begin : begin + length]) == digest:
+            return place + skipped
+    return None
 
 
 def spooled_bytes(root: Path) -> int:
