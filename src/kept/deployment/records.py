@@ -67,7 +67,12 @@ def update_rollout(connection: Connection, rollout: Rollout) -> None:
 
 
 def newest_rollout(connection: Connection, endpoint: str) -> Rollout | None:
-    """The endpoint's last rollout, whatever became of it."""
+    """The endpoint's rollout that is not decided yet, else its last one, whatever became of it.
+
+    The last one by its id, which tells the time: the clock may have been set back since.
+    """
+    if (running := running_rollout(connection, endpoint)) is not None:
+        return running
     query = select(rollouts).where(rollouts.c.endpoint == endpoint).order_by(rollouts.c.id.desc()).limit(1)
     row = connection.execute(query).mappings().first()
     return from_row(row, Rollout) if row else None

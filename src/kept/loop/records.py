@@ -30,6 +30,21 @@ def decisions_of(
     return [from_row(row, Decision) for row in connection.execute(query).mappings()]
 
 
+def last_asked(connection: Connection, project: str, endpoint: str) -> Decision | None:
+    """The decision that started the endpoint's last training of those that were decided on.
+
+    By the number of its run: the clock may have been set back since.
+    """
+    query = select(decisions).join(runs, runs.c.id == decisions.c.run_id)
+    query = query.where(
+        decisions.c.project == project,
+        decisions.c.kind == "retrain",
+        or_(decisions.c.endpoint == endpoint, decisions.c.endpoint.is_(None)),
+    )
+    row = connection.execute(query.order_by(runs.c.number.desc()).limit(1)).mappings().first()
+    return from_row(row, Decision) if row else None
+
+
 def decisions_about(connection: Connection, run_id: str) -> list[Decision]:
     """What was decided about a run, in order."""
     query = select(decisions).where(decisions.c.run_id == run_id).order_by(decisions.c.at, decisions.c.id)
@@ -60,6 +75,6 @@ def trainings_of(
             decisions.c.run_id.is_not(None),
         )
         query = query.where(runs.c.id.not_in(elsewhere))
-    # Numbers are given out in the order of making: they break ties.
-    query = query.order_by(runs.c.created_at.desc(), runs.c.number.desc()).limit(limit)
+    # Numbers are given out in the order of making, and clocks can be set back.
+    query = query.order_by(runs.c.number.desc()).limit(limit)
     return runs_from(connection, connection.execute(query).mappings().all())

@@ -58,7 +58,10 @@ def _change_followed(turn: Turn) -> datetime | None:
     """The change of the training that is followed."""
     with turn.workspace.database.reading() as connection:
         asked = decisions_of(connection, turn.plan.name, endpoint=turn.endpoint, kinds=["retrain"], limit=_MOST)
-    told = next((one.evidence.get("change") for one in asked if one.trigger in ALARMS), None)
+    alarmed = [one for one in asked if one.trigger in ALARMS and one.event_time is not None]
+    if not alarmed:
+        return None
+    told = max(alarmed, key=lambda one: (one.event_time, one.id)).evidence.get("change")
     return None if told is None else parse_time(told, where="change")
 
 

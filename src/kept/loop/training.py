@@ -1,7 +1,6 @@
 """Training again when a trigger is raised, and what becomes of what it made."""
 
 from datetime import datetime
-from itertools import takewhile
 from typing import Any
 
 import msgspec
@@ -13,7 +12,7 @@ from kept.deployment.release import ReleaseVersion, release
 from kept.governance.workspace import Workspace
 from kept.loop.decision import Decision
 from kept.loop.newest_labels import on_newest_labels
-from kept.loop.records import decisions_about, decisions_of, trainings_of
+from kept.loop.records import decisions_about, decisions_of, last_asked, trainings_of
 from kept.loop.reporting import report
 from kept.loop.rows import training_data
 from kept.loop.triggers import ALARMS, Choice, EstimatedWindow, Situation, alarms_named, choose
@@ -71,14 +70,14 @@ def unsettled(workspace: Workspace, endpoint: Endpoint) -> Decision | None:
     there are none of the loop's: its first version is released by a person.
     """
     with workspace.database.reading() as connection:
-        for asked in decisions_of(connection, endpoint.project, endpoint=endpoint.name, kinds=["retrain"], limit=1):
-            if asked.run_id is not None and asked.at >= endpoint.created_at:
-                about, made = decisions_about(connection, asked.run_id), models_of_run(connection, asked.run_id)
-                if asked.endpoint is None and made and endpoint.model not in made:
-                    return None
-                own = [one for one in about if one.endpoint in {None, endpoint.name}]
-                return None if any(one.kind in _SETTLES for one in own) else asked
-    return None
+        asked = last_asked(connection, endpoint.project, endpoint.name)
+        if asked is None or asked.run_id is None:
+            return None
+        about, made = decisions_about(connection, asked.run_id), models_of_run(connection, asked.run_id)
+    if asked.endpoint is None and (asked.at < endpoint.created_at or (made and endpoint.model not in made)):
+        return None
+    own = [one for one in about if one.endpoint in {None, endpoint.name}]
+    return None if any(one.kind in _SETTLES for one in own) else asked
 
 
 def under_way(workspace: Workspace, status: EndpointStatus) -> bool:
@@ -124,9 +123,12 @@ def consider(turn: Turn, now: datetime, last: datetime) -> list[str]:
     if choice.action == "retrain":
         return _train(turn, choice, now, last)
     with turn.workspace.database.reading() as connection:
-        before = decisions_of(connection, turn.plan.name, endpoint=turn.endpoint, limit=_HOLDS_LOOKED_AT)
-    # Several triggers may wait in turn, each for a reason of its own.
-    if any(one.reason == choice.reason for one in takewhile(lambda one: one.kind == "hold", before)):
+        before = decisions_of(
+            connection, turn.plan.name, endpoint=turn.endpoint, kinds=["hold"], limit=_HOLDS_LOOKED_AT
+        )
+    # Once since the last training, whatever else was decided meanwhile; several triggers may wait in turn.
+    since = choice.evidence["last_training"]
+    if any((one.reason, one.evidence.get("last_training")) == (choice.reason, since) for one in before):
         return []
     turn.decide("hold", Cause(trigger=choice.trigger), choice.reason, choice.evidence)
     return [f"Not yet: {choice.reason}."]
@@ -254,7 +256,11 @@ def _situation(turn: Turn, now: datetime, last: datetime) -> Situation:
     if not turn.plan.retraining.debounce:
         # Where nothing is waited for, what was raised counts, though it has gone meanwhile; not what a person has ended.
         over = [one for one in over if one.resolved_by != KEPT]
-    own = [one for one in asked if one.trigger != "person" and one.event_time is not None]
+    own = sorted(
+        (one for one in asked if one.trigger != "person" and one.event_time is not None),
+        key=lambda one: one.event_time or now,
+        reverse=True,
+    )
     alarmed = next((place for place, one in enumerate(own) if one.trigger in ALARMS), None)
     return Situation(
         now=now,

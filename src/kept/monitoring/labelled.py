@@ -345,7 +345,8 @@ def looks_back(workspace: Workspace, endpoint: str, known: Mapping[str, MonitorS
     `known` is what the endpoint's monitors remember, by the monitor. Before the first window was judged there is
     nothing that a label could come late to.
     """
-    if STATE not in known or workspace.clock.now() - known[STATE].updated_at < _LOOK_EVERY:
+    # The clock may have been set back.
+    if STATE not in known or abs(workspace.clock.now() - known[STATE].updated_at) < _LOOK_EVERY:
         return False
     seen = msgspec.json.decode(known[_LEDGER].state, type=LedgerState).sequence if _LEDGER in known else 0
     return ledger.newest(workspace, endpoint) > seen

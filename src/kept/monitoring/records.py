@@ -304,8 +304,9 @@ def _within(incident: Incident) -> tuple[ColumnElement[bool], ...]:
         alerts.c.endpoint == incident.endpoint,
         alerts.c.kind == incident.kind,
         alerts.c.title == incident.title,
-        alerts.c.id >= incident.id,
-        alerts.c.id <= incident.alert_id,
+        # Ids tell the time, and the clock may have been set back since the first.
+        alerts.c.id >= min(incident.id, incident.alert_id),
+        alerts.c.id <= max(incident.id, incident.alert_id),
     )
 
 

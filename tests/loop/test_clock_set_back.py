@@ -1,0 +1,84 @@
+"""A clock that is set back: nothing is forgotten, and nothing is told twice."""
+
+import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import pytest
+
+from kept.core import ids
+from kept.governance.journal import VerifyAudit, verify_audit
+from kept.loop.decisions import Decide, decide
+from kept.monitoring.alerts import RaiseAlert, raise_alert
+from kept.monitoring.incidents import Resolve, ShowIncident, resolve, show_incident
+from kept.plan.policy import drift, every
+from kept.plan.project import Project
+from kept.testing.manual_clock import ManualClock
+from kept.tracking.runs import queued_runs
+
+from conftest import NAME, MakeWorld, World  # isort: skip
+
+HOUR = timedelta(hours=1)
+
+
+def with_a_clock(world: World) -> ManualClock:
+    clock = ManualClock(datetime.now(UTC))
+    world.workspace = replace(world.workspace, clock=clock)
+    return clock
+
+
+def scheduled(project: Project) -> None:
+    project.release(canary=[1.0])
+    project.retrain(on=[every("3d")], cooldown="1d")
+
+
+def patient(project: Project) -> None:
+    project.retrain(on=[drift()], cooldown="1d", debounce="9d")
+
+
+def test_every_training_is_settled(make_world: MakeWorld) -> None:
+    world = make_world(scheduled)
+    clock = with_a_clock(world)
+    for _ in range(3):
+        while not queued_runs(world.workspace, "training"):
+            world.days(1, labels=False)
+        world.train()
+        clock.set(clock.now() - 2 * HOUR)
+        world.days(1, labels=False)
+    assert [one.kind for one in sorted(world.decisions(), key=lambda one: one.id)] == ["retrain", "release"] * 3
+    verify_audit(world.workspace, world.me, VerifyAudit())
+
+
+def test_what_waits_is_told_once(make_world: MakeWorld) -> None:
+    world = make_world(patient)
+    clock = with_a_clock(world)
+    before = Decide(project=NAME, endpoint=NAME, kind="keep", trigger="person", reason="a person decides", evidence={})
+    decide(world.workspace, world.kept, before)
+    clock.set(clock.now() - 2 * HOUR)
+    world.days(6, labels=False)
+    world.shift = 2.5
+    world.days(3, labels=False)
+    for _ in range(3):
+        world.tick()
+    assert sorted(one.kind for one in world.decisions()) == ["hold", "keep"]
+
+
+def test_the_alerts_of_an_incident_are_found(make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = make_world(patient)
+    told = msgspec.structs.replace(world.workspace.settings, webhook_url="https://hooks.example.org/kept")
+    world.workspace = replace(world.workspace, settings=told)
+    alarm = RaiseAlert(
+        project=NAME, endpoint=NAME, kind="quality", severity="warning", title="odd", evidence={}, version_id="v"
+    )
+    first = raise_alert(world.workspace, world.kept, alarm)
+    # As another process would make them: one of its own keeps its ids in order.
+    earlier = time.time_ns() - 3_600_000_000_000
+    monkeypatch.setattr(ids, "_last", 0)
+    monkeypatch.setattr(time, "time_ns", lambda: earlier)
+    again = raise_alert(world.workspace, world.kept, alarm)
+    assert again.id < first.id
+    resolve(world.workspace, world.me, Resolve(incident=first.id, reason="it was the sensor"))
+    found = show_incident(world.workspace, world.me, ShowIncident(incident=first.id))
+    assert {one.id for one in found.alerts} == {first.id, again.id}
+    assert sorted(one.about for one in found.notices) == ["raised", "resolved"]
