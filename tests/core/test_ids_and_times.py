@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from kept.core.clock import as_utc, format_time, parse_time
 from kept.core.digests import digest_bytes, digest_json, verify
-from kept.core.durations import duration, format_duration
+from kept.core.durations import duration, format_duration, tell_duration
 from kept.core.errors import Damaged, Invalid
 from kept.core.ids import new_id, new_ids
 
@@ -50,6 +50,23 @@ def test_times_come_back_as_written(moment: datetime) -> None:
 def test_durations_come_back_as_written(number: int, unit: str) -> None:
     length = duration(f"{number}{unit}")
     assert duration(format_duration(length)) == length
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (0, "0s"),
+        (0.9, "0s"),
+        (59, "59s"),
+        (61, "1m 1s"),
+        (7_200, "2h"),
+        (172_224, "1d 23h"),
+        (777_744, "1w 2d"),
+        (86_403, "1d"),
+    ],
+)
+def test_a_length_is_told_in_its_largest_units(seconds: float, said: str) -> None:
+    assert tell_duration(timedelta(seconds=seconds)) == said
 
 
 @pytest.mark.parametrize("text", ["", "5", "5y", "-1d", "h", "1 day", "9" * 12 + "w", "٣d"])

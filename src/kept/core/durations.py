@@ -32,3 +32,15 @@ def format_duration(length: timedelta) -> str:
         if seconds and seconds % size == 0:
             return f"{int(seconds // size)}{unit}"
     return f"{seconds:.3f}".rstrip("0").rstrip(".") + "s"
+
+
+def tell_duration(length: timedelta) -> str:
+    """The length as a person would say it: its two largest units, rounded down, as in `1d 23h`."""
+    left = int(length.total_seconds())
+    parts = []
+    for unit, size in (("w", 604_800), ("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)):
+        count, left = divmod(left, size)
+        parts.append((count, unit))
+    first = next((place for place, (count, _) in enumerate(parts) if count), len(parts) - 1)
+    said = [f"{count}{unit}" for place, (count, unit) in enumerate(parts[first : first + 2]) if count or not place]
+    return " ".join(said)

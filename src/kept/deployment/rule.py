@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from kept.core.durations import format_duration
+from kept.core.durations import format_duration, tell_duration
 from kept.core.errors import Invalid
 from kept.deployment.rollout import Action, Decision, Evidence, Phase, Quality, Rule
 from kept.deployment.statistics import StepStatistics
@@ -63,7 +63,7 @@ def decide(rule: Rule, steps: tuple[StepStatistics, ...], phase: Phase = "canary
     if now.elapsed >= rule.timeout:
         end: Action = "hold" if missing == unknown else rule.on_timeout
         held = " It is held as it is until a person decides." if end == "hold" else ""
-        reason = f"After {format_duration(now.elapsed)} of the {_NAMES[phase]} there is no decision: {missing}.{held}"
+        reason = f"After {tell_duration(now.elapsed)} of the {_NAMES[phase]} there is no decision: {missing}.{held}"
         return Decision(action=end, reason=reason, evidence=evidence)
     return Decision(action="go_on", reason=f"The {_NAMES[phase]} goes on: {missing}.", evidence=evidence)
 
@@ -218,7 +218,7 @@ def _missing(rule: Rule, now: StepStatistics, evidence: Evidence, phase: Phase) 
     if now.candidate.rows < least:
         lacks.append(f"the candidate answered {now.candidate.rows:,} of {least:,} requests")
     if length is not None and now.elapsed < length:
-        lacks.append(f"{format_duration(now.elapsed)} of {format_duration(length)} have passed")
+        lacks.append(f"{tell_duration(now.elapsed)} of {format_duration(length)} have passed")
     if now.candidate.error_rate > rule.max_error_rate:
         share = f"{now.candidate.errors:,} of {now.candidate.rows:,} requests failed"
         theirs = evidence.champion_error_rate
@@ -264,7 +264,7 @@ def _well(rule: Rule, evidence: Evidence, phase: Phase) -> str:
         else ""
     )
     what = "requests answered as a shadow" if phase == "shadow" else "requests answered"
-    return f"{evidence.rows:,} {what} in {format_duration(evidence.elapsed)}: {failed}{latency}{agreed}."
+    return f"{evidence.rows:,} {what} in {tell_duration(evidence.elapsed)}: {failed}{latency}{agreed}."
 
 
 def _within(rule: Rule, evidence: Evidence) -> str:
