@@ -211,12 +211,19 @@ class Stream:
         ours = (pl.col("status") >= _OURS) & pl.col("received_at").is_between(first, last)
         return rows.filter(ours).select(_FAILURES.names()).collect()
 
-    def failing_since(self, moment: datetime | None) -> tuple[int, datetime | None, datetime | None]:
-        """How many requests failed by our fault after a moment, and when the first and the last of them came."""
+    def failing_since(
+        self, moment: datetime | None, *, refused: bool = False
+    ) -> tuple[int, datetime | None, datetime | None]:
+        """How many requests failed by our fault after a moment, and when the first and the last of them came.
+
+        With `refused`, of those that did not fit the signature.
+        """
         if self.errors_version is None:
             return 0, None, None
         rows = self._tables.read(errors_table(self.endpoint), self.errors_version)
-        rows = rows.filter((pl.col("status") >= _OURS) & (pl.col("role") != "shadow"))
+        status = pl.col("status")
+        chosen = status.is_in(_REFUSED) if refused else status >= _OURS
+        rows = rows.filter(chosen & (pl.col("role") != "shadow"))
         if moment is not None:
             rows = rows.filter(pl.col("received_at") > moment)
         came = pl.col("received_at")
