@@ -96,6 +96,8 @@ WRONG: list[tuple[Callable[[], Any], str]] = [
     (lambda: flights().monitor(window="1h", season="day of week", time_zone="../etc"), "is not a time zone"),
     (lambda: flights().monitor(window="1d", season="day of week", time_zone="Asia/Tokyo"), "one season of Asia/Tokyo"),
     (lambda: flights().monitor(window="1h", time_zone="Asia/Tokyo"), "none is declared"),
+    (lambda: flights().monitor(reference="flights"), "'flights' is nothing to hold inputs against"),
+    (lambda: flights().monitor(reference="flights@new"), "is nothing to hold inputs against"),
     (lambda: flights().dataset(label="late", max_bad_share=2)(lambda: None), "cannot be used|is not a share"),
     (lambda: flights().dataset(label="late", mode="append")(rows), "Declare key="),
     (lambda: flights().dataset(label="late", mode="upsert")(rows), "is not a mode"),  # type: ignore[arg-type]

@@ -50,7 +50,7 @@ def continued(
     acted_at: datetime | None,
     windows: float,
 ) -> DriftWatch:
-    """The detector as it stood; a new one for a new champion, and where a training has acted on its alarm.
+    """The detector as it stood; a new one for a new champion or reference, and where a training has acted on its alarm.
 
     Args:
         watch: how it stood.
@@ -60,7 +60,7 @@ def continued(
         acted_at: event time of a training that came to its end.
         windows: its budget: at most one false alarm in so many of them.
     """
-    same = watch is not None and watch.version_id == version_id
+    same = watch is not None and (watch.version_id, watch.reference) == (version_id, digest)
     if watch is not None and same and (acted_at is None or (watch.acted_at is not None and watch.acted_at >= acted_at)):
         # What is declared counts from its declaration on.
         return msgspec.structs.replace(watch, detector=msgspec.structs.replace(watch.detector, budget=windows))

@@ -10,6 +10,7 @@ from kept.monitoring.feature_skew import views_of
 from kept.plan.objective import Objective
 from kept.plan.policy import Release, Retrain
 from kept.plan.records import ProjectRecord
+from kept.plan.reference import TRAINING
 from kept.plan.specs import FeatureViewSpec
 
 
@@ -28,6 +29,8 @@ class MonitoringPlan(msgspec.Struct, frozen=True, kw_only=True):
     """The share of a feature's values that may be served otherwise than they are stored."""
     views: dict[str, FeatureViewSpec] = {}
     """Feature views as the record tells them: to join what is stored."""
+    reference: str = TRAINING
+    """What drift of the inputs is held against (`kept.plan.reference`)."""
     season: Cycle | None = None
     """What windows are told apart by, if they are."""
     time_zone: str = UTC
@@ -51,6 +54,7 @@ class _Monitor(msgspec.Struct, frozen=True, kw_only=True):
     silent_after: timedelta | None = None
     unlabelled_after: timedelta | None = None
     max_skew: float = 0.01
+    reference: str = TRAINING
     season: Cycle | None = None
     time_zone: str = UTC
     explained_rows: int = 0
@@ -69,6 +73,7 @@ def monitoring_plan(record: ProjectRecord) -> MonitoringPlan:
         unlabelled_after=monitor.unlabelled_after,
         max_skew=monitor.max_skew,
         views=views_of(plan),
+        reference=monitor.reference,
         season=monitor.season,
         time_zone=monitor.time_zone,
         explained_rows=monitor.explained_rows,

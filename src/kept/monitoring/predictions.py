@@ -5,7 +5,6 @@ them would alarm on the first day. The first ten windows with traffic (two whole
 are the accepted period; the detector starts behind it.
 """
 
-import math
 from datetime import datetime
 from typing import Any
 
@@ -14,13 +13,13 @@ import numpy as np
 
 from kept.measures.arrays import Array, Floats
 from kept.measures.drift.categories import Coded
-from kept.measures.drift.cycle import UTC, Cycle, length_of, season_of
+from kept.measures.drift.cycle import UTC, Cycle, season_of
 from kept.measures.drift.detector import DriftFinding, DriftState, start, update
 from kept.measures.drift.grid import Kind
 from kept.measures.drift.reference import Reference, build_reference, count_window
-from kept.measures.drift.variation import LEAST_WINDOWS
 from kept.measures.losses import likeliest
 from kept.monitoring import drift
+from kept.monitoring.accepted import enough_windows
 from kept.monitoring.budget import Budget
 from kept.monitoring.performance import Measured
 from kept.monitoring.window import Window
@@ -100,10 +99,9 @@ def _collect(
     watch: PredictionWatch, task: Task, rows: Floats, window: Window, cycle: Cycle | None, zone: str
 ) -> PredictionWatch:
     """The watch with one more window; with a reference once there are enough."""
-    enough, seasons = LEAST_WINDOWS, watch.seasons
+    enough, seasons = enough_windows(cycle, window.end - window.start), watch.seasons
     if cycle is not None:
         seasons = (*seasons, season_of(cycle, window.start, zone))
-        enough = max(enough, math.ceil(2 * length_of(cycle) / (window.end - window.start)))
     count = rows.shape[0]
     most = min(count, _MOST_ROWS, max(LEAST_ROWS, _MOST_VALUES // (enough * rows.shape[1])))
     collected = (*watch.collected, np.ascontiguousarray(rows[np.arange(most) * count // most], dtype=np.float64))

@@ -28,8 +28,9 @@ from kept.monitoring.feature_skew import FeatureSkew, compare_values, stored_unt
 from kept.monitoring.plan import monitoring_plan
 from kept.monitoring.stream import Stream, features_of
 from kept.monitoring.subject import Subject, champion_since, drift_reference, subject_of
-from kept.monitoring.window import window_of
+from kept.monitoring.window import first_whole, window_of
 from kept.plan.records import find_project
+from kept.plan.reference import TRAINING, in_words
 from kept.serving.logrules import log_rules
 from kept.training.reference import window_numbers
 
@@ -80,7 +81,8 @@ def show_skew(workspace: Workspace, actor: Actor, request: ShowSkew) -> Skew:
     champion = subject_of(workspace, status.route.route.champion.version_id)
     hidden = log_rules(workspace.settings).redacted
     views = views_of(project.plan) if project else {}
-    length = monitoring_plan(project).window if project else _DAY
+    plan = monitoring_plan(project) if project else None
+    length = plan.window if plan else _DAY
     until = stored_until(workspace, endpoint.project, views) if views else None
     stream, notes = Stream(workspace, endpoint.name), list[str]()
     own, span = answers_of(stream, champion.version_id), stream.span(None)
@@ -91,7 +93,7 @@ def show_skew(workspace: Workspace, actor: Actor, request: ShowSkew) -> Skew:
     elif (finding := compare_with_training(workspace, champion, first, hidden, length)) is None:
         notes.append("the version has no reference: distributions are not compared")
     else:
-        notes.append(said(finding))
+        notes.append(said(finding, in_words(plan.reference) if plan else in_words(TRAINING)))
     values: tuple[FeatureSkew, ...] = ()
     if not views:
         notes.append("the project has no feature views: values are not recomputed")
@@ -141,12 +143,6 @@ def answers_of(stream: Stream, version_id: str) -> pl.LazyFrame | None:
     return None if rows is None else rows.filter((pl.col("version_id") == version_id) & (pl.col("role") != "shadow"))
 
 
-def first_whole(since: datetime | None, first: datetime, length: timedelta) -> datetime:
-    """The start of the first window that a champion has to itself, which it is since then: None for the first event."""
-    begin = window_of(since or first, length)
-    return begin.start if since is None or since == begin.start else begin.end
-
-
 def first_windows(answers: pl.LazyFrame, length: timedelta) -> pl.DataFrame:
     """The rows of the first windows that hold 500 together, by event time: all where there are fewer, of many 20,000, evenly."""
     times = answers.select("event_time").bottom_k(ENOUGH, by="event_time").collect().get_column("event_time")
@@ -179,12 +175,12 @@ def _newest(own: pl.LazyFrame, sample: int, until: datetime) -> pl.DataFrame:
     return known.top_k(sample, by="event_time").collect().sort("event_time", "id")
 
 
-def said(finding: DriftFinding) -> str:
+def said(finding: DriftFinding, against: str) -> str:
     """What a comparison showed, as a sentence."""
     if not finding.alarm:
-        return f"the first {finding.rows:,} rows of serving do not differ surely from the training rows"
+        return f"the first {finding.rows:,} rows of serving do not differ surely from {against}"
     names = [column.name for column in finding.columns if column.listed] or [finding.columns[0].name]
     return (
-        f"the first {finding.rows:,} rows of serving differ from the training rows (a mistake in at most 1% of cases): most in"
+        f"the first {finding.rows:,} rows of serving differ from {against} (a mistake in at most 1% of cases): most in"
         f" {', '.join(names[:5])}"
     )

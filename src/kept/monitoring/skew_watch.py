@@ -34,13 +34,13 @@ from kept.monitoring.skew import (
     answers_of,
     compare_with_training,
     evenly,
-    first_whole,
     first_windows,
     said,
 )
 from kept.monitoring.stream import Stream
 from kept.monitoring.subject import Subject
-from kept.monitoring.window import Window, closed_windows, window_of
+from kept.monitoring.window import Window, closed_windows, first_whole, window_of
+from kept.plan.reference import in_words
 from kept.serving.logrules import log_rules
 
 MONITOR = "skew"
@@ -225,7 +225,7 @@ class SkewWatch:
     def _release_alert(self, finding: DriftFinding, until: datetime) -> RaiseAlert:
         names = [column for column in finding.columns if column.listed] or list(finding.columns[:1])
         evidence = {
-            "causes": [said(finding)],
+            "causes": [said(finding, in_words(self._plan.reference))],
             "version": self._champion.number,
             "rows": finding.rows,
             "columns": [msgspec.to_builtins(column) for column in names[:_NAMED]],

@@ -141,6 +141,14 @@ class Stream:
         )
         return found
 
+    def times_between(self, start: datetime, end: datetime) -> pl.Series:
+        """The event times of predictions in a stretch, its end left out."""
+        rows = self.rows()
+        if rows is None:
+            return pl.Series("event_time", [], dtype=_TIME)
+        inside = (pl.col("event_time") >= start) & (pl.col("event_time") < end) & (pl.col("role") != "shadow")
+        return rows.filter(inside).select("event_time").collect().to_series()
+
     def came_since(self, shipped: datetime, window: Window) -> list[datetime]:
         """The event times in a stretch of predictions that were shipped after a moment: such as came after others of their time."""
         rows = self.rows()

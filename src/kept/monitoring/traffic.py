@@ -1,7 +1,7 @@
 """Watching traffic: every closed window goes through the rules, the drift detector, and the estimate of performance."""
 
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import msgspec
@@ -18,6 +18,7 @@ from kept.measures.drift.detector import DriftFinding
 from kept.measures.drift.reference import Reference
 from kept.monitoring import attribution, drift, estimate
 from kept.monitoring import predictions as said
+from kept.monitoring.accepted import accepted_reference
 from kept.monitoring.alerts import RaiseAlert, raise_alert
 from kept.monitoring.attribution import AttributionMonitor, Shown, attribution_reference
 from kept.monitoring.budget import Detector
@@ -35,7 +36,8 @@ from kept.monitoring.settling import settle_gone
 from kept.monitoring.stream import Stream, answered, asked, features_of, latencies_of, scores_of
 from kept.monitoring.subject import Subject, drift_reference
 from kept.monitoring.usual import Usual
-from kept.monitoring.window import Window
+from kept.monitoring.window import Window, first_whole
+from kept.plan.reference import SERVING, in_words
 from kept.serving.logrules import log_rules
 
 STATE = "traffic"
@@ -83,6 +85,7 @@ class TrafficWatch:
         # What the log does not hold as it was sent cannot be watched.
         self._unseen = log_rules(workspace.settings).redacted
         self._state = read_traffic(workspace, endpoint.name) or TrafficState()
+        self._accepted: tuple[str, Reference] | None = None
 
     def judge(self, window: Window, memory: Memory) -> None:
         """Deals with a window that is closed: results, state and alerts in one transaction.
@@ -212,13 +215,16 @@ class TrafficWatch:
     def _drift(
         self, window: Window, predictions: pl.DataFrame, watch: DriftWatch | None
     ) -> tuple[DriftWatch | None, DriftFinding | None, RaiseAlert | None]:
-        reference = self._reference
-        if reference is None or (self._champion_since is not None and window.start < self._champion_since):
+        if self._champion_since is not None and window.start < self._champion_since:
             return watch, None, None
+        held = self._held_against(window, watch)
+        if held is None:
+            return watch, None, None
+        digest, reference = held
         watch = drift.continued(
             watch,
             version_id=self._champion.version_id,
-            digest=self._champion.reference or "",
+            digest=digest,
             reference=reference,
             acted_at=self._acted_at,
             windows=self._windows_of("drift"),
@@ -231,9 +237,28 @@ class TrafficWatch:
         alarm = None
         if finding.alarm and not watch.alarmed:
             evidence = drift.evidence_of(finding, self._project.budget_of("drift"), window)
-            alarm = self._alert(window, "drift", "warning", drift.TITLE, evidence)
+            first = f"this version's first {reference.windows} windows of serving"
+            against = first if self._project.reference == SERVING else in_words(self._project.reference)
+            alarm = self._alert(window, "drift", "warning", drift.TITLE, {**evidence, "against": against})
         watch = msgspec.structs.replace(watch, detector=detector, alarmed=watch.alarmed or finding.alarm)
         return watch, finding, alarm
+
+    def _held_against(self, window: Window, watch: DriftWatch | None) -> tuple[str, Reference] | None:
+        """The reference that the project declares, with its digest; None where there is none, or not yet."""
+        known = self._reference
+        if known is None or self._project.reference != SERVING:
+            return None if known is None else (self._champion.reference or "", known)
+        begun = watch is not None and watch.version_id == self._champion.version_id
+        if watch is not None and begun and watch.reference != self._champion.reference:
+            if self._accepted is None or self._accepted[0] != watch.reference:
+                kept = drift.load_reference(self._workspace.blobs.get(watch.reference))
+                self._accepted = (watch.reference, drift.without(kept, self._unseen))
+        elif (span := self._stream.span(None)) is not None:
+            since = first_whole(self._champion_since, span[0], self._project.window)
+            found = accepted_reference(self._stream, known, since, window, partial(self._comparable, reference=known))
+            if found is not None:
+                self._accepted = (self._workspace.blobs.put(encode(found)), drift.without(found, self._unseen))
+        return self._accepted
 
     def _comparable(self, predictions: pl.DataFrame, reference: Reference) -> pl.DataFrame:
         """All traffic; where the reference has scores, only what the champion answered, since other scores differ."""

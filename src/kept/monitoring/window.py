@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import msgspec
+import polars as pl
 
 _MIDNIGHT = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -24,6 +25,19 @@ def window_of(moment: datetime, length: timedelta) -> Window:
     """The window that a moment lies in."""
     start = moment - (moment - _MIDNIGHT) % length
     return Window(start=start, end=start + length)
+
+
+def windows_of(moments: pl.Series, length: timedelta) -> list[Window]:
+    """The windows that moments lie in, oldest first."""
+    numbers = (moments.dt.epoch("us") // (length // timedelta(microseconds=1))).unique().sort()
+    starts = [_MIDNIGHT + number * length for number in numbers]
+    return [Window(start=start, end=start + length) for start in starts]
+
+
+def first_whole(since: datetime | None, first: datetime, length: timedelta) -> datetime:
+    """The start of the first window that a champion has to itself, which it is since then: None for the first event."""
+    begin = window_of(since or first, length)
+    return begin.start if since is None or since == begin.start else begin.end
 
 
 def closed_windows(since: datetime, watermark: datetime, length: timedelta) -> Iterator[Window]:

@@ -23,6 +23,7 @@ from kept.plan.policy import (
     check_shadow,
     check_split,
 )
+from kept.plan.reference import TRAINING, check_reference
 from kept.plan.search import Space
 from kept.plan.season import check_season
 from kept.plan.specs import DatasetSpec, FeatureViewSpec, ModelSpec, StepSpec, Task
@@ -79,6 +80,7 @@ class Project:
         self.max_skew = _MAX_SKEW
         self.season: Cycle | None = None
         self.time_zone = UTC
+        self.reference = TRAINING
 
     def dataset(
         self,
@@ -241,6 +243,7 @@ class Project:
         season: Cycle | None = None,
         time_zone: str = UTC,
         explained_rows: int = 0,
+        reference: str = TRAINING,
     ) -> None:
         """Declares the length of a monitoring window and the budget: at most one false alarm in such a time, by the detectors
         of an endpoint (drift of inputs, of predictions, decay, drift of contributions) together.
@@ -252,6 +255,8 @@ class Project:
         of `time_zone="Europe/Berlin"`, summer time and all, or of UTC.
         With `explained_rows=200` so many predictions of each window are explained, and it alarms, within the same budget,
         when they hang on other inputs than in training.
+        Inputs are held against the training rows; with `reference="serving"` against each champion's first windows of
+        serving (ten, or two weeks where weekdays are told apart), with `reference="flights@3"` against a version of a dataset.
         """
         where = "project.monitor"
         self.silent_after = None if silent_after is None else _some_time(silent_after, f"{where}(silent_after)")
@@ -270,6 +275,8 @@ class Project:
         if self.drift_budget < self.window:
             fix = "Give a budget of many windows, for example 90d"
             raise Invalid("false_alarm_every is shorter than a window", where="project.monitor", fix=fix)
+        check_reference(reference)
+        self.reference = reference
         check_season(season, time_zone, self.window)
         self.season, self.time_zone = season, time_zone
 
@@ -490,6 +497,7 @@ def describe(project: Project) -> dict[str, Any]:
             **({"silent_after": project.silent_after} if project.silent_after else {}),
             **({"unlabelled_after": project.unlabelled_after} if project.unlabelled_after else {}),
             **({"max_skew": project.max_skew} if project.max_skew != _MAX_SKEW else {}),
+            **({"reference": project.reference} if project.reference != TRAINING else {}),
             **({"season": project.season} if project.season else {}),
             **({"time_zone": project.time_zone} if project.time_zone != UTC else {}),
             **({"explained_rows": project.explained_rows} if project.explained_rows else {}),

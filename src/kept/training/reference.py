@@ -7,7 +7,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from kept.core.errors import Invalid
+from kept.core.errors import CheckFailed, Invalid
+from kept.data.catalog import read
+from kept.features.catalog import read_views, with_features
 from kept.measures.arrays import Array, encode
 from kept.measures.drift.cycle import UTC, Cycle
 from kept.measures.drift.grid import Kind
@@ -16,18 +18,22 @@ from kept.packaging.tensor_frames import with_numbers
 from kept.pipelines.context import StepContext
 from kept.plan.loading import load_project
 from kept.plan.project import Project
-from kept.training.facts import Columns
+from kept.plan.reference import named_version
+from kept.training.facts import Columns, Pinned
 
 # Where rows have no time they are dealt into as many windows as a reference needs to know its own sampling.
 _WINDOWS = 20
 
 
-def reference(context: StepContext, source: str, join: pl.DataFrame, columns: Columns) -> str:
+def reference(context: StepContext, source: str, join: pl.DataFrame, columns: Columns, ingest: Pinned) -> str:
     """The digest of the drift reference: the features of all rows, cut into monitoring windows by event time.
 
-    Where the project declares a season, the windows of each are told apart. Of a tensor its Euclidean norm is watched.
+    Rows are those of training, or of the version of a dataset that the project declares. Where it declares a season, the windows
+    of each are told apart. Of a tensor its Euclidean norm is watched.
     """
     project = load_project(Path(source))
+    if (named := named_version(project.reference)) is not None:
+        join = _rows_of(context, project, named, columns, ingest)
     table: dict[str, Array] = {}
     kinds: dict[str, Kind] = {}
     join, names = with_numbers(join, columns.features, norm_only=True)
@@ -44,6 +50,21 @@ def reference(context: StepContext, source: str, join: pl.DataFrame, columns: Co
     made = build_reference(table, kinds, numbers, cycle=project.season, seasons=seasons, zone=project.time_zone)
     context.log(f"reference of {made.rows} rows in {made.windows} windows")
     return context.workspace.blobs.put(encode(made))
+
+
+def _rows_of(
+    context: StepContext, project: Project, named: tuple[str, int], columns: Columns, ingest: Pinned
+) -> pl.DataFrame:
+    """The rows of a version of a dataset, with the features that are joined to them, in the order of their event time."""
+    rows = read(context.workspace, project.name, *named).collect()
+    rows = with_features(project, rows, views=read_views(context.workspace, project, ingest.views))
+    where = f"{named[0]}@{named[1]}"
+    needed = [*columns.features, *([columns.event_time] if columns.event_time else [])]
+    if missing := [name for name in needed if name not in rows.columns]:
+        fix = "Hold inputs against a version that has every column that the model sees"
+        raise CheckFailed(f"it has no column {missing[0]}", where=where, fix=fix)
+    context.log(f"inputs are held against {rows.height} rows of {where}")
+    return rows.sort(columns.event_time, maintain_order=True) if columns.event_time else rows
 
 
 def numbered_windows(rows: pl.DataFrame, columns: Columns, window: timedelta, seed: int) -> NDArray[np.int64]:
