@@ -78,3 +78,23 @@ def test_two_flags_that_begin_to_come_together_are_seen_once_there_are_rows_enou
     _, finding = update(start(past, BUDGET), past, count_window(past, window))
     assert finding.alarm
     assert {column.name for column in finding.columns[:2]} == {"x4", "x5"}
+
+
+def slow(random: np.random.Generator, memory: float, rows: int) -> dict[str, Array]:
+    """Each row is near the one before it: a window holds few that are independent."""
+    noise = random.standard_normal((COLUMNS, rows + 300)) * np.sqrt(1 - memory**2)
+    numbers = np.empty_like(noise)
+    numbers[:, 0] = random.standard_normal(COLUMNS)
+    for row in range(1, noise.shape[1]):
+        numbers[:, row] = memory * numbers[:, row - 1] + noise[:, row]
+    return {f"x{place}": column for place, column in enumerate(numbers[:, 300:])}
+
+
+@pytest.mark.parametrize("memory", [0.5, 0.9, 0.98])
+def test_rows_that_hang_together_do_not_alarm_by_chance(memory: float) -> None:
+    random, found = np.random.default_rng(3), 0
+    for _ in range(2):
+        past = reference_of([slow(random, memory, 300) for _ in range(WINDOWS)], 300)
+        found += alarms_of(past, [slow(random, memory, 300) for _ in range(60)])
+    # 120 windows at one in 20 allow 6.
+    assert found <= 6

@@ -14,6 +14,9 @@ from kept.measures.special import betainc, betaincc, ndtri, stdtr
 # Below this many expected rows of a rare share the normal curve is too thin-tailed.
 _FEW_ROWS = 20.0
 _RARE = 0.25
+# A share that varies between windows as one of fewer rows than these would (rows that hang together, as in slow series) is
+# too skewed for any curve fitted to a few windows: nothing is said of it.
+_LEAST_ROWS = 5.0
 # Beyond this nothing changes any more: the least positive float is 38 standard deviations out.
 _FARTHEST = 37.0
 # A known rate is a gamma mixture of so large a shape that it does not vary.
@@ -47,8 +50,10 @@ def residuals(reference: Reference, away: Floats, rows: Floats, expected: Expect
     # Where nothing is tolerated, both sides are one.
     tolerant = expected.tolerance.any()
     fall = _normal((gap + expected.tolerance) / error, reference, freedom) if tolerant else rise.copy()
-    rare, turned = _rare(reference, expected, safe_rows)
-    rare &= known
+    small, turned = _smaller_share(reference, expected)
+    shares = reference.layout.proportions
+    rare = known & shares & (small < _RARE) & (small * safe_rows < _FEW_ROWS)
+    known &= ~shares | rare | (small >= _LEAST_ROWS * sampling)
     if rare.any():
         rise[rare], fall[rare] = _rare_tails(reference, away, safe_rows, expected, turned, rare)
     return Residuals(rise=np.where(known, rise, 0.0), fall=np.where(known, fall, 0.0))
@@ -63,12 +68,11 @@ def _normal(ratio: Floats, reference: Reference, freedom: Floats) -> Floats:
     return np.clip(found, -_FARTHEST, _FARTHEST)
 
 
-def _rare(reference: Reference, expected: Expected, rows: Floats) -> tuple[Flags, Flags]:
-    """Which shares are rare, and which of them are so turned round: a share near 1 has a rare complement."""
+def _smaller_share(reference: Reference, expected: Expected) -> tuple[Floats, Flags]:
+    """Of each share the smaller one of it and its complement, and whether it is the complement (turned round)."""
     share = np.clip(reference.yard.mean + reference.yard.spread * expected.mean, 0.0, 1.0)
     turned = share > 0.5
-    small = np.where(turned, 1 - share, share)
-    return reference.layout.proportions & (small < _RARE) & (small * rows < _FEW_ROWS), turned
+    return np.where(turned, 1 - share, share), turned
 
 
 def _rare_tails(
