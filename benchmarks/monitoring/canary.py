@@ -3,7 +3,7 @@
 import numpy as np
 from figure import Figure, share
 
-from kept.measures.sequential import LEAST_OUTCOMES, Arm, compare_arms, half_width
+from kept.measures.sequential import LEAST_OUTCOMES, PSEUDO_EVENTS, Arm, compare_arms, half_width
 
 ALPHA, TAU = 0.05, 0.02
 # Success of champion and challenger, the margin, and how many champion outcomes come for one of the challenger.
@@ -11,8 +11,10 @@ SCENARIOS = {
     "equal": (0.90, 0.90, 0.0, 1),
     "equal, 10 to 1": (0.90, 0.90, 0.0, 10),
     "equal, rare": (0.99, 0.99, 0.0, 1),
+    "equal, rather rare, 20 to 1": (0.95, 0.95, 0.0, 20),
     "better by 2 points": (0.88, 0.90, 0.0, 1),
     "worse by the margin": (0.90, 0.89, 0.01, 1),
+    "worse by the margin, rare, 10 to 1": (0.98, 0.97, 0.01, 10),
 }
 _LONGEST = 10_000
 
@@ -43,7 +45,7 @@ def wrong(name: str, seed: int, runs: int) -> tuple[int, int]:
 
 
 def _variance(successes: np.ndarray, outcomes: np.ndarray) -> np.ndarray:
-    return np.asarray((successes - successes**2 / outcomes + 1) / (outcomes + 2) / outcomes)
+    return np.asarray((successes - successes**2 / outcomes + PSEUDO_EVENTS) / (outcomes + 2) / outcomes)
 
 
 def _first(difference: np.ndarray, width: np.ndarray, margin: float) -> tuple[int, str]:

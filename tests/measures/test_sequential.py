@@ -44,6 +44,23 @@ def test_equal_arms_are_rarely_decided_however_often_one_looks() -> None:
     assert decided <= 14
 
 
+def test_rare_failures_on_little_traffic_do_not_make_an_arm_sure_of_itself() -> None:
+    random, decided, looks = np.random.default_rng(8), 0, 2_000
+    for _ in range(300):
+        few, many = random.random(looks) < 0.95, random.binomial(20, 0.95, looks)
+        lucky = np.cumsum(few), np.cumsum(many)
+        for look in range(99, looks, 10):
+            champion, challenger = (
+                Arm(outcomes=n, total=float(total[look]), squares=float(total[look]))
+                for n, total in ((20 * (look + 1), lucky[1]), (look + 1, lucky[0]))
+            )
+            if compare_arms(champion, challenger, tau=0.02).verdict != "continue":
+                decided += 1
+                break
+    # At 5%, 15 are allowed; with one pseudo-outcome in place of five it is 21.
+    assert decided <= 15
+
+
 def test_a_worse_challenger_is_rolled_back_and_a_better_one_promoted() -> None:
     random = np.random.default_rng(7)
     for _ in range(10):

@@ -103,9 +103,7 @@ def _evidence(rule: Rule, steps: tuple[StepStatistics, ...], phase: Phase) -> Ev
 
 def compare_losses(rule: Rule, gains: Arm) -> Comparison:
     """Two versions on the same rows, by the champion's loss minus the other's, each in [-1, 1]; undecided below 100."""
-    return compare_pairs(
-        gains, tau=max(rule.margin, _SMALLEST_EFFECT), margin=rule.margin, alpha=rule.alpha, spread=2.0
-    )
+    return compare_pairs(gains, tau=max(rule.margin, _SMALLEST_EFFECT), margin=rule.margin, alpha=rule.alpha)
 
 
 def _paired(rule: Rule, now: StepStatistics) -> tuple[float | None, float | None, float | None]:

@@ -15,6 +15,9 @@ from kept.core.errors import Invalid
 from kept.measures.arrays import Array
 
 LEAST_OUTCOMES = 100
+# The boundary takes the variance for known. Where a few outcomes of many make it, as at a success of 95%, it is too small just
+# when an arm was lucky: counted as if so many more of them had been seen, wrong decisions stay below alpha.
+PSEUDO_EVENTS = 5.0
 
 Verdict = Literal["promote", "roll back", "continue"]
 
@@ -45,9 +48,9 @@ class Arm(msgspec.Struct, frozen=True, kw_only=True):
         return self.total / self.outcomes if self.outcomes else float("nan")
 
     def variance(self, spread: float) -> float:
-        """The variance of an outcome, where two pseudo-outcomes a `spread` apart keep it above zero."""
+        """The variance of an outcome, as if five more of them had been a `spread` away from the mean."""
         between = max(self.squares - self.total * self.mean, 0.0)
-        return (between + spread**2) / (self.outcomes + 2)
+        return (between + PSEUDO_EVENTS * spread**2) / (self.outcomes + 2)
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,7 +88,7 @@ def compare_arms(
     """Two arms on different rows. Outcomes are better when higher (give losses with their sign turned).
 
     Roll back when the upper end is below 0, promote when the lower end is above `-margin` (where both hold, roll back),
-    else continue; undecided until each arm has 100 outcomes. `spread` is the range an outcome can take.
+    else continue; undecided until each arm has 100 outcomes. `spread` is how far an outcome can be from the usual one.
     """
     _check(margin, spread)
     arms = (champion, challenger)
