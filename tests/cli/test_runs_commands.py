@@ -108,6 +108,8 @@ def test_runs_are_deleted_restored_and_removed_for_good(ask: Ask, monkeypatch: p
     stays, goes = train("trees", 1, 0.8), train("linear", 1, 0.6)
     ask("delete", stays[-8:], goes, "--reason", "not needed")
     assert ask("list", "--json") == []
+    assert ask("list", "--experiment", "churn").strip() == "No run fits."
+    assert ask("list").startswith("No runs yet.")
     assert {one["run"]["id"] for one in ask("list", "--deleted", "--json")} == {stays, goes}
     assert "is restored" in ask("restore", stays[-8:])
     assert "0 runs with 0 points" in ask("gc")

@@ -44,6 +44,14 @@ def test_only_the_marked_column_is_cut(capsys: pytest.CaptureFixture[str]) -> No
     assert "…" in said
 
 
+def test_an_empty_table_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    table("Runs", ["run"], [], nothing="No runs yet.")
+    table("Runs", ["run"], [("1",)], nothing="No runs yet.")
+    first, *more = capsys.readouterr().out.splitlines()
+    assert first == "No runs yet."
+    assert "1" in more[-1]
+
+
 def test_a_sentence_goes_on_below_itself(capsys: pytest.CaptureFixture[str]) -> None:
     lines([(("promote", "cyan"), "2013-05-05 23:55Z", "word " * 30)])
     first, second, *_ = capsys.readouterr().out.splitlines()

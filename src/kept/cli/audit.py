@@ -27,7 +27,7 @@ def list_(
         print_json(found)
         return
     rows = [(one.sequence, one.at, one.actor, one.action, one.outcome, one.subject) for one in found]
-    table("Audit", ["#no", "at", "actor", "action", "outcome", "~subject"], rows)
+    table("Audit", ["#no", "at", "actor", "action", "outcome", "~subject"], rows, nothing="No entries.")
 
 
 @app.command()

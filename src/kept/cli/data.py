@@ -44,7 +44,8 @@ def list_(
         print_json(found)
         return
     rows = [(one.dataset, one.number, one.rows, one.rows_added, one.rows_quarantined, one.created_at) for one in found]
-    table("Data", ["~dataset", "#version", "#rows", "#added", "#set aside", "made"], rows)
+    columns = ["~dataset", "#version", "#rows", "#added", "#set aside", "made"]
+    table("Data", columns, rows, nothing="No versions of data yet. A run stores the first: kept run")
 
 
 @app.command()

@@ -65,4 +65,5 @@ def show(
         print_json(found)
         return
     rows = [(one.prediction_id, one.key, one.value, one.known_at, one.received_at, one.actor) for one in found]
-    table(f"Labels of {name}", ["prediction", "key", "label", "known at", "received", "by"], rows)
+    columns = ["prediction", "key", "label", "known at", "received", "by"]
+    table(f"Labels of {name}", columns, rows, nothing="No labels. Bring some: kept labels import FILE")

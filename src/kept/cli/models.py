@@ -37,7 +37,8 @@ def list_(
     as_json: Json = False,
 ) -> None:
     """List versions, newest first."""
-    _show(connect(settings_for(workspace)).call(list_versions, ListVersions(model=model, limit=limit)), as_json)
+    found = connect(settings_for(workspace)).call(list_versions, ListVersions(model=model, limit=limit))
+    _show(found, as_json, nothing="No versions yet. A run makes the first: kept run")
 
 
 @app.command()
@@ -56,7 +57,7 @@ def search(
             raise typer.BadParameter("it is accepted, rejected or unjudged", param_hint="--status")
         known = cast("Status", status)
     request = SearchVersions(text=text, bounds=where, status=known, limit=limit)
-    _show(connect(settings_for(workspace)).call(search_versions, request), as_json)
+    _show(connect(settings_for(workspace)).call(search_versions, request), as_json, nothing="No version fits.")
 
 
 @app.command()
@@ -165,7 +166,7 @@ def _show_unjudged(version: RegisteredVersion) -> None:
     table("What is known of it", ["fact", "value"], [(name, value) for name, value in facts.items() if value])
 
 
-def _show(found: list[ModelSummary], as_json: bool) -> None:
+def _show(found: list[ModelSummary], as_json: bool, *, nothing: str) -> None:
     if as_json:
         print_json(found)
         return
@@ -183,4 +184,4 @@ def _show(found: list[ModelSummary], as_json: bool) -> None:
         for one in found
     ]
     names = [f"#{name}" for name in measured]
-    table("Model versions", ["model", "#version", "status", "aliases", *names, "made"], rows)
+    table("Model versions", ["model", "#version", "status", "aliases", *names, "made"], rows, nothing=nothing)

@@ -237,7 +237,8 @@ def _list(connection: Connection, found: list[Run]) -> None:
     ]
     title = f"Runs of {names.get(found[0].experiment, found[0].experiment)}" if found and alone else "Runs"
     beside = [*(() if alone else ("experiment",)), *(("~name",) if logged else ())]
-    table(title, ["run", *beside, "status", "#seconds", "queued", "~why"], rows)
+    nothing = "No runs yet. They come with kept run, kept.track and clients of MLflow."
+    table(title, ["run", *beside, "status", "#seconds", "queued", "~why"], rows, nothing=nothing)
 
 
 def _list_measured(found: list[RunData], experiments: dict[str, str]) -> None:
@@ -252,7 +253,8 @@ def _list_measured(found: list[RunData], experiments: dict[str, str]) -> None:
         experiment = experiments.get(one.run.experiment, one.run.experiment)
         facts = (short(one.run.id), one.run.name, experiment, one.run.status.value, one.run.started_at)
         rows.append((*facts, *(values.get(name) for name in measured)))
-    table("Runs", ["run", "name", "experiment", "status", "begun", *(f"#{name}" for name in measured)], rows)
+    columns = ["run", "name", "experiment", "status", "begun", *(f"#{name}" for name in measured)]
+    table("Runs", columns, rows, nothing="No run fits.")
 
 
 def _course(connection: Connection, found: RunDetail, metric: str) -> str:

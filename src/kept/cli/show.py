@@ -26,10 +26,16 @@ def say(*parts: str | tuple[str, str]) -> None:
     console.print(Text.assemble(*parts))
 
 
-def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """A table. A column whose name begins with # holds numbers and is set flush right; one with ~ is cut where lines end."""
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, nothing: str = "") -> None:
+    """A table. A column whose name begins with # holds numbers and is set flush right; one with ~ is cut where lines end.
+
+    Where there are no rows, `nothing` is said in its place, if it is given.
+    """
     shown = Table(title=title, title_justify="left", title_style="bold", box=None, header_style="dim", pad_edge=False)
     cells = [[value if isinstance(value, Text) else Text(text(value)) for value in row] for row in rows]
+    if nothing and not cells:
+        say(nothing)
+        return
     cut = any(column.startswith("~") for column in columns)
     for place, column in enumerate(columns):
         name, mine = Text(column.lstrip("#~")), [row[place] for row in cells]
