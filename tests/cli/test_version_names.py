@@ -97,8 +97,10 @@ def test_people_say_their_word_by_each_name(command: Ask, versions: list[ModelVe
 
 def test_who_named_the_latest_is_told_its_number(command: Ask, versions: list[ModelVersion]) -> None:
     assert f"approves version {versions[1].number} of churn" in command("approve", "--model", "churn")
+    assert "kept waive fraud/1 --reason" in command("approve", "--model", "fraud")
     asked = ("waive", "latest", "--model", "fraud", "--reason", "it is small enough")
     assert f"Version {versions[2].number} of fraud may be released" in command(*asked)
+    assert "waive" not in command("approve", "--model", "fraud")
 
 
 def test_a_version_is_released_and_brought_back_by_each_name(command: Ask, versions: list[ModelVersion]) -> None:

@@ -5,7 +5,8 @@ import typer
 from kept.cli.options import Json, Model, ProjectFile, Reason, Workspace, settings_for
 from kept.cli.reach import connect
 from kept.cli.show import print_json, say
-from kept.cli.versions import Version, number_of, version_here
+from kept.cli.versions import Version, version_here
+from kept.registry.catalog import ShowVersion, show_version
 from kept.registry.consent import Approve, approve
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -28,5 +29,10 @@ def main(
     found = connection.call(approve, request)
     if as_json:
         print_json(found)
-    else:
-        say(f"{found.actor} approves version {number_of(connection, found.subject)} of {request.model}.")
+        return
+    shown = connection.call(show_version, ShowVersion(version=found.subject))
+    number = shown.registered.number
+    say(f"{found.actor} approves version {number} of {request.model}.")
+    waived = any(one.kind == "waiver" for one in shown.approvals)
+    if shown.version is not None and shown.version.status == "rejected" and not waived:
+        say(f"It is rejected, and released only once that is waived: kept waive {request.model}/{number} --reason ...")
