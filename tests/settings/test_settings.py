@@ -44,3 +44,9 @@ def test_surroundings_of_an_mlflow_server_can_be_taken_over(tmp_path: Path) -> N
     (tmp_path / "kept.toml").write_text("webhook_schemes = 'https'\n")
     found = load_settings(tmp_path, {**told, "KEPT_WEBHOOK_PRIVATE": "false"})
     assert (found.webhook_schemes, found.webhook_private) == ("https", False)
+
+
+def test_a_refusal_says_where_and_what_in_words(tmp_path: Path) -> None:
+    with pytest.raises(Invalid) as refused:
+        load_settings(tmp_path, {"KEPT_PORT": "99999"})
+    assert str(refused.value).startswith("setting port: expected int <= 65534")

@@ -183,7 +183,12 @@ def load_settings(folder: Path, environment: Mapping[str, str] | None = None, **
     try:
         return msgspec.convert(values, Settings, strict=False)
     except msgspec.ValidationError as error:
-        raise Invalid(str(error), where="settings", fix="See the settings reference for names and types") from error
+        # The value is not said: it may be a secret.
+        what, _, place = str(error).replace("`", "").partition(" - at $.")
+        where = f"setting {place}" if place else "settings"
+        raise Invalid(
+            what[0].lower() + what[1:], where=where, fix="See the settings reference for names and types"
+        ) from error
 
 
 def _from_file(path: Path) -> dict[str, Any]:
