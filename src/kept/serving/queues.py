@@ -4,9 +4,8 @@ What came in one turn, and what queued while the processes were busy, is one pre
 which does not wait for it: its answers come back in a later turn. A lone request is asked for at once. What would wait longer than it
 may is refused.
 
-A process that has answered while others wait is asked for those at once, if a prediction takes less than this process needs for the
-calls themselves: both work at the same time. A slower model is asked when those that were answered have asked again, as two halves of
-the clients, asked for in turn, would each have the price of all.
+A process that has answered is asked again when those that were answered have asked again, or no more come, as two halves of the
+clients, asked for in turn, would each have the price of all.
 """
 
 import asyncio
@@ -36,9 +35,6 @@ _ROUNDS = 2
 _SLOW = 0.01
 _GATHERING = 0.001
 _SHORTEST_TIMER = 0.001
-# Of what this process needs for a call: seconds at first guess, and the weight of the last batch.
-_FIRST_OWN = 20e-6
-_LEARNING = 1 / 16
 
 
 class Asker(Protocol):
@@ -128,7 +124,6 @@ class _Queue:
         self._waiting = 0
         self._enough = 0
         self._took = 0.0
-        self._own = _FIRST_OWN
         pool.attach(self._freed)
 
     def enter(self, ticket: Ticket, call: Call, until: int) -> None:
@@ -218,13 +213,7 @@ class _Queue:
             return
         self._took = took
         self._enough = self._waiting + len(tickets)
-        if took < self._enough * self._own:
-            self.changed()
-        began = time.perf_counter()
         self._return(tickets, parts_of(*outcome, sizes))
-        # To answer a call takes about as long as to read one.
-        own = 2 * (time.perf_counter() - began) / len(tickets)
-        self._own += (own - self._own) * _LEARNING
 
     def _expire(self, ticket: Ticket) -> None:
         left = ticket.until - time.perf_counter_ns()

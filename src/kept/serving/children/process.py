@@ -161,10 +161,9 @@ class Process(asyncio.Protocol):
         if answered is None:
             raise Damaged("nothing was asked", where=_WHERE)
         self.answered_any = True
-        # It is free before it is told what it answered, so that it can be asked again before that is dealt with.
+        answered((answers, body), self._took)
         if self._owner is not None:
             self._owner.freed(self)
-        answered((answers, body), self._took)
 
     def _settled(self) -> Answered | None:
         """Who waits for what it was asked, if anybody does; nobody does from now on."""
