@@ -343,6 +343,8 @@ def test_what_needs_more_memory_than_that_is_told_so(service: Service) -> None:
     answer = httpx.post(f"{service.url}/predict/late?explain=true", json={"rows": [ROW]}, timeout=60)
     assert answer.status_code == 503
     assert "explain_megabytes" in answer.text
+    # What is left of its memory is no good for anything else.
+    assert children(service.pid) == []
     assert ask(service, "/predict/late", rows=[ROW])["predictions"]
 
 

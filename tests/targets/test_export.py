@@ -172,11 +172,9 @@ def test_kubernetes_objects_belong_together(bundle: Path, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("memory", "megabytes"), [("512Mi", "178"), ("1Gi", "357"), ("900M", "300"), ("1.5G", "500"), ("lots", None)]
+    ("memory", "megabytes"), [("512Mi", "268"), ("1Gi", "536"), ("900M", "450"), ("1.5G", "750"), ("lots", None)]
 )
-def test_what_explains_may_take_a_third_of_a_pod(
-    bundle: Path, tmp_path: Path, memory: str, megabytes: str | None
-) -> None:
+def test_what_explains_may_take_half_of_a_pod(bundle: Path, tmp_path: Path, memory: str, megabytes: str | None) -> None:
     export(bundle, tmp_path / "out", "kserve", msgspec.structs.replace(ASKED, memory=memory))
     (container,) = written(tmp_path / "out", "inference-service.yaml")["spec"]["predictor"]["containers"]
     told = {one["name"]: one.get("value") for one in container["env"]}

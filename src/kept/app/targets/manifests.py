@@ -121,11 +121,11 @@ _QUANTITY = re.compile(r"(\d+(?:\.\d+)?)([kMGT]?i?)")
 
 
 def _bounds(asked: Deployed) -> list[dict[str, Any]]:
-    """What keeps the process that explains from taking so much of a pod's memory that the pod is ended: a third."""
+    """What keeps the process that explains from taking so much of a pod's memory that the pod is ended: half."""
     found = _QUANTITY.fullmatch(asked.memory)
     if found is None or found[2] not in _UNITS:
         return []
-    most = int(float(found[1]) * _UNITS[found[2]] / 3_000_000)
+    most = int(float(found[1]) * _UNITS[found[2]] / 2_000_000)
     return [{"name": "KEPT_EXPLAIN_MEGABYTES", "value": str(most)}] if most else []
 
 

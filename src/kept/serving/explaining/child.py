@@ -65,11 +65,9 @@ def _answer(wanted: Wanted, loaded: "OrderedDict[str, Explainer]") -> Told | Ref
         status = 422 if isinstance(error, Invalid) else status_of(error)
         return Refused(status=status, what=error.what, where=error.where, fix=error.fix)
     except MemoryError:
-        # What it holds for later is the first that it can do without.
-        loaded.clear()
         what = "the process that explains may not have the memory that this would need"
         fix = "Ask about fewer rows, or allow it more: explain_megabytes"
-        return Refused(status=503, what=what, where="explain", fix=fix)
+        return Refused(status=503, what=what, where="explain", fix=fix, spent=True)
     except Exception as error:  # noqa: BLE001 - a model may raise anything; the next question is another one
         return Refused(status=500, what=f"explaining raised {type(error).__name__}: {error}", where="explanation")
 

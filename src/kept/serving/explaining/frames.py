@@ -27,6 +27,8 @@ class Refused(msgspec.Struct, frozen=True, kw_only=True, tag="refused"):
     what: str
     where: str | None = None
     fix: str | None = None
+    spent: bool = False
+    """Whether the process had better begin anew."""
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True, tag="told"):

@@ -41,7 +41,7 @@ class Process:
             _logger.error("the process that explains did not come up: %r", error)  # noqa: TRY400 - where says nothing
             raise _gone("did not come up") from error
         try:
-            return await _ask(process, wanted)
+            found = await _ask(process, wanted)
         except (OSError, EOFError, msgspec.MsgspecError) as error:
             _logger.error("the process that explains has ended: %r", error)  # noqa: TRY400 - where it ended says nothing
             await self.end()
@@ -50,6 +50,9 @@ class Process:
             # It is still at work on what nobody wants any more.
             await self.end()
             raise
+        if isinstance(found, Refused) and found.spent:
+            await self.end()
+        return found
 
     async def end(self) -> None:
         """Ends it, if there is one."""
