@@ -124,7 +124,12 @@ def test_what_does_not_fit(infer: Any) -> None:
     some_raw.raw_input_contents.append(b"")
     text = asked()
     text.inputs[2].contents.bytes_contents[1] = b"\xff"
+    strange = asked()
+    strange.inputs[0].datatype = "é" * 100_000
     for data, said, code in (
+        (strange.SerializeToString(), "Send them in raw_input_contents", INVALID),
+        (asked("n" * 1_000_000).SerializeToString(), "there is no such endpoint", grpc.StatusCode.NOT_FOUND),
+        (asked(event_time="0001-01-01T00:00:00+14:00").SerializeToString(), "Send one of 1900 to 2200", INVALID),
         (b"\xff\xff", "not a ModelInferRequest", INVALID),
         (asked("nobody").SerializeToString(), "there is no such endpoint", grpc.StatusCode.NOT_FOUND),
         (no_shape.SerializeToString(), "an input has no shape", INVALID),

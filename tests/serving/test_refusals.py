@@ -35,6 +35,9 @@ GOOD = [
         ({"rows": [ROW], "keyz": ["a"]}, "the field 'keyz' is not known"),
         ({"rows": [ROW], "keys": ["a", "b"]}, "keys: found 2 keys for 1 rows"),
         ({"rows": [ROW], "event_time": "2013-01-01T00:00:00"}, "event_time"),
+        # Moments that no program could read from the log.
+        ({"rows": [ROW], "event_time": "0001-01-01T00:00:00+14:00"}, "Send one of 1900 to 2200"),
+        ({"rows": [ROW], "event_times": ["9999-12-31T23:59:59-14:00"]}, "Send one of 1900 to 2200"),
         ({"rows": [ROW], "event_times": []}, "event_times: found 0 event times for 1 rows"),
     ],
 )  # fmt: skip
@@ -107,3 +110,11 @@ def test_a_token_is_asked_for(service: Service) -> None:
         assert client.post("/predict/late", json={"rows": [ROW]}, headers=good).status_code == 200
         assert client.get("/metrics", headers=good).status_code == 200
         assert client.get("/v2/health/ready").status_code == 200
+
+
+def test_what_its_sender_made_long_is_said_in_short(running: Service) -> None:
+    answer = httpx.post(
+        f"{running.url}/v2/models/late/infer", json={"inputs": [tensor("distance", "x" * 10_000_000, 1.0)]}
+    )
+    assert answer.status_code == 400
+    assert len(answer.content) < 10_000

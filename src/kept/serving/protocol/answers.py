@@ -203,7 +203,17 @@ def best_class(probabilities: Sequence[float]) -> int:
 
 def error_body(error: KeptError) -> bytes:
     """What is said in both forms when there is no answer. The protocol asks for `error` as text; the parts stand beside it."""
-    return _encode({"error": str(error), "what": error.what, "where": error.where, "fix": error.fix})
+    parts = in_short(error)
+    return _encode({"error": str(parts), "what": parts.what, "where": parts.where, "fix": parts.fix})
+
+
+def in_short(error: KeptError, most: int = 1_000) -> KeptError:
+    """The error with at most so many characters of each of its parts: senders may have made up names of any length."""
+    what, where, fix = (
+        part if part is None or len(part) <= most else f"{part[:most]}..."
+        for part in (error.what, error.where, error.fix)
+    )
+    return KeptError(what or "", where=where, fix=fix)
 
 
 def _datatype(classes: Sequence[Label]) -> bytes:

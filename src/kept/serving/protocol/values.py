@@ -14,6 +14,7 @@ Key = str | int
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST, _LAST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _LARGEST_INTEGER = 2**63
 _TYPES: dict[str, Any] = {"number": float, "integer": int | float, "boolean": bool, "text": str}
@@ -124,7 +125,12 @@ def as_routing_key(key: Key | None) -> str | None:
 
 
 def microseconds(moment: datetime) -> int:
-    """Whole microseconds since 1970."""
+    """Whole microseconds since 1970 of an event's time; `Invalid` for one that no row can have.
+
+    What is logged is read by programs to which the years 0 and 10000 are none, and watched from its first day to its last.
+    """
+    if not _FIRST <= moment <= _LAST:
+        raise Invalid(f"{moment.isoformat()} is no event's time", where="event_time", fix="Send one of 1900 to 2200")
     return (moment - _EPOCH) // _MICROSECOND
 
 

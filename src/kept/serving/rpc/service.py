@@ -13,6 +13,7 @@ from kept.core.errors import Invalid, KeptError, NotFound, Unavailable
 from kept.serving.app import EXTENSIONS, answered, describe
 from kept.serving.calls import OVERLOADED
 from kept.serving.door import TRACE_HEADER, Door, not_admitted
+from kept.serving.protocol.answers import in_short
 from kept.serving.request import Request
 from kept.serving.router import Router
 from kept.serving.rpc.infer import answer_of, decode_request, sent_in
@@ -29,6 +30,7 @@ _CODES = {
     503: grpc.StatusCode.UNAVAILABLE,
 }
 _UNLIMITED = 3600.0
+_MOST_ESCAPED = 150
 
 Context = Any
 Answering = Callable[[bytes, Context], Awaitable[bytes]]
@@ -175,9 +177,13 @@ def _written(kind: str, /, **fields: Any) -> bytes:
 
 async def _abort(context: Context, status: int, error: KeptError) -> NoReturn:
     """Ends the call with the error, whose parts go along as `kept-error-bin`, and how long to wait where that helps."""
-    parts = msgspec.json.encode({"what": error.what, "where": error.where, "fix": error.fix})
+    told = in_short(error)
+    if not (str(told).isascii() and str(told).isprintable()):
+        # Other characters take up to nine bytes, and clients take few of them.
+        told = in_short(error, _MOST_ESCAPED)
+    parts = msgspec.json.encode({"what": told.what, "where": told.where, "fix": told.fix})
     trailing: list[tuple[str, str | bytes]] = [("kept-error-bin", parts)]
     if status in {429, 503}:
         trailing.append(("retry-after", "1"))
-    await context.abort(_CODES.get(status, grpc.StatusCode.INTERNAL), str(error), trailing_metadata=tuple(trailing))
+    await context.abort(_CODES.get(status, grpc.StatusCode.INTERNAL), str(told), trailing_metadata=tuple(trailing))
     raise AssertionError
