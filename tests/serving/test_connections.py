@@ -156,7 +156,7 @@ def test_a_client_that_reads_nothing_is_held_back(running: Service) -> None:
     with Wire(running) as wire:
         wire.socket.setblocking(False)
         stream, sent, quiet = request() * 100, 0, 0.0
-        stop = time.monotonic() + 5
+        stop = time.monotonic() + 60
         while quiet < 0.5 and time.monotonic() < stop:
             try:
                 sent += wire.socket.send(stream[sent % len(stream) :])

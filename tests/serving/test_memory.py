@@ -4,6 +4,7 @@ import asyncio
 import os
 import re
 import shutil
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -164,15 +165,53 @@ def test_all_are_answered_by_their_own_model_whichever_is_in_memory(
     assert counted(crowded, "kept_model_evictions_total") <= before + 1
 
 
-def test_a_load_that_takes_too_long_holds_up_nobody_else(crowded: Service) -> None:
-    assert ask(crowded, "two").status_code == 200
-    digest = crowded.digests["first"].removeprefix("sha256:")
-    shutil.rmtree(crowded.root / "serving" / "bundles" / digest)
-    (blob,) = (path for path in (crowded.root / "blobs").rglob(f"*{digest[4:]}") if path.is_file())
+def hold_back(service: Service) -> tuple[Path, bytes]:
+    """Has whoever loads the model of `one` wait until its bytes are written to the path."""
+    digest = service.digests["first"].removeprefix("sha256:")
+    shutil.rmtree(service.root / "serving" / "bundles" / digest)
+    (blob,) = (path for path in (service.root / "blobs").rglob(f"*{digest[4:]}") if path.is_file())
     content = blob.read_bytes()
     blob.unlink()
-    # Who reads it waits until somebody writes.
     os.mkfifo(blob)
+    return blob, content
+
+
+def test_a_connection_is_not_read_on_while_much_waits_for_its_first_request(crowded: Service) -> None:
+    assert ask(crowded, "two").status_code == 200
+    blob, content = hold_back(crowded)
+    body = msgspec.json.encode({"rows": [ROW]})
+    head = "POST /predict/%s HTTP/1.1\r\nhost: h\r\nx-request-timeout-ms: 600000\r\ncontent-length: %d\r\n\r\n"
+    first, then = ((head % (name, len(body))).encode() + body for name in ("one", "two"))
+    with socket.create_connection(("127.0.0.1", crowded.port), timeout=60) as wire:
+        wire.sendall(first)
+        wire.setblocking(False)
+        stream, sent, quiet = then * 100, 0, 0.0
+        while quiet < 0.5 and sent < 64 << 20:
+            try:
+                sent += wire.send(stream[sent % len(stream) :])
+                quiet = 0.0
+            except BlockingIOError:
+                time.sleep(0.02)
+                quiet += 0.02
+        assert quiet >= 0.5
+        # When the first has its answer, so do the others.
+        blob.write_bytes(content)
+        wire.settimeout(60)
+        wire.sendall(then[sent % len(then) :])
+        with wire.makefile("rb") as answers:
+            statuses = []
+            for _ in range(2 + sent // len(then)):
+                statuses.append(answers.readline()[9:12])
+                while line := answers.readline().strip():
+                    size = int(line.rpartition(b" ")[2]) if line.startswith(b"content-length") else 0
+                answers.read(size)
+    assert statuses[0] == b"200"
+    assert set(statuses) <= {b"200", b"429"}
+
+
+def test_a_load_that_takes_too_long_holds_up_nobody_else(crowded: Service) -> None:
+    assert ask(crowded, "two").status_code == 200
+    blob, content = hold_back(crowded)
     began = time.monotonic()
     late: list[httpx.Response] = []
     thread = threading.Thread(target=lambda: late.append(ask(crowded, "one", **{"x-request-timeout-ms": "700"})))

@@ -46,6 +46,8 @@ _REASONS = {
     431: b"Request Header Fields Too Large", 500: b"Internal Server Error", 503: b"Service Unavailable",
 }  # fmt: skip
 _MORE = {401: b"www-authenticate: Bearer\r\n", 429: b"retry-after: 1\r\n", 503: b"retry-after: 1\r\n"}
+# So many requests of one connection may wait for the one before them: its next ones are not read.
+_MOST_AHEAD = 2_000
 # A connection that was refused and comes again within this time, although it was asked to wait, is left unread for as long.
 _LEFT_UNREAD = 0.1
 
@@ -75,6 +77,7 @@ class PredictionProtocol(HttpToolsProtocol):
         self._seen = 0.0
         self._refused_at = 0.0
         self._unread = False
+        self._crowded = False
 
     # --- the connection ---------------------------------------------------------------------------------------
 
@@ -131,8 +134,7 @@ class PredictionProtocol(HttpToolsProtocol):
     def resume_writing(self) -> None:
         """It reads again."""
         super().resume_writing()
-        if not self._unread:
-            self.flow.resume_reading()
+        self._read_on()
 
     def shutdown(self) -> None:
         """The service ends: what came is answered, and a request on its way gets its chance."""
@@ -292,6 +294,9 @@ class PredictionProtocol(HttpToolsProtocol):
             return
         self._reading = None
         self._waiting.append(reading)
+        if len(self._waiting) > _MOST_AHEAD:
+            self._crowded = True
+            self.flow.pause_reading()
         if reading.close:
             self._ended = True
         body = reading.body
@@ -316,7 +321,11 @@ class PredictionProtocol(HttpToolsProtocol):
 
     def _read_again(self) -> None:
         self._unread = False
-        if not self.transport.is_closing() and not self.flow.write_paused:
+        self._read_on()
+
+    def _read_on(self) -> None:
+        """Reads again, unless there is a reason left not to."""
+        if not (self._unread or self._crowded or self.flow.write_paused or self.transport.is_closing()):
             self.flow.resume_reading()
 
     # --- answers ----------------------------------------------------------------------------------------------
@@ -351,6 +360,9 @@ class PredictionProtocol(HttpToolsProtocol):
                     self.loop.call_later(_LINGER, transport.abort)
                 elif done.close:
                     transport.close()
+        if self._crowded and len(waiting) <= _MOST_AHEAD:
+            self._crowded = False
+            self._read_on()
         if not waiting:
             self._set_drained()
 
