@@ -169,6 +169,9 @@ def test_kubernetes_objects_belong_together(bundle: Path, tmp_path: Path) -> Non
     assert mounted == {one["name"] for one in deployment["spec"]["template"]["spec"]["volumes"]}
     assert container["env"][0]["valueFrom"]["secretKeyRef"]["name"] == "churn-token"
     assert deployment["metadata"]["annotations"]["kept/bundle"] == found.bundle
+    # It goes on while others still send to it, and has time to answer what has come then.
+    assert "time.sleep(5)" in container["lifecycle"]["preStop"]["exec"]["command"][-1]
+    assert deployment["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] >= 5 + 10
 
 
 @pytest.mark.parametrize(

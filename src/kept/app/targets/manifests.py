@@ -54,7 +54,7 @@ def kubernetes(asked: Deployed) -> dict[str, dict[str, Any]]:
                             "fsGroup": _UID,
                             "seccompProfile": {"type": "RuntimeDefault"},
                         },
-                        "containers": [_container(asked, "serving")],
+                        "containers": [_container(asked, "serving") | {"lifecycle": _LINGER}],
                         "volumes": _VOLUMES,
                     },
                 },
@@ -112,6 +112,9 @@ def kserve(asked: Deployed) -> dict[str, dict[str, Any]]:
         }
     }
 
+
+# Requests still come for a moment when a pod is to end: it goes on until the cluster has heard of it.
+_LINGER = {"preStop": {"exec": {"command": ["/venv/bin/python", "-c", "import time; time.sleep(5)"]}}}
 
 _VOLUMES = [{"name": "spool", "emptyDir": {"sizeLimit": "2Gi"}}, {"name": "tmp", "emptyDir": {}}]
 
