@@ -138,15 +138,16 @@ class Router:
 
     def _changed(self, table: RoutingTable, routes: dict[str, LoadedRoute]) -> tuple[list[Route], list[Route]]:
         """The routes of a table that are to be loaded, those first that are quick; the others are put into `routes`."""
-        quick: list[Route] = []
-        slow: list[Route] = []
+        changed = []
         for route in table.routes:
             before = self._routes.get(route.endpoint)
             if before is not None and before.route.arms == route.arms:
                 routes[route.endpoint] = before
             else:
-                (slow if any(map(self._takes_long, route.arms)) else quick).append(route)
-        return quick, slow
+                changed.append(route)
+        # One alone keeps nobody waiting.
+        slow = [route for route in changed if len(table.routes) > 1 and any(map(self._takes_long, route.arms))]
+        return [route for route in changed if route not in slow], slow
 
     def _takes_long(self, arm: Arm) -> bool:
         """Whether a process has to be started for an arm, which takes seconds."""
