@@ -66,8 +66,7 @@ def test_linear_discriminant_analysis(frame: pl.DataFrame, late: NDArray[np.int6
     expected, found, manifest = served(
         make_pipeline(SimpleImputer(), LinearDiscriminantAnalysis()), frame, late, tmp_path / "b"
     )
-    assert manifest.runtime == "skops"
-    assert "skl2onnx (of LinearDiscriminantAnalysis) does not hold" in manifest.not_exported
+    assert (manifest.runtime, manifest.converted) == ("onnx", ())
     assert np.abs(expected - found).max() < 1e-12
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import StackingClassifier, StackingRegressor, VotingClassifier, VotingRegressor
 from sklearn.pipeline import Pipeline
 
 from kept.core.errors import Invalid
@@ -12,6 +13,7 @@ from kept.packaging.exporters.encoders import texts_of
 from kept.packaging.exporters.graph import Graph, Tensor
 from kept.packaging.exporters.selecting import join, select
 
+_OF_TABLES = (StackingClassifier, StackingRegressor, VotingClassifier, VotingRegressor)
 Transform = Callable[[Any, Graph, Tensor], Tensor]
 
 
@@ -33,20 +35,29 @@ def export_column_transformer(step: Any, graph: Graph, features: Tensor, transfo
 def words_of(estimator: Any) -> dict[int, list[str]]:
     """The texts that a fitted estimator knows, by the number of its input column, sorted."""
     found: dict[int, set[str]] = {}
-    for step in flatten(estimator)[:1]:
-        if not isinstance(step, ColumnTransformer):
-            continue
-        for places, transformer in _branches(step):
-            if transformer == "passthrough":
-                continue
-            for one in flatten(transformer):
-                texts = texts_of(one)
-                if texts is None or len(texts) != len(places):
-                    # What follows has other columns.
-                    break
-                for place, known in zip(places, texts, strict=True):
-                    found.setdefault(int(place), set()).update(known)
+    for column, texts in _texts(estimator):
+        found.setdefault(column, set()).update(texts)
     return {place: sorted(known) for place, known in found.items()}
+
+
+def _texts(estimator: Any) -> Iterator[tuple[int, list[str]]]:
+    """The same, part by part; a column comes again where several parts know texts of it."""
+    step = next(iter(flatten(estimator)), None)
+    if isinstance(step, _OF_TABLES):
+        # Each part is given the same table.
+        for part in step.estimators_:
+            yield from _texts(part)
+    if not isinstance(step, ColumnTransformer):
+        return
+    for places, transformer in _branches(step):
+        if transformer == "passthrough":
+            continue
+        for one in flatten(transformer):
+            texts = texts_of(one)
+            if texts is None or len(texts) != len(places):
+                # What follows has other columns.
+                break
+            yield from zip(map(int, places), texts, strict=True)
 
 
 def flatten(estimator: Any) -> list[Any]:

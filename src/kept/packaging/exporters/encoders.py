@@ -61,6 +61,20 @@ def export_ordinal(step: Any, graph: Graph, features: Tensor) -> Tensor:
     return join(graph, parts)
 
 
+def export_target_encoder(step: Any, graph: Graph, features: Tensor) -> Tensor:
+    """TargetEncoder: what the target was on average for the category, for each class where there are several."""
+    several = len(step.classes_) if step.target_type_ == "multiclass" else 1
+    means = np.ravel(step.target_mean_)
+    parts = []
+    for place, categories in enumerate(step.categories_):
+        flags = _flags(graph, features, place, list(categories))
+        known = graph.node("Greater", _sum(graph, flags), graph.constant(0.0))
+        told = np.column_stack(step.encodings_[place * several : (place + 1) * several])
+        value = graph.node("Where", known, graph.node("MatMul", flags, graph.constant(told)), graph.constant(means))
+        parts.append(_anonymous(value, features, place, several))
+    return join(graph, parts)
+
+
 def texts_of(step: Any) -> list[list[str]] | None:
     """For each column the texts that a fitted encoder or imputer knows; None when the step knows none."""
     if hasattr(step, "categories_"):

@@ -1,6 +1,6 @@
 """An ONNX graph in the making: float64 throughout, one input `features` of shape [rows, columns]."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -101,6 +101,13 @@ class Graph:
         name = f"{operator.lower()}_{len(self._nodes)}"
         self._nodes.append(helper.make_node(operator, list(inputs), [name], name=name, domain=domain, **attributes))
         return name
+
+    def sum(self, names: Sequence[str]) -> str:
+        """The name of the sum of tensors, added one after the other."""
+        total = names[0]
+        for name in names[1:]:
+            total = self.node("Add", total, name)
+        return total
 
     def embed(self, model: ModelProto, feeds: Mapping[str, str]) -> str:
         """The name of the result of another graph, which has one; each of its inputs is fed with a tensor of this one."""

@@ -6,6 +6,7 @@ import numpy as np
 
 from kept.core.errors import Invalid
 from kept.packaging.exporters.graph import Graph, Tensor
+from kept.packaging.exporters.links import apply_link
 
 
 def export_linear_regression(model: Any, graph: Graph, features: Tensor) -> str:
@@ -24,6 +25,32 @@ def export_logistic_regression(model: Any, graph: Graph, features: Tensor) -> st
     if model.solver == "liblinear":
         raise Invalid("with the solver liblinear its probabilities are one against the rest")
     return graph.node("Softmax", scores, axis=1)
+
+
+def export_log_linear_regression(model: Any, graph: Graph, features: Tensor) -> str:
+    """Answers of a generalised linear model, by the inverse of its link function."""
+    return apply_link(model._base_loss.link, graph, _scores(model, graph, features))  # noqa: SLF001 - no public face
+
+
+def export_linear_discriminant(model: Any, graph: Graph, features: Tensor) -> str:
+    """Answers of LinearDiscriminantAnalysis: the logistic function of one score, or the softmax of several."""
+    scores = _scores(model, graph, features)
+    return graph.node("Sigmoid", scores) if len(model.classes_) == 2 else graph.node("Softmax", scores, axis=1)
+
+
+def export_sgd_classifier(model: Any, graph: Graph, features: Tensor) -> str:
+    """Answers of SGDClassifier with the logistic loss: one class against the rest, made to add up to 1."""
+    if model.loss != "log_loss":
+        raise Invalid(f"its probabilities follow from the loss {model.loss!r}")
+    chances = graph.node("Sigmoid", _scores(model, graph, features))
+    if len(model.classes_) == 2:
+        return chances
+    graph.note_no_parts()
+    total = graph.node("ReduceSum", chances, graph.constant([1], np.int64))
+    shared = graph.constant(1.0 / len(model.classes_))
+    return graph.node(
+        "Where", graph.node("Equal", total, graph.constant(0.0)), shared, graph.node("Div", chances, total)
+    )
 
 
 def _scores(model: Any, graph: Graph, features: Tensor) -> str:

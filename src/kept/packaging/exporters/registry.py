@@ -7,7 +7,12 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.compose import ColumnTransformer
+from sklearn.decomposition import PCA
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.ensemble import (
+    AdaBoostClassifier,
+    BaggingClassifier,
+    BaggingRegressor,
     ExtraTreesClassifier,
     ExtraTreesRegressor,
     GradientBoostingClassifier,
@@ -16,40 +21,104 @@ from sklearn.ensemble import (
     HistGradientBoostingRegressor,
     RandomForestClassifier,
     RandomForestRegressor,
+    StackingClassifier,
+    StackingRegressor,
+    VotingClassifier,
+    VotingRegressor,
+)
+from sklearn.feature_selection import (
+    RFE,
+    RFECV,
+    GenericUnivariateSelect,
+    SelectFdr,
+    SelectFpr,
+    SelectFromModel,
+    SelectFwe,
+    SelectKBest,
+    SelectPercentile,
+    SequentialFeatureSelector,
+    VarianceThreshold,
 )
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import ElasticNet, Lasso, LinearRegression, LogisticRegression, Ridge
+from sklearn.linear_model import (
+    ARDRegression,
+    BayesianRidge,
+    ElasticNet,
+    ElasticNetCV,
+    GammaRegressor,
+    HuberRegressor,
+    Lars,
+    Lasso,
+    LassoCV,
+    LassoLars,
+    LinearRegression,
+    LogisticRegression,
+    LogisticRegressionCV,
+    PoissonRegressor,
+    QuantileRegressor,
+    Ridge,
+    RidgeCV,
+    SGDClassifier,
+    SGDRegressor,
+    TweedieRegressor,
+)
+from sklearn.pipeline import FeatureUnion
 from sklearn.preprocessing import (
+    FunctionTransformer,
+    KBinsDiscretizer,
     MaxAbsScaler,
     MinMaxScaler,
     OneHotEncoder,
     OrdinalEncoder,
+    PolynomialFeatures,
     RobustScaler,
     StandardScaler,
+    TargetEncoder,
 )
+from sklearn.svm import LinearSVR
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor, ExtraTreeClassifier, ExtraTreeRegressor
 
 from kept.core.errors import Invalid
 from kept.packaging.exporters.catboost import export_catboost
 from kept.packaging.exporters.catboost_booster import CatBoostModel
 from kept.packaging.exporters.columns import export_column_transformer, flatten
+from kept.packaging.exporters.combining import export_bagging, export_stacking, export_voting
 from kept.packaging.exporters.conversion import convert_predictor, convert_transformer
-from kept.packaging.exporters.encoders import export_one_hot, export_ordinal
+from kept.packaging.exporters.encoders import export_one_hot, export_ordinal, export_target_encoder
 from kept.packaging.exporters.graph import Graph, Tensor
 from kept.packaging.exporters.hist_boosting import export_hist_boosting
 from kept.packaging.exporters.imputing import export_simple_imputer
 from kept.packaging.exporters.lightgbm import export_lightgbm
 from kept.packaging.exporters.lightgbm_booster import LightGbmModel
-from kept.packaging.exporters.linear import export_linear_regression, export_logistic_regression
+from kept.packaging.exporters.linear import (
+    export_linear_discriminant,
+    export_linear_regression,
+    export_log_linear_regression,
+    export_logistic_regression,
+    export_sgd_classifier,
+)
+from kept.packaging.exporters.reshaping import (
+    export_bins,
+    export_function,
+    export_pca,
+    export_polynomials,
+    export_selection,
+    export_union,
+)
 from kept.packaging.exporters.scaling import (
     export_max_abs_scaler,
     export_min_max_scaler,
     export_robust_scaler,
     export_standard_scaler,
 )
-from kept.packaging.exporters.trees import export_boosting, export_forest, export_tree
+from kept.packaging.exporters.trees import export_ada_boost, export_boosting, export_forest, export_tree
 from kept.packaging.exporters.xgboost import export_xgboost
 from kept.packaging.exporters.xgboost_booster import XgBoostModel
+
+_SELECTIONS: tuple[type, ...] = (
+    GenericUnivariateSelect, RFE, RFECV, SelectFdr, SelectFpr, SelectFromModel, SelectFwe, SelectKBest, SelectPercentile,
+    SequentialFeatureSelector, VarianceThreshold,
+)  # fmt: skip
 
 PREDICTORS: dict[type, Callable[[Any, Graph, Tensor], str]] = {
     CatBoostModel: export_catboost,
@@ -72,6 +141,30 @@ PREDICTORS: dict[type, Callable[[Any, Graph, Tensor], str]] = {
     Ridge: export_linear_regression,
     Lasso: export_linear_regression,
     ElasticNet: export_linear_regression,
+    RidgeCV: export_linear_regression,
+    LassoCV: export_linear_regression,
+    ElasticNetCV: export_linear_regression,
+    LassoLars: export_linear_regression,
+    Lars: export_linear_regression,
+    BayesianRidge: export_linear_regression,
+    ARDRegression: export_linear_regression,
+    HuberRegressor: export_linear_regression,
+    QuantileRegressor: export_linear_regression,
+    SGDRegressor: export_linear_regression,
+    LinearSVR: export_linear_regression,
+    PoissonRegressor: export_log_linear_regression,
+    GammaRegressor: export_log_linear_regression,
+    TweedieRegressor: export_log_linear_regression,
+    LogisticRegressionCV: export_logistic_regression,
+    LinearDiscriminantAnalysis: export_linear_discriminant,
+    SGDClassifier: export_sgd_classifier,
+    AdaBoostClassifier: export_ada_boost,
+    VotingClassifier: lambda model, graph, features: export_voting(model, graph, features, _predict),
+    VotingRegressor: lambda model, graph, features: export_voting(model, graph, features, _predict),
+    BaggingClassifier: lambda model, graph, features: export_bagging(model, graph, features, _predict),
+    BaggingRegressor: lambda model, graph, features: export_bagging(model, graph, features, _predict),
+    StackingClassifier: lambda model, graph, features: export_stacking(model, graph, features, _predict),
+    StackingRegressor: lambda model, graph, features: export_stacking(model, graph, features, _predict),
 }
 
 TRANSFORMERS: dict[type, Callable[[Any, Graph, Tensor], Tensor]] = {
@@ -82,6 +175,13 @@ TRANSFORMERS: dict[type, Callable[[Any, Graph, Tensor], Tensor]] = {
     SimpleImputer: export_simple_imputer,
     OneHotEncoder: export_one_hot,
     OrdinalEncoder: export_ordinal,
+    TargetEncoder: export_target_encoder,
+    PolynomialFeatures: export_polynomials,
+    KBinsDiscretizer: export_bins,
+    FunctionTransformer: export_function,
+    PCA: export_pca,
+    **dict.fromkeys(_SELECTIONS, export_selection),
+    FeatureUnion: lambda step, graph, features: export_union(step, graph, features, _transform),
     ColumnTransformer: lambda step, graph, features: export_column_transformer(step, graph, features, _transform),
 }
 

@@ -4,11 +4,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.tree import DecisionTreeClassifier, ExtraTreeClassifier
 
 from kept.core.errors import Invalid
 from kept.packaging.exporters.ensemble import Ensemble, Tree
 from kept.packaging.exporters.graph import Graph, Tensor
 from kept.packaging.exporters.links import apply_link
+
+_TREES = (DecisionTreeClassifier, ExtraTreeClassifier)
 
 
 def export_tree(model: Any, graph: Graph, features: Tensor) -> str:
@@ -34,6 +37,29 @@ def export_boosting(model: Any, graph: Graph, features: Tensor) -> str:
     raw = ensemble.write(graph, features, len(baseline))
     # A regressor answers the raw score, whatever its loss.
     return apply_link(model._loss.link, graph, raw) if hasattr(model, "classes_") else raw  # noqa: SLF001
+
+
+def export_ada_boost(model: Any, graph: Graph, features: Tensor) -> str:
+    """Answers of AdaBoostClassifier over trees: each adds its weight for the class that it tells, and takes from the others.
+
+    Zhu, Zou, Rosset, Hastie, "Multi-class AdaBoost" (2009), equation 15.
+    """
+    classes = int(model.n_classes_)
+    ensemble = Ensemble()
+    weights = model.estimator_weights_ / model.estimator_weights_.sum()
+    for estimator, weight in zip(model.estimators_, weights, strict=False):
+        if type(estimator) not in _TREES or not np.array_equal(estimator.classes_, model.classes_):
+            raise Invalid("it boosts others than trees that know all classes")
+        told = estimator.tree_.value[:, 0, :].argmax(axis=1)
+        for target in range(classes):
+            if classes > 2 or target == 1:
+                values = np.where(told == target, weight, -weight / (classes - 1))
+                ensemble.add(_tree(estimator.tree_, values), target if classes > 2 else 0)
+    raw = ensemble.write(graph, features, classes if classes > 2 else 1)
+    if classes == 2:
+        # Of two classes the score of the second is the negative one of the first, and they are halved.
+        return graph.node("Sigmoid", graph.node("Mul", raw, graph.constant(2.0)))
+    return graph.node("Softmax", graph.node("Div", raw, graph.constant(float(classes - 1))), axis=1)
 
 
 def float32_splits(thresholds: NDArray[np.float64]) -> NDArray[np.float64]:
