@@ -121,14 +121,10 @@ def test_histogram_boosting_on_a_table_with_its_own_categories(
     assert np.abs(found - model.predict_proba(table)[:, 1]).max() < 1e-12
 
 
-@pytest.mark.parametrize(
-    "inner", [HistGradientBoostingClassifier(max_iter=3), make_pipeline(SimpleImputer(), NearestCentroid())]
-)
-def test_what_has_no_exporter_is_served_by_itself(
-    frame: pl.DataFrame, late: NDArray[np.int64], tmp_path: Path, inner: Any
-) -> None:
+def test_what_has_no_exporter_is_served_by_itself(frame: pl.DataFrame, late: NDArray[np.int64], tmp_path: Path) -> None:
     encoder = fit_encoder(frame)
     matrix = encode_frame(frame, encoder)
+    inner = make_pipeline(SimpleImputer(), NearestCentroid())
     model = CalibratedClassifierCV(inner, method="isotonic", cv=2).fit(matrix, late)
     manifest = package(
         model, encoder, signature_of(frame, encoder, task="binary", classes=(0, 1)), frame, tmp_path / "b"

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import make_column_transformer
 from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
@@ -12,6 +13,7 @@ from sklearn.ensemble import (
     AdaBoostClassifier,
     BaggingClassifier,
     BaggingRegressor,
+    GradientBoostingClassifier,
     HistGradientBoostingClassifier,
     HistGradientBoostingRegressor,
     RandomForestClassifier,
@@ -46,7 +48,7 @@ from sklearn.preprocessing import (
     StandardScaler,
     TargetEncoder,
 )
-from sklearn.svm import LinearSVR
+from sklearn.svm import LinearSVC, LinearSVR
 from sklearn.tree import DecisionTreeClassifier
 from test_exporters import check
 
@@ -88,6 +90,25 @@ def test_classifiers_made_of_others(model: Any, task: Any) -> None:
     # Each is made of several: nothing tells exactly what an input added.
     assert exported.inputs == ()
     assert groups["thresholds"].rows > 100
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass"])
+@pytest.mark.parametrize(
+    "model",
+    [
+        CalibratedClassifierCV(TREES[1], cv=2),
+        CalibratedClassifierCV(TREES[1], method="isotonic", cv=2),
+        CalibratedClassifierCV(BOOSTED[1], cv=2),
+        CalibratedClassifierCV(BOOSTED[1], method="isotonic", cv=2, ensemble=False),
+        CalibratedClassifierCV(scaled(LinearSVC()), cv=2),
+        CalibratedClassifierCV(scaled(GradientBoostingClassifier(n_estimators=3)), method="isotonic", cv=2),
+    ],
+    ids=["trees", "trees-isotonic", "boosted", "boosted-isotonic", "line", "line-isotonic"],
+)
+def test_calibrated_classifiers(model: Any, task: Any) -> None:
+    exported, groups = check(model, task)
+    assert (exported.converted, exported.inputs) == ((), ())
+    assert groups["training rows"].largest_difference < 1e-12
 
 
 @pytest.mark.parametrize("task", ["binary", "multiclass"])

@@ -33,7 +33,7 @@ from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import Normalizer, OneHotEncoder, StandardScaler
-from sklearn.svm import SVC, LinearSVC
+from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
 from kept.core.errors import Invalid
@@ -97,7 +97,7 @@ def bundled(estimator: Any, frame: pl.DataFrame, task: Task, folder: Path) -> tu
         (MLPClassifier(hidden_layer_sizes=(8,), max_iter=30, random_state=0), True),
         (QuadraticDiscriminantAnalysis(), True),
         (SVC(probability=True, random_state=0), False),
-        (CalibratedClassifierCV(LinearSVC()), True),
+        (CalibratedClassifierCV(GaussianNB()), True),
         (StackingClassifier([("one", LogisticRegression()), ("two", GaussianNB())]), True),
         (make_pipeline(StandardScaler(), TruncatedSVD(2), LogisticRegression()), True),
         (make_pipeline(Normalizer(), LogisticRegression()), True),

@@ -22,7 +22,8 @@ from sklearn.ensemble import (
     RandomForestRegressor,
 )
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import BayesianRidge, LinearRegression, LogisticRegression
+from sklearn.kernel_ridge import KernelRidge
+from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.neighbors import NearestCentroid
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
@@ -300,7 +301,7 @@ def test_a_pipeline_with_texts_is_explained_by_its_own_inputs(
 
 @pytest.mark.parametrize(
     ("estimator", "task"),
-    [(NearestCentroid(), "binary"), (NearestCentroid(), "multiclass"), (BayesianRidge(), "regression")],
+    [(NearestCentroid(), "binary"), (NearestCentroid(), "multiclass"), (KernelRidge(), "regression")],
 )
 def test_any_other_model_is_explained_by_sampling(
     estimator: Any, task: Task, rows: pl.DataFrame, explaining: Callable[..., tuple[Explainer, Path]]

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import StackingClassifier, StackingRegressor, VotingClassifier, VotingRegressor
 from sklearn.pipeline import Pipeline
@@ -47,6 +48,9 @@ def _texts(estimator: Any) -> Iterator[tuple[int, list[str]]]:
         # Each part is given the same table.
         for part in step.estimators_:
             yield from _texts(part)
+    if isinstance(step, CalibratedClassifierCV):
+        for fold in step.calibrated_classifiers_:
+            yield from _texts(fold.estimator)
     if not isinstance(step, ColumnTransformer):
         return
     for places, transformer in _branches(step):

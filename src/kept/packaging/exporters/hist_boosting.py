@@ -15,7 +15,13 @@ _LARGEST_MEMBER = 2**31 - 1
 
 
 def export_hist_boosting(model: Any, graph: Graph, features: Tensor) -> str:
-    """Answers of HistGradientBoostingClassifier and HistGradientBoostingRegressor.
+    """Answers of HistGradientBoostingClassifier and HistGradientBoostingRegressor."""
+    raw = hist_boosting_scores(model, graph, features)
+    return apply_link(model._loss.link, graph, raw)  # noqa: SLF001 - the estimator has no public face for its trees
+
+
+def hist_boosting_scores(model: Any, graph: Graph, features: Tensor) -> str:
+    """The sums of its trees.
 
     The estimator puts its categorical columns first and replaces their values by their place in its own
     dictionary before its trees see them; here the trees get the original columns and the original values.
@@ -30,8 +36,7 @@ def export_hist_boosting(model: Any, graph: Graph, features: Tensor) -> str:
     for stage in model._predictors:  # noqa: SLF001
         for target, predictor in enumerate(stage):
             ensemble.add(_tree(predictor, order, dictionaries), target)
-    raw = ensemble.write(graph, features, len(baseline))
-    return apply_link(model._loss.link, graph, raw)  # noqa: SLF001
+    return ensemble.write(graph, features, len(baseline))
 
 
 def _columns(model: Any) -> tuple[NDArray[np.int64], dict[int, tuple[int, ...]]]:

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer
 from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
@@ -54,9 +55,11 @@ from sklearn.linear_model import (
     LinearRegression,
     LogisticRegression,
     LogisticRegressionCV,
+    Perceptron,
     PoissonRegressor,
     QuantileRegressor,
     Ridge,
+    RidgeClassifier,
     RidgeCV,
     SGDClassifier,
     SGDRegressor,
@@ -75,10 +78,11 @@ from sklearn.preprocessing import (
     StandardScaler,
     TargetEncoder,
 )
-from sklearn.svm import LinearSVR
+from sklearn.svm import LinearSVC, LinearSVR
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor, ExtraTreeClassifier, ExtraTreeRegressor
 
 from kept.core.errors import Invalid
+from kept.packaging.exporters.calibrating import export_calibrated
 from kept.packaging.exporters.catboost import export_catboost
 from kept.packaging.exporters.catboost_booster import CatBoostModel
 from kept.packaging.exporters.columns import export_column_transformer, flatten
@@ -86,7 +90,7 @@ from kept.packaging.exporters.combining import export_bagging, export_stacking, 
 from kept.packaging.exporters.conversion import convert_predictor, convert_transformer
 from kept.packaging.exporters.encoders import export_one_hot, export_ordinal, export_target_encoder
 from kept.packaging.exporters.graph import Graph, Tensor
-from kept.packaging.exporters.hist_boosting import export_hist_boosting
+from kept.packaging.exporters.hist_boosting import export_hist_boosting, hist_boosting_scores
 from kept.packaging.exporters.imputing import export_simple_imputer
 from kept.packaging.exporters.lightgbm import export_lightgbm
 from kept.packaging.exporters.lightgbm_booster import LightGbmModel
@@ -96,6 +100,7 @@ from kept.packaging.exporters.linear import (
     export_log_linear_regression,
     export_logistic_regression,
     export_sgd_classifier,
+    linear_scores,
 )
 from kept.packaging.exporters.reshaping import (
     export_bins,
@@ -111,7 +116,13 @@ from kept.packaging.exporters.scaling import (
     export_robust_scaler,
     export_standard_scaler,
 )
-from kept.packaging.exporters.trees import export_ada_boost, export_boosting, export_forest, export_tree
+from kept.packaging.exporters.trees import (
+    boosting_scores,
+    export_ada_boost,
+    export_boosting,
+    export_forest,
+    export_tree,
+)
 from kept.packaging.exporters.xgboost import export_xgboost
 from kept.packaging.exporters.xgboost_booster import XgBoostModel
 
@@ -165,7 +176,21 @@ PREDICTORS: dict[type, Callable[[Any, Graph, Tensor], str]] = {
     BaggingRegressor: lambda model, graph, features: export_bagging(model, graph, features, _predict),
     StackingClassifier: lambda model, graph, features: export_stacking(model, graph, features, _predict),
     StackingRegressor: lambda model, graph, features: export_stacking(model, graph, features, _predict),
+    CalibratedClassifierCV: lambda model, graph, features: export_calibrated(model, graph, features, _score),
 }
+
+SCORES: dict[type, Callable[[Any, Graph, Tensor], str]] = {
+    HistGradientBoostingClassifier: hist_boosting_scores,
+    GradientBoostingClassifier: boosting_scores,
+    LogisticRegression: linear_scores,
+    LogisticRegressionCV: linear_scores,
+    LinearDiscriminantAnalysis: linear_scores,
+    LinearSVC: linear_scores,
+    Perceptron: linear_scores,
+    RidgeClassifier: linear_scores,
+    SGDClassifier: linear_scores,
+}
+"""Exporters of what classifiers answer before it becomes a probability, by `decision_function`."""
 
 TRANSFORMERS: dict[type, Callable[[Any, Graph, Tensor], Tensor]] = {
     StandardScaler: export_standard_scaler,
@@ -275,6 +300,18 @@ def _predict(estimator: Any, graph: Graph, features: Tensor) -> str:
         graph.note_no_parts()
         return _else(convert_predictor, last, graph, features, refusal)
     return answers
+
+
+def _score(estimator: Any, graph: Graph, features: Tensor) -> str:
+    """What a calibration is given: the decision function where there is one, else the probabilities."""
+    if not hasattr(estimator, "decision_function"):
+        return _predict(estimator, graph, features)
+    *steps, last = flatten(estimator)
+    for step in steps:
+        features = _transform_one(step, graph, features)
+    if type(last) not in SCORES:
+        raise Invalid(f"there is no exact exporter for the scores of {_name(last)}")
+    return SCORES[type(last)](last, graph, features)
 
 
 def _transform(step: Any, graph: Graph, features: Tensor) -> Tensor:

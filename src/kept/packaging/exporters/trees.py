@@ -26,6 +26,13 @@ def export_forest(model: Any, graph: Graph, features: Tensor) -> str:
 
 def export_boosting(model: Any, graph: Graph, features: Tensor) -> str:
     """Answers of GradientBoostingClassifier and GradientBoostingRegressor."""
+    raw = boosting_scores(model, graph, features)
+    # A regressor answers the raw score, whatever its loss.
+    return apply_link(model._loss.link, graph, raw) if hasattr(model, "classes_") else raw  # noqa: SLF001
+
+
+def boosting_scores(model: Any, graph: Graph, features: Tensor) -> str:
+    """The sums of its trees."""
     ensemble = Ensemble()
     baseline = _baseline(model)
     for target, value in enumerate(baseline):
@@ -34,9 +41,7 @@ def export_boosting(model: Any, graph: Graph, features: Tensor) -> str:
         for target, estimator in enumerate(stage):
             values = model.learning_rate * estimator.tree_.value[:, 0, 0]
             ensemble.add(_tree(estimator.tree_, values), target)
-    raw = ensemble.write(graph, features, len(baseline))
-    # A regressor answers the raw score, whatever its loss.
-    return apply_link(model._loss.link, graph, raw) if hasattr(model, "classes_") else raw  # noqa: SLF001
+    return ensemble.write(graph, features, len(baseline))
 
 
 def export_ada_boost(model: Any, graph: Graph, features: Tensor) -> str:
