@@ -1,8 +1,10 @@
 """The seam to tables: versioned, append-mostly data frames, and their keeper in Delta Lake."""
 
+import fcntl
 import json
-from collections.abc import Mapping
-from contextlib import suppress
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal, Protocol
@@ -26,6 +28,10 @@ _OLDER = {
     arrow.DataType.string_view(): arrow.DataType.string(),
     arrow.DataType.binary_view(): arrow.DataType.binary(),
 }
+
+
+# Delta does not see that two compactions rewrite the same files, and keeps the rows of both: they take turns by a lock on this file.
+_COMPACTING = "_compaction.lock"
 
 
 class Tables(Protocol):
@@ -168,15 +174,18 @@ class DeltaTables:
         return self._table(name).transaction_version(writer)
 
     def compact(self, name: str) -> None:
-        """Rewrites many small files as few large ones."""
-        table = self._table(name)
-        before = table.version()
-        try:
-            table.optimize.compact()
-        except CommitFailedError:
-            # Somebody else rewrote these files meanwhile; what they left small is for the next time.
-            return
-        self._flush_since(name, before, table)
+        """Rewrites many small files as few large ones. While another process does so, nothing is done."""
+        with _alone(self._path(name) / _COMPACTING) as alone:
+            if not alone:
+                return
+            table = self._table(name)
+            before = table.version()
+            try:
+                table.optimize.compact()
+            except CommitFailedError:
+                # Somebody else took rows out meanwhile; what they left small is for the next time.
+                return
+            self._flush_since(name, before, table)
 
     def forget(self, name: str, column: str, before: datetime) -> None:
         """Takes out the rows whose time in a column lies before a moment."""
@@ -244,6 +253,24 @@ class DeltaTables:
         if not all(part and part.strip(".") and "\\" not in part and "\0" not in part for part in parts):
             raise Invalid(f"{name!r} is not the name of a table", where="tables", fix="Write it like data/flights")
         return self._root.joinpath(*parts)
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[bool]:
+    """Holds a lock while it lasts, and says whether it was free. Where there is no folder, there is nothing to lock."""
+    try:
+        lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    except FileNotFoundError:
+        yield True
+        return
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        yield False
+    else:
+        yield True
+    finally:
+        os.close(lock)
 
 
 def _write(

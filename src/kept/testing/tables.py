@@ -6,12 +6,15 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import polars as pl
 import pytest
 
 from kept.core.errors import Conflict, Invalid, NotFound
 from kept.store.tables import Tables
+
+T = TypeVar("T")
 
 
 class TablesKit(ABC):
@@ -146,6 +149,14 @@ class TablesKit(ABC):
         assert _numbers(tables, "t") == list(range(5))
         assert _numbers(tables, "t", versions[2]) == [0, 1, 2]
 
+    def test_compactions_at_the_same_time_change_no_row(self, tables: Tables, folder: Path) -> None:
+        for turn in range(3):
+            for number in range(5):
+                tables.append("t", _frame(5 * turn + number))
+            _at_once(*(partial(self.open(folder).compact, "t") for _ in range(4)))
+            assert _numbers(tables, "t") == list(range(5 * turn + 5))
+            tables.vacuum("t", timedelta())
+
     def test_old_rows_are_forgotten_and_older_versions_still_have_them(self, tables: Tables) -> None:
         versions = [tables.append("t", _day(number), once=("w", number)) for number in (1, 2, 3)]
         tables.forget("t", "at", datetime(2013, 4, 3, tzinfo=UTC))
@@ -200,6 +211,6 @@ def _numbers(tables: Tables, name: str, version: int | None = None) -> list[int]
     return sorted(tables.read(name, version).collect()["number"].to_list())
 
 
-def _at_once(*actions: Callable[[], int]) -> list[int]:
+def _at_once(*actions: Callable[[], T]) -> list[T]:
     with ThreadPoolExecutor(len(actions)) as pool:
         return [future.result() for future in [pool.submit(action) for action in actions]]
