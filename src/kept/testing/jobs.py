@@ -46,9 +46,9 @@ STEPS = """
         resource.setrlimit(resource.RLIMIT_AS, (2_000_000_000, 2_000_000_000))
         return len(bytearray(3_000_000_000))
     def sleeps(file: str):
-        child = subprocess.Popen(["sleep", "60"])
+        child = subprocess.Popen(["sleep", "600"])
         Path(file).write_text(f"{os.getpid()} {child.pid}")
-        time.sleep(60)
+        time.sleep(600)
     def spins(file: str):
         Path(file).write_text(f"{os.getpid()} {os.getpid()}")
         while True: pass
