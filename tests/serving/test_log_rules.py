@@ -102,6 +102,16 @@ def test_hashes_depend_on_key_and_name() -> None:
     assert hashes("other key", ("a", "b"))[0] != one
 
 
+def test_what_is_declared_under_a_name_that_no_feature_has_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    redaction = Redaction(LogRules(drop=frozenset({"a", "A", "street"})))
+    for _ in range(2):
+        changed, batch = redaction.of(note(), answered((1.0, "x")))
+    assert (changed.names, batch.features) == (("b",), [["x"]])
+    assert [one.getMessage() for one in caplog.records] == [
+        "late/v1 takes no A, street, which the log is declared not to hold"
+    ]
+
+
 @pytest.mark.parametrize(
     ("given", "says"),
     [

@@ -90,6 +90,19 @@ def test_what_a_version_refused_the_next_one_does_not_answer(
     assert tables.read("prediction_errors/late").collect().height == 4
 
 
+def test_what_a_model_raises_is_told_in_dead_letters_and_not_in_the_log(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tables, judges = DeltaTables(tmp_path), Judges(judge(bundle, 3))
+    Picky(judges(), monkeypatch, limit=0)
+    held = Held([message(0)])
+    scorer(held, held, tables, judges).turn()
+    (letter,) = held.sent
+    assert dict(letter.headers)["kept-reason"] == b"the model raised MemoryError('too far')"
+    (failed,) = tables.read("prediction_errors/late").collect()["reason"]
+    assert failed == "the model raised MemoryError"
+
+
 def test_a_turn_that_was_cut_between_refusals_and_answers_is_the_same_versions_to_its_end(
     bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

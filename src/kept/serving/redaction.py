@@ -1,6 +1,7 @@
 """What must not be logged is taken out before it reaches the spool: named features are left out, or a keyed hash stands for them."""
 
 import hashlib
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,7 @@ from kept.serving.entries import Answered, ArmNote, Failed
 from kept.serving.logrules import LogRules
 
 _HASH_BYTES = 16
+_logger = logging.getLogger("kept.serving")
 
 Part = tuple[int, Callable[[Any], Any] | None]
 
@@ -44,6 +46,9 @@ class Redaction:
         return msgspec.structs.replace(failed, reason=f"refused; what it says of {', '.join(named)} is not logged")
 
     def _plan(self, note: ArmNote) -> tuple[ArmNote, list[Part]]:
+        if strange := sorted(self._rules.redacted - set(note.names)):
+            # It may have been renamed, and is logged under its new name then.
+            _logger.warning("%s takes no %s, which the log is declared not to hold", note.key, ", ".join(strange))
         places = [place for place, name in enumerate(note.names) if name not in self._rules.drop]
         hashed = {place for place in places if note.names[place] in self._rules.hash}
         parts: list[Part] = [

@@ -34,6 +34,9 @@ class Refused(msgspec.Struct, frozen=True, kw_only=True):
     message: Message
     id: str
     reason: str
+    """For whoever reads the dead letters, which hold what was sent."""
+    logged: str
+    """For the log: of what a model raised only the type, since it may tell any value."""
     status: int
     """As the prediction service would have answered: 400 for a row that does not fit, 422 or 500 for the model's refusal or fault."""
 
@@ -155,8 +158,12 @@ class Judge:
 
 
 def _refused(message: Message, name: str, error: Exception, status: int) -> Refused:
-    said = str(error) if isinstance(error, KeptError) else f"the model raised {error!r}"
-    return Refused(message=message, id=name, reason=said[:_LONGEST_REASON], status=status)
+    ours = isinstance(error, KeptError)
+    said = str(error) if ours else f"the model raised {error!r}"
+    logged = said if ours else f"the model raised {type(error).__name__}"
+    return Refused(
+        message=message, id=name, reason=said[:_LONGEST_REASON], logged=logged[:_LONGEST_REASON], status=status
+    )
 
 
 def _beside_decoder(beside: Beside, signature: Signature) -> msgspec.json.Decoder[Any] | None:

@@ -170,7 +170,7 @@ class StreamLog:
             role=ROLE,
             received_at=refused.message.time_ms * 1000 or now,
             status=refused.status,
-            reason=refused.reason,
+            reason=refused.logged,
             rows=1,
             latency_us=0,
         )
