@@ -268,6 +268,44 @@ def test_a_table_that_was_made_anew_is_another_job(bundle: Path, rows: pl.DataFr
     assert pl.read_delta(str(to)).height == rows.height
 
 
+def test_a_table_holds_no_rows_of_a_job_that_was_cut_off_beside_those_of_another(
+    bundle: Path, rows: pl.DataFrame, tmp_path: Path
+) -> None:
+    source, to = tmp_path / "rows.parquet", tmp_path / "scores"
+    rows.write_parquet(source)
+    with pytest.raises(KeyboardInterrupt):
+        score(bundle, source, to, piece=100, progress=stop_after(3))
+    changed = rows.reverse()
+    changed.write_parquet(source)
+    with pytest.raises(Conflict, match="was cut off there"):
+        score(bundle, source, to, piece=100)
+    assert score(bundle, source, to, piece=100, overwrite=True).taken_up == 0
+    found = pl.read_delta(str(to)).sort("key")
+    assert found["key"].to_list() == sorted(rows["key"])
+    # Cut off while it replaces, and taken up.
+    rows.write_parquet(source)
+    with pytest.raises(KeyboardInterrupt):
+        score(bundle, source, to, piece=100, overwrite=True, progress=stop_after(3))
+    assert score(bundle, source, to, piece=100, overwrite=True).taken_up == 300
+    assert pl.read_delta(str(to)).height == rows.height
+
+
+def test_what_replaced_a_table_is_replaced_by_what_was_there_before(
+    bundle: Path, rows: pl.DataFrame, tmp_path: Path
+) -> None:
+    one, other, to = tmp_path / "one.parquet", tmp_path / "other.parquet", tmp_path / "scores"
+    rows.head(10).write_parquet(one)
+    rows.tail(20).write_parquet(other)
+    for source, expected in ((one, 10), (other, 20), (one, 10), (one, 10)):
+        score(bundle, source, to, overwrite=True)
+        assert pl.read_delta(str(to)).height == expected
+    # Added to what is there, and no row twice.
+    for _ in range(2):
+        score(bundle, other, to)
+        score(bundle, one, to)
+        assert pl.read_delta(str(to)).height == 30
+
+
 def test_two_that_score_to_one_file_do_not_meet(bundle: Path, rows: pl.DataFrame, tmp_path: Path) -> None:
     source, to = tmp_path / "rows.parquet", tmp_path / "scores.parquet"
     rows.write_parquet(source)

@@ -1,8 +1,11 @@
 """Every answered prediction is in its table exactly once, whatever is killed when."""
 
 import multiprocessing
+import os
 import random
 import resource
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -267,6 +270,31 @@ def test_a_torn_end_is_set_aside(tmp_path: Path) -> None:
     assert shipper_of(tmp_path).ship().rows == 1
     assert shipper_of(tmp_path).ship().rows == 0
     assert [left.suffix for left in spool.folder.iterdir()] == [".torn"]
+
+
+def test_a_full_disk_holds_shipping_up_and_loses_nothing(tmp_path: Path) -> None:
+    code = (
+        "import resource, signal, sys; from pathlib import Path; from test_shipping import shipper_of;"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); shipper = shipper_of(Path(sys.argv[1]));"
+        "full = lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))\n"
+        "for size in (10, 500, 4_000, resource.RLIM_INFINITY):\n"
+        "    full(size)\n"
+        "    try: print(shipper.ship().rows)\n"
+        "    except Exception as error: print(type(error).__name__)"
+    )
+    spool = Spool(tmp_path / "spool")
+    for start in range(5):
+        spool.write([(note(), answered((1.0, "x" * 500), start=start))])
+    spool.close()
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    folders = os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parents[1]), *sys.path])
+    done = subprocess.run(
+        command, env=os.environ | {"PYTHONPATH": folders}, capture_output=True, text=True, check=True, timeout=120
+    )
+    *refused, rows = done.stdout.split()
+    assert (len(refused), rows) == (3, "5")
+    assert sorted(predictions(tmp_path)["id"]) == [f"late-{start}" for start in range(5)]
+    assert not spool.folder.exists()
 
 
 def flip(data: bytearray) -> None:

@@ -12,10 +12,12 @@ import polars as pl
 from kept.app.exclusive import Exclusive
 from kept.core.errors import Conflict, Invalid, KeptError, Unavailable
 from kept.core.flushing import flush
+from kept.core.ids import new_id
 from kept.store.tables import DeltaTables
 
 _JOB = "job.json"
 _LOCK = "lock"
+_SCORING = "_scoring.json"
 
 
 class Sink(Protocol):
@@ -143,31 +145,65 @@ class FileSink:
         self._lock.leave()
 
 
+class _Scoring(msgspec.Struct, frozen=True, kw_only=True):
+    """The job that last wrote to a table: it lies in the table's folder, where readers of Delta pass it over."""
+
+    job: str
+    generation: str
+    """Other than before when the table's rows were replaced: what jobs wrote earlier does not count any more."""
+    finished: bool
+
+
 class DeltaSink:
-    """A Delta table: each piece is one commit, made once, so that readers see whole pieces as they come."""
+    """A Delta table: each piece is one commit, made once, so that readers see whole pieces as they come.
+
+    Raises:
+        Conflict: another job was cut off there, and its rows may not be replaced.
+    """
 
     def __init__(self, path: Path, job: str, *, overwrite: bool) -> None:
         path = self._path = path.resolve()
-        self._tables, self._name, self._job = DeltaTables(path.parent), path.name, job
-        self._replace = overwrite and self._tables.last(self._name, job) is None
+        self._tables, self._name = DeltaTables(path.parent), path.name
+        self._marker = path / _SCORING
+        said = self._marker.read_bytes() if self._marker.is_file() else b""
+        last = msgspec.json.decode(said, type=_Scoring) if said else None
+        if last is not None and last.job != job and not last.finished and not overwrite:
+            fix = "Score those again as they were, name another table, or replace its rows with --overwrite"
+            raise Conflict("a scoring of other rows or by another model was cut off there", where=str(path), fix=fix)
+        self._noted = last is not None and last.job == job
+        anew = overwrite and not self._noted
+        generation = new_id() if anew else last.generation if last is not None else ""
+        self._scoring = _Scoring(job=job, generation=generation, finished=False)
+        self._writer = f"{job}/{generation}"
+        self._replace = overwrite and self.done() == 0
 
     def done(self) -> int:
         """Rows of the pieces that were committed."""
-        return self._tables.last(self._name, self._job) or 0
+        return self._tables.last(self._name, self._writer) or 0
 
     def write(self, rows: pl.DataFrame, end: int) -> None:
         """Commits a piece."""
         with _writing(self._path):
+            # Noted first: who is killed behind it begins with replacing again.
+            if not self._noted:
+                self._note(self._scoring)
             if self._replace and self._tables.version(self._name) is not None:
                 self._tables.replace(self._name, rows.clear())
             self._replace = False
-            self._tables.append(self._name, rows, once=(self._job, end))
+            self._tables.append(self._name, rows, once=(self._writer, end))
 
     def finish(self) -> None:
         """Every piece is there already."""
+        with _writing(self._path):
+            self._note(msgspec.structs.replace(self._scoring, finished=True))
 
     def close(self) -> None:
         """Whoever does the same work adds no piece twice."""
+
+    def _note(self, scoring: _Scoring) -> None:
+        self._path.mkdir(parents=True, exist_ok=True)
+        _put(self._marker, msgspec.json.encode(scoring))
+        self._noted = True
 
 
 def _put(path: Path, data: bytes) -> None:
