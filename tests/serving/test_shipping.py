@@ -1,7 +1,6 @@
 """Every answered prediction is in its table exactly once, whatever is killed when."""
 
 import multiprocessing
-import os
 import random
 import resource
 import subprocess
@@ -274,8 +273,10 @@ def test_a_torn_end_is_set_aside(tmp_path: Path) -> None:
 
 def test_a_full_disk_holds_shipping_up_and_loses_nothing(tmp_path: Path) -> None:
     code = (
-        "import resource, signal, sys; from pathlib import Path; from test_shipping import shipper_of;"
-        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); shipper = shipper_of(Path(sys.argv[1]));"
+        "import resource, signal, sys; from pathlib import Path; from kept.core.clock import SystemClock;"
+        "from kept.serving.shipping import Shipper; from kept.store.tables import DeltaTables;"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); root = Path(sys.argv[1]);"
+        "shipper = Shipper(root / 'spool', DeltaTables(root / 'tables'), SystemClock());"
         "full = lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))\n"
         "for size in (10, 500, 4_000, resource.RLIM_INFINITY):\n"
         "    full(size)\n"
@@ -287,10 +288,7 @@ def test_a_full_disk_holds_shipping_up_and_loses_nothing(tmp_path: Path) -> None
         spool.write([(note(), answered((1.0, "x" * 500), start=start))])
     spool.close()
     command = [sys.executable, "-c", code, str(tmp_path)]
-    folders = os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parents[1]), *sys.path])
-    done = subprocess.run(
-        command, env=os.environ | {"PYTHONPATH": folders}, capture_output=True, text=True, check=True, timeout=120
-    )
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
     *refused, rows = done.stdout.split()
     assert (len(refused), rows) == (3, "5")
     assert sorted(predictions(tmp_path)["id"]) == [f"late-{start}" for start in range(5)]
