@@ -4,11 +4,8 @@ Each append carries the position in the log up to which it goes, in the very tra
 was shipped is therefore known from the table alone, and a shipper that is killed anywhere begins again from there.
 """
 
-import fcntl
 import logging
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -23,6 +20,7 @@ from kept.serving.compaction import Compaction
 from kept.serving.entries import MAGIC, Answered, ArmNote, Entry, Failed, frames
 from kept.serving.frames import error_rows, prediction_rows
 from kept.serving.retention import Retention
+from kept.store.alone import alone
 from kept.store.spool import is_live, segments
 from kept.store.tables import Tables
 
@@ -80,7 +78,7 @@ class Shipper:
         """
         total = _Total()
         troubles: list[Exception] = []
-        with _turn(self._root) as mine:
+        with alone(self._lock()) as mine:
             if mine:
                 for spool in sorted(
                     path for path in self._root.iterdir() if path.is_dir() and not path.name.startswith(".")
@@ -98,9 +96,13 @@ class Shipper:
     def tend(self) -> None:
         """Keeps the log from growing without bound, now and then; nothing when it is not time, or another shipper is at it."""
         if self._retention.due:
-            with _turn(self._root) as mine:
+            with alone(self._lock()) as mine:
                 if mine:
                     self._retention.tend()
+
+    def _lock(self) -> Path:
+        self._root.mkdir(parents=True, exist_ok=True)
+        return self._root / ".lock"
 
     def _ship_spool(self, spool: Path, total: "_Total") -> None:
         # Asked first: what a dead process wrote is all there when it is read after.
@@ -247,19 +249,3 @@ class _Total:
             newest_event_time=max(times.values(), default=None),
             event_times=times,
         )
-
-
-@contextmanager
-def _turn(root: Path) -> Iterator[bool]:
-    """Holds the shippers' lock while it lasts, and says whether it was free."""
-    root.mkdir(parents=True, exist_ok=True)
-    lock = os.open(root / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
-    finally:
-        os.close(lock)

@@ -1,10 +1,8 @@
 """The seam to tables: versioned, append-mostly data frames, and their keeper in Delta Lake."""
 
-import fcntl
 import json
-import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal, Protocol
@@ -18,6 +16,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 
 from kept.core.errors import Conflict, Invalid, NotFound, Unavailable
 from kept.core.flushing import flush
+from kept.store.alone import alone
 
 _ATTEMPTS = 10
 _HOUR = timedelta(hours=1)
@@ -175,8 +174,9 @@ class DeltaTables:
 
     def compact(self, name: str) -> None:
         """Rewrites many small files as few large ones. While another process does so, nothing is done."""
-        with _alone(self._path(name) / _COMPACTING) as alone:
-            if not alone:
+        self._table(name)
+        with alone(self._path(name) / _COMPACTING) as mine:
+            if not mine:
                 return
             table = self._table(name)
             before = table.version()
@@ -253,24 +253,6 @@ class DeltaTables:
         if not all(part and part.strip(".") and "\\" not in part and "\0" not in part for part in parts):
             raise Invalid(f"{name!r} is not the name of a table", where="tables", fix="Write it like data/flights")
         return self._root.joinpath(*parts)
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[bool]:
-    """Holds a lock while it lasts, and says whether it was free. Where there is no folder, there is nothing to lock."""
-    try:
-        lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    except FileNotFoundError:
-        yield True
-        return
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        yield False
-    else:
-        yield True
-    finally:
-        os.close(lock)
 
 
 def _write(
