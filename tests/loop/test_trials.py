@@ -2,15 +2,18 @@
 
 import pytest
 
+from kept.core.errors import KeptError
 from kept.deployment.catalog import ListRollouts, list_rollouts
 from kept.deployment.release import Advance, advance
 from kept.deployment.rollback import RollBack, roll_back
 from kept.deployment.rollout import Rollout
 from kept.governance.journal import ListAudit, VerifyAudit, list_audit, verify_audit
 from kept.loop.rollout_report import ShowRollout, show_rollout
+from kept.monitoring.records import save_state
+from kept.monitoring.result import MonitorState
 from kept.plan.project import Project
 
-from conftest import MakeWorld, World  # isort: skip
+from conftest import NAME, MakeWorld, World  # isort: skip
 
 pytestmark = pytest.mark.each_database
 
@@ -192,6 +195,29 @@ def test_where_quality_is_required_labels_that_come_late_let_it_take_over(make_w
     happened = world.days(2)
     assert rollout_of(world).state == "promoted"
     assert "Its loss is not higher than the champion's by 0.02 or more" in happened[-1]
+
+
+def test_a_bad_version_is_rolled_back_though_a_monitor_fails(make_world: MakeWorld) -> None:
+    world = make_world(lambda project: project.release(canary=[0.5, 1.0], step="1d", step_rows=50))
+    world.days(2)
+    version = world.register()
+    world.failing = {version.id}
+    world.release(version)
+    unreadable = MonitorState(
+        endpoint=NAME,
+        monitor="traffic",
+        version_id="",
+        watermark=world.now,
+        state=b"unreadable",
+        updated_at=world.workspace.clock.now(),
+    )
+    with world.workspace.database.writing() as connection:
+        save_state(connection, unreadable)
+    world.day()
+    with pytest.raises(KeptError):
+        world.tick()
+    assert rollout_of(world).state == "rolled_back"
+    assert len(world.alerts("rolled_back")) == 1
 
 
 def test_a_candidate_that_answers_late_is_rolled_back(make_world: MakeWorld) -> None:

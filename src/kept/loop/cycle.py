@@ -22,7 +22,7 @@ from kept.monitoring.settling import settle_acted
 from kept.monitoring.skew_watch import SkewWatch
 from kept.monitoring.stream import Stream
 from kept.monitoring.subject import champion_since, subject_of
-from kept.monitoring.watch import Watched, watch
+from kept.monitoring.watch import Watched, watch, watermark_of
 from kept.plan.records import find_project
 
 
@@ -85,7 +85,17 @@ def _look(workspace: Workspace, actor: Actor, status: EndpointStatus) -> list[st
     last = last_training(workspace, status.endpoint, routes)
     # While something is under way an alarm has been heard: detectors start anew when it came to nothing.
     acted = None if under_way(workspace, status) else last
-    watched = watch(workspace, actor, plan, status, routes, acted_at=acted)
+    try:
+        watched = watch(workspace, actor, plan, status, routes, acted_at=acted)
+    except Exception:
+        # What is on trial is held to its rule though a monitor fails; the rule looks at nothing that monitors make.
+        present = watermark_of(workspace, status.endpoint.name)
+        if status.rollout is not None and status.rollout.phase is not None:
+            move(
+                Turn(workspace=workspace, actor=actor, plan=plan, status=status, routes=routes, now=present),
+                status.rollout,
+            )
+        raise
     if status.route is not None:
         # A training that knew the future of what is served now (a replay) has acted on nothing.
         past = acted if acted is not None and watched.watermark is not None and acted <= watched.watermark else None
