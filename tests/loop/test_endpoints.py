@@ -1,5 +1,7 @@
 """Several endpoints of one project: each is watched, trained for and released to by itself."""
 
+import pytest
+
 from kept.loop.decisions import RetrainNow, retrain
 from kept.loop.status import ShowLoop, show_loop
 from kept.plan.policy import drift, every
@@ -13,7 +15,7 @@ def declare(project: Project) -> None:
 
 
 def scheduled(project: Project) -> None:
-    project.retrain(on=[drift(), every("10d")], cooldown="1d")
+    project.retrain(on=[drift(), every("9d")], cooldown="1d")
 
 
 def both(world: World, days: int = 1, *, other: World) -> None:
@@ -23,10 +25,10 @@ def both(world: World, days: int = 1, *, other: World) -> None:
         world.tick()
 
 
-def pair(world: World) -> tuple[World, World]:
-    """Two endpoints, and a week without anything new."""
+def pair(world: World, days: int = 6) -> tuple[World, World]:
+    """Two endpoints, and days without anything new."""
     other = world.beside("flights-west", world.register())
-    both(world, 7, other=other)
+    both(world, days, other=other)
     return world, other
 
 
@@ -40,6 +42,7 @@ def state(world: World) -> str:
     return rollout.state
 
 
+@pytest.mark.each_database
 def test_what_one_endpoint_was_trained_for_is_released_to_it_alone(make_world: MakeWorld) -> None:
     one, other = pair(make_world(declare))
     other.shift = 1.5
@@ -82,7 +85,7 @@ def test_the_training_of_one_is_no_training_of_the_other(make_world: MakeWorld) 
 
 
 def test_a_persons_training_is_for_every_endpoint(make_world: MakeWorld) -> None:
-    one, other = pair(make_world(declare))
+    one, other = pair(make_world(declare), 1)
     retrain(one.workspace, one.me, RetrainNow(project=NAME, reason="new rules", until=one.now))
     one.train()
     both(one, 1, other=other)
@@ -92,7 +95,7 @@ def test_a_persons_training_is_for_every_endpoint(make_world: MakeWorld) -> None
 
 
 def test_a_persons_training_that_fails_is_told_of_once(make_world: MakeWorld) -> None:
-    one, other = pair(make_world(declare))
+    one, other = pair(make_world(declare), 1)
     retrain(one.workspace, one.me, RetrainNow(project=NAME, reason="new rules", until=one.now))
     one.train(error="out of memory")
     both(one, 2, other=other)

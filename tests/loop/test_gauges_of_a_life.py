@@ -1,5 +1,6 @@
 """The gauges of an endpoint that has drifted, as Prometheus reads them."""
 
+import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -20,6 +21,7 @@ def gauges(world: World) -> dict[str, dict[tuple[str, ...], float]]:
     return found
 
 
+@pytest.mark.each_database
 def test_evidence_bounds_objectives_and_alerts_are_shown(make_world: MakeWorld) -> None:
     world = make_world(lambda project: project.retrain(on=[drift(), decay()], dry_run=True))
     world.days(4)
