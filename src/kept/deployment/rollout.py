@@ -54,9 +54,9 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     errors: int
     error_rate: float
     error_evidence: float
-    """How many times likelier the errors are under a rate above the limit; 1 / alpha rolls back."""
+    """How many times likelier the errors are under a rate above the limit and the champion's; 1 / alpha rolls back."""
     champion_error_rate: float = 0.0
-    """Over all steps. Where it is above the limit itself, the candidate is held to it."""
+    """Over all steps."""
     latency_ratio: float | None
     latency_p99_ms: float | None
     slow_evidence: float = 1.0

@@ -6,7 +6,6 @@ from kept.core.durations import format_duration, tell_duration
 from kept.core.errors import Invalid
 from kept.deployment.rollout import Action, Decision, Evidence, Phase, Quality, Rule
 from kept.deployment.statistics import StepStatistics
-from kept.measures.groups import group_rate
 from kept.measures.rates import rate_evidence
 from kept.measures.sequential import LEAST_OUTCOMES, Arm, Comparison, compare_pairs, half_width
 
@@ -16,8 +15,6 @@ _SLOW_SHARE = 0.01
 _SMALLEST_EFFECT = 0.01
 # A median latency that is longer by less than this is nobody's trouble, whatever its ratio: small models answer in 0.1 ms.
 _NOTICEABLE_MS = 1.0
-# The champion's rate of failures is taken at the upper end of an interval that holds at all looks, nearly.
-_SURELY, _MOST_ERRORS = 3.0, 0.99
 
 
 def decide(rule: Rule, steps: tuple[StepStatistics, ...], phase: Phase = "canary") -> Decision:
@@ -34,8 +31,8 @@ def decide(rule: Rule, steps: tuple[StepStatistics, ...], phase: Phase = "canary
     when the loss is worse (asymptotic confidence sequence on the difference of mean losses, steps weighted by
     their information, upper end below 0). Otherwise it goes a step on when the step's time and rows are reached and the
     failures and the median latency seen are within their limits; when neither has happened by the timeout, it is rolled
-    back, or held where that is declared. Where the champion fails more often than the limit allows, the candidate is rolled
-    back only for failing more often still.
+    back, or held where that is declared. For its failures a candidate is rolled back only when it fails more often than the
+    champion does, too.
 
     Quality does not hold a step up, because labels may come late: the reason says whether it was judged. With
     `quality_required` it holds the last one: until labels show that the candidate is no worse, and when they have not
@@ -70,7 +67,6 @@ def decide(rule: Rule, steps: tuple[StepStatistics, ...], phase: Phase = "canary
 
 def _evidence(rule: Rule, steps: tuple[StepStatistics, ...], phase: Phase) -> Evidence:
     now = steps[-1]
-    failed, asked = _total(steps, "errors"), _total(steps, "rows")
     theirs = sum(one.champion.errors for one in steps) / max(sum(one.champion.rows for one in steps), 1)
     champion, candidate = now.champion.latency_p50_ms, now.candidate.latency_p50_ms
     enough = min(now.champion.latencies, now.candidate.latencies) >= LEAST_LATENCIES
@@ -84,7 +80,7 @@ def _evidence(rule: Rule, steps: tuple[StepStatistics, ...], phase: Phase) -> Ev
         rows=now.candidate.rows,
         errors=now.candidate.errors,
         error_rate=now.candidate.error_rate,
-        error_evidence=rate_evidence(failed, asked, _error_limit(rule, steps)),
+        error_evidence=_error_evidence(rule, steps),
         champion_error_rate=theirs,
         latency_ratio=ratio,
         latency_p99_ms=now.candidate.latency_p99_ms,
@@ -153,10 +149,8 @@ def _verdict(rule: Rule, low: float | None, high: float | None) -> Quality:
 def _wrong(rule: Rule, steps: tuple[StepStatistics, ...], evidence: Evidence) -> str | None:
     """The sentence that says why it must be rolled back at once, or None."""
     if evidence.error_evidence >= 1 / rule.alpha:
-        errors, rows = _total(steps, "errors"), _total(steps, "rows")
-        limit = _error_limit(rule, steps)
-        too = "" if limit == rule.max_error_rate else f", as {evidence.champion_error_rate:.2%} of the champion's do"
-        return f"{errors:,} of {rows:,} requests to the candidate failed; at most {limit:.2%} may{too}."
+        errors, rows, too = _total(steps, "errors"), _total(steps, "rows"), _of_the_champion(rule, evidence)
+        return f"{errors:,} of {rows:,} requests to the candidate failed; at most {rule.max_error_rate:.2%} may{too}."
     if (reason := _too_slow(rule, steps[-1], evidence)) is not None:
         return reason
     champion = steps[-1].champion
@@ -194,15 +188,20 @@ def slowest_median(rule: Rule, champion_ms: float) -> float:
     return max(rule.max_latency_ratio * champion_ms, champion_ms + _NOTICEABLE_MS)
 
 
-def _error_limit(rule: Rule, steps: tuple[StepStatistics, ...]) -> float:
-    """The rate of failures that is allowed: as declared, or the highest that the champion's own may be where that is above.
+def _error_evidence(rule: Rule, steps: tuple[StepStatistics, ...]) -> float:
+    """How much likelier failures are above both what is allowed and what the champion has in the present step.
 
-    What both of them ask, or the service that they share, fails for both: no reason to go back from one to the other.
+    What both are asked, or what they share, fails for both: no reason to go back from one to the other. While the
+    candidate fails no more often than the champion, each failure of the two is the candidate's with the probability of its
+    share of the requests, or less. The smaller of two such ratios is at most 1 in the mean where either of the limits holds.
     """
-    errors, rows = sum(one.champion.errors for one in steps), sum(one.champion.rows for one in steps)
-    if errors <= rule.max_error_rate * rows or rate_evidence(errors, rows, rule.max_error_rate) < 1 / rule.alpha:
-        return rule.max_error_rate
-    return min(group_rate("champion", errors, rows, normal=_SURELY).high, _MOST_ERRORS)
+    now = steps[-1]
+    above = rate_evidence(_total(steps, "errors"), _total(steps, "rows"), rule.max_error_rate)
+    failed = now.candidate.errors + now.champion.errors
+    if not now.champion.rows:
+        return above
+    share = now.candidate.rows / (now.candidate.rows + now.champion.rows)
+    return min(above, rate_evidence(now.candidate.errors, failed, share))
 
 
 def _total(steps: tuple[StepStatistics, ...], name: Literal["rows", "errors", "slow", "latencies"]) -> int:
@@ -219,9 +218,7 @@ def _missing(rule: Rule, now: StepStatistics, evidence: Evidence, phase: Phase) 
         lacks.append(f"{tell_duration(now.elapsed)} of {format_duration(length)} have passed")
     if now.candidate.error_rate > rule.max_error_rate:
         share = f"{now.candidate.errors:,} of {now.candidate.rows:,} requests failed"
-        theirs = evidence.champion_error_rate
-        too = f" ({theirs:.2%} of the champion's did)" if theirs > rule.max_error_rate else ""
-        lacks.append(f"{share}, and at most {rule.max_error_rate:.2%} may{too}")
+        lacks.append(f"{share}, and at most {rule.max_error_rate:.2%} may{_of_the_champion(rule, evidence)}")
     if (ratio := evidence.latency_ratio) is not None and _slower(rule, now):
         most = f"at most {rule.max_latency_ratio:g} times is allowed"
         lacks.append(f"its median latency is {ratio:.3g} times the champion's, and {most}")
@@ -235,6 +232,12 @@ def _missing(rule: Rule, now: StepStatistics, evidence: Evidence, phase: Phase) 
 def _slower(rule: Rule, now: StepStatistics) -> bool:
     champion, candidate = now.champion.latency_p50_ms, now.candidate.latency_p50_ms
     return champion is not None and candidate is not None and candidate > slowest_median(rule, champion)
+
+
+def _of_the_champion(rule: Rule, evidence: Evidence) -> str:
+    """What is added where the champion fails too often as well."""
+    theirs = evidence.champion_error_rate
+    return f" ({theirs:.2%} of the champion's did)" if theirs > rule.max_error_rate else ""
 
 
 def _not_shown(rule: Rule, evidence: Evidence) -> str:
