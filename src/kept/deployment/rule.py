@@ -11,6 +11,7 @@ from kept.measures.sequential import LEAST_OUTCOMES, Arm, Comparison, compare_pa
 
 LEAST_LATENCIES = 100
 _NAMES: dict[Phase, str] = {"shadow": "shadow", "canary": "step", "ab": "A/B test"}
+_Count = Literal["rows", "errors", "slow", "latencies"]
 _SLOW_SHARE = 0.01
 _SMALLEST_EFFECT = 0.01
 # A median latency that is longer by less than this is nobody's trouble, whatever its ratio: small models answer in 0.1 ms.
@@ -27,12 +28,12 @@ def decide(rule: Rule, steps: tuple[StepStatistics, ...], phase: Phase = "canary
 
     In this order: rolled back when failures are above their limit (sequential test on counts), when the median latency is
     more than `max_latency_ratio` times the champion's and 1 ms above it (sequential test on the count of slower answers),
-    or the latency objective fails while the champion keeps it, and
+    or the latency objective fails, and
     when the loss is worse (asymptotic confidence sequence on the difference of mean losses, steps weighted by
     their information, upper end below 0). Otherwise it goes a step on when the step's time and rows are reached and the
     failures and the median latency seen are within their limits; when neither has happened by the timeout, it is rolled
-    back, or held where that is declared. For its failures a candidate is rolled back only when it fails more often than the
-    champion does, too.
+    back, or held where that is declared. For failures and slow answers a candidate is rolled back only when it has more of
+    them than the champion has, too.
 
     Quality does not hold a step up, because labels may come late: the reason says whether it was judged. With
     `quality_required` it holds the last one: until labels show that the candidate is no worse, and when they have not
@@ -80,7 +81,7 @@ def _evidence(rule: Rule, steps: tuple[StepStatistics, ...], phase: Phase) -> Ev
         rows=now.candidate.rows,
         errors=now.candidate.errors,
         error_rate=now.candidate.error_rate,
-        error_evidence=_error_evidence(rule, steps),
+        error_evidence=_excess(rule.max_error_rate, steps, "errors", "rows"),
         champion_error_rate=theirs,
         latency_ratio=ratio,
         latency_p99_ms=now.candidate.latency_p99_ms,
@@ -154,13 +155,12 @@ def _wrong(rule: Rule, steps: tuple[StepStatistics, ...], evidence: Evidence) ->
     if (reason := _too_slow(rule, steps[-1], evidence)) is not None:
         return reason
     champion = steps[-1].champion
-    keeps = champion.latencies >= LEAST_LATENCIES and champion.slow_rate <= _SLOW_SHARE
-    if rule.latency_p99_ms is not None and keeps:
+    if rule.latency_p99_ms is not None and champion.latencies >= LEAST_LATENCIES:
         slow, rows = _total(steps, "slow"), _total(steps, "latencies")
-        if rate_evidence(slow, rows, _SLOW_SHARE) >= 1 / rule.alpha:
+        if _excess(_SLOW_SHARE, steps, "slow", "latencies") >= 1 / rule.alpha:
             return (
                 f"{slow:,} of {rows:,} answers of the candidate took more than {rule.latency_p99_ms:g} ms, "
-                f"which at most 1% may; the champion keeps that."
+                f"which at most 1% may; of the champion's {champion.slow_rate:.2%} did."
             )
     most = rule.max_disagreement
     if most is not None and rate_evidence(evidence.disagreements, evidence.pairs, most) >= 1 / rule.alpha:
@@ -188,23 +188,22 @@ def slowest_median(rule: Rule, champion_ms: float) -> float:
     return max(rule.max_latency_ratio * champion_ms, champion_ms + _NOTICEABLE_MS)
 
 
-def _error_evidence(rule: Rule, steps: tuple[StepStatistics, ...]) -> float:
-    """How much likelier failures are above both what is allowed and what the champion has in the present step.
+def _excess(limit: float, steps: tuple[StepStatistics, ...], events: _Count, trials: _Count) -> float:
+    """How much likelier a rate of the candidate is above both its limit and, in the present step, the champion's.
 
     What both are asked, or what they share, fails for both: no reason to go back from one to the other. While the
-    candidate fails no more often than the champion, each failure of the two is the candidate's with the probability of its
+    candidate's rate is not above the champion's, each event of the two is the candidate's with the probability of its
     share of the requests, or less. The smaller of two such ratios is at most 1 in the mean where either of the limits holds.
     """
-    now = steps[-1]
-    above = rate_evidence(_total(steps, "errors"), _total(steps, "rows"), rule.max_error_rate)
-    failed = now.candidate.errors + now.champion.errors
-    if not now.champion.rows:
+    above = rate_evidence(_total(steps, events), _total(steps, trials), limit)
+    own, theirs = steps[-1].candidate, steps[-1].champion
+    if not getattr(theirs, trials):
         return above
-    share = now.candidate.rows / (now.candidate.rows + now.champion.rows)
-    return min(above, rate_evidence(now.candidate.errors, failed, share))
+    share = getattr(own, trials) / (getattr(own, trials) + getattr(theirs, trials))
+    return min(above, rate_evidence(getattr(own, events), getattr(own, events) + getattr(theirs, events), share))
 
 
-def _total(steps: tuple[StepStatistics, ...], name: Literal["rows", "errors", "slow", "latencies"]) -> int:
+def _total(steps: tuple[StepStatistics, ...], name: _Count) -> int:
     return sum(int(getattr(one.candidate, name)) for one in steps)
 
 
