@@ -3,7 +3,6 @@
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection
 
 from kept.governance.actor import Actor, Permission
 from kept.governance.operation import Audit, operation
@@ -32,11 +31,13 @@ def show_answer(workspace: Workspace, actor: Actor, request: ShowAnswer) -> list
         incident = the_incident(connection, request.incident)
         alerts = alerts_in(connection, incident, _MOST_ALERTS)
         found: dict[str, Decision] = {}
-        for one in reversed(decisions_of(connection, incident.project, limit=_MOST_DECISIONS)):
+        endpoint = incident.endpoint
+        own = decisions_of(connection, incident.project, endpoint=endpoint, limit=_MOST_DECISIONS)
+        for one in reversed(own):
             if _names(one, alerts):
                 found[one.id] = one
-                for later in _of_run(connection, one):
-                    found[later.id] = later
+                later = decisions_about(connection, one.run_id) if one.run_id else []
+                found |= {each.id: each for each in later if each.endpoint in {None, endpoint}}
     return sorted(found.values(), key=lambda one: (one.at, one.id))
 
 
@@ -48,7 +49,3 @@ def _names(decision: Decision, alerts: list[Alert]) -> bool:
         return True
     told = {"reject": {"rejected", "failed"}, "roll_back": {"rolled_back"}}.get(decision.kind, set())
     return any(one.kind in told and one.evidence.get("reason") == decision.reason for one in alerts)
-
-
-def _of_run(connection: Connection, decision: Decision) -> list[Decision]:
-    return decisions_about(connection, decision.run_id) if decision.run_id else []
