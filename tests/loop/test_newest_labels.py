@@ -77,6 +77,19 @@ def test_what_does_worse_on_newer_labels_is_not_released(
     assert [one.kind for one in world.decisions()].count("reject") == 1
 
 
+def test_labels_of_many_windows_are_judged_by_the_window(
+    make_world: MakeWorld, workspace: Workspace, tmp_path: Path
+) -> None:
+    world = make_world(declare)
+    trained(world, bundle(workspace, tmp_path, -1.2), 6)
+    told = world.decisions()[-1]
+    assert told.kind == "reject"
+    newest = told.evidence["newest_labels"]
+    assert (newest["labels"], newest["windows"]) == (1_200, 6)
+    assert newest["high"] < 0
+    assert "lie in 6 windows, of which each is one observation" in newest["sentence"]
+
+
 def test_few_labels_decide_nothing(make_world: MakeWorld, workspace: Workspace, tmp_path: Path) -> None:
     world = make_world(declare)
     trained(world, bundle(workspace, tmp_path, -1.2), 0)

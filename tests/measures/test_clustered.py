@@ -5,7 +5,7 @@ import pytest
 
 from kept.measures.arrays import Floats, Ints
 from kept.measures.bootstrap import difference_interval
-from kept.measures.clustered import clustered_difference
+from kept.measures.clustered import clustered_difference, clustered_mean
 from kept.measures.metrics import measure
 
 _RUNS = 200
@@ -66,3 +66,13 @@ def test_few_windows_and_a_metric_that_hangs_on_one_of_them_tell_nothing() -> No
     hangs = clustered_difference("roc_auc", only_first, one, two, day)
     assert hangs.estimate is not None
     assert hangs.low is None
+
+
+def test_the_mean_of_gains_over_days_is_the_difference_of_means() -> None:
+    labels, one, two, day = scored(6, 12, 40, effect=0.3)
+    gains = (one - labels) ** 2 - (two - labels) ** 2
+    found = clustered_mean(gains, day)
+    other = clustered_difference("brier_score", labels, two, one, day)
+    assert (found.estimate, found.low, found.high) == pytest.approx((other.estimate, other.low, other.high))
+    assert clustered_mean(gains[:80], day[:80]).low is None
+    assert clustered_mean(np.zeros(0), np.zeros(0)).estimate is None

@@ -5,26 +5,31 @@ was labelled since is asked of the challenger here, once, before it is released;
 """
 
 import tempfile
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import polars as pl
 
 from kept.core.clock import format_time
 from kept.core.errors import KeptError
 from kept.data import labels as ledger
 from kept.deployment.release import rule_of
+from kept.deployment.rollout import Rule
 from kept.deployment.rule import compare_losses
 from kept.governance.workspace import Workspace
 from kept.loop.rollouts import gains
 from kept.loop.turn import Turn
+from kept.measures.clustered import FEWEST_WINDOWS, clustered_mean
 from kept.measures.sequential import LEAST_OUTCOMES, Arm
 from kept.monitoring.stream import Stream, features_of
 from kept.monitoring.subject import Subject, subject_of
 from kept.packaging.bundle import fetch_bundle
 from kept.registry.model import ModelVersion
+from kept.training.reference import window_numbers
 
 _MOST = 5_000
 
@@ -39,7 +44,9 @@ class NewestLabels(msgspec.Struct, frozen=True, kw_only=True):
     """Mean loss of the champion minus that of the challenger, between -1 and 1; None where they were not compared."""
     low: float | None = None
     high: float | None = None
-    """Its confidence sequence, as in a rollout."""
+    """Its interval: over windows, or the confidence sequence of a rollout."""
+    windows: int | None = None
+    """The windows that were one observation each; None where each label was."""
 
 
 def on_newest_labels(turn: Turn, challenger: ModelVersion, learnt_until: datetime | None) -> NewestLabels:
@@ -50,7 +57,8 @@ def on_newest_labels(turn: Turn, challenger: ModelVersion, learnt_until: datetim
         challenger: the version that is to be released.
         learnt_until: the event time up to which it has seen labels; None where nobody knows.
 
-    It is worse when the whole interval of the difference is: the rule of a rollout's quality, with the same level.
+    It is worse when the whole interval of the difference is, at the level of a rollout's quality. Where they lie in five
+    monitoring windows or more, a window is one observation of the two, since its rows hang together.
     """
     if learnt_until is None or turn.champion is None:
         return NewestLabels(sentence="It is not known up to when it has learnt, so no labels are known to be newer.")
@@ -65,7 +73,7 @@ def on_newest_labels(turn: Turn, challenger: ModelVersion, learnt_until: datetim
     except KeptError as error:
         return NewestLabels(sentence=f"It was not asked about the newest labels: {error}", labels=labelled.height)
     rule = rule_of(turn.plan.releasing, turn.plan.objectives)
-    found = compare_losses(rule, Arm.of(gains(pairs, champion, candidate, rule)))
+    found = _compared(pairs, champion, candidate, rule, turn.plan.window)
     if found.difference is None or found.low is None or found.high is None:
         return NewestLabels(
             sentence=f"{labelled.height:,} {since}, and too few can be compared.", labels=labelled.height
@@ -75,7 +83,7 @@ def on_newest_labels(turn: Turn, challenger: ModelVersion, learnt_until: datetim
     told = "is worse" if worse else "is better" if found.low > 0 else "cannot be told apart"
     return NewestLabels(
         sentence=(
-            f"{labelled.height:,} {since}. On these it {told}: its mean loss is {abs(found.difference):.4f} {side} than the"
+            f"{labelled.height:,} {since}{found.by}. On these it {told}: its mean loss is {abs(found.difference):.4f} {side} than the"
             f" champion's (difference {found.low:+.4f} to {found.high:+.4f})."
         ),
         worse=worse,
@@ -83,7 +91,37 @@ def on_newest_labels(turn: Turn, challenger: ModelVersion, learnt_until: datetim
         difference=found.difference,
         low=found.low,
         high=found.high,
+        windows=found.windows,
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Compared:
+    difference: float | None
+    low: float | None
+    high: float | None
+    windows: int | None = None
+
+    @property
+    def by(self) -> str:
+        """What was drawn."""
+        return "" if self.windows is None else f" and lie in {self.windows} windows, of which each is one observation"
+
+
+def _compared(pairs: pl.DataFrame, champion: Subject, candidate: Subject, rule: Rule, length: timedelta) -> _Compared:
+    """The mean of the champion's loss minus the other's, over windows where there are enough of them."""
+    whole = gains(pairs, champion, candidate, rule)
+    parts = pairs.with_columns(_window=pl.Series(window_numbers(pairs["event_time"], length))).partition_by(
+        "_window", maintain_order=True
+    )
+    if whole.size >= LEAST_OUTCOMES and len(parts) >= FEWEST_WINDOWS:
+        each = [gains(part, champion, candidate, rule) for part in parts]
+        numbers = np.repeat(np.arange(len(each)), [one.size for one in each])
+        mean = clustered_mean(np.concatenate(each), numbers, level=1 - rule.alpha)
+        if mean.low is not None:
+            return _Compared(difference=mean.estimate, low=mean.low, high=mean.high, windows=len(parts))
+    found = compare_losses(rule, Arm.of(whole))
+    return _Compared(difference=found.difference, low=found.low, high=found.high)
 
 
 def _labelled(workspace: Workspace, endpoint: str, champion: Subject, since: datetime) -> pl.DataFrame:

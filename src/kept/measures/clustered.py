@@ -36,7 +36,18 @@ def clustered_difference(
         one, two = (likeliest(said).astype(np.float64) for said in (one, two))
     groups = _groups(windows)
     whole = chosen.compute(truth, two) - chosen.compute(truth, one)
-    without = _without_each(chosen, truth, one, two, groups)
+    return _interval(whole, _without_each(chosen, truth, one, two, groups), truth.size, level)
+
+
+def clustered_mean(values: Array, windows: Array, *, level: float = 0.95) -> Interval:
+    """The mean of values, such as gains of one model over another, of which each lies in a window of this number."""
+    groups = _groups(windows)
+    whole = float(values.mean()) if values.size else math.nan
+    return _interval(whole, _means_without_each(values, groups), values.size, level)
+
+
+def _interval(whole: float, without: Floats, rows: int, level: float) -> Interval:
+    """Of a value, and of the same without each group of windows."""
     count, low, high = without.size, None, None
     if count >= FEWEST_WINDOWS and math.isfinite(whole) and np.isfinite(without).all():
         error = math.sqrt((count - 1) / count * float(((without - without.mean()) ** 2).sum()))
@@ -48,7 +59,7 @@ def clustered_difference(
         high=high,
         level=level,
         method="jackknife over windows",
-        rows=truth.size,
+        rows=rows,
     )
 
 
@@ -65,10 +76,14 @@ def _without_each(chosen: Metric, labels: Floats, one: Floats, two: Floats, grou
     if sizes.size < FEWEST_WINDOWS:
         return np.full(sizes.size, np.nan)
     if chosen.rows is not None:
-        values = chosen.rows(labels, two) - chosen.rows(labels, one)
-        left: Floats = (values.sum() - np.bincount(groups, weights=values)) / (labels.size - sizes)
-        return left
+        return _means_without_each(chosen.rows(labels, two) - chosen.rows(labels, one), groups)
     kept = (groups != number for number in range(sizes.size))
     return np.array(
         [chosen.compute(labels[rows], two[rows]) - chosen.compute(labels[rows], one[rows]) for rows in kept]
     )
+
+
+def _means_without_each(values: Floats, groups: Ints) -> Floats:
+    sizes = np.bincount(groups)
+    left = (values.sum() - np.bincount(groups, weights=values)) / np.maximum(values.size - sizes, 1)
+    return np.asarray(left)
