@@ -1,6 +1,11 @@
 import numpy as np
 import polars as pl
+import pytest
 
+from kept.measures.arrays import Array
+from kept.measures.drift.grid import Kind
+from kept.measures.drift.reference import build_reference
+from kept.monitoring.drift import expectations
 from kept.monitoring.quality import Expected, check_columns, check_errors, check_schema, check_volume
 
 AGE = Expected(column="age", missing_share=0.02, low=18.0, high=90.0)
@@ -69,3 +74,33 @@ def test_refused_requests_are_told_of_where_they_are_many() -> None:
     found = check_schema(900, 100)
     assert found is not None
     assert (found.rule, found.metric, found.evidence["share"]) == ("schema", "schema", 0.1)
+
+
+def quiet(random: np.random.Generator, kind: str, rows: int) -> dict[str, Array]:
+    """Rows of which nothing changes, of columns that hold rare things by their nature."""
+    if kind == "users":
+        return {"c": np.array([f"user {number}" for number in random.integers(0, 1_500, rows)], dtype=object)}
+    if kind == "long tail":
+        return {"c": np.array([f"word {number}" for number in random.zipf(1.6, rows)], dtype=object)}
+    if kind == "missing":
+        return {"a": np.where(random.random(rows) < 0.4, np.nan, random.normal(size=rows))}
+    return {"a": random.standard_cauchy(rows)}
+
+
+@pytest.mark.parametrize("kind", ["users", "long tail", "missing", "heavy tail"])
+@pytest.mark.parametrize("rows", [5, 20, 100, 1_000])
+def test_what_is_rare_by_its_nature_breaks_no_rule_and_a_change_does(kind: str, rows: int) -> None:
+    random = np.random.default_rng(1)
+    table = quiet(random, kind, 1_000)
+    (name,) = table
+    kinds: dict[str, Kind] = {name: "categorical" if name == "c" else "numeric"}
+    expected = expectations(build_reference(table, kinds, np.repeat(np.arange(20), 50)))
+    for _ in range(50):
+        window = {name: list(values) for name, values in quiet(random, kind, rows).items()}
+        assert check_columns(pl.DataFrame(window), expected) == []
+    if kind == "users":
+        # Half of them are new on every day: more new ones are no news.
+        return
+    changed = {"long tail": ["another"] * rows, "missing": [None] * rows, "heavy tail": [1e9] * rows}[kind]
+    broken = [one.rule for one in check_columns(pl.DataFrame({name: changed}), expected)]
+    assert broken == [{"long tail": "unseen", "missing": "missing", "heavy tail": "range"}[kind]] or rows == 5

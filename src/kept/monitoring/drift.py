@@ -148,11 +148,19 @@ def expectations(reference: Reference, hidden: Collection[str] = ()) -> list[Exp
                 largest_share=largest,
                 low=low if known else None,
                 high=high if known else None,
+                beyond_share=2 / (counts.rows + 1),
             )
         else:
             names = grid.categories[place - len(grid.numeric)].names
             seen = frozenset(names) if len(names) < LARGEST_DICTIONARY else None
-            one = Expected(column=name, missing_share=float(share), largest_share=largest, categories=seen)
+            present = int(cells.sum())
+            one = Expected(
+                column=name,
+                missing_share=float(share),
+                largest_share=largest,
+                categories=seen,
+                unseen_share=float((cells[: len(names)] == 1).sum() / present) if present else 0.0,
+            )
         found.append(one)
     return [one for one in found if one.column not in hidden]
 

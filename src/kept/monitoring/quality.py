@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from kept.measures.drift.categories import category_name
+from kept.measures.special import betainc
 
 Rule = Literal["volume", "schema", "missing", "unseen", "range", "errors", "answers", "constant", "repeated"]
 
@@ -21,6 +22,9 @@ STRANGE_SHARE = 0.01
 # Which share of requests may be refused: some caller is always wrong, and it is not the model's fault.
 REFUSED_SHARE = 0.05
 _FEWEST_STRANGE = 5
+# What chance brings in more than one of a million windows breaks no rule of a column: of few rows many are missing at times,
+# and where most values are rare, new ones come every day.
+_CHANCE = 1e-6
 # A value is wild when it lies beyond the reference's range by more than this many times its width.
 WILD = 1.0
 _SHOWN = 10
@@ -37,6 +41,10 @@ class Expected(msgspec.Struct, frozen=True, kw_only=True):
     """The share of rows in the cell of the grid that holds most; 1 where it is not known."""
     categories: frozenset[str] | None = None
     """Every value that was seen; None for numbers, and where there were too many to remember."""
+    unseen_share: float = 0.0
+    """The share of rows whose value was not, which are to be expected: that of the values that were seen once (Good 1953)."""
+    beyond_share: float = 0.0
+    """The share of rows beyond the range, which are to be expected: a row more may be the next record, on either side."""
 
 
 class Breach(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,6 +124,8 @@ def _missing(values: pl.Series, expected: Expected) -> Breach | None:
     share = values.null_count() / values.len()
     if share <= expected.missing_share + MISSING_RISE:
         return None
+    if _by_chance(values.null_count(), values.len(), expected.missing_share):
+        return None
     evidence = {"missing_share": share, "missing_share_of_reference": expected.missing_share}
     message = f"{expected.column} is missing far more often"
     return Breach(rule="missing", column=expected.column, message=message, evidence=evidence)
@@ -130,7 +140,8 @@ def _unseen(values: pl.Series, expected: Expected) -> Breach | None:
         for value, rows in counts.iter_rows()
         if (name := category_name(value)) is not None and name not in expected.categories
     }
-    if not _many(rows := sum(strange.values()), values.len()):
+    rows = sum(strange.values())
+    if not _many(rows, values.len(), expected.unseen_share) or _by_chance(rows, values.len(), expected.unseen_share):
         return None
     most = sorted(strange, key=lambda name: (-strange[name], name))[:_SHOWN]
     evidence = {"values": {name: strange[name] for name in most}, "rows": rows, "share": rows / values.len()}
@@ -145,7 +156,7 @@ def _wild(values: pl.Series, expected: Expected) -> Breach | None:
     numbers = values.drop_nulls().to_numpy().astype(np.float64)
     beyond = (numbers < expected.low - room) | (numbers > expected.high + room)
     rows = int(beyond.sum())
-    if not room or not _many(rows, values.len()):
+    if not room or not _many(rows, values.len()) or _by_chance(rows, values.len(), expected.beyond_share):
         return None
     evidence = {
         "rows": rows,
@@ -157,5 +168,10 @@ def _wild(values: pl.Series, expected: Expected) -> Breach | None:
     return Breach(rule="range", column=expected.column, message=message, evidence=evidence)
 
 
-def _many(rows: int, of: int) -> bool:
-    return rows >= _FEWEST_STRANGE and rows >= STRANGE_SHARE * of
+def _many(rows: int, of: int, expected: float = 0.0) -> bool:
+    return rows >= _FEWEST_STRANGE and rows >= (expected + STRANGE_SHARE) * of
+
+
+def _by_chance(rows: int, of: int, share: float) -> bool:
+    """Whether so many of independent rows are still to be thought of, where such a share of them is expected."""
+    return share > 0 and float(betainc(rows, of - rows + 1, min(share, 1.0))) > _CHANCE
