@@ -52,6 +52,16 @@ def test_volume() -> None:
     assert check_volume(300, [1000] * 7) is None
 
 
+@pytest.mark.parametrize("usual", [0.5, 2, 5, 8, 20, 60, 500])
+def test_quiet_hours_of_an_endpoint_that_few_ask_are_no_news(usual: float) -> None:
+    random = np.random.default_rng(0)
+    hours = random.poisson(usual, 5_000)
+    told = [at for at in range(7, hours.size) if check_volume(int(hours[at]), hours[at - 7 : at].tolist()) is not None]
+    # One in 10,000 at the usual rate, which a median of seven knows only roughly.
+    assert len(told) <= 5
+    assert (check_volume(0, [int(usual)] * 7) is not None) == (usual >= 20)
+
+
 def test_a_quiet_weekend_is_usual_once_one_was_seen() -> None:
     week = [1000, 1000, 1000, 1000, 1000, 10, 0]
     assert check_volume(8, week, [10]) is None

@@ -1,6 +1,8 @@
 """Rules that need no statistics: a window that is empty or thin, another schema, missing, unknown and wild values, failures."""
 
+import math
 from collections.abc import Iterable, Sequence
+from itertools import accumulate
 from statistics import median
 from typing import Any, Literal
 
@@ -25,6 +27,9 @@ _FEWEST_STRANGE = 5
 # What chance brings in more than one of a million windows breaks no rule of a column: of few rows many are missing at times,
 # and where most values are rare, new ones come every day.
 _CHANCE = 1e-6
+# The same of the number of rows, of which there is one in a window. Of more than so many it is never a thin window.
+_QUIET_CHANCE = 1e-4
+_NEVER_QUIET = 100
 # A value is wild when it lies beyond the reference's range by more than this many times its width.
 WILD = 1.0
 _SHOWN = 10
@@ -66,9 +71,12 @@ def check_volume(rows: int, earlier: Sequence[int], same_weekday: Sequence[int] 
     """Whether a window is empty, or thin, against earlier windows of its time of day.
 
     What is no less than usual at this time of the week (`same_weekday`) is neither: few ask for anything on a Sunday. Before
-    the first such window has been seen, that is not known.
+    the first such window has been seen, that is not known. Nor is what chance brings in more than one of 10,000 windows: where
+    five requests come an hour, some hours have none.
     """
     usual = median(earlier) if earlier else 0
+    if _quiet_by_chance(rows, usual):
+        return None
     if same_weekday and rows >= THIN * median(same_weekday):
         return None
     if not rows and usual:
@@ -77,6 +85,14 @@ def check_volume(rows: int, earlier: Sequence[int], same_weekday: Sequence[int] 
         return None
     evidence = {"rows": rows, "usual_rows": usual}
     return Breach(rule="volume", message="there are far fewer predictions than usual", evidence=evidence)
+
+
+def _quiet_by_chance(rows: int, usual: float) -> bool:
+    """Whether so few requests are still to be thought of where so many independent ones are usual (Poisson)."""
+    if rows >= usual or usual > _NEVER_QUIET:
+        return False
+    terms = accumulate(range(1, rows + 1), lambda term, count: term * usual / count, initial=math.exp(-usual))
+    return sum(terms) > _QUIET_CHANCE
 
 
 def check_errors(rows: int, errors: int, limit: float) -> Breach | None:
