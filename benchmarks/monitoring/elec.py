@@ -1,17 +1,19 @@
 """Streams replayed: labels a day late, the label detector, retraining by the product's rule.
 
-A model of four weeks is left alone, retrained when the rule says so (`choose`: an alarm of the label detector, and what follows it)
-from the stretch of the newest rows that predicts the newest week best, or retrained as often at fixed intervals, from four weeks with
-five different beginnings and from each of the stretches. All are replayed window by window, a window
+A model of four weeks is left alone, retrained when the rule says so (`choose`: an alarm of the label detector, and what follows it),
+to the mean of models of several stretches of the newest rows, weighted by how they predict the newest week; or retrained as often at
+fixed intervals, from each of the stretches with five different beginnings. All are replayed window by window, a window
 a day: on the electricity market of New South Wales, and on a drawn stream whose rule changes suddenly.
 """
 
 from datetime import UTC, datetime, timedelta
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 from figure import Figure
 from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from kept.loop.triggers import ALARMS, Situation, choose
@@ -19,6 +21,8 @@ from kept.measures.betting import level_from, start_label_detector, watch_losses
 from kept.measures.metrics import measure
 from kept.monitoring.alert import Alert
 from kept.plan.policy import Retrain, decay
+from kept.training.averaging import mean_of
+from kept.training.stretches import Tried, weighted
 
 DAY, FIRST, LATE = 48, 28 * 48, 48
 # One false alarm in 90 days of labels; a cool-down of a week, and two trainings that follow that of an alarm.
@@ -37,7 +41,8 @@ def _fit(rows: Floats, labels: Floats) -> HistGradientBoostingClassifier:
 
 def by_rule(rows: Floats, labels: Floats) -> tuple[Floats, list[int]]:
     """The losses of a model that is retrained when the rule says so, and when that was."""
-    model, losses = _fit(rows[:FIRST], labels[:FIRST]), np.full(labels.size, np.nan)
+    model: BaseEstimator = _fit(rows[:FIRST], labels[:FIRST])
+    losses = np.full(labels.size, np.nan)
     state, seen = start_label_detector(_level(rows[:FIRST], labels[:FIRST]), BUDGET), FIRST
     told, retrained = Situation(now=_moment(FIRST), last_training=_moment(FIRST)), []
     for now in range(FIRST, labels.size, DAY):
@@ -51,9 +56,8 @@ def by_rule(rows: Floats, labels: Floats) -> tuple[Floats, list[int]]:
             )
             choice = choose(POLICY, told)
             if choice.action == "retrain":
-                learnt = slice(known - _best_stretch(rows[:known], labels[:known]), known)
                 recent = slice(max(0, known - _RECENT), known)
-                model = _fit(rows[learnt], labels[learnt])
+                model = _mean_of_stretches(rows[:known], labels[:known])
                 state, seen = start_label_detector(_level(rows[recent], labels[recent]), BUDGET), now
                 retrained.append(now)
                 first = choice.trigger in ALARMS
@@ -64,14 +68,16 @@ def by_rule(rows: Floats, labels: Floats) -> tuple[Floats, list[int]]:
     return losses[FIRST:], retrained
 
 
-def _best_stretch(rows: Floats, labels: Floats) -> int:
-    """Of how many of the newest rows to learn: what predicts the newest week with the least log loss, as a training does."""
-    before, losses = labels.size - _VALIDATION, {}
+def _mean_of_stretches(rows: Floats, labels: Floats) -> BaseEstimator:
+    """The mean of a model of each stretch, weighted by their log loss on the newest week before, as a training does."""
+    before, tried = labels.size - _VALIDATION, []
     for stretch in sorted({min(one, before) for one in STRETCHES}):
         held = slice(before - stretch, before)
         scores = _fit(rows[held], labels[held]).predict_proba(rows[before:])
-        losses[stretch] = measure("log_loss", labels[before:], scores[:, 1])
-    return min(losses, key=lambda stretch: losses[stretch])
+        loss = measure("log_loss", labels[before:], scores[:, 1])
+        tried.append(Tried(stretch=timedelta(days=stretch / DAY), rows=stretch, loss=loss))
+    models = [_fit(rows[-one.rows :], labels[-one.rows :]) for one in tried]
+    return mean_of(models, [one.weight for one in weighted(tuple(tried))])
 
 
 def _moment(row: int) -> datetime:
@@ -113,12 +119,10 @@ def at_times(rows: Floats, labels: Floats, times: list[int], stretch: int = _REC
 
 
 def fixed(rows: Floats, labels: Floats, retrainings: int) -> list[float]:
-    """The accuracy with so many retrainings at fixed intervals: by beginning (in intervals), and by how far back they learn."""
+    """The accuracy with so many retrainings at fixed intervals: by how far back they learn, and by beginning (in intervals)."""
     step = (labels.size - FIRST) / (retrainings + 1)
-    ways = [(_RECENT, beginning) for beginning in BEGINNINGS]
-    ways += [(stretch, BEGINNINGS[0]) for stretch in STRETCHES if stretch != _RECENT]
     found = []
-    for stretch, beginning in ways:
+    for stretch, beginning in product(STRETCHES, BEGINNINGS):
         times = [FIRST + int(step * (place + 1 + beginning)) for place in range(retrainings)]
         found.append(1 - float(at_times(rows, labels, times, stretch).mean()))
     return found

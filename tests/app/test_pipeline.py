@@ -73,6 +73,7 @@ def before(folder: Path) -> dict[str, str]:
         ("test=0.2", "test=0.3", {"split"}),
         ('window="1d"', 'window="2d"', {"reference", "attribution", "evaluate"}),
         ('stretches=["14d"]', 'stretches=["14d", "28d"]', {"tune"}),
+        ('stretches=["14d"]', 'stretches=["14d"], average=True', {"tune"}),
         ('stretches=["14d"]', 'stretches=["14d"], cooldown="3d"', set()),
         ('question="Which?"', 'question="What?"', set()),
     ],

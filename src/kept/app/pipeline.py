@@ -66,7 +66,8 @@ def standard_steps(project: Project) -> list[Step]:
 
     views = tuple(view.function for view in project.views.values())
     model = (project.the_model.function,)
-    tuning = digest_json({"models": plan["models"], "stretches": plan["retrain"]["stretches"]})
+    retrain = plan["retrain"]
+    tuning = digest_json({"models": plan["models"], "stretches": retrain["stretches"], "average": retrain["average"]})
     return [
         Step("ingest", ingest, cache=False, uses=(project.the_dataset.function, *views)),
         Step("join", join, version=declared("dataset", "features")),

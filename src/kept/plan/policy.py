@@ -71,6 +71,8 @@ class Retrain(msgspec.Struct, frozen=True, kw_only=True):
     """Train on what has come since the change that the detector found, but on so much event time at least. None: by `window`."""
     stretches: tuple[timedelta, ...] = ()
     """Of what is there, learn from all or from the newest of one of these lengths: what predicts the validation rows best."""
+    average: bool = False
+    """Answer the mean of a model of each of the stretches and of all, the more of one the better it predicts the validation rows."""
     at_most: int | None = None
     """Trainings of the loop's own accord in each `per`; None for as many as there are reasons for."""
     per: timedelta = timedelta(days=90)

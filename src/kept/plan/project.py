@@ -289,6 +289,7 @@ class Project:
         window: str | timedelta | None = None,
         since_change: str | timedelta | None = None,
         stretches: Iterable[str | timedelta] = (),
+        average: bool = False,
         at_most: int | None = None,
         per: str | timedelta = "90d",
         follow_up: int = 0,
@@ -300,7 +301,7 @@ class Project:
         change that the detector found, from 14 days at least. With `follow_up=2` it trains again after an alarm's training when what has come
         since has doubled, and doubled again: right after a change there are few rows to learn it from.
         With `stretches=["14d", "28d", "56d"]` each training tries them and all rows, and learns from what predicts the
-        newest validation rows best. `at_most=4, per="90d"` is its budget; with `dry_run` it decides and reports, and trains nothing.
+        newest validation rows best; with `average` its answer is the mean of a model of each, weighted by how well they do. `at_most=4, per="90d"` is its budget; with `dry_run` it decides and reports, and trains nothing.
         """
         triggers = tuple(on)
         for trigger in triggers:
@@ -318,11 +319,15 @@ class Project:
                 _some_time(one, "project.retrain(stretches)", "Write how much to learn from, as 28d")
                 for one in stretches
             ),
+            average=average,
             at_most=at_most,
             per=_some_time(per, "project.retrain(per)", "Write in which time, for example 90d"),
             follow_up=follow_up,
             dry_run=dry_run,
         )
+        if average and not self.retraining.stretches:
+            fix = 'Write stretches=["14d", "28d", "56d"], average=True'
+            raise Invalid("there is one model and no mean", where="project.retrain(average)", fix=fix)
         if not 0 <= follow_up <= MOST_FOLLOW_UPS or (follow_up and not self.retraining.cooldown):
             fix = "Write follow_up=2, with a cool-down"
             raise Invalid(f"{follow_up} trainings cannot follow", where="project.retrain(follow_up)", fix=fix)

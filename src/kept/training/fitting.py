@@ -19,7 +19,7 @@ from kept.measures.metrics import measure, metric
 from kept.packaging.build import package as make_bundle
 from kept.packaging.bundle import store_bundle
 from kept.packaging.encoding import TableEncoder
-from kept.packaging.fitted import load_fitted, save_fitted
+from kept.packaging.fitted import boosting_library, load_fitted, save_fitted
 from kept.packaging.frames import fit_encoder, signature_of
 from kept.packaging.manifest import Manifest
 from kept.packaging.signature import Label, Signature
@@ -28,11 +28,12 @@ from kept.plan.loading import load_project
 from kept.plan.project import Project
 from kept.plan.specs import ModelSpec, Task
 from kept.tracking.runs import create_run, finish, log_metrics, log_params, start
+from kept.training.averaging import mean_of
 from kept.training.baselines import baseline_scores
 from kept.training.estimators import fit_estimator, input_of, make_estimator, predict_scores
 from kept.training.facts import Columns, Packaged
 from kept.training.splits import TEST, TRAIN, VALIDATION
-from kept.training.stretches import newest, sentence, try_stretches
+from kept.training.stretches import Tried, newest, sentence, try_stretches, weighted
 from kept.training.targets import encode_labels, has_all, learn_from, need_classes, rows_with_all_classes
 from kept.training.tuning import Trial, Tuned
 from kept.training.tuning import tune as search
@@ -63,9 +64,21 @@ def tune(context: StepContext, source: str, join: pl.DataFrame, split: pl.DataFr
         return sign * measure(name, truth, predict_scores(estimator, validation, encoder))
 
     tried = try_stretches(stretches, train, columns.event_time, loss)
+    if project.retraining.average and tried:
+        _check_mean(make_estimator(project.the_model, found.parameters, encoder, context.seed), columns)
+        tried = weighted(tried)
     if tried:
         context.log(sentence(tried))
     return msgspec.structs.replace(found, tried=tried)
+
+
+def _check_mean(estimator: Any, columns: Columns) -> None:
+    plain = boosting_library(estimator) is None and input_of(estimator) == "matrix"
+    if not plain or (columns.task != "regression" and not hasattr(estimator, "predict_proba")):
+        fix = (
+            "Declare stretches without average, or a model of scikit-learn's that takes numbers and gives probabilities"
+        )
+        raise Invalid(f"there is no mean of {type(estimator).__name__}s", where="project.retrain(average)", fix=fix)
 
 
 def _search(context: StepContext, project: Project, join: pl.DataFrame, split: pl.DataFrame, columns: Columns) -> Tuned:
@@ -111,25 +124,37 @@ def fit(
     project = load_project(Path(source))
     rows = rows_of(join, split, TRAIN, VALIDATION)
     need_classes(rows.get_column(columns.label), columns.classes)
-    encoder = fit_encoder(rows, columns.features)
-    estimator = make_estimator(project.the_model, tune.parameters, encoder, context.seed)
     # Values are encoded as of all rows, as everything that reads them is told of one encoding.
-    rows = _newest_with_all_classes(context, rows, columns, tune)
-    labels = learn_from(rows.get_column(columns.label), columns.task)
-    fit_estimator(estimator, rows, labels, encoder, where=f"model {project.the_model.name}")
-    return save_fitted(estimator, labels)
+    encoder = fit_encoder(rows, columns.features)
+
+    def fitted(held: pl.DataFrame) -> tuple[Any, NDArray[Any]]:
+        estimator = make_estimator(project.the_model, tune.parameters, encoder, context.seed)
+        labels = learn_from(held.get_column(columns.label), columns.task)
+        fit_estimator(estimator, held, labels, encoder, where=f"model {project.the_model.name}")
+        return estimator, labels
+
+    stretches = _with_all_classes(context, rows, columns, tune.tried)
+    weights = [one.weight for one, _ in stretches]
+    if not any(weights):
+        return save_fitted(*fitted(stretches[0][1] if stretches else rows))
+    models = [fitted(held) for _, held in stretches]
+    return save_fitted(mean_of([one for one, _ in models], weights), models[0][1])
 
 
-def _newest_with_all_classes(context: StepContext, rows: pl.DataFrame, columns: Columns, tune: Tuned) -> pl.DataFrame:
-    """The rows of the best stretch. With the validation rows it ends later than it did, and may lack a class: then the next's."""
-    for one in tune.tried:
-        found = newest(rows, columns.event_time, one.stretch)
-        if has_all(found[columns.label], columns.classes):
-            return found
-        context.log(
-            f"with the validation rows a class is missing from the stretch of {one.rows} rows: the next best is taken"
-        )
-    return rows
+def _with_all_classes(
+    context: StepContext, rows: pl.DataFrame, columns: Columns, tried: tuple[Tried, ...]
+) -> list[tuple[Tried, pl.DataFrame]]:
+    """The rows of each stretch, the best first. With the validation rows it ends later than it did: one that lacks a class now is left out."""
+    found = []
+    for one in tried:
+        held = newest(rows, columns.event_time, one.stretch)
+        if has_all(held[columns.label], columns.classes):
+            found.append((one, held))
+        else:
+            context.log(
+                f"with the validation rows a class is missing from the stretch of {one.rows} rows: it is left out"
+            )
+    return found
 
 
 def baseline(context: StepContext, join: pl.DataFrame, split: pl.DataFrame, columns: Columns) -> pl.DataFrame:

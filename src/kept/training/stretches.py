@@ -1,8 +1,12 @@
-"""How far back to learn from: of the declared stretches of the newest rows, the one that predicts the newest others best."""
+"""How far back to learn from: of the declared stretches of the newest rows, the one that predicts the newest others best.
+
+Or all of them: which one will do best is told roughly by a few days of labels, and the mean of models that err each in their
+own way is better than most of them.
+"""
 
 from collections.abc import Callable, Iterable
 from datetime import timedelta
-from math import isnan
+from math import exp, isnan
 
 import msgspec
 import polars as pl
@@ -17,6 +21,12 @@ class Tried(msgspec.Struct, frozen=True, kw_only=True):
     """None for all rows."""
     rows: int
     loss: float
+    weight: float = 0.0
+    """Its model's part in the mean; where all are 0 the first alone is learnt from."""
+
+
+# A model that loses a tenth more than the best has e^-1 of its weight.
+_SHARPNESS = 10.0
 
 
 def newest(rows: pl.DataFrame, event_time: str | None, stretch: timedelta | None) -> pl.DataFrame:
@@ -46,9 +56,20 @@ def try_stretches(
     return tuple(sorted(known, key=lambda one: (one.loss, -one.rows)))
 
 
+def weighted(tried: tuple[Tried, ...]) -> tuple[Tried, ...]:
+    """The same, each with its part in the mean of their models."""
+    least = min(one.loss for one in tried)
+    size = abs(least) or 1.0
+    parts = [exp(-_SHARPNESS * (one.loss - least) / size) for one in tried]
+    return tuple(msgspec.structs.replace(one, weight=part / sum(parts)) for one, part in zip(tried, parts, strict=True))
+
+
 def sentence(tried: tuple[Tried, ...]) -> str:
     """Which was chosen, and what the others would have lost."""
     losses = ", ".join(f"{_name(one)} {one.loss:.5f}" for one in tried)
+    if any(one.weight for one in tried):
+        parts = ", ".join(f"{one.weight:.0%} {_name(one)}" for one in tried)
+        return f"answers the mean of models of {parts}; loss on the validation rows: {losses}"
     return f"learns from {_name(tried[0])}; loss on the validation rows: {losses}"
 
 

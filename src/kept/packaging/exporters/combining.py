@@ -17,6 +17,9 @@ def export_voting(model: Any, graph: Graph, features: Tensor, predict: Predict) 
     """VotingClassifier with soft votes, VotingRegressor: the weighted mean of the parts."""
     if hasattr(model, "classes_") and model.voting != "soft":
         raise Invalid("its votes are hard, and give no probabilities")
+    classes = len(getattr(model, "classes_", ()))
+    if any(classes != len(getattr(one, "classes_", ())) for one in model.estimators_):
+        raise Invalid("one of its parts knows other classes")
     weights = model._weights_not_none  # noqa: SLF001 - without those of the parts that were dropped
     shares = np.ones(len(model.estimators_)) if weights is None else np.asarray(weights, dtype=np.float64)
     parts = [predict(one, graph, features) for one in model.estimators_]
