@@ -3,7 +3,7 @@
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
@@ -30,19 +30,24 @@ async def length(request: Request[Any, Any, Any]) -> str:
     return f"{len(await request.body())} bytes"
 
 
+@get("/large", media_type="text/plain")
+async def large() -> str:
+    return "a" * (64 << 20)
+
+
 @contextmanager
-def serving(patience: Patience) -> Iterator[int]:
-    """The port of a server that waits so long."""
-    protocol = partial(BoundedProtocol, patience)
+def serving(patience: Patience) -> Iterator[tuple[int, uvicorn.Server]]:
+    """A server that waits so long, and its port."""
+    protocol: Any = partial(BoundedProtocol, patience)
+    site = Litestar([health, length, large], openapi_config=None)
     with listen("127.0.0.1", 0) as listener:
         # From now on a client is taken, although the server may still be starting.
         listener.listen(1024)
-        config = uvicorn.Config(Litestar([health, length], openapi_config=None), http=protocol, log_level="error")  # type: ignore[arg-type]
-        server = uvicorn.Server(config)
+        server = uvicorn.Server(uvicorn.Config(site, http=protocol, log_level="error"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         try:
-            yield listener.getsockname()[1]
+            yield listener.getsockname()[1], server
         finally:
             server.should_exit = True
             thread.join(LONG)
@@ -62,20 +67,28 @@ def trickle(connections: list[socket.socket], stop: threading.Event, byte: bytes
                 continue
 
 
+def until(condition: Callable[[], bool]) -> bool:
+    for _ in range(int(LONG * 20)):
+        if condition():
+            return True
+        time.sleep(0.05)
+    return False
+
+
 def said(connection: socket.socket) -> bytes:
     """All that a server says before it ends the connection."""
-    got = b""
+    got = bytearray()
     try:
         while piece := connection.recv(1 << 16):
             got += piece
     except ConnectionError:
         pass
-    return got
+    return bytes(got)
 
 
 def test_hundreds_of_slow_heads_stop_nobody_and_are_ended() -> None:
     stop = threading.Event()
-    with serving(Patience(head=1.0, connections=10_000)) as port, ExitStack() as held:
+    with serving(Patience(head=1.0, connections=10_000)) as (port, _), ExitStack() as held:
         slow = [held.enter_context(connect(port)) for _ in range(500)]
         for connection in slow:
             connection.sendall(START)
@@ -98,7 +111,7 @@ def test_hundreds_of_slow_heads_stop_nobody_and_are_ended() -> None:
 def test_who_begins_no_request_is_ended(byte: bytes) -> None:
     stop = threading.Event()
     with (
-        serving(Patience(head=0.5, silence=1.0, connections=10_000)) as port,
+        serving(Patience(head=0.5, silence=1.0, connections=10_000)) as (port, _),
         connect(port) as one,
         connect(port) as two,
     ):
@@ -114,7 +127,7 @@ def test_who_begins_no_request_is_ended(byte: bytes) -> None:
 
 
 def test_a_slow_head_behind_a_whole_request_is_ended_too() -> None:
-    with serving(Patience(head=0.5, connections=10_000)) as port, connect(port) as one:
+    with serving(Patience(head=0.5, connections=10_000)) as (port, _), connect(port) as one:
         one.sendall(b"GET /health HTTP/1.1\r\nhost: here\r\n\r\n" + START)
         answers = said(one)
     assert answers.startswith(b"HTTP/1.1 200 ")
@@ -122,7 +135,7 @@ def test_a_slow_head_behind_a_whole_request_is_ended_too() -> None:
 
 
 def test_a_body_may_take_its_time() -> None:
-    with serving(Patience(head=0.2, connections=10_000)) as port, connect(port) as one:
+    with serving(Patience(head=0.2, connections=10_000)) as (port, _), connect(port) as one:
         one.sendall(b"POST /length HTTP/1.1\r\nhost: here\r\ncontent-length: 4\r\nconnection: close\r\n\r\n")
         for _ in range(4):
             time.sleep(0.2)
@@ -131,13 +144,32 @@ def test_a_body_may_take_its_time() -> None:
 
 
 def test_a_body_that_comes_no_further_is_ended() -> None:
-    with serving(Patience(head=0.5, silence=1.0, connections=10_000)) as port, connect(port) as one:
+    with serving(Patience(head=0.5, silence=1.0, connections=10_000)) as (port, _), connect(port) as one:
         one.sendall(b"POST /length HTTP/1.1\r\nhost: here\r\ncontent-length: 4\r\n\r\na")
         assert said(one) == b""
 
 
+def test_who_takes_no_answer_is_ended() -> None:
+    with serving(Patience(head=0.5, silence=1.0, connections=10_000)) as (port, server), connect(port) as one:
+        one.sendall(b"GET /large HTTP/1.1\r\nhost: here\r\n\r\n")
+        assert until(lambda: bool(server.server_state.connections))
+        assert until(lambda: not server.server_state.connections)
+        assert 0 < len(said(one)) < 64 << 20
+
+
+def test_an_answer_may_be_taken_slowly() -> None:
+    size = 64 << 20
+    with serving(Patience(head=0.5, silence=2.0, connections=10_000)) as (port, _), connect(port) as one:
+        one.sendall(b"GET /large HTTP/1.1\r\nhost: here\r\nconnection: close\r\n\r\n")
+        taken = 0
+        for _ in range(25):
+            time.sleep(0.1)
+            taken += len(one.recv(1 << 20))
+        assert taken + len(said(one)) > size
+
+
 def test_whoever_has_waited_longest_makes_room() -> None:
-    with serving(Patience(connections=50)) as port, ExitStack() as held:
+    with serving(Patience(connections=50)) as (port, _), ExitStack() as held:
         slow = [held.enter_context(connect(port)) for _ in range(80)]
         slow[-1].sendall(START)
         with httpx.Client(timeout=LONG) as client:

@@ -27,7 +27,7 @@ class Patience:
     head: float = 10.0
     """Seconds from a head's first byte to its last."""
     silence: float = 75.0
-    """Seconds without the first byte of a head, or without any of a body."""
+    """Seconds without the first byte of a head, without any of a body, or in which no answer is taken."""
     connections: int
 
 
@@ -41,6 +41,9 @@ class BoundedProtocol(HttpToolsProtocol):
     _began = False
     since = 0.0
     """The moment, on the clock of the loop, from which the client is waited for."""
+    _left = 0
+    """Bytes that were still to be sent when it was last looked."""
+    _left_since = 0.0
     _refused = False
     _look: asyncio.TimerHandle | None = None
 
@@ -147,16 +150,24 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _look_at_time(self) -> None:
         now = self.loop.time()
-        if self.flow.read_paused:
+        left = self.transport.get_write_buffer_size()
+        if self.flow.read_paused or left:
+            # It is not the client's turn to send.
             self.since = now
+        if left != self._left or not left:
+            self._left, self._left_since = left, now
         waited = now - self.since
         if self._in_head and self._began and not self._refused and waited > self._patience.head:
             self._refuse(408)
-        elif (self.waits or not self._in_head) and waited > self._patience.silence:
-            # Whoever has asked nothing is told nothing, and who left a body unfinished does not listen.
+        elif self._slow(waited) or now - self._left_since > self._patience.silence:
+            # Whoever has asked nothing is told nothing; who left a body unfinished, or takes no answer, does not listen.
             self.transport.close()
+            self.loop.call_later(_LINGER, self.transport.abort)
         else:
             self._look_later()
+
+    def _slow(self, waited: float) -> bool:
+        return (self.waits or not self._in_head) and waited > self._patience.silence
 
     def _make_room(self) -> None:
         waiting = [
