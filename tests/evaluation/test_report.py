@@ -118,3 +118,20 @@ def test_a_slice_column_that_is_not_there_names_those_that_are() -> None:
     scores, labels, frame = rows(200)
     with pytest.raises(Invalid, match="for example origin"):
         evaluate("binary", (0, 1), scores, labels, frame, (at_least("roc_auc", 0.5, by="orign"),), {}, seed=0)
+
+
+def test_intervals_are_over_windows_where_five_of_them_tell_and_else_over_rows() -> None:
+    random = np.random.default_rng(0)
+    labels = (random.random(600) < 0.4).astype(float)
+    scores = np.clip(labels * 0.3 + random.random(600) * 0.7, 0, 1)
+    frame = pl.DataFrame({"x": labels})
+    days = np.repeat(np.arange(6), 100)
+    found = evaluate("binary", (0, 1), scores, labels, frame, [], {}, seed=0, windows=days)
+    assert {one.method for one in found.metrics.values()} == {"jackknife over windows"}
+    few = evaluate("binary", (0, 1), scores, labels, frame, [], {}, seed=0, windows=days // 2)
+    assert few == evaluate("binary", (0, 1), scores, labels, frame, [], {}, seed=0)
+    # All that is positive is of one day: without it there is no area under a curve.
+    one_day = np.where(days == 2, labels, 0.0)
+    found = evaluate("binary", (0, 1), scores, one_day, frame, [], {}, seed=0, windows=days)
+    assert found.metrics["roc_auc"].method == "DeLong"
+    assert found.metrics["log_loss"].method == "jackknife over windows"

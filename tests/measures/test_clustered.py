@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from kept.measures.arrays import Floats, Ints
-from kept.measures.bootstrap import difference_interval
-from kept.measures.clustered import clustered_difference, clustered_mean
+from kept.measures.bootstrap import difference_interval, metric_interval
+from kept.measures.clustered import clustered_difference, clustered_mean, clustered_metric
+from kept.measures.intervals import Interval
 from kept.measures.metrics import measure
 
 _RUNS = 200
@@ -76,3 +77,22 @@ def test_the_mean_of_gains_over_days_is_the_difference_of_means() -> None:
     assert (found.estimate, found.low, found.high) == pytest.approx((other.estimate, other.low, other.high))
     assert clustered_mean(gains[:80], day[:80]).low is None
     assert clustered_mean(np.zeros(0), np.zeros(0)).estimate is None
+
+
+@pytest.mark.parametrize("metric", ["log_loss", "f1", "roc_auc", "expected_calibration_error"])
+def test_of_one_model_good_and_bad_days_widen_the_interval_and_independent_rows_do_not(metric: str) -> None:
+    labels, one, _, day = scored(7, 30, 100, effect=0.0)
+    by_rows = metric_interval(metric, labels, one, seed=0, draws=300)
+    by_days = clustered_metric(metric, labels, one, day)
+    assert by_days.estimate == by_rows.estimate
+    assert 0.6 < width(by_days) / width(by_rows) < 1.8
+    labels, one, _, day = scored(7, 30, 100, effect=1.0)
+    assert width(clustered_metric(metric, labels, one, day)) > 1.25 * width(
+        metric_interval(metric, labels, one, seed=0)
+    )
+
+
+def width(one: Interval) -> float:
+    assert one.low is not None
+    assert one.high is not None
+    return one.high - one.low

@@ -13,9 +13,10 @@ from kept.evaluation.slices import SliceReport, measure_slices
 from kept.measures.arrays import Array, Floats
 from kept.measures.bootstrap import metric_interval
 from kept.measures.calibration import ReliabilityCurve, reliability_curve
+from kept.measures.clustered import clustered_metric
 from kept.measures.intervals import Interval
 from kept.measures.losses import likeliest
-from kept.measures.metrics import Task, metric, metrics_for
+from kept.measures.metrics import Metric, Task, metric, metrics_for
 from kept.plan.objective import Objective
 
 Label = str | bool | int | float
@@ -69,6 +70,7 @@ def evaluate(
     operational: Mapping[str, float],
     *,
     seed: int,
+    windows: Array | None = None,
 ) -> EvaluationReport:
     """Measures a model on its test rows.
 
@@ -81,18 +83,18 @@ def evaluate(
         objectives: the project's; those with `by` are measured in every slice.
         operational: what was measured on the packaged model, by the name of the metric.
         seed: of the bootstrap; the same seed gives the same report.
+        windows: the number of each row's monitoring window: from five on these are drawn for the intervals of all rows, else rows.
 
     Raises:
         Invalid: no rows, lengths that differ, labels or scores that are missing, a slice column that is not there.
     """
     names, promised = tuple(classes), tuple(objectives)
     truth, said = check_pairs(task, names, labels, scores)
-    draws = draws_for(truth.size)
     return EvaluationReport(
         task=task,
         classes=names,
         rows=truth.size,
-        metrics={one.name: metric_interval(one, truth, said, seed=seed, draws=draws) for one in metrics_for(task)},
+        metrics={one.name: _measured(one, truth, said, seed, windows) for one in metrics_for(task)},
         slices=tuple(
             measure_slices(one, truth, said, frame, seed=seed)
             for one in promised
@@ -103,6 +105,15 @@ def evaluate(
         operational={name: float(value) if isfinite(value) else None for name, value in operational.items()},
         seed=seed,
     )
+
+
+def _measured(of: Metric, truth: Floats, said: Floats, seed: int, windows: Array | None) -> Interval:
+    """With its interval over windows where these tell it, else over rows."""
+    if windows is not None:
+        found = clustered_metric(of, truth, said, windows)
+        if found.low is not None:
+            return found
+    return metric_interval(of, truth, said, seed=seed, draws=draws_for(truth.size))
 
 
 def check_pairs(task: Task, classes: tuple[Label, ...], labels: Array, scores: Array) -> tuple[Floats, Floats]:

@@ -73,9 +73,9 @@ def evaluate(
         "size_mb": package.size_mb,
     }
     seed, task, classes, objectives = context.seed, columns.task, columns.classes, project.objectives
-    report = measure_all(task, classes, scores, labels, test, objectives, operational, seed=seed)
     time = columns.event_time
     windows = None if time is None else window_numbers(test.get_column(time), project.window)
+    report = measure_all(task, classes, scores, labels, test, objectives, operational, seed=seed, windows=windows)
     rival, notes = None, []
     if champion.bundle:
         fair, said = _unseen_by(context, champion, test, project.the_dataset.key)

@@ -1,6 +1,6 @@
-"""The difference of two models on the same rows, where rows of one window hang together.
+"""A model's metric, and the difference of two models on the same rows, where rows of one window hang together.
 
-On one stormy day every flight is late: its rows are one observation of the two models, not a thousand. What is left out and
+On one stormy day every flight is late: its rows are one observation of a model, not a thousand. What is left out and
 left out again are windows: the delete-a-group jackknife with Student's t (MacKinnon, Nielsen and Webb 2023, "Fast and
 reliable jackknife and bootstrap methods for cluster-robust inference"), which keeps its level from a handful of windows on,
 where drawing windows with replacement finds too narrow an interval.
@@ -37,6 +37,20 @@ def clustered_difference(
     groups = _groups(windows)
     whole = chosen.compute(truth, two) - chosen.compute(truth, one)
     return _interval(whole, _without_each(chosen, truth, one, two, groups), truth.size, level)
+
+
+def clustered_metric(
+    of: Metric | str, labels: Array, scores: Array, windows: Array, *, level: float = 0.95
+) -> Interval:
+    """A metric of one model on rows of these windows (as `bootstrap.metric_interval`); its ends as those of a difference."""
+    chosen = metric(of) if isinstance(of, str) else of
+    truth, said = check_rows(labels, scores, where=chosen.name)
+    if chosen.needs == "labels":
+        said = likeliest(said).astype(np.float64)
+    groups = _groups(windows)
+    kept = (groups != number for number in range(np.bincount(groups).size))
+    without = np.array([chosen.compute(truth[rows], said[rows]) for rows in kept])
+    return _interval(chosen.compute(truth, said), without, truth.size, level)
 
 
 def clustered_mean(values: Array, windows: Array, *, level: float = 0.95) -> Interval:
