@@ -14,8 +14,8 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from sklearn.compose import TransformedTargetRegressor
 from sklearn.impute import SimpleImputer
-from sklearn.kernel_ridge import KernelRidge
 from sklearn.pipeline import make_pipeline
 from sklearn.svm import SVR
 
@@ -62,7 +62,7 @@ def test_a_library_that_is_not_there_is_named_with_what_to_do(
         rows = frame.select(pl.col("number").fill_null(0))
         encoder = fit_encoder(rows)
         signature = signature_of(rows, encoder, task="regression")
-        model = KernelRidge().fit(encode_frame(rows, encoder), rows.get_column("number").to_numpy())
+        model = TransformedTargetRegressor().fit(encode_frame(rows, encoder), rows.get_column("number").to_numpy())
         package(model, encoder, signature, rows, bundle)
     for module in [name for name in sys.modules if name.partition(".")[0] == lacking]:
         monkeypatch.setitem(sys.modules, module, None)
@@ -133,7 +133,14 @@ def test_what_the_estimator_refuses_is_refused(frame: pl.DataFrame, tmp_path: Pa
     values = encode_frame(numbers, encoder)
     target: NDArray[np.float64] = values[:, 0]
     signature = signature_of(numbers, encoder, task="regression")
-    package(KernelRidge().fit(values, target), encoder, signature, numbers, tmp_path / "bundle", latency_runs=5)
+    package(
+        TransformedTargetRegressor().fit(values, target),
+        encoder,
+        signature,
+        numbers,
+        tmp_path / "bundle",
+        latency_runs=5,
+    )
     model, runtime = PortableModel(tmp_path / "bundle"), load_runtime(tmp_path / "bundle")
     assert np.array_equal(model.predict(numbers), runtime.predict_rows(numbers.to_dicts()))
     for wrong in (None, math.inf):
