@@ -120,13 +120,14 @@ class StreamScorer:
         """Messages with who is to score them: those that were scored before first, stretch by stretch."""
         again: dict[Partition, list[Message]] = {}
         fresh: list[Message] = []
+        lasts = {partition: self._log.last(partition) for partition in _ends(messages)}
         for message in messages:
-            if message.offset < self._log.last(message.partition):
+            if message.offset < lasts[message.partition]:
                 again.setdefault(message.partition, []).append(message)
             else:
                 fresh.append(message)
         for partition, mine in again.items():
-            self._check_end(partition)
+            self._check_end(partition, lasts[partition])
             versions = self._log.versions(partition, [message.offset for message in mine])
             for version, pairs in groupby(zip(versions, mine, strict=True), key=lambda pair: pair[0]):
                 before = None if version is None else self._judges.of(version)
@@ -134,9 +135,9 @@ class StreamScorer:
         if fresh:
             yield judge, fresh
 
-    def _check_end(self, partition: Partition) -> None:
+    def _check_end(self, partition: Partition, last: int) -> None:
         """Refuses a topic that ends before what was scored of it: it was made anew, or lost messages."""
-        last, end = self._log.last(partition), self._source.end(partition)
+        end = self._source.end(partition)
         if end is not None and end < last:
             what = f"partition {partition.number} holds {end} messages, and {last} were scored: it was made anew"
             raise Invalid(what, where=f"topic {partition.topic}", fix="Score it in another group, with --group")
