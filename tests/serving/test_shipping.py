@@ -3,6 +3,7 @@
 import multiprocessing
 import random
 import resource
+import shutil
 import subprocess
 import sys
 import threading
@@ -28,6 +29,7 @@ from kept.serving.entries import Answered, frames
 from kept.serving.log import Spool
 from kept.serving.logrules import LogRules
 from kept.serving.shipping import Shipped, Shipper, ship
+from kept.store.spool import is_live
 from kept.store.tables import DeltaTables
 
 
@@ -416,6 +418,18 @@ def test_what_is_no_spool_holds_up_none(tmp_path: Path, what: str) -> None:
         with nullcontext() if what != "locked" else pytest.raises(OSError, match=r"\[Errno"):
             shipper.ship()
     assert predictions(tmp_path).height == 1
+
+
+def test_a_spool_that_was_taken_away_is_followed_by_a_new_one(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "spool", segment_bytes=100)
+    spool.write([(note(), answered((1.0, "x")))])
+    shutil.rmtree(tmp_path / "spool")
+    for start in (1, 2):
+        spool.write([(note(), answered((1.0, "x"), start=start))])
+    assert is_live(spool.folder)
+    spool.close()
+    assert shipper_of(tmp_path).ship().rows == 2
+    assert predictions(tmp_path)["id"].to_list() == ["late-1", "late-2"]
 
 
 def test_what_was_set_aside_takes_no_room_from_what_is_to_come(tmp_path: Path) -> None:

@@ -77,6 +77,11 @@ class SpoolWriter:
             return False
         if self._lock is None:
             self._lock = self._claim()
+        elif not self._folder.exists():
+            # Somebody took it away with what was in it: what is to come goes to a new one.
+            os.close(self._lock)
+            self._lock, self._folder = None, self._root / new_id()
+            self._lock = self._claim()
         path = self._folder / f"{self._start:020d}.log"
         file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
         try:
