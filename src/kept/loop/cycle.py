@@ -20,7 +20,6 @@ from kept.loop.turn import Turn
 from kept.monitoring.plan import monitoring_plan
 from kept.monitoring.settling import settle_acted
 from kept.monitoring.skew_watch import SkewWatch
-from kept.monitoring.stream import Stream
 from kept.monitoring.subject import champion_since, subject_of
 from kept.monitoring.watch import Watched, watch, watermark_of
 from kept.plan.records import find_project
@@ -69,8 +68,7 @@ def _look_for_skew(workspace: Workspace, actor: Actor, status: EndpointStatus) -
         routes = routes_of(connection, status.endpoint.name)
     if record is not None and status.route is not None and known.watermark is not None and known.first is not None:
         champion = subject_of(workspace, status.route.route.champion.version_id)
-        stream = Stream(workspace, status.endpoint.name)
-        watch = SkewWatch(workspace, actor, monitoring_plan(record), champion, stream)
+        watch = SkewWatch(workspace, actor, monitoring_plan(record), champion, status.endpoint.name)
         watch.look(known.first, known.watermark, champion_since(routes))
     return []
 

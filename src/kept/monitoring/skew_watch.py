@@ -7,6 +7,7 @@ with each round of sampled values, and takes those of one entity in a window for
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from functools import cached_property
 from itertools import islice
 from typing import Any
 
@@ -83,17 +84,22 @@ class SkewWatch:
         actor: Actor,
         plan: MonitoringPlan,
         champion: Subject,
-        stream: Stream,
+        endpoint: str,
     ) -> None:
         self._workspace = workspace
         self._actor = actor
         self._plan = plan
         self._champion = champion
-        self._stream = stream
+        self._endpoint = endpoint
         self._hidden = log_rules(workspace.settings).redacted
         with workspace.database.reading() as connection:
-            known = find_state(connection, stream.endpoint, MONITOR, "")
+            known = find_state(connection, endpoint, MONITOR, "")
         self._state = msgspec.json.decode(known.state, type=SkewState) if known else SkewState()
+
+    @cached_property
+    def _stream(self) -> Stream:
+        """The endpoint's predictions: opened only where something is due."""
+        return Stream(self._workspace, self._endpoint)
 
     def look(self, first: datetime, watermark: datetime, champion_since: datetime | None) -> None:
         """Compares what is due, as what is remembered tells: a look that was cut short is made up for by the next.
@@ -236,7 +242,7 @@ class SkewWatch:
     def _alert(self, title: str, evidence: dict[str, Any], at: datetime) -> RaiseAlert:
         return RaiseAlert(
             project=self._plan.name,
-            endpoint=self._stream.endpoint,
+            endpoint=self._endpoint,
             kind="skew",
             severity="warning",
             title=title,
@@ -250,7 +256,7 @@ class SkewWatch:
 
     def _save(self, measured: list[tuple[Window, list[Measured]]], alerts: list[RaiseAlert], *, gone: Any = ()) -> None:
         """Results, state and alerts, in one transaction."""
-        name, version_id, now = self._stream.endpoint, self._champion.version_id, self._workspace.clock.now()
+        name, version_id, now = self._endpoint, self._champion.version_id, self._workspace.clock.now()
         state = MonitorState(
             endpoint=name,
             monitor=MONITOR,
