@@ -1,5 +1,6 @@
 """Clients that send the head of a request byte by byte, or never."""
 
+import select
 import socket
 import threading
 import time
@@ -166,6 +167,24 @@ def test_an_answer_may_be_taken_slowly() -> None:
             time.sleep(0.1)
             taken += len(one.recv(1 << 20))
         assert taken + len(said(one)) > size
+
+
+def test_bodies_that_do_not_come_make_room_too() -> None:
+    head = (
+        b"POST /length HTTP/1.1\r\nhost: here\r\nconnection: close\r\ncontent-length: 2\r\nexpect: 100-continue\r\n\r\n"
+    )
+    with serving(Patience(connections=20)) as (port, _), ExitStack() as held:
+        slow = [held.enter_context(connect(port)) for _ in range(20)]
+        for connection in slow:
+            connection.sendall(head)
+            assert b" 100 " in connection.recv(1 << 16)
+        with httpx.Client(timeout=LONG) as client:
+            assert client.get(f"http://127.0.0.1:{port}/health").text == "OK"
+        ended, _, _ = select.select(slow, [], [], LONG)
+        assert [said(connection) for connection in ended] == [b""]
+        stays = next(connection for connection in slow if connection not in ended)
+        stays.sendall(b"ab")
+        assert said(stays).endswith(b"2 bytes")
 
 
 def test_whoever_has_waited_longest_makes_room() -> None:

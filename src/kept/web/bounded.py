@@ -1,6 +1,7 @@
 """How much of a head the web server takes in, and how long it waits for it: what uvicorn itself leaves to whoever stands before it."""
 
 import asyncio
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,14 +34,15 @@ class Patience:
 
 class BoundedProtocol(HttpToolsProtocol):
     """One connection whose requests' heads, trailers included, are bounded in bytes and headers (one beyond is answered 431)
-    and in time (408). When there are too many connections, that which has waited longest for a head gives way.
+    and in time (408). When there are too many connections, that gives way which has waited longest for a head; where none waits
+    for one, for more of a body.
     """
 
     _head = _headers = _raw = 0
     _in_head = True
     _began = False
     since = 0.0
-    """The moment, on the clock of the loop, from which the client is waited for."""
+    """The moment from which the client is waited for; finer than the clock of the loop, which is the same for many."""
     _left = 0
     """Bytes that were still to be sent when it was last looked."""
     _left_since = 0.0
@@ -61,7 +63,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client is there."""
         super().connection_made(transport)
-        self.since = self.loop.time()
+        self.since = time.monotonic()
         self._look_later()
         if len(self.connections) > self._patience.connections:
             self._make_room()
@@ -86,7 +88,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """A request's first byte."""
         self._head = self._headers = self._raw = 0
         self._in_head = self._began = True
-        self.since = self.loop.time()
+        self.since = time.monotonic()
         super().on_message_begin()
 
     def on_url(self, url: bytes) -> None:
@@ -107,7 +109,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         """A piece of the body."""
-        self.since = self.loop.time()
+        self.since = time.monotonic()
         if not self._refused:
             super().on_body(body)
 
@@ -120,7 +122,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """An answer has been sent: the next head is waited for."""
         if not self._began:
-            self.since = self.loop.time()
+            self.since = time.monotonic()
         super().on_response_complete()
 
     def send_400_response(self, msg: str) -> None:
@@ -145,11 +147,16 @@ class BoundedProtocol(HttpToolsProtocol):
         """Whether nothing is done here but waiting for the end of a head."""
         return self._in_head and not self._refused and not self._answering
 
+    @property
+    def unfinished(self) -> bool:
+        """Whether more of a body is waited for."""
+        return not self._in_head and not self._refused
+
     def _look_later(self) -> None:
         self._look = self.loop.call_later(self._patience.head / 2, self._look_at_time)
 
     def _look_at_time(self) -> None:
-        now = self.loop.time()
+        now = time.monotonic()
         left = self.transport.get_write_buffer_size()
         if self.flow.read_paused or left:
             # It is not the client's turn to send.
@@ -167,13 +174,11 @@ class BoundedProtocol(HttpToolsProtocol):
             self._look_later()
 
     def _slow(self, waited: float) -> bool:
-        return (self.waits or not self._in_head) and waited > self._patience.silence
+        return (self.waits or self.unfinished) and waited > self._patience.silence
 
     def _make_room(self) -> None:
-        waiting = [
-            one for one in self.connections if isinstance(one, BoundedProtocol) and one.waits and one is not self
-        ]
-        if waiting:
+        others = [one for one in self.connections if isinstance(one, BoundedProtocol) and one is not self]
+        if waiting := [one for one in others if one.waits] or [one for one in others if one.unfinished]:
             min(waiting, key=lambda one: one.since).transport.abort()
 
     def _refuse(self, status: int) -> None:
