@@ -52,7 +52,7 @@ def run_peers(python: Path, windows: int) -> Peers:
 
 def cost_figures(peers: Peers) -> list[Figure]:
     """CPU seconds, alone and against each peer."""
-    small, large = drift.cost(100_000, 7), drift.cost(1_000_000)
+    small, large = drift.cost(100_000, 30), drift.cost(1_000_000)
     found = [
         Figure(
             section="cost",
@@ -77,7 +77,7 @@ def cost_figures(peers: Peers) -> list[Figure]:
                 peer=f"{peers[tool]['seconds']:.2f} s: x{ratio:.0f}",
                 target=f">= x{least}",
                 reached=ratio >= least,
-                from_="least of 7; peer once",
+                from_="least of 30; peer once",
             )
         )
     return found
