@@ -15,13 +15,18 @@ import httpx
 import msgspec
 import polars as pl
 import pytest
+import uvicorn
 from predicting import ROW, Packaged, Service
+from uvicorn.server import ServerState
 
 from kept.core.errors import Unavailable
 from kept.deployment.routing import Arm, Role, Route, RoutingTable
 from kept.packaging.bundle import read_bundle
+from kept.serving.app import Application
 from kept.serving.calls import Call
 from kept.serving.counters import Counters, MemoryCounts
+from kept.serving.door import Door
+from kept.serving.http import PredictionProtocol
 from kept.serving.local import FixedRoutes
 from kept.serving.log import Spool
 from kept.serving.memory import Memory, reckoned
@@ -300,3 +305,30 @@ def test_the_time_that_a_call_has_is_for_all_that_it_waits_for(held_back: TurnsO
     call = asyncio.run(asked())
     assert call.status == 503
     assert "could not be loaded in time" in str(call.error) or "deadline" in str(call.error)
+
+
+def test_what_still_waits_when_the_service_ends_is_told_so(held_back: TurnsOnDemand) -> None:
+    body = msgspec.json.encode({"rows": [NUMBERS]})
+    sent = b"POST /predict/four HTTP/1.1\r\nhost: h\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
+
+    async def asked() -> bytes:
+        door, counters = Door(held_back), Counters()
+        beside = Application(door, Router(FixedRoutes(RoutingTable(revision=1, routes=()), {}), counters), counters)
+        config = uvicorn.Config(beside, lifespan="off", ws="none", log_config=None)
+        config.load()
+        loop = asyncio.get_running_loop()
+        connection = PredictionProtocol(door, config, ServerState(), {})
+        async with await loop.create_server(lambda: connection, "127.0.0.1", 0) as listening:
+            reader, writer = await asyncio.open_connection(*listening.sockets[0].getsockname())
+            writer.write(sent * 2)
+            while connection.is_idle:  # noqa: ASYNC110 - it tells nobody
+                await asyncio.sleep(0.01)
+            connection.shutdown()
+            connection.give_up()
+            answered = await asyncio.wait_for(reader.read(), 60)
+            writer.close()
+            return answered
+
+    answers = asyncio.run(asked())
+    assert answers.count(b"HTTP/1.1 503 ") == answers.count(b"the service ends") / 2 == 2
+    assert answers.count(b"connection: close") == 1

@@ -54,7 +54,7 @@ class Load:
             thread.start()
 
     def _ask(self, client: int) -> None:
-        with httpx.Client(base_url=self._service.url) as connection:
+        with httpx.Client(base_url=self._service.url, timeout=60) as connection:
             count = 0
             while not self._stop.is_set():
                 count += 1

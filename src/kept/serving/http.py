@@ -15,7 +15,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from kept.core.errors import Invalid, KeptError
+from kept.core.errors import Invalid, KeptError, Unavailable
 from kept.serving.calls import Call
 from kept.serving.door import Door
 from kept.serving.protocol.answers import error_body
@@ -46,6 +46,9 @@ _REASONS = {
     431: b"Request Header Fields Too Large", 500: b"Internal Server Error", 503: b"Service Unavailable",
 }  # fmt: skip
 _MORE = {401: b"www-authenticate: Bearer\r\n", 429: b"retry-after: 1\r\n", 503: b"retry-after: 1\r\n"}
+_ENDS = error_body(
+    Unavailable("the service ends, and this could not be answered before", where="service", fix="Try again in a moment")
+)
 # So many requests of one connection may wait for the one before them: its next ones are not read.
 _MOST_AHEAD = 2_000
 # A connection that was refused and comes again within this time, although it was asked to wait, is left unread for as long.
@@ -143,6 +146,11 @@ class PredictionProtocol(HttpToolsProtocol):
             self.loop.call_later(_LAST_CHANCE, self._leave)
         if self._is_busy():
             self.cycle.keep_alive = False
+
+    def give_up(self) -> None:
+        """The service has no more time: what is still waited for is answered with that."""
+        for pending in [one for one in self._waiting if one.answer is None]:
+            self.deliver(pending, 503, _ENDS)
 
     def _leave(self) -> None:
         if self._is_idle() and not self.transport.is_closing():

@@ -39,6 +39,8 @@ _BACKLOG = 2048
 _GRACE = 10
 # Of these, what is to be explained may take so many.
 _LAST_EXPLANATIONS = 1.0
+# And what could not be answered is told so in the last one.
+_LAST_WORDS = 1.0
 
 
 def serve(
@@ -212,19 +214,27 @@ class _Server(uvicorn.Server):
             self._tell()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Answers what has come, then ends."""
+        """Answers what has come, if need be that it could not be answered, then ends."""
+        last = asyncio.get_running_loop().call_later(_GRACE - _LAST_WORDS, self._give_up)
         ending = [self._explaining.stop(_LAST_EXPLANATIONS)]
         if self._beside is not None:
             ending.append(self._beside.stop(_GRACE))
         await asyncio.gather(super().shutdown(sockets), *ending)
+        last.cancel()
+
+    def _give_up(self) -> None:
+        for connection in self._connections():
+            connection.give_up()
+
+    def _connections(self) -> list[PredictionProtocol]:
+        return [one for one in self.server_state.connections if isinstance(one, PredictionProtocol)]
 
     async def on_tick(self, counter: int) -> bool:
         """Ten times a second."""
         if counter % 10 == 0:
             now = asyncio.get_running_loop().time()
-            for connection in list(self.server_state.connections):
-                if isinstance(connection, PredictionProtocol):
-                    connection.sweep(now)
+            for connection in self._connections():
+                connection.sweep(now)
         return await super().on_tick(counter)
 
     @contextlib.contextmanager
