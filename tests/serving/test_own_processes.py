@@ -20,7 +20,7 @@ import msgspec
 import numpy as np
 import polars as pl
 import pytest
-from predicting import ROW, Packaged, Service, flights, make, until
+from predicting import CLIENT, ROW, Packaged, Service, flights, make, until
 from test_service_metrics import samples
 
 from kept.core.clock import SystemClock
@@ -66,7 +66,7 @@ class Shared:
             # Its models need seconds where the machine has much to do.
             self.service.start()
         self.service.wait_for_revision(revision)
-        until(lambda: httpx.get(f"{self.service.url}/v2/health/ready", timeout=60).status_code == 200)
+        until(lambda: CLIENT.get(f"{self.service.url}/v2/health/ready").status_code == 200)
         return self.service
 
     def route(self, **others: tuple[Arm, ...]) -> int:
@@ -123,7 +123,7 @@ def ask(
     service: Service, row: Mapping[str, object] = FEW, endpoint: str = "late", headers: Mapping[str, str] | None = None
 ) -> httpx.Response:
     url = f"{service.url}/predict/{endpoint}"
-    return httpx.post(url, json={"rows": [row]}, headers=headers, timeout=60)
+    return CLIENT.post(url, json={"rows": [row]}, headers=headers)
 
 
 def asking(service: Service, count: int, endpoint: str) -> tuple[list[threading.Thread], list[httpx.Response]]:
@@ -148,7 +148,7 @@ def running(service: Service, kind: str) -> list[int]:
 
 
 def count(service: Service, *name: str) -> float:
-    return samples(httpx.get(f"{service.url}/metrics", timeout=60).text)[name]
+    return samples(CLIENT.get(f"{service.url}/metrics").text)[name]
 
 
 def logged(service: Service, endpoint: str, table: str = "predictions") -> pl.DataFrame:
@@ -173,6 +173,8 @@ class Load:
         with httpx.Client(base_url=self._service.url, timeout=60) as client:
             while not self._stop.is_set():
                 self.answers.append(client.post(f"/predict/{self._endpoint}", json={"rows": [FEW]}))
+                # What it waits for needs the processor as well.
+                time.sleep(0.002)
 
     def stop(self) -> Counter[int]:
         self._stop.set()
@@ -186,10 +188,10 @@ def test_they_answer_what_scikit_learn_answers(patient: Shared, unexported: dict
     frame = flights(60)
     for endpoint, kind in (("answers", "bayes"), ("texts", "texts")):
         rows = frame.select(unexported[kind].columns)
-        answer = httpx.post(f"{service.url}/predict/{endpoint}", json={"rows": rows.to_dicts()}, timeout=60).json()
+        answer = CLIENT.post(f"{service.url}/predict/{endpoint}", json={"rows": rows.to_dicts()}).json()
         found = [one["probability"] for one in answer["predictions"]]
         np.testing.assert_allclose(found, unexported[kind].expected(rows), rtol=0, atol=1e-12)
-    assert httpx.get(f"{service.url}/v2/models/answers", timeout=60).json()["platform"] == "kept_skops"
+    assert CLIENT.get(f"{service.url}/v2/models/answers").json()["platform"] == "kept_skops"
     assert count(service, "kept_model_processes") == len(service.children) == 2
 
 
@@ -280,7 +282,7 @@ def test_a_prediction_that_needs_too_much_memory_fails_alone(patient: Shared) ->
     before = resource.prlimit(child, resource.RLIMIT_DATA, (has + (8 << 20), -1))
     rows = [[1.0, 2.0]] * 400_000
     body = {"columns": ["distance", "wind"], "data": rows}
-    answer = httpx.post(f"{service.url}/invocations/large", json={"dataframe_split": body}, timeout=60)
+    answer = CLIENT.post(f"{service.url}/invocations/large", json={"dataframe_split": body})
     assert answer.status_code in {500, 503}, answer.text[:300]
     # Where the body itself was too large for it, the process has ended, and the next one must first be there.
     until(lambda: ask(service, endpoint="large").status_code == 200)
@@ -292,7 +294,7 @@ def test_each_stage_is_timed(patient: Shared) -> None:
     service = patient.ready()
     for _ in range(40):
         assert ask(service, endpoint="timed").status_code == 200
-    found = samples(httpx.get(f"{service.url}/metrics", timeout=60).text)
+    found = samples(CLIENT.get(f"{service.url}/metrics").text)
     labels = ("endpoint=timed", "role=champion")
     (timed,) = {
         found["kept_stage_seconds_count", *labels, f"stage={stage}", "version=1"]
@@ -313,7 +315,7 @@ def test_a_shadow_is_asked_in_a_process_that_gives_way(patient: Shared) -> None:
     assert niceness[1] == min(niceness[0] + 10, 19) > niceness[0]
     given = {ask(service, endpoint="shadowed").json()["predictions"][0]["id"] for _ in range(10)}
     metric = ("kept_predictions_total", "endpoint=shadowed", "role=shadow", "version=2")
-    until(lambda: samples(httpx.get(f"{service.url}/metrics", timeout=60).text).get(metric) == 10)
+    until(lambda: samples(CLIENT.get(f"{service.url}/metrics").text).get(metric) == 10)
     copies = logged(service, "shadowed").filter(pl.col("role") == "shadow")
     assert set(copies["answer_id"]) == given
     assert copies["version_id"].unique().to_list() == ["v-bayes again"]
