@@ -71,8 +71,8 @@ def answers(url: str) -> bool:
     ("name", "content", "said"),
     [
         ("kept.toml", 'port = "87', "kept.toml: not valid TOML"),
-        ("kept.toml", "prot = 8700", "unknown field `prot`"),
-        ("kept.toml", 'port = "many"', "`$.port`"),
+        ("kept.toml", "prot = 8700", "there is no setting 'prot'. Write port"),
+        ("kept.toml", 'port = "many"', "setting port: expected int"),
         ("kept.toml", b"\xff\xfe port", "kept.toml"),
         ("project.py", "import kept\nproject = kept.Project(", "project.py: it cannot be loaded (SyntaxError"),
         ("project.py", "import nowhere", "No module named 'nowhere'"),

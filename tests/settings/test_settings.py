@@ -50,3 +50,10 @@ def test_a_refusal_says_where_and_what_in_words(tmp_path: Path) -> None:
     with pytest.raises(Invalid) as refused:
         load_settings(tmp_path, {"KEPT_PORT": "99999"})
     assert str(refused.value).startswith("setting port: expected int <= 65534")
+
+
+def test_a_name_that_is_none_is_said_with_the_one_that_may_be_meant(tmp_path: Path) -> None:
+    (tmp_path / "kept.toml").write_text("prot = 8700\n")
+    with pytest.raises(Invalid) as refused:
+        load_settings(tmp_path, {})
+    assert str(refused.value) == f"{tmp_path / 'kept.toml'}: there is no setting 'prot'. Write port"

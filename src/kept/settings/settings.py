@@ -4,6 +4,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from datetime import timedelta
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -173,6 +174,10 @@ def load_settings(folder: Path, environment: Mapping[str, str] | None = None, **
     """The settings in force: what is given, else the environment, else `kept.toml` of the folder, else the defaults."""
     environment = os.environ if environment is None else environment
     values = _from_file(folder / "kept.toml")
+    for name in values.keys() - set(Settings.__struct_fields__):
+        meant = get_close_matches(name, Settings.__struct_fields__, 1)
+        fix = f"Write {meant[0]}" if meant else "See the settings reference for the names"
+        raise Invalid(f"there is no setting {name!r}", where=str(folder / "kept.toml"), fix=fix)
     for name in Settings.__struct_fields__:
         text = environment.get(f"KEPT_{name.upper()}")
         if text is None and name not in values and name in _ELSEWHERE:
