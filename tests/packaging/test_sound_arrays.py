@@ -44,6 +44,28 @@ def counts_that_sum_up(counts: Any) -> Any:
     return counts
 
 
+def holder(**fields: Any) -> Any:
+    """An estimator that is loaded, with attributes like those of a sparse matrix."""
+    made = StandardScaler()
+    vars(made).update(fields)
+    return made
+
+
+def as_if_sparse(*, fitted: bool) -> Any:
+    """A machine whose vectors are none that is loaded, but look so to who asks for their parts: they lead out of memory."""
+    machine = SOUND["classes"]()
+    vectors, coefficients = machine.support_vectors_, machine._dual_coef_
+    ends = np.arange(len(vectors) + 1, dtype=np.int32) * 10**7
+    machine._sparse = True
+    machine.support_vectors_ = holder(
+        data=np.ones(4), indices=np.zeros(4, dtype=np.int32), indptr=ends, shape=vectors.shape
+    )
+    machine._dual_coef_ = holder(data=np.ones(2), shape=coefficients.shape)
+    if not fitted:
+        del machine.support_
+    return machine
+
+
 SOUND: dict[str, Callable[[], Any]] = {
     "classes": lambda: SVC().fit(ROWS, LABELS),
     "two classes": lambda: make_pipeline(StandardScaler(), SVC().fit(ROWS, BINARY)),
@@ -70,6 +92,8 @@ HOSTILE: dict[str, Callable[[], Any]] = {
     ),
     "a label that is no class": lambda: changed(SOUND["neighbours"](), "_y", put(3, 10**7)),
     "a label before all classes": lambda: changed(SOUND["neighbours"](), "_y", put(3, -1)),
+    "vectors as of a sparse matrix": lambda: as_if_sparse(fitted=True),
+    "such vectors, and no support": lambda: as_if_sparse(fitted=False),
     "fewer labels": lambda: changed(SOUND["neighbours"](), "_y", lambda array: array[:5].copy()),
 }
 

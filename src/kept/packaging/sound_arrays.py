@@ -36,7 +36,7 @@ def _is_sound(part: Any) -> bool:
 
 def _is_sound_machine(machine: Any) -> bool:
     """Support vectors, their counts by class, and a coefficient of each for each pair of classes, as libsvm reads them."""
-    if not hasattr(machine, "support_"):
+    if not {"support_", "support_vectors_", "_dual_coef_"} & set(vars(machine)):
         # Nobody has fitted it, and nothing of it gets to libsvm: an estimator of others keeps what it was made with, too.
         return True
     support = np.asarray(machine.support_)
@@ -48,7 +48,11 @@ def _is_sound_machine(machine: Any) -> bool:
     precomputed = machine.kernel == "precomputed"
     chances = [len(machine._probA), len(machine._probB)]  # noqa: SLF001
     return (
-        support.ndim == 1
+        # Of one that says that it is sparse libsvm goes where its parts say, which anything may have.
+        not machine._sparse  # noqa: SLF001
+        and isinstance(vectors, np.ndarray)
+        and isinstance(coefficients, np.ndarray)
+        and support.ndim == 1
         and _within(support, int(machine.shape_fit_[0]))
         and bool((counts >= 0).all())
         and (int(counts.sum()) == len(support) if hasattr(machine, "classes_") else True)
