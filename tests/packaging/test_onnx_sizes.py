@@ -1,5 +1,6 @@
 """A small ONNX file cannot ask for all the memory or all the time there is, wherever in it that is written."""
 
+import time
 from typing import Any
 
 import numpy as np
@@ -154,6 +155,51 @@ def very_long() -> bytes:
     return model([node("Loop", "count - x", "y", body=turn([node("Abs", "state", "after")]))], {"count": 1 << 60})
 
 
+def nested(depth: int, innermost: str, fed: str) -> list[Any]:
+    """Loops within loops, each of `count` turns: what makes `t` of x."""
+
+    def within(level: int) -> GraphProto:
+        state, after = f"s{level}", f"a{level}"
+        steps = [node("Identity", f"go{level}", f"on{level}")]
+        if level:
+            steps += [
+                node("Loop", f"count - {fed.format(state=state)}", f"r{level}", body=within(level - 1)),
+                node("Reshape", f"r{level} one", f"q{level}"),
+                node("Add", f"{state} q{level}", after),
+            ]
+        else:
+            steps.append(node("Add", innermost.format(state=state), after))
+        return body(
+            steps,
+            [value(f"i{level}", INT64, []), value(f"go{level}", BOOL, []), value(state)],
+            [value(f"on{level}", BOOL, []), value(after)],
+        )
+
+    return [node("Loop", f"count - {fed.format(state='zero')}", "t", body=within(depth - 1)), node("Add", "x t", "y")]
+
+
+def turns_within_turns() -> bytes:
+    return model(
+        nested(3, "{state} {state}", "{state}"), {"count": 50_000, "zero": np.zeros(1, np.float32), "one": [1]}
+    )
+
+
+def turns_within_a_scan() -> bytes:
+    inner = body(
+        [
+            node("Loop", "count - state", "r", body=turn([node("Add", "state state", "after")])),
+            node("ReduceSum", "r", "q", keepdims=0),
+            node("Add", "state q", "end"),
+            node("Identity", "row", "out"),
+        ],
+        [value("state", FLOAT, []), value("row", FLOAT, [None])],
+        [value("end", FLOAT, []), value("out", FLOAT, [None])],
+    )
+    scanned = node("Scan", "none many", "sum rows", body=inner, num_scan_inputs=1)
+    constants = {"none": np.float32(0), "many": np.zeros((50_000, 1), np.float32), "count": 50_000}
+    return model([scanned, ADDED], constants)
+
+
 def many_by_calling() -> bytes:
     """Each function calls the one before it twice: 2^40 nodes."""
     functions = [helper.make_function("own", "F0", ["a"], ["b"], [node("Abs", "a", "b")], [STANDARD])]
@@ -185,6 +231,8 @@ def calling_itself() -> bytes:
         (collecting, "a loop may collect too much in 'row'"),
         (endless, "a loop has no last turn"),
         (very_long, "turns, and 100,000 are taken"),
+        (turns_within_turns, "turns, and 100,000 are taken"),
+        (turns_within_a_scan, "turns, and 100,000 are taken"),
         (many_by_calling, "come to more than 200,000 nodes"),
         (calling_itself, "calls itself"),
     ],
@@ -192,6 +240,31 @@ def calling_itself() -> bytes:
 def test_what_has_no_bound_is_refused(make: Any, reason: str) -> None:
     with pytest.raises(Invalid, match=reason):
         check_onnx(make(), where="m.onnx")
+
+
+def test_loops_in_loops_are_looked_through_in_little_time() -> None:
+    # What of each level followed from a second look at the one below would take hours.
+    loops = nested(24, "{state} sum", "zero")
+    data = model(
+        [node("ReduceSum", "x", "sum", keepdims=0), *loops], {"count": 1, "zero": np.zeros(1, np.float32), "one": [1]}
+    )
+    began = time.process_time()
+    check_onnx(data, where="m.onnx")
+    assert time.process_time() - began < 20
+
+
+def test_weights_are_not_copied_for_each_body_that_reads_them() -> None:
+    branches = []
+    for place in range(100):
+        told = [value(f"{one}{place}", FLOAT, ["rows", "length"]) for one in "tu"]
+        yes = body([node("Gather", "weights zero", f"w{place}"), node("Add", f"x w{place}", f"t{place}")], [], told[:1])
+        no = body([node("Neg", "x", f"u{place}")], [], told[1:])
+        branches.append(node("If", "always", f"o{place}", then_branch=yes, else_branch=no))
+    summed = node("Sum", " ".join(f"o{place}" for place in range(100)), "y")
+    data = model([*branches, summed], {"always": True, "zero": 0, "weights": np.zeros((8_000, 1_000), np.float32)})
+    began = time.process_time()
+    check_onnx(data, where="m.onnx")
+    assert time.process_time() - began < 3
 
 
 def test_what_has_bounds_is_taken_and_runs() -> None:

@@ -5,6 +5,7 @@ If, Loop and Scan and in the model's own functions, too. What it cannot tell is 
 sizes that come from the values of a request, loops without a last turn, and values that a loop may make larger each turn.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 
 import onnx
@@ -18,6 +19,8 @@ _MOST_NODES = 200_000
 _DEEPEST_CALL = 50
 _MOST_TURNS = 100_000
 _OPEN_LENGTH = 256
+# Weights, which are no sizes and no counts: of more elements in more than one row the shape is enough.
+_MOST_KNOWN = 1_000
 # The inputs of operators that say how large the result is, or how often a body runs.
 _SIZE_INPUTS = {
     "AffineGrid": (1,),
@@ -74,10 +77,14 @@ def check_sizes(model: ModelProto, *, where: str) -> None:
     """
     if model.functions:
         model = onnx.inliner.inline_local_functions(model)
-    _check_origins(model.graph, {one.name for one in model.graph.input}, where)
+    valued, known = {one.name for one in model.graph.input}, 0
+    while len(valued) > known:
+        # What one turn of a loop answers, the next is given.
+        known = len(valued)
+        _check_origins(model.graph, valued, where)
     # What fits one of these lengths only is told of that one; the other is then left at what fits.
     for length in (1, _OPEN_LENGTH):
-        _check_graph(_fixed(model, length), {}, where)
+        _check_graph(_fixed(model, length), {}, 1, where)
 
 
 def bodies_of(node: NodeProto) -> Iterator[GraphProto]:
@@ -89,7 +96,10 @@ def bodies_of(node: NodeProto) -> Iterator[GraphProto]:
 
 
 def _check_origins(graph: GraphProto, valued: set[str], where: str) -> None:
-    """Refuses sizes and turns that are made of values that come with a request. `valued` gains the names of such values."""
+    """Refuses sizes and turns that are made of values that come with a request. `valued` gains the names of such values.
+
+    What it gains may be looked at too late within loops: to be called until it gains nothing.
+    """
     for node in graph.node:
         inputs = {name for name in node.input if name}
         for place in _SIZE_INPUTS.get(node.op_type, ()):
@@ -102,11 +112,9 @@ def _check_origins(graph: GraphProto, valued: set[str], where: str) -> None:
             if depends:
                 valued |= names
             _check_origins(body, valued, where)
-            if not depends and any(one.name in valued for one in body.output):
-                # What one turn answers, the next is given.
+            if any(one.name in valued for one in body.output):
                 depends = True
                 valued |= names
-                _check_origins(body, valued, where)
         if depends and node.op_type not in _OF_SHAPES:
             valued |= set(node.output)
 
@@ -126,25 +134,45 @@ def _fixed(model: ModelProto, length: int) -> ModelProto:
     return fixed
 
 
-def _check_graph(model: ModelProto, constants: Mapping[str, onnx.TensorProto], where: str) -> dict[str, TypeProto]:
-    """Refuses a graph of known inputs that makes giant tensors. The types of all its values, as far as they are known."""
+def _check_graph(
+    model: ModelProto, constants: Mapping[str, onnx.TensorProto], runs: int, where: str
+) -> dict[str, TypeProto]:
+    """Refuses a graph of known inputs that makes giant tensors. The types of all its values, as far as they are known.
+
+    Args:
+        model: the graph.
+        constants: what it may take from outside, if it is small.
+        runs: how often it is run for one request.
+        where: what it is of, for messages.
+    """
     inferred = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
     types = {one.name: one.type for one in (*inferred.input, *inferred.value_info, *inferred.output)}
     types |= {one.name: helper.make_tensor_type_proto(one.data_type, one.dims) for one in inferred.initializer}
-    known = {**constants, **{one.name: one for one in inferred.initializer}}
+    known = {**constants, **{one.name: one for one in inferred.initializer if _may_be_size(one)}}
     for node in inferred.node:
-        if node.op_type == "Constant" and node.attribute and node.attribute[0].HasField("t"):
+        if (
+            node.op_type == "Constant"
+            and node.attribute
+            and node.attribute[0].HasField("t")
+            and _may_be_size(node.attribute[0].t)
+        ):
             constant = onnx.TensorProto()
             constant.CopyFrom(node.attribute[0].t)
             constant.name = node.output[0]
             known[constant.name] = constant
         largest = max((_elements(types[name]) for name in node.output if name in types), default=0)
-        turns = _turns(node, known, where) if node.op_type == "Loop" else 1
+        turns = _turns(node, types, known)
+        # One that goes through what is there, and stands in no other, ends by itself.
+        ends = turns <= 1 or (node.op_type == "Scan" and runs == 1)
+        if turns * runs > _MOST_TURNS and not ends:
+            raise Invalid(f"its loops have {turns * runs:,} turns, and {_MOST_TURNS:,} are taken", where=where)
         if largest > _MOST_ELEMENTS:
             raise Invalid(f"its operator {node.op_type} makes a tensor of {largest:,} elements", where=where)
         for body in bodies_of(node):
-            inner = _check_graph(_typed(body, node, types, known, model), known, where)
+            inner = _check_graph(_typed(body, node, types, known, model), known, turns * runs, where)
             if node.op_type == "Loop":
+                if not node.input[0]:
+                    raise Invalid("a loop has no last turn", where=where, fix="Export it with a trip count")
                 _check_turns(node, body, types, inner, turns, where)
     return types
 
@@ -199,15 +227,17 @@ def _check_turns(
             raise Invalid(f"a loop may collect too much in {collected.name!r}", where=where)
 
 
-def _turns(node: NodeProto, known: Mapping[str, onnx.TensorProto], where: str) -> int:
-    """How often a loop runs at most; where that follows from shapes, what open lengths are taken for."""
-    if not node.input[0]:
-        raise Invalid("a loop has no last turn", where=where, fix="Export it with a trip count")
-    count = known.get(node.input[0])
-    turns = _OPEN_LENGTH if count is None else int(onnx.numpy_helper.to_array(count).reshape(-1)[0])
-    if turns > _MOST_TURNS:
-        raise Invalid(f"a loop has {turns:,} turns, and {_MOST_TURNS:,} are taken", where=where)
-    return turns
+def _turns(node: NodeProto, types: Mapping[str, TypeProto], known: Mapping[str, onnx.TensorProto]) -> int:
+    """How often a node's bodies run at most; where that follows from shapes, what open lengths are taken for."""
+    if node.op_type == "Loop":
+        count = known.get(node.input[0])
+        return _OPEN_LENGTH if count is None else int(onnx.numpy_helper.to_array(count).reshape(-1)[0])
+    if node.op_type == "Scan":
+        sliced = next(one.i for one in node.attribute if one.name == "num_scan_inputs")
+        axes = next((list(one.ints) for one in node.attribute if one.name == "scan_input_axes"), [0] * sliced)
+        lengths = _shape(types.get(node.input[-sliced]))
+        return _OPEN_LENGTH if not lengths else lengths[axes[0]]
+    return 1
 
 
 def _captured(body: GraphProto) -> set[str]:
@@ -233,6 +263,10 @@ def _elements(kind: TypeProto) -> int:
     for dimension in kind.tensor_type.shape.dim:
         count *= max(dimension.dim_value, 1)
     return count
+
+
+def _may_be_size(tensor: onnx.TensorProto) -> bool:
+    return len(tensor.dims) < 2 or math.prod(tensor.dims) <= _MOST_KNOWN
 
 
 def _slice(kind: TypeProto, axis: int) -> TypeProto:
