@@ -56,6 +56,16 @@ def test_what_says_more_than_it_holds_is_refused_at_no_cost(data: bytes, reason:
         tracemalloc.stop()
 
 
+def test_an_entry_is_not_read_again_for_each_that_has_its_name() -> None:
+    file = BytesIO()
+    with ZipFile(file, "w", ZIP_DEFLATED) as archive, pytest.warns(UserWarning, match="Duplicate name"):
+        for _ in range(3_000):
+            archive.writestr("a.npy", header(0))
+        archive.writestr("a.npy", header(1 << 17) + bytes(8 << 17))
+    with pytest.raises(ValueError, match="two arrays of one name"):
+        read_npz(file.getvalue(), largest=2 << 20)
+
+
 def test_objects_are_not_loaded() -> None:
     file = BytesIO()
     np.save(file, np.array([{"a": 1}], dtype=object), allow_pickle=True)

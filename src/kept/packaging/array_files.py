@@ -28,6 +28,8 @@ def read_npz(data: bytes, *, largest: int = _LARGEST) -> dict[str, NDArray[Any]]
         with ZipFile(BytesIO(data)) as archive:
             if sum(entry.file_size for entry in archive.infolist()) > largest:
                 raise ValueError(f"it unpacks to more than {largest:,} bytes")
+            if len(set(archive.namelist())) < len(archive.namelist()):
+                raise ValueError("it holds two arrays of one name")
             # A zip reads no more of an entry than it says that there is.
             return {name.removesuffix(".npy"): read_npy(archive.read(name)) for name in archive.namelist()}
     except _UNREADABLE as error:
