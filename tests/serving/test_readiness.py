@@ -11,6 +11,30 @@ from typing import Any
 import httpx
 import pytest
 from predicting import ROW, Packaged, Service, make
+from test_fallbacks import arm
+
+from kept.core.errors import Damaged, Unavailable
+from kept.deployment.routing import Arm, Route, RoutingTable
+from kept.serving.counters import Counters
+from kept.serving.local import FixedRoutes
+from kept.serving.router import Router
+from kept.serving.runtime import LoadedModel
+
+
+class Turning(str):
+    """A name that has something done the first time that it is looked up."""
+
+    __slots__ = ("then",)
+    then: Callable[[], Any] | None
+
+    def __hash__(self) -> int:
+        then, self.then = getattr(self, "then", None), None
+        if then is not None:
+            then()
+        return super().__hash__()
+
+    __eq__ = str.__eq__
+
 
 NUMBERS = {"distance": 700.0, "wind": 9.0}
 
@@ -85,3 +109,27 @@ def test_a_table_with_one_that_loads_slowly_holds_up_no_other_and_takes_nothing_
     os.kill(child, signal.SIGCONT)
     soon(lambda: predict(mixed, "asked", NUMBERS).status_code == 200)
     assert mixed.stop() == 0
+
+
+def test_an_endpoint_that_comes_up_while_it_is_looked_for_is_never_said_not_to_be_there(
+    packaged: dict[str, Packaged],
+) -> None:
+    folders = {"sha256:first": packaged["first"].folder}
+    table = RoutingTable(revision=1, routes=(Route(endpoint="late", arms=(arm("first", 1),)),))
+    router = Router(FixedRoutes(table, folders), Counters())
+    router._load_model = broken  # type: ignore[method-assign, assignment]
+    assert not router.apply(table)
+
+    def come_up() -> None:
+        router._load_model = lambda asked: LoadedModel(folders[asked.bundle])  # type: ignore[method-assign, assignment]
+        assert router.apply(table)
+
+    name = Turning("late")
+    name.then = come_up
+    with pytest.raises(Unavailable, match="could not be loaded"):
+        router.find(name)
+    assert router.find("late").route.endpoint == "late"
+
+
+def broken(_: Arm) -> LoadedModel:
+    raise Damaged("it cannot be read", where="bundle")

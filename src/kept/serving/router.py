@@ -8,7 +8,8 @@ import logging
 import threading
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import TypeVar
+from types import MappingProxyType
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
@@ -34,6 +35,17 @@ Use = tuple[str, bool]
 _logger = logging.getLogger("kept.serving")
 
 
+class _InForce(NamedTuple):
+    """What is known of each endpoint at one moment. Read one after the other, an endpoint could be in none of these."""
+
+    routes: Mapping[str, LoadedRoute] = MappingProxyType({})
+    troubles: Mapping[str, str] = MappingProxyType({})
+    # Endpoints of a table of which a part is in force already.
+    loading: frozenset[str] = frozenset()
+    # Whether there has been a table.
+    known: bool = False
+
+
 class Router:
     """Finds the route of a request; `apply` changes what it finds."""
 
@@ -52,46 +64,44 @@ class Router:
         self._declared = declared
         self._models: dict[Use, LoadedModel] = {}
         # Replaced as a whole, never changed, so that the event loop reads it without a lock.
-        self._routes: Mapping[str, LoadedRoute] = {}
-        self._troubles: Mapping[str, str] = {}
-        # Endpoints of a table of which a part is in force already.
-        self._loading: frozenset[str] = frozenset()
-        self._known = False
+        self._now = _InForce()
         self._whole = False
 
     @property
     def routes(self) -> Mapping[str, LoadedRoute]:
         """The routes in force, by endpoint."""
-        return self._routes
+        return self._now.routes
 
     @property
     def troubles(self) -> Mapping[str, str]:
         """What is wrong with routes that could not be loaded as they should be, by endpoint."""
-        return self._troubles
+        return self._now.troubles
 
     @property
     def ready(self) -> bool:
         """Whether a whole table has been loaded, and at least one of its routes if it has any."""
-        return self._whole and (bool(self._routes) or not self._troubles)
+        now = self._now
+        return self._whole and (bool(now.routes) or not now.troubles)
 
     @property
     def loading(self) -> Collection[str]:
         """Endpoints that are being loaded, while others of their table answer."""
-        return self._loading
+        return self._now.loading
 
     def find(self, endpoint: str) -> LoadedRoute:
         """The route of an endpoint. `NotFound` when there is no such endpoint, `Unavailable` when it has nothing loaded."""
-        route = self._routes.get(endpoint)
+        now = self._now
+        route = now.routes.get(endpoint)
         if route is not None:
             return route
         where = f"model {endpoint!r}"
-        if endpoint in self._troubles:
-            raise Unavailable(f"its version could not be loaded: {self._troubles[endpoint]}", where=where)
-        if endpoint in self._loading:
+        if endpoint in now.troubles:
+            raise Unavailable(f"its version could not be loaded: {now.troubles[endpoint]}", where=where)
+        if endpoint in now.loading:
             raise Unavailable("its version is being loaded", where=where, fix="Try again in a moment")
-        if not self._known:
+        if not now.known:
             raise Unavailable("the routing table has not been read yet", where=where, fix="Try again in a moment")
-        names = ", ".join(sorted(self._routes)) or "none"
+        names = ", ".join(sorted(now.routes)) or "none"
         raise NotFound("there is no such endpoint", where=where, fix=f"Endpoints served: {names}")
 
     def load_kept(self, in_force: Callable[[], None]) -> None:
@@ -110,11 +120,11 @@ class Router:
         troubles: dict[str, str] = {}
         quick, slow = self._changed(table, routes)
         for place, route in enumerate([*quick, *slow]):
-            if slow and place >= len(quick) and (routes or self._routes):
+            if slow and place >= len(quick) and (routes or self._now.routes):
                 self._put_in_force(routes, troubles, slow[place - len(quick) :])
                 if in_force is not None:
                     in_force()
-            loaded, trouble = self._load_route(route, models, fallback=self._routes.get(route.endpoint))
+            loaded, trouble = self._load_route(route, models, fallback=self._now.routes.get(route.endpoint))
             if loaded is not None:
                 routes[route.endpoint] = loaded
             if trouble:
@@ -140,7 +150,7 @@ class Router:
         """The routes of a table that are to be loaded, those first that are quick; the others are put into `routes`."""
         changed = []
         for route in table.routes:
-            before = self._routes.get(route.endpoint)
+            before = self._now.routes.get(route.endpoint)
             if before is not None and before.route.arms == route.arms:
                 routes[route.endpoint] = before
             else:
@@ -164,18 +174,17 @@ class Router:
     ) -> None:
         """Has these routes answer; those that are still being loaded go on as they were."""
         behind = {route.endpoint for route in loading}
-        now = {**{name: route for name, route in self._routes.items() if name in behind}, **routes}
+        now = {**{name: route for name, route in self._now.routes.items() if name in behind}, **routes}
         if self._memory is not None:
-            for model in self._memory.settle([*self._routes.values(), *now.values()]):
+            for model in self._memory.settle([*self._now.routes.values(), *now.values()]):
                 self._load_pinned(model)
-        self._loading = frozenset(behind - set(now))
-        self._routes, self._troubles, self._known = now, dict(troubles), True
+        self._now = _InForce(now, dict(troubles), frozenset(behind - set(now)), known=True)
         if self._memory is not None:
             self._memory.settle(now.values())
             give_to_the_system()
 
     def _save(self, table: RoutingTable) -> None:
-        in_force = tuple(found.route for found in self._routes.values())
+        in_force = tuple(found.route for found in self._now.routes.values())
         try:
             self._keeper.save(RoutingTable(revision=table.revision, routes=in_force))
         except OSError as error:
