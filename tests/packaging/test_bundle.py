@@ -204,3 +204,13 @@ def test_every_error_is_one_of_ours(packaged: Callable[..., tuple[Path, Manifest
     (folder / MANIFEST).write_bytes(b"\0" * 10)
     with pytest.raises(KeptError):
         load_runtime(folder)
+
+
+def test_services_of_before_there_was_a_conversion_read_what_was_not_converted(
+    packaged: Callable[..., tuple[Path, Manifest]],
+) -> None:
+    _, manifest = packaged()
+    assert "converted" not in json.loads(encode_manifest(manifest))
+    converted = msgspec.structs.replace(manifest, converted=("GaussianNB",))
+    for one in (manifest, converted):
+        assert decode_manifest(encode_manifest(one), where="here") == one

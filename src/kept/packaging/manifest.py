@@ -153,7 +153,11 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 def encode_manifest(manifest: Manifest) -> bytes:
     """The bytes of `manifest.json`: equal manifests give equal bytes."""
-    return canonical_json(manifest)
+    plain = msgspec.to_builtins(manifest)
+    if not manifest.converted:
+        # Services of before there was a conversion, which may still run, read no manifest that names it.
+        del plain["converted"]
+    return canonical_json(plain)
 
 
 def decode_manifest(data: bytes, *, where: str) -> Manifest:
