@@ -2,7 +2,11 @@
 
 from datetime import UTC, datetime, timedelta
 
+import msgspec
+
+from kept.measures.arrays import decode
 from kept.monitoring.quality import check_volume
+from kept.monitoring.traffic import TrafficState
 from kept.monitoring.usual import Usual
 from kept.monitoring.window import window_of
 
@@ -43,3 +47,14 @@ def test_hours_are_told_apart_by_the_clock_of_the_place() -> None:
     closed = window_of(datetime(2013, 3, 31, 18, tzinfo=UTC), HOUR)
     assert check_volume(0, usual.at_day(closed, "Europe/Berlin")) is None
     assert check_volume(0, usual.at_day(closed)) is not None
+
+
+def test_what_was_remembered_before_weekdays_were_told_apart_is_read() -> None:
+    stored = msgspec.msgpack.encode(
+        {"usual": {0: (900, 1_000), 3_600: (20,)}, "standing": {"there are no predictions": 1}}
+    )
+    state = decode(stored, TrafficState)
+    usual = Usual(of_day=state.usual, of_week=state.usual_of_week)
+    assert usual.at_day(window_of(APRIL, DAY)) == (900, 1_000)
+    assert usual.at_week(window_of(APRIL, DAY)) == ()
+    assert state.standing == {"there are no predictions": 1}

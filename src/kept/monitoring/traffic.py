@@ -48,7 +48,10 @@ QUALITY = "quality"
 class TrafficState(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """What is remembered of an endpoint's traffic."""
 
-    usual: Usual = Usual()
+    usual: dict[int, tuple[int, ...]] = {}
+    """Rows of the last windows, by the second of the day at which they begin."""
+    usual_of_week: dict[int, tuple[int, ...]] = {}
+    """The same by the second of the week. Apart from the first, as states of before there was this one have that alone."""
     standing: dict[str, int] = {}
     """Conditions that last, and for how many windows each has been away."""
     sameness: Sameness = Sameness()
@@ -130,8 +133,10 @@ class TrafficWatch:
         gone = state.standing.keys() - standing.keys()
         if alarm is not None:
             alerts.append(alarm)
+        usual = self._usual.with_rows(window, asked(predictions), self._project.time_zone)
         self._state = TrafficState(
-            usual=state.usual.with_rows(window, asked(predictions), self._project.time_zone),
+            usual=usual.of_day,
+            usual_of_week=usual.of_week,
             standing=standing,
             sameness=sameness,
             drift=watch,
@@ -187,10 +192,14 @@ class TrafficWatch:
                 found.append(one.of(self._endpoint.name, str(version_id), window.start, SERVICE))
         return found
 
+    @property
+    def _usual(self) -> Usual:
+        return Usual(of_day=self._state.usual, of_week=self._state.usual_of_week)
+
     def _breaches(
         self, window: Window, predictions: pl.DataFrame, failures: int, refused: int
     ) -> tuple[list[Breach], Sameness]:
-        usual, zone = self._state.usual, self._project.time_zone
+        usual, zone = self._usual, self._project.time_zone
         of_week = usual.at_week(window, zone)
         # A declared week is no guess: its days are not held against each other.
         earlier = of_week if self._project.season == "day of week" else usual.at_day(window, zone)
