@@ -12,7 +12,8 @@ from kept.governance.actor import Actor
 from kept.governance.workspace import Workspace
 from kept.monitoring.incidents import ListIncidents, list_incidents
 from kept.monitoring.plan import MonitoringPlan
-from kept.monitoring.silence import NO_LABELS, NO_REQUESTS, watch_silence
+from kept.monitoring.records import find_state, save_state
+from kept.monitoring.silence import NO_LABELS, NO_REQUESTS, STATE, watch_silence
 from kept.monitoring.stream import Stream
 from kept.plan.objective import at_least
 from kept.plan.policy import Release, Retrain
@@ -24,6 +25,7 @@ pytestmark = pytest.mark.each_database
 NOON = datetime(2026, 4, 1, 12, tzinfo=UTC)
 LONG_AGO = datetime(2013, 4, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
+NEW_FIELDS = {"answer_at", "waiting_since"}
 PLAN = MonitoringPlan(
     name="flights",
     window=24 * HOUR,
@@ -133,3 +135,16 @@ def test_a_project_declares_it() -> None:
     assert describe(project)["monitor"]["silent_after"] == "PT7200S"
     with pytest.raises(Invalid, match="it is zero"):
         project.monitor(silent_after="0h")
+
+
+def test_labels_are_still_missed_after_an_upgrade(endpoint: Endpoint) -> None:
+    endpoint.request()
+    assert endpoint.look(26 * HOUR) == [NO_REQUESTS, NO_LABELS]
+    with endpoint.workspace.database.writing() as connection:
+        known = find_state(connection, "flights", STATE, "")
+        assert known is not None
+        # As it was stored before answers and what waits for labels were kept.
+        stored = {name: held for name, held in msgspec.json.decode(known.state).items() if name not in NEW_FIELDS}
+        save_state(connection, msgspec.structs.replace(known, state=msgspec.json.encode(stored)))
+    assert endpoint.look(HOUR) == []
+    assert endpoint.states() == ["open", "open"]

@@ -102,7 +102,9 @@ def watch_silence(
 def _listen(workspace: Workspace, stream: Stream, before: SilenceState, *, labels: bool) -> SilenceState:
     """What was heard up to now; only what has changed since the last time is read."""
     heard = before
-    if (stream.version, stream.errors_version) != (before.answers, before.failures):
+    # States of before answers were told from failures know the newest request alone.
+    untold = before.request_at is not None and before.answer_at is None and stream.version is not None
+    if untold or (stream.version, stream.errors_version) != (before.answers, before.failures):
         answer_at = stream.last_answer()
         came = [one for one in (answer_at, stream.last_failure()) if one is not None]
         heard = msgspec.structs.replace(
