@@ -221,6 +221,33 @@ def test_predictions_that_are_shipped_behind_their_labels_are_added_to_their_win
         assert connection.exec_driver_sql(count).scalar() == 200
 
 
+def test_windows_that_nothing_was_added_to_are_not_measured_again(make_world: MakeWorld) -> None:
+    world = make_world(lambda project: project.monitor(window="1d"))
+    sound = world.workspace
+
+    class Stamping:
+        """Tables whose predictions bear when they were shipped: all of them within a minute, as when days are made up for."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(sound.tables, name)
+
+        def append(self, name: str, rows: pl.DataFrame) -> int:
+            if name.startswith("predictions/"):
+                rows = rows.with_columns(shipped_at=pl.lit(sound.clock.now()))
+            return sound.tables.append(name, rows)
+
+    tables: Any = Stamping()
+    world.workspace = replace(sound, tables=tables)
+    world.days(4)
+    first = "FROM window_results WHERE metric = 'coverage' AND monitor = 'performance'"
+    marked = f"UPDATE window_results SET value = -1 WHERE metric = 'coverage' AND start = (SELECT min(start) {first})"
+    with sound.database.writing() as connection:
+        assert connection.exec_driver_sql(marked).rowcount == 1
+    world.days(2)
+    with sound.database.reading() as connection:
+        assert connection.exec_driver_sql(f"SELECT min(value) {first}").scalar() == -1
+
+
 def test_what_is_remembered_of_labels_is_left_alone_until_some_come(make_world: MakeWorld) -> None:
     world = make_world(lambda project: project.monitor(window="1d"))
     clock = ManualClock(datetime.now(UTC))

@@ -1,5 +1,6 @@
 """Watching labelled predictions: windows whose labels have had time to come are judged, late labels judged again."""
 
+from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -25,7 +26,7 @@ from kept.monitoring.fairness import measure_groups
 from kept.monitoring.outcomes import Outcomes, encode_known, loss_between_0_and_1
 from kept.monitoring.performance import MONITOR, Measured, failed_objectives, label_delay, measure_window
 from kept.monitoring.plan import MonitoringPlan
-from kept.monitoring.records import drop_results, find_state, save_results, save_state
+from kept.monitoring.records import drop_results, find_state, results_of, save_results, save_state
 from kept.monitoring.result import MonitorState
 from kept.monitoring.settling import settle_gone
 from kept.monitoring.span import covers, measure_span
@@ -40,6 +41,8 @@ _LEDGER = "labels"
 # How far back late labels are added to a window's metrics, and how often they are looked for.
 _WINDOWS_BACK = 90
 _LOOK_EVERY = timedelta(seconds=5)
+# One for each version that was asked in a window.
+_MOST_RESULTS = 10_000
 # What was on its way to the table, or was dated by another clock, at the last look.
 _SHIPPING = timedelta(minutes=1)
 # A look that finds nothing is noted now and then, so that the next one need not read what has come since long ago.
@@ -132,11 +135,11 @@ class LabelledWatch:
             .select("prediction_id", "key", "sequence")
             .collect()
         )
-        late = self._stream.came_since(self._looked_at - _SHIPPING, judged) if self._looked_at is not None else []
+        late = self._late(judged)
         found = late or not fresh.is_empty()
         if not found and self._looked_at is not None and self._stream.now - self._looked_at < _NOTED_EVERY:
             return
-        for window in sorted(self._touched(fresh, judged) | {window_of(one, self._project.window) for one in late}):
+        for window in sorted(self._touched(fresh, judged) | late):
             self._keep(window, self._joined(window), first_time=False)
         if not fresh.is_empty():
             self._sequence = int(fresh.select(pl.max("sequence")).item())
@@ -308,6 +311,28 @@ class LabelledWatch:
         if predictions.is_empty():
             return pl.DataFrame(schema={"version_id": pl.String})
         return ledger.join(self._workspace, predictions.lazy(), self._endpoint.name).collect()
+
+    def _late(self, judged: Window) -> set[Window]:
+        """The windows, within a stretch of them, to which predictions have come since the last look that were not measured."""
+        if self._looked_at is None:
+            return set()
+        grown = self._stream.grown_since(self._looked_at - _SHIPPING, judged, self._project.window)
+        if not grown:
+            return set()
+        with self._workspace.database.reading() as connection:
+            known = results_of(
+                connection,
+                self._endpoint.name,
+                monitor=MONITOR,
+                metric="coverage",
+                since=min(grown).start,
+                until=max(grown).end,
+                limit=_MOST_RESULTS,
+            )
+        measured = Counter[datetime]()
+        for one in known:
+            measured[one.start] += one.rows
+        return {window for window, rows in grown.items() if rows > measured[window.start]}
 
     def _touched(self, fresh: pl.DataFrame, judged: Window) -> set[Window]:
         """The windows that the predictions of these labels lie in, within a stretch of them."""

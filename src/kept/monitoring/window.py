@@ -27,11 +27,21 @@ def window_of(moment: datetime, length: timedelta) -> Window:
     return Window(start=start, end=start + length)
 
 
+def number_of(moments: pl.Expr, length: timedelta) -> pl.Expr:
+    """The number of the window that each moment lies in."""
+    return moments.dt.epoch("us") // (length // timedelta(microseconds=1))
+
+
+def numbered(number: int, length: timedelta) -> Window:
+    """The window of a number."""
+    start = _MIDNIGHT + number * length
+    return Window(start=start, end=start + length)
+
+
 def windows_of(moments: pl.Series, length: timedelta) -> list[Window]:
     """The windows that moments lie in, oldest first."""
-    numbers = (moments.dt.epoch("us") // (length // timedelta(microseconds=1))).unique().sort()
-    starts = [_MIDNIGHT + number * length for number in numbers]
-    return [Window(start=start, end=start + length) for start in starts]
+    numbers = moments.to_frame("at").select(number_of(pl.col("at"), length)).to_series().unique().sort()
+    return [numbered(number, length) for number in numbers]
 
 
 def first_whole(since: datetime | None, first: datetime, length: timedelta) -> datetime:
