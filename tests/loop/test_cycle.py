@@ -186,9 +186,13 @@ def test_labels_that_come_late_are_added_to_their_window(make_world: MakeWorld) 
         assert connection.exec_driver_sql(coverage).scalar() == 0.5
 
 
-def test_predictions_that_are_shipped_behind_their_labels_are_added_to_their_window(make_world: MakeWorld) -> None:
+@pytest.mark.parametrize("set_back", [timedelta(0), timedelta(minutes=30), timedelta(hours=5)])
+def test_predictions_that_are_shipped_behind_their_labels_are_added_to_their_window(
+    make_world: MakeWorld, set_back: timedelta
+) -> None:
     world = make_world(lambda project: project.monitor(window="1d"))
-    sound, held = world.workspace, []
+    clock = ManualClock(datetime.now(UTC))
+    sound, held = replace(world.workspace, clock=clock), list[pl.DataFrame]()
 
     class Slow:
         """Tables into which half of a day's predictions come later than the others."""
@@ -207,13 +211,16 @@ def test_predictions_that_are_shipped_behind_their_labels_are_added_to_their_win
     world.workspace = replace(sound, tables=tables)
     world.day()
     world.workspace = sound
+    clock.advance(timedelta(hours=9))
     world.days(3)
     count = (
         "SELECT rows FROM window_results WHERE metric = 'log_loss' AND monitor = 'performance' ORDER BY start LIMIT 1"
     )
     with sound.database.reading() as connection:
         assert connection.exec_driver_sql(count).scalar() == 100
-    sound.tables.append(f"predictions/{NAME}", held[0].with_columns(shipped_at=pl.lit(sound.clock.now())))
+    clock.set(clock.now() - set_back)
+    sound.tables.append(f"predictions/{NAME}", held[0].with_columns(shipped_at=pl.lit(clock.now())))
+    clock.advance(timedelta(minutes=5))
     # No label comes any more: the next window that closes brings the look.
     world.day(labels=False)
     world.tick()

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -45,6 +45,7 @@ _LOOK_EVERY = timedelta(seconds=5)
 _MOST_RESULTS = 10_000
 # What was on its way to the table, or was dated by another clock, at the last look.
 _SHIPPING = timedelta(minutes=1)
+_EVER = datetime.min.replace(tzinfo=UTC)
 # A look that finds nothing is noted now and then, so that the next one need not read what has come since long ago.
 _NOTED_EVERY = timedelta(hours=1)
 _RECENT = 14
@@ -137,7 +138,8 @@ class LabelledWatch:
         )
         late = self._late(judged)
         found = late or not fresh.is_empty()
-        if not found and self._looked_at is not None and self._stream.now - self._looked_at < _NOTED_EVERY:
+        now, before = self._stream.now, self._looked_at
+        if not found and before is not None and timedelta(0) <= now - before < _NOTED_EVERY:
             return
         for window in sorted(self._touched(fresh, judged) | late):
             self._keep(window, self._joined(window), first_time=False)
@@ -316,7 +318,9 @@ class LabelledWatch:
         """The windows, within a stretch of them, to which predictions have come since the last look that were not measured."""
         if self._looked_at is None:
             return set()
-        grown = self._stream.grown_since(self._looked_at - _SHIPPING, judged, self._project.window)
+        # Where the clock was set back, nothing tells what has been shipped since but the number.
+        shipped = self._looked_at - _SHIPPING if self._looked_at <= self._stream.now else _EVER
+        grown = self._stream.grown_since(shipped, judged, self._project.window)
         if not grown:
             return set()
         with self._workspace.database.reading() as connection:
