@@ -54,7 +54,15 @@ def test_what_was_remembered_before_weekdays_were_told_apart_is_read() -> None:
         {"usual": {0: (900, 1_000), 3_600: (20,)}, "standing": {"there are no predictions": 1}}
     )
     state = decode(stored, TrafficState)
-    usual = Usual(of_day=state.usual, of_week=state.usual_of_week)
+    usual = state.usual_in("UTC")
     assert usual.at_day(window_of(APRIL, DAY)) == (900, 1_000)
     assert usual.at_week(window_of(APRIL, DAY)) == ()
     assert state.standing == {"there are no predictions": 1}
+
+
+def test_what_was_usual_by_another_clock_is_not_usual_by_this_one() -> None:
+    """Nights of Sydney are days of UTC: what was remembered before the zone was declared would make each of them thin."""
+    state = TrafficState(usual={hour * 3_600: (1_000,) * 7 for hour in range(24)})
+    night = window_of(datetime(2013, 4, 8, 15, tzinfo=UTC), HOUR)
+    assert check_volume(5, state.usual_in("UTC").at_day(night)) is not None
+    assert check_volume(5, state.usual_in("Australia/Sydney").at_day(night, "Australia/Sydney")) is None

@@ -52,6 +52,8 @@ class TrafficState(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """Rows of the last windows, by the second of the day at which they begin."""
     usual_of_week: dict[int, tuple[int, ...]] = {}
     """The same by the second of the week. Apart from the first, as states of before there was this one have that alone."""
+    usual_zone: str = UTC
+    """By whose clock."""
     standing: dict[str, int] = {}
     """Conditions that last, and for how many windows each has been away."""
     sameness: Sameness = Sameness()
@@ -60,6 +62,11 @@ class TrafficState(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     attribution: DriftWatch | None = None
     failures_until: datetime | None = None
     """When the last request came up to which failures and refusals were counted: each is counted once, in one window or the next."""
+
+    def usual_in(self, zone: str) -> Usual:
+        """What is usual by the clock of a time zone; nothing where it was remembered by another's."""
+        known = self.usual_zone == zone
+        return Usual(of_day=self.usual, of_week=self.usual_of_week) if known else Usual()
 
 
 class TrafficWatch:
@@ -133,10 +140,12 @@ class TrafficWatch:
         gone = state.standing.keys() - standing.keys()
         if alarm is not None:
             alerts.append(alarm)
-        usual = self._usual.with_rows(window, asked(predictions), self._project.time_zone)
+        zone = self._project.time_zone
+        usual = state.usual_in(zone).with_rows(window, asked(predictions), zone)
         self._state = TrafficState(
             usual=usual.of_day,
             usual_of_week=usual.of_week,
+            usual_zone=zone,
             standing=standing,
             sameness=sameness,
             drift=watch,
@@ -192,14 +201,11 @@ class TrafficWatch:
                 found.append(one.of(self._endpoint.name, str(version_id), window.start, SERVICE))
         return found
 
-    @property
-    def _usual(self) -> Usual:
-        return Usual(of_day=self._state.usual, of_week=self._state.usual_of_week)
-
     def _breaches(
         self, window: Window, predictions: pl.DataFrame, failures: int, refused: int
     ) -> tuple[list[Breach], Sameness]:
-        usual, zone = self._usual, self._project.time_zone
+        zone = self._project.time_zone
+        usual = self._state.usual_in(zone)
         of_week = usual.at_week(window, zone)
         # A declared week is no guess: its days are not held against each other.
         earlier = of_week if self._project.season == "day of week" else usual.at_day(window, zone)
