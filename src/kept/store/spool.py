@@ -21,6 +21,9 @@ from kept.core.ids import new_id
 
 HEADER = struct.Struct("<IQ")
 LARGEST_FRAME = 1 << 30
+# How much is summed up in looking for a frame behind torn bytes, so that the time grows with their number and not its square.
+_SUMMED_AT_LEAST = 16 << 20
+_SUMMED_A_BYTE = 64
 
 
 class SpoolWriter:
@@ -217,19 +220,41 @@ def _frame_at(stream: BinaryIO, place: int) -> bytes | None:
 
 
 def _next_frame(stream: BinaryIO, place: int) -> int | None:
-    """Where the next whole frame begins behind a place at which none does: behind the length that stands there, or anywhere."""
+    """Where the next whole frame begins behind a place at which none does: behind the length that stands there, or anywhere.
+
+    Where that length leads beyond the end, a write may have been cut off, and what stands there is what somebody sent: only
+    frames that go on to the very end are ours then.
+    """
     stream.seek(place)
     rest = stream.read()
-    if len(rest) >= HEADER.size:
-        behind: int = place + HEADER.size + HEADER.unpack_from(rest)[0]
-        if _frame_at(stream, behind) is not None:
-            return behind
-    for skipped in range(1, len(rest) - HEADER.size):
+    if len(rest) < HEADER.size:
+        return None
+    end = place + len(rest)
+    behind: int = place + HEADER.size + HEADER.unpack_from(rest)[0]
+    if _frame_at(stream, behind) is not None:
+        return behind
+    left, skipped = _SUMMED_AT_LEAST, 1
+    while skipped < len(rest) - HEADER.size:
         length, digest = HEADER.unpack_from(rest, skipped)
         begin = skipped + HEADER.size
-        if 0 < length <= len(rest) - begin and xxhash.xxh3_64_intdigest(rest[begin : begin + length]) == digest:
-            return place + skipped
+        left += _SUMMED_A_BYTE
+        if 0 < length <= min(len(rest) - begin, left):
+            if xxhash.xxh3_64_intdigest(rest[begin : begin + length]) == digest:
+                last = end if behind <= end else _end_of_frames(stream, place + skipped)
+                if last == end:
+                    return place + skipped
+                skipped = last - place
+                continue
+            left -= length
+        skipped += 1
     return None
+
+
+def _end_of_frames(stream: BinaryIO, place: int) -> int:
+    """The place behind the last of the whole frames that begin there."""
+    while (payload := _frame_at(stream, place)) is not None:
+        place += HEADER.size + len(payload)
+    return place
 
 
 def spooled_bytes(root: Path) -> int:
