@@ -14,8 +14,10 @@ from deletion_vectors import delete_row
 from deltalake import DeltaTable, write_deltalake
 
 from kept.app.scoring.score import score
+from kept.core.digests import digest_bytes, digest_json
 from kept.core.errors import Conflict, Invalid, Unavailable
 from kept.packaging.runtime import load_runtime
+from kept.store.tables import DeltaTables
 
 Frame = Callable[[pl.DataFrame], pl.DataFrame]
 HEADER = "number,kind,flag,count,shelf"
@@ -336,3 +338,32 @@ def test_a_full_disk_is_told_and_the_next_try_goes_on(bundle: Path, rows: pl.Dat
     assert "Make room" in said
     assert score(bundle, source, to, piece=100).taken_up == 300
     assert pl.read_parquet(to)["probability"].to_list() == answers(bundle, rows)
+
+
+def test_what_stands_beside_a_jobs_own_rows_is_replaced_when_that_is_asked(
+    bundle: Path, rows: pl.DataFrame, tmp_path: Path
+) -> None:
+    one, other, to = tmp_path / "one.parquet", tmp_path / "other.parquet", tmp_path / "scores"
+    rows.head(10).write_parquet(one)
+    rows.tail(20).write_parquet(other)
+    for source, overwrite, expected in ((one, False, 10), (other, False, 30), (other, True, 20), (other, True, 20)):
+        score(bundle, source, to, overwrite=overwrite)
+        assert pl.read_delta(str(to)).height == expected
+    assert score(bundle, other, to, overwrite=True).taken_up == 20
+
+
+def test_a_table_that_was_scored_before_tables_were_told_by_their_ids_is_not_scored_twice(
+    bundle: Path, rows: pl.DataFrame, tmp_path: Path
+) -> None:
+    source, to = tmp_path / "rows.parquet", tmp_path / "scores"
+    rows.write_parquet(source)
+    facts = source.stat()
+    files = f'[["{source.name}",{facts.st_size},{facts.st_mtime_ns}]]'
+    origin = f'{{"path":"{source}","kind":"parquet","version":null,"files":{files}}}'.encode()
+    job = digest_json([digest_bytes(origin), load_runtime(bundle).digest, rows.columns])
+    score(bundle, source, tmp_path / "fresh.parquet")
+    scored = pl.read_parquet(tmp_path / "fresh.parquet").head(300)
+    DeltaTables(tmp_path).append("scores", scored, once=(job, 300))
+    for taken_up in (300, rows.height):
+        assert score(bundle, source, to, piece=100).taken_up == taken_up
+        assert pl.read_delta(str(to)).sort("key")["key"].to_list() == sorted(rows["key"])

@@ -32,6 +32,19 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
         """Names these very rows."""
         return digest_json(self)
 
+    @property
+    def former_digest(self) -> str:
+        """What named them before tables' ids and inodes' times told more of them apart."""
+        files = tuple((name, size, changed) for name, size, changed, _ in self.files)
+        return digest_json(_FormerOrigin(path=self.path, kind=self.kind, version=self.version, files=files))
+
+
+class _FormerOrigin(msgspec.Struct, frozen=True, kw_only=True):
+    path: str
+    kind: str
+    version: int | None
+    files: tuple[tuple[str, int, int], ...]
+
 
 def origin_of(path: Path) -> Origin:
     """What lies at a path: a CSV or Parquet file, a folder of Parquet files, or a Delta table.

@@ -68,9 +68,10 @@ def score(
     scorer.check(there, kept)
     _check_apart(source, to)
     total, comma = count(origin), decimal_comma(origin)
-    job = digest_json([origin.digest, runtime.digest, kept])
+    job, former = (digest_json([one, runtime.digest, kept]) for one in (origin.digest, origin.former_digest))
+    columns = {name: there[name] for name in kept}
     told = progress or _nobody
-    with closing(sink_for(to, job, {name: there[name] for name in kept}, overwrite=overwrite)) as sink:
+    with closing(sink_for(to, job, columns, overwrite=overwrite, former=former)) as sink:
         done = before = sink.done()
         told(done, total)
         for rows in pieces(origin, done, piece):

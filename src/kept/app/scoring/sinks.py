@@ -40,7 +40,9 @@ class Sink(Protocol):
         ...
 
 
-def sink_for(path: Path, job: str, columns: Mapping[str, pl.DataType], *, overwrite: bool) -> Sink:
+def sink_for(
+    path: Path, job: str, columns: Mapping[str, pl.DataType], *, overwrite: bool, former: str | None = None
+) -> Sink:
     """The sink for a path: a `.parquet` or `.csv` file, or, without an ending, a Delta table.
 
     Args:
@@ -48,6 +50,7 @@ def sink_for(path: Path, job: str, columns: Mapping[str, pl.DataType], *, overwr
         job: names these rows and this model: only the same job is taken up where it stopped.
         columns: the columns that are kept beside the answers.
         overwrite: whether what is there may be replaced (of a Delta table: whether its rows may).
+        former: the name that the same job had before tables were marked with the job that wrote to them.
 
     Raises:
         Conflict: something is there, and it may not be replaced; or another process scores the same rows to there.
@@ -70,7 +73,7 @@ def sink_for(path: Path, job: str, columns: Mapping[str, pl.DataType], *, overwr
     if path.suffix:
         fix = "End it in .parquet or .csv; without an ending it becomes a Delta table"
         raise Invalid(f"scores cannot be written as {path.suffix}", where=str(path), fix=fix)
-    return DeltaSink(path, job, overwrite=overwrite)
+    return DeltaSink(path, job, overwrite=overwrite, former=former)
 
 
 _NOT_IN_CSV = (pl.Binary, pl.Duration, pl.Object)
@@ -152,6 +155,10 @@ class _Scoring(msgspec.Struct, frozen=True, kw_only=True):
     generation: str
     """Other than before when the table's rows were replaced: what jobs wrote earlier does not count any more."""
     finished: bool
+    writer: str
+    """Whose commits are counted as the job's."""
+    alone: bool = False
+    """Whether the table holds nothing else."""
 
 
 class DeltaSink:
@@ -161,7 +168,7 @@ class DeltaSink:
         Conflict: another job was cut off there, and its rows may not be replaced.
     """
 
-    def __init__(self, path: Path, job: str, *, overwrite: bool) -> None:
+    def __init__(self, path: Path, job: str, *, overwrite: bool, former: str | None = None) -> None:
         path = self._path = path.resolve()
         self._tables, self._name = DeltaTables(path.parent), path.name
         self._marker = path / _SCORING
@@ -170,16 +177,27 @@ class DeltaSink:
         if last is not None and last.job != job and not last.finished and not overwrite:
             fix = "Score those again as they were, name another table, or replace its rows with --overwrite"
             raise Conflict("a scoring of other rows or by another model was cut off there", where=str(path), fix=fix)
-        self._noted = last is not None and last.job == job
-        anew = overwrite and not self._noted
-        generation = new_id() if anew else last.generation if last is not None else ""
-        self._scoring = _Scoring(job=job, generation=generation, finished=False)
-        self._writer = f"{job}/{generation}"
+        if last is not None and last.job == job and (last.alone or not overwrite):
+            self._scoring = last
+        else:
+            self._scoring = self._begun(job, last, former, overwrite=overwrite)
+        if not overwrite and self.done() == 0:
+            # What was to be replaced, and is not any more, stays beside the job's rows.
+            self._scoring = msgspec.structs.replace(self._scoring, alone=False)
+        self._noted = self._scoring == last
         self._replace = overwrite and self.done() == 0
+
+    def _begun(self, job: str, last: _Scoring | None, former: str | None, *, overwrite: bool) -> _Scoring:
+        """A job that does not go on with what the marker tells of."""
+        generation = new_id() if overwrite else last.generation if last is not None else ""
+        writer = f"{job}/{generation}"
+        if last is None and not overwrite and former is not None and self._tables.last(self._name, former) is not None:
+            writer = former
+        return _Scoring(job=job, generation=generation, finished=False, writer=writer, alone=overwrite)
 
     def done(self) -> int:
         """Rows of the pieces that were committed."""
-        return self._tables.last(self._name, self._writer) or 0
+        return self._tables.last(self._name, self._scoring.writer) or 0
 
     def write(self, rows: pl.DataFrame, end: int) -> None:
         """Commits a piece."""
@@ -190,7 +208,7 @@ class DeltaSink:
             if self._replace and self._tables.version(self._name) is not None:
                 self._tables.replace(self._name, rows.clear())
             self._replace = False
-            self._tables.append(self._name, rows, once=(self._writer, end))
+            self._tables.append(self._name, rows, once=(self._scoring.writer, end))
 
     def finish(self) -> None:
         """Every piece is there already."""
