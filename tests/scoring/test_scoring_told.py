@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +82,7 @@ def test_what_went_wrong_is_told(
 
 KILLED = """
 import sys
+import threading
 
 import kept.cli.score as command
 from kept.cli.main import main
@@ -135,4 +138,38 @@ def test_a_bundle_of_no_workspace_is_nobodys_work(
 ) -> None:
     rows.write_parquet(tmp_path / "rows.parquet")
     assert score(monkeypatch, str(bundle), "rows.parquet", "scores.parquet") == 0
+    assert told(registered) == []
+
+
+def test_several_may_look_for_what_was_killed_at_once(registered: Workspace) -> None:
+    folder = registered.root / "scoring"
+    for _ in range(5):
+        folder.mkdir(exist_ok=True)
+        for _ in range(40):
+            # Empty, or not whole: of a machine that lost its power.
+            (folder / f"{new_id()}.json").write_bytes(b"")
+            (folder / f"{new_id()}.json").write_bytes(bytes(40))
+        with ThreadPoolExecutor(8) as pool:
+            assert [one.result() for one in [pool.submit(note_killed, registered) for _ in range(8)]] == [0] * 8
+        assert list(folder.iterdir()) == []
+
+
+def test_what_is_only_beginning_is_nobodys_to_end(registered: Workspace) -> None:
+    stop = threading.Event()
+
+    def look() -> None:
+        while not stop.is_set():
+            note_killed(registered)
+
+    threads = [threading.Thread(target=look) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(300):
+            with under_way(registered, Work(id=new_id(), job=Job(name="shop.scoring", kind="SCORING"))):
+                assert note_killed(registered) == 0
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(60)
     assert told(registered) == []

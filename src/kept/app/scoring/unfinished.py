@@ -25,7 +25,7 @@ def under_way(workspace: Workspace, work: Work) -> Iterator[datetime]:
     folder = _folder(workspace)
     folder.mkdir(exist_ok=True)
     # It is locked and whole before it gets its name, so that nobody takes it for a dead process's.
-    fresh, path = folder / f".{work.id}.json", folder / f"{work.id}.json"
+    fresh, path = folder / f"{work.id}.new", folder / f"{work.id}.json"
     held = Exclusive(fresh)
     held.take()
     try:
@@ -48,9 +48,7 @@ def _note_killed(workspace: Workspace, path: Path) -> int:
     if not held.take():
         return 0
     try:
-        # Who looked at it at the same time may have taken it away; then the lock has made an empty file of that name.
-        said = path.read_bytes()
-        found = msgspec.json.decode(said, type=_UnderWay) if said else None
+        found = _read(path)
         noted = 0
         if found is not None and not has_ended(workspace, found.work.id):
             gone = msgspec.structs.replace(found.work, error="its process was killed")
@@ -60,6 +58,15 @@ def _note_killed(workspace: Workspace, path: Path) -> int:
         return noted
     finally:
         held.leave()
+
+
+def _read(path: Path) -> _UnderWay | None:
+    """What is told of work; None where it is over already, or where a machine that lost its power kept nothing whole."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=_UnderWay)
+    except (FileNotFoundError, msgspec.DecodeError):
+        # Who looked at the same time may have taken the file away, and a lock makes an empty one of that name.
+        return None
 
 
 def _folder(workspace: Workspace) -> Path:
