@@ -210,3 +210,10 @@ def test_a_project_of_ones_own_is_not_begun_again(tmp_path: Path) -> None:
     (tmp_path / "mine" / "project.py").write_text("project = ...\n")
     with pytest.raises(Conflict, match="not empty"):
         begin(tmp_path, rows())
+
+
+def test_a_file_that_is_no_text_is_somebody_elses(tmp_path: Path) -> None:
+    begin(tmp_path, rows())
+    (tmp_path / "mine" / "project.py").write_bytes("# Größe".encode("utf-16"))
+    with pytest.raises(Conflict, match="not empty"):
+        begin(tmp_path, rows())

@@ -57,7 +57,7 @@ def _only_begun(folder: Path) -> bool:
     """Whether a folder holds nothing but what this module wrote, and nothing was made of it yet."""
     ours = {"__pycache__", "project.py", *(former.name for former in _formers(folder))}
     path = folder / "project.py"
-    return {one.name for one in folder.iterdir()} <= ours and path.is_file() and _MARK in path.read_text("utf-8")
+    return {one.name for one in folder.iterdir()} <= ours and path.is_file() and _MARK.encode() in path.read_bytes()
 
 
 def _formers(folder: Path) -> Iterable[Path]:
