@@ -169,6 +169,17 @@ def test_an_answer_may_be_taken_slowly() -> None:
         assert taken + len(said(one)) > size
 
 
+def test_an_answer_may_be_taken_so_slowly_that_the_system_asks_for_no_more_of_it() -> None:
+    size = 64 << 20
+    with serving(Patience(head=0.5, silence=2.0, connections=10_000)) as (port, _), connect(port) as one:
+        one.sendall(b"GET /large HTTP/1.1\r\nhost: here\r\nconnection: close\r\n\r\n")
+        taken = 0
+        for _ in range(60):
+            time.sleep(0.1)
+            taken += len(one.recv(16 << 10))
+        assert taken + len(said(one)) > size
+
+
 def test_bodies_that_do_not_come_make_room_too() -> None:
     head = (
         b"POST /length HTTP/1.1\r\nhost: here\r\nconnection: close\r\ncontent-length: 2\r\nexpect: 100-continue\r\n\r\n"

@@ -1,7 +1,11 @@
 """How much of a head the web server takes in, and how long it waits for it: what uvicorn itself leaves to whoever stands before it."""
 
 import asyncio
+import fcntl
+import termios
 import time
+from array import array
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -157,7 +161,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _look_at_time(self) -> None:
         now = time.monotonic()
-        left = self.transport.get_write_buffer_size()
+        left = self._unsent()
         if self.flow.read_paused or left:
             # It is not the client's turn to send.
             self.since = now
@@ -172,6 +176,18 @@ class BoundedProtocol(HttpToolsProtocol):
             self.loop.call_later(_LINGER, self.transport.abort)
         else:
             self._look_later()
+
+    def _unsent(self) -> int:
+        """Bytes of answers that the client has not taken. What the system holds counts while more waits behind it: it asks for
+        more only in large steps, which somebody slow takes minutes for.
+        """
+        left = self.transport.get_write_buffer_size()
+        if not left:
+            return 0
+        held = array("i", [0])
+        with suppress(OSError):
+            fcntl.ioctl(self.transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, held)
+        return left + held[0]
 
     def _slow(self, waited: float) -> bool:
         return (self.waits or self.unfinished) and waited > self._patience.silence
