@@ -9,7 +9,6 @@ from functools import partial
 from types import FrameType
 
 from kept.app.courier import Courier
-from kept.app.exclusive import Exclusive
 from kept.app.heartbeat import BEAT_SECONDS, Heartbeat
 from kept.app.logs import log_plainly
 from kept.app.projects import Projects
@@ -30,6 +29,7 @@ from kept.registry.lineage_runs import note_runs
 from kept.serving.cadence import Cadence
 from kept.serving.retention import log_keep
 from kept.serving.shipping import Shipper
+from kept.store.alone import Exclusive
 
 _DELIVER_SECONDS = 5.0
 _NOTE_SECONDS = 1.0

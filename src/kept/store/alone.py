@@ -1,4 +1,4 @@
-"""Work that one process at a time does. The kernel gives the place back however the process ends."""
+"""What one process does at a time. The kernel gives the place back however the process ends."""
 
 import fcntl
 import os
@@ -7,16 +7,38 @@ from contextlib import contextmanager
 from pathlib import Path
 
 
-@contextmanager
-def alone(path: Path) -> Iterator[bool]:
-    """Holds a lock on a file while it lasts, and says whether it was free."""
-    lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
+class Exclusive:
+    """A place that one process holds, by a lock on a file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock: int | None = None
+
+    def take(self) -> bool:
+        """Takes the place, or says that another process has it. Taking what is held already changes nothing."""
+        if self._lock is not None:
+            return True
+        lock = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            yield False
-        else:
-            yield True
+            os.close(lock)
+            return False
+        self._lock = lock
+        return True
+
+    def leave(self) -> None:
+        """Gives the place back."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[bool]:
+    """Holds the place of a file while the block runs, and says whether it was free."""
+    place = Exclusive(path)
+    try:
+        yield place.take()
     finally:
-        os.close(lock)
+        place.leave()

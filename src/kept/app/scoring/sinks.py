@@ -9,10 +9,10 @@ from typing import Protocol
 import msgspec
 import polars as pl
 
-from kept.app.exclusive import Exclusive
 from kept.core.errors import Conflict, Invalid, KeptError, Unavailable
 from kept.core.flushing import flush
 from kept.core.ids import new_id
+from kept.store.alone import Exclusive
 from kept.store.tables import DeltaTables
 
 _JOB = "job.json"

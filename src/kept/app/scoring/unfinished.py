@@ -7,10 +7,10 @@ from pathlib import Path
 
 import msgspec
 
-from kept.app.exclusive import Exclusive
 from kept.governance.workspace import Workspace
 from kept.registry.lineage_telling import Due, has_ended, note
 from kept.registry.openlineage import Work
+from kept.store.alone import Exclusive
 
 
 class _UnderWay(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,12 +2,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from kept.app.exclusive import Exclusive
+from kept.store.alone import Exclusive
 
 HOLD = """
 import sys
 from pathlib import Path
-from kept.app.exclusive import Exclusive
+from kept.store.alone import Exclusive
 place = Exclusive(Path(sys.argv[1]))
 print(place.take(), flush=True)
 sys.stdin.read()
