@@ -65,6 +65,13 @@ def test_text_is_read_as_it_is_meant(bundle: Path, rows: pl.DataFrame, tmp_path:
     assert scores(bundle, source, tmp_path / "scores.parquet") == answers(bundle, rows)
 
 
+def test_long_texts_beside_the_inputs_are_kept(bundle: Path, rows: pl.DataFrame, tmp_path: Path) -> None:
+    long = "long " * 50_000 + "text"
+    rows.head(20).with_columns(note=pl.lit(long)).write_csv(tmp_path / "rows.csv")
+    score(bundle, tmp_path / "rows.csv", tmp_path / "scores.parquet", keep=["note"])
+    assert pl.read_parquet(tmp_path / "scores.parquet")["note"].to_list() == [long] * 20
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -11,6 +11,8 @@ from kept.core.errors import Invalid, NotFound
 
 _SEPARATORS = (",", ";", "\t", "|")
 _AT_ONCE = 50_000
+# The module's own limit, of the whole process, is 128 KiB; without any, a quote that is not closed would take in the file.
+csv.field_size_limit(64 << 20)
 
 
 def read_delimited(path: Path, *, names: Sequence[str] = (), header: bool = True) -> pl.DataFrame:
