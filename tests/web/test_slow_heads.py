@@ -207,3 +207,12 @@ def test_whoever_has_waited_longest_makes_room() -> None:
         assert said(slow[0]) == b""
         slow[-1].sendall(b"b\r\nconnection: close\r\n\r\n")
         assert said(slow[-1]).startswith(b"HTTP/1.1 200 ")
+
+
+def test_room_is_made_for_some_at_once_where_there_are_many() -> None:
+    with serving(Patience(connections=300)) as (port, server), ExitStack() as held:
+        slow = [held.enter_context(connect(port)) for _ in range(300)]
+        assert until(lambda: len(server.server_state.connections) == 300)
+        held.enter_context(connect(port))
+        assert [said(connection) for connection in slow[:3]] == [b""] * 3
+        assert select.select(slow[3:], [], [], 0)[0] == []

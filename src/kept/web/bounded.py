@@ -7,6 +7,7 @@ import time
 from array import array
 from contextlib import suppress
 from dataclasses import dataclass
+from heapq import nsmallest
 from typing import Any
 
 from uvicorn.config import Config
@@ -38,8 +39,8 @@ class Patience:
 
 class BoundedProtocol(HttpToolsProtocol):
     """One connection whose requests' heads, trailers included, are bounded in bytes and headers (one beyond is answered 431)
-    and in time (408). When there are too many connections, that gives way which has waited longest for a head; where none waits
-    for one, for more of a body.
+    and in time (408). When there are too many connections, those give way (one, or a hundredth of them) that have waited longest
+    for a head; where none waits for one, for more of a body.
     """
 
     _head = _headers = _raw = 0
@@ -195,7 +196,9 @@ class BoundedProtocol(HttpToolsProtocol):
     def _make_room(self) -> None:
         others = [one for one in self.connections if isinstance(one, BoundedProtocol) and one is not self]
         if waiting := [one for one in others if one.waits] or [one for one in others if one.unfinished]:
-            min(waiting, key=lambda one: one.since).transport.abort()
+            # A hundredth of them at once: to look through all of them for each new one would be the attack itself.
+            for one in nsmallest(max(1, len(waiting) // 100), waiting, key=lambda one: one.since):
+                one.transport.abort()
 
     def _refuse(self, status: int) -> None:
         self._refused = True
