@@ -86,13 +86,12 @@ def _look(workspace: Workspace, actor: Actor, status: EndpointStatus) -> list[st
     try:
         watched = watch(workspace, actor, plan, status, routes, acted_at=acted)
     except Exception:
-        # What is on trial is held to its rule though a monitor fails; the rule looks at nothing that monitors make.
-        present = watermark_of(workspace, status.endpoint.name)
+        # No failing monitor keeps a bad version in traffic: the rule looks at nothing that monitors make. What does well waits,
+        # since the champion's windows are looked at before another takes over.
         if status.rollout is not None and status.rollout.phase is not None:
-            move(
-                Turn(workspace=workspace, actor=actor, plan=plan, status=status, routes=routes, now=present),
-                status.rollout,
-            )
+            present = watermark_of(workspace, status.endpoint.name)
+            turn = Turn(workspace=workspace, actor=actor, plan=plan, status=status, routes=routes, now=present)
+            move(turn, status.rollout, only_back=True)
         raise
     if status.route is not None:
         # A training that knew the future of what is served now (a replay) has acted on nothing.

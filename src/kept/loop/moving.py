@@ -38,8 +38,8 @@ def begin(turn: Turn, rollout: Rollout) -> list[str]:
     return [f"The rollout begins: {len(said)} of {rollout.rule.approvals} people have approved it."]
 
 
-def move(turn: Turn, rollout: Rollout) -> list[str]:
-    """Does with a version on trial what its rule says of its statistics so far."""
+def move(turn: Turn, rollout: Rollout, *, only_back: bool = False) -> list[str]:
+    """Does with a version on trial what its rule says of its statistics so far; where told so, only if that is to roll it back."""
     if turn.now is None or rollout.champion is None:
         return []
     champion = subject_of(turn.workspace, rollout.champion)
@@ -47,7 +47,7 @@ def move(turn: Turn, rollout: Rollout) -> list[str]:
     stream = Stream(turn.workspace, turn.endpoint)
     statistics = step_statistics(turn.workspace, stream, rollout, champion, candidate, turn.now)
     said = rule_decision(rollout, statistics)
-    if said.action == "go_on":
+    if said.action == "go_on" or (only_back and said.action != "roll_back"):
         return []
     if turn.reports_only:
         known = {"rollout": rollout.id, "step": rollout.step, **msgspec.to_builtins(said.evidence)}
