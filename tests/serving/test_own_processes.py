@@ -127,12 +127,24 @@ def ask(
 
 
 def asking(service: Service, count: int, endpoint: str) -> tuple[list[threading.Thread], list[httpx.Response]]:
-    """Asks from threads, one a little after the other."""
+    """Asks from threads, one after the other. When it returns the service has been given what was asked."""
     answers: list[httpx.Response] = []
-    threads = [threading.Thread(target=lambda: answers.append(ask(service, endpoint=endpoint))) for _ in range(count)]
+    sent = threading.Semaphore(0)
+
+    def told(event: str, _: object) -> None:
+        if event == "http11.receive_response_headers.started":
+            sent.release()
+
+    def one() -> None:
+        url = f"{service.url}/predict/{endpoint}"
+        answers.append(CLIENT.post(url, json={"rows": [FEW]}, extensions={"trace": told}))
+
+    threads = [threading.Thread(target=one) for _ in range(count)]
     for thread in threads:
         thread.start()
-        time.sleep(0.1)
+        assert sent.acquire(timeout=60)
+        # One that comes later is answered: it is past the one before.
+        assert ask(service, ROW, "quick").status_code == 200
     return threads, answers
 
 
@@ -327,7 +339,6 @@ def test_what_came_before_the_end_is_answered_by_what_loads_no_heavy_library(pat
     (child,) = running(service, "bayes")
     os.kill(child, signal.SIGSTOP)
     (thread,), answers = asking(service, 1, "ending")
-    time.sleep(0.2)
     assert service.process is not None
     service.process.terminate()
     time.sleep(0.5)
