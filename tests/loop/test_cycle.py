@@ -9,6 +9,7 @@ from kept.core.clock import format_time
 from kept.core.errors import Conflict
 from kept.governance.actor import Actor
 from kept.governance.journal import ListAudit, VerifyAudit, list_audit, verify_audit
+from kept.governance.workspace import Workspace
 from kept.loop.decisions import RetrainNow, retrain
 from kept.monitoring.catalog import ShowMonitors, show_monitors
 from kept.monitoring.records import find_state
@@ -186,6 +187,24 @@ def test_labels_that_come_late_are_added_to_their_window(make_world: MakeWorld) 
         assert connection.exec_driver_sql(coverage).scalar() == 0.5
 
 
+class Stamped:
+    """Tables whose predictions bear when they were shipped; where half of them is `held`, it is to be shipped later."""
+
+    def __init__(self, workspace: Workspace, held: list[pl.DataFrame] | None = None) -> None:
+        self._workspace, self._held = workspace, held
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._workspace.tables, name)
+
+    def append(self, name: str, rows: pl.DataFrame) -> int:
+        if name.startswith("predictions/"):
+            rows = rows.with_columns(shipped_at=pl.lit(self._workspace.clock.now()))
+            if self._held is not None:
+                self._held.append(rows.head(100))
+                rows = rows.tail(100)
+        return self._workspace.tables.append(name, rows)
+
+
 @pytest.mark.parametrize("set_back", [timedelta(0), timedelta(minutes=30), timedelta(hours=5)])
 def test_predictions_that_are_shipped_behind_their_labels_are_added_to_their_window(
     make_world: MakeWorld, set_back: timedelta
@@ -193,21 +212,7 @@ def test_predictions_that_are_shipped_behind_their_labels_are_added_to_their_win
     world = make_world(lambda project: project.monitor(window="1d"))
     clock = ManualClock(datetime.now(UTC))
     sound, held = replace(world.workspace, clock=clock), list[pl.DataFrame]()
-
-    class Slow:
-        """Tables into which half of a day's predictions come later than the others."""
-
-        def __getattr__(self, name: str) -> Any:
-            return getattr(sound.tables, name)
-
-        def append(self, name: str, rows: pl.DataFrame) -> int:
-            if name.startswith("predictions/"):
-                rows = rows.with_columns(shipped_at=pl.lit(sound.clock.now()))
-                held.append(rows.head(100))
-                rows = rows.tail(100)
-            return sound.tables.append(name, rows)
-
-    tables: Any = Slow()
+    tables: Any = Stamped(sound, held)
     world.workspace = replace(sound, tables=tables)
     world.day()
     world.workspace = sound
@@ -231,19 +236,7 @@ def test_predictions_that_are_shipped_behind_their_labels_are_added_to_their_win
 def test_windows_that_nothing_was_added_to_are_not_measured_again(make_world: MakeWorld) -> None:
     world = make_world(lambda project: project.monitor(window="1d"))
     sound = world.workspace
-
-    class Stamping:
-        """Tables whose predictions bear when they were shipped: all of them within a minute, as when days are made up for."""
-
-        def __getattr__(self, name: str) -> Any:
-            return getattr(sound.tables, name)
-
-        def append(self, name: str, rows: pl.DataFrame) -> int:
-            if name.startswith("predictions/"):
-                rows = rows.with_columns(shipped_at=pl.lit(sound.clock.now()))
-            return sound.tables.append(name, rows)
-
-    tables: Any = Stamping()
+    tables: Any = Stamped(sound)
     world.workspace = replace(sound, tables=tables)
     world.days(4)
     first = "FROM window_results WHERE metric = 'coverage' AND monitor = 'performance'"
