@@ -92,6 +92,12 @@ def test_codes_are_tallied_as_their_names_are(codes: list[int], missing: bool, c
     assert tally(Coded(codes=held, categories=names)) == tally(texts)
 
 
+def test_missing_values_are_told_by_codes_that_are_narrower_than_their_dictionary() -> None:
+    names = tuple(f"v{place}" for place in range(300))
+    held = np.array([-1, 0, 127, 127, -1], dtype=np.int8)
+    assert tally(Coded(codes=held, categories=names)) == {None: 2, "v0": 1, "v127": 2}
+
+
 def test_every_row_is_in_one_cell_of_each_column(grid: Grid) -> None:
     counts = count_rows(grid, a_table(3, 500))
     sums = np.add.reduceat(counts.cells, grid.offsets[:-1])

@@ -82,6 +82,8 @@ def tally(column: Array | Coded) -> dict[str | None, int]:
 
 def _code_counts(codes: Array, categories: int) -> Ints:
     """How often -1 and each code occurs."""
+    if codes.dtype.kind == "i" and categories > np.iinfo(codes.dtype).max:
+        codes = codes.astype(np.intp)
     # Read without its sign, a negative code is larger than any.
     unsigned = codes.view(f"u{codes.itemsize}") if codes.dtype.kind == "i" else codes
     if codes.size and int(unsigned.max()) >= categories:
