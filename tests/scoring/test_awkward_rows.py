@@ -250,6 +250,18 @@ def test_rows_that_changed_while_they_were_scored_give_no_result(
     assert pl.read_parquet(to)["probability"].to_list() == answers(bundle, rows.reverse())
 
 
+def test_what_a_table_holds_of_rows_that_changed_is_said_to_be_replaced(
+    bundle: Path, rows: pl.DataFrame, tmp_path: Path
+) -> None:
+    source, to = tmp_path / "rows.parquet", tmp_path / "scores"
+    rows.write_parquet(source)
+    changed = rows.reverse()
+    with pytest.raises(Conflict, match="--overwrite"):
+        score(bundle, source, to, progress=lambda done, _: changed.write_parquet(source) if done else None)
+    assert score(bundle, source, to, overwrite=True).taken_up == 0
+    assert pl.read_delta(str(to)).height == rows.height
+
+
 def test_other_rows_under_the_same_size_and_time_are_another_job(
     bundle: Path, rows: pl.DataFrame, tmp_path: Path
 ) -> None:

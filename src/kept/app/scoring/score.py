@@ -79,7 +79,7 @@ def score(
             done += rows.height
             sink.write(pl.DataFrame([*(rows.get_column(name) for name in kept), *answers]), done)
             told(done, total)
-        _check_same(origin, source)
+        _check_same(origin, source, to)
         sink.finish()
     return Scored(rows=done, taken_up=before, bundle=runtime.digest, result=str(to))
 
@@ -91,10 +91,12 @@ def _check_apart(source: Path, to: Path) -> None:
         raise Conflict("it is where the rows are", where=str(to), fix="Name another place")
 
 
-def _check_same(origin: Origin, source: Path) -> None:
+def _check_same(origin: Origin, source: Path, to: Path) -> None:
     """Refuses rows of files that were written while they were read. Versions of tables do not change."""
     if origin.kind != "delta" and origin_of(source) != origin:
         fix = "Begin again: they are scored from the start, as they are then"
+        if not to.suffix:
+            fix = "Score them again with --overwrite, or to another table: this one holds them as they were read"
         raise Conflict("the rows changed while they were scored", where=origin.path, fix=fix)
 
 
