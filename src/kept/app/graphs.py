@@ -21,7 +21,7 @@ from kept.governance.workspace import Workspace
 from kept.packaging.bundle import read_bundle, store_bundle
 from kept.packaging.manifest import Manifest
 from kept.packaging.mlmodel import MLMODEL
-from kept.packaging.onnx_check import check_onnx
+from kept.packaging.onnx_apart import check_apart
 from kept.packaging.tensor_build import DECLARED
 from kept.plan.records import find_project
 from kept.registry.card import Adoption, Lineage, write_card
@@ -39,11 +39,11 @@ _GRAPH, _FOLDER = "model.onnx", "model"
 
 
 def read_graph(path: Path) -> bytes:
-    """The bytes of an ONNX file that may be read; `NotFound`, or what `check_onnx` raises."""
+    """The bytes of an ONNX file that may be read; `NotFound`, or what `check_apart` raises."""
     if not path.is_file():
         raise NotFound("there is no such file", where=str(path), fix="Name an .onnx file")
     data = path.read_bytes()
-    check_onnx(data, where=path.name)
+    check_apart(data, where=path.name)
     return data
 
 

@@ -14,7 +14,7 @@ from kept.packaging.bundle import describe_files
 from kept.packaging.environment import bill_of_materials, this_environment
 from kept.packaging.manifest import Latency, Manifest, ParityGroup, ParityReport
 from kept.packaging.measuring import measure_latency
-from kept.packaging.onnx_check import check_onnx
+from kept.packaging.onnx_apart import check_apart
 from kept.packaging.onnx_model import open_session
 from kept.packaging.onnx_tensors import OnnxTensors, declared
 from kept.packaging.signature import Label, Scored, Signature, Task
@@ -51,9 +51,9 @@ def graph_signature(
         scored: where the scores come from; with one output it may be left out, and scores are then taken as they are.
 
     Raises:
-        Invalid, Forbidden: as `check_onnx` does; or an input, an output or the task is not what can be served.
+        Invalid, Forbidden: as `check_apart` does; or an input, an output or the task is not what can be served.
     """
-    check_onnx(data, where=where)
+    check_apart(data, where=where)
     try:
         inputs, outputs = declared(open_session(data))
     except Damaged as error:
