@@ -57,6 +57,12 @@ def state(house: House) -> EndpointState:
     return found
 
 
+def answering(house: House) -> int:
+    """The number of the version that answers."""
+    body = request_of(trains.day(trains.OPENING).head(1))
+    return int(httpx.post(f"{house.predictions}/predict/{ENDPOINT}", json=body).json()["version"])
+
+
 @pytest.fixture(scope="module")
 def life(house: House) -> Life:
     # What is sent beside the days looks like the first of them, so that it moves nothing.
@@ -72,6 +78,8 @@ def life(house: House) -> Life:
             until(lambda: not state(house).training)
             if any(one.kind == "promote" for one in state(house).decisions):
                 break
+        # The prediction service hears of it a moment later.
+        until(lambda: answering(house) == state(house).arms[0].number)
         last = send(house, http, number + 1)
         house.shipped(last)
     return Life(house=house, first=first[0], last=last[-1], quiet=quiet, load=sent)
