@@ -18,6 +18,8 @@ _TIMES_ITS_FILE = 9
 # Of networks, which are mostly weights, 2.1 to 2.2 times their file were measured.
 _TIMES_A_NETWORK = 3
 _AT_LEAST = 500_000
+# `M_TRIM_THRESHOLD` of glibc's malloc.h, and its value until the first large block is freed.
+_TRIM_THRESHOLD, _TRIMMED_FROM = -1, 128 * 1024
 
 
 class Memory:
@@ -104,6 +106,12 @@ def pinned_by(routes: Iterable[LoadedRoute]) -> set[LoadedModel]:
         for loaded in route.arms
         if loaded.model.pool is None
     }
+
+
+def keep_little() -> None:
+    """Has memory given back as it is freed, where its library would keep more and more of it after large requests (glibc)."""
+    with contextlib.suppress(AttributeError, OSError):
+        ctypes.CDLL(None).mallopt(_TRIM_THRESHOLD, _TRIMMED_FROM)
 
 
 def give_to_the_system() -> None:

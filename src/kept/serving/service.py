@@ -26,7 +26,7 @@ from kept.serving.http import PredictionProtocol
 from kept.serving.local import FixedRoutes, LocalCopy, RouteSource
 from kept.serving.log import Spool
 from kept.serving.logrules import log_rules
-from kept.serving.memory import Memory
+from kept.serving.memory import Memory, keep_little
 from kept.serving.on_demand import TurnsOnDemand
 from kept.serving.router import Follower, Router
 from kept.serving.turns import Turns
@@ -109,6 +109,7 @@ def _run(
     started: Callable[[str], None] | None = None,
 ) -> None:
     _check_host(settings)
+    keep_little()
     listener = listen(settings.host, port, share=share_port)
     counters = Counters(spool.counts)
     memory = None

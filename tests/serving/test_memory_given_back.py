@@ -1,0 +1,27 @@
+"""What large requests took is given back to the system, also after one that was larger than all others."""
+
+import subprocess
+import sys
+
+SCRIPT = """
+import resource, sys
+from pathlib import Path
+from kept.serving.memory import keep_little
+
+if sys.argv[1] == "little":
+    keep_little()
+bytearray(30_000_000)
+requests = [bytes(60_000) for _ in range(500)]
+del requests
+print(int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() // 1_000_000)
+"""
+
+
+def held(what: str) -> int:
+    """Megabytes that a process holds when it has dealt with its requests."""
+    done = subprocess.run([sys.executable, "-c", SCRIPT, what], capture_output=True, text=True, check=True)
+    return int(done.stdout)
+
+
+def test_what_requests_took_is_given_back() -> None:
+    assert held("little") < held("much") - 15
