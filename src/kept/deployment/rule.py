@@ -239,16 +239,20 @@ def _of_the_champion(rule: Rule, evidence: Evidence) -> str:
     return f" ({theirs:.2%} of the champion's did)" if theirs > rule.max_error_rate else ""
 
 
+def _is_no_worse(evidence: Evidence) -> bool:
+    return evidence.quality in {"better", "not worse"}
+
+
 def _not_shown(rule: Rule, evidence: Evidence) -> str:
     """What labels have not shown, where it is required; empty when nothing."""
-    if not rule.quality_required or evidence.quality in {"better", "not worse"}:
+    if not rule.quality_required or _is_no_worse(evidence):
         return ""
     return f"labels have not shown that it is no worse, which is required ({_within(rule, evidence)})"
 
 
 def _unshown(evidence: Evidence) -> str:
     """Said where a version takes all traffic without that."""
-    if evidence.quality in {"better", "not worse"}:
+    if _is_no_worse(evidence):
         return ""
     return " It takes over on errors and latency: a decision on quality is not required."
 

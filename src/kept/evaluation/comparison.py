@@ -85,7 +85,7 @@ def compare(
         objectives: whose metrics are compared, besides the proper loss.
         seed: of the bootstrap.
         windows: the number of each row's monitoring window. Rows of one window hang together, so that from five windows on
-            these are drawn; without them, and with fewer, rows are.
+            each is one observation; without them, and with fewer, each row is.
     """
     names = tuple(classes)
     truth, ours = check_pairs(task, names, labels, challenger)
@@ -93,17 +93,17 @@ def compare(
     loss = proper_loss(task)
     chosen = dict.fromkeys([loss, *(one.metric for one in objectives)])
     count = 0 if windows is None else np.unique(windows).size
-    drawn = windows if count >= FEWEST_WINDOWS else None
+    judged = windows if count >= FEWEST_WINDOWS else None
     differences = tuple(
-        _difference(each, truth, ours, theirs, seed, drawn) for each in chosen if not metric(each).operational
+        _difference(each, truth, ours, theirs, seed, judged) for each in chosen if not metric(each).operational
     )
     return Comparison(
         rival=name,
         rows=truth.size,
-        windows=None if drawn is None else count,
+        windows=None if judged is None else count,
         loss=loss,
         differences=differences,
-        sentence=_sentence(name, differences[0], truth.size, None if drawn is None else count),
+        sentence=_sentence(name, differences[0], truth.size, None if judged is None else count),
     )
 
 
@@ -144,8 +144,8 @@ def _sentence(name: str, one: Difference, rows: int, windows: int | None) -> str
         verdict = f"is worse than the {name}"
     else:
         verdict = f"cannot be told apart from the {name}"
-    drawn = "" if windows is None else f", judged by its {windows:,} windows"
+    by = "" if windows is None else f", judged by its {windows:,} windows"
     return (
         f"On the same {rows:,} rows the model {verdict}: {one.metric} {one.challenger:.4g} against {one.rival:.4g}, "
-        f"an improvement of {one.improvement:.4g} (95% interval {one.low:.4g} to {one.high:.4g}{drawn})."
+        f"an improvement of {one.improvement:.4g} (95% interval {one.low:.4g} to {one.high:.4g}{by})."
     )

@@ -83,7 +83,7 @@ def evaluate(
         objectives: the project's; those with `by` are measured in every slice.
         operational: what was measured on the packaged model, by the name of the metric.
         seed: of the bootstrap; the same seed gives the same report.
-        windows: the number of each row's monitoring window: from five on these are drawn for the intervals of all rows, else rows.
+        windows: the number of each row's monitoring window: from five on each is one observation in the intervals of all rows, else each row is.
 
     Raises:
         Invalid: no rows, lengths that differ, labels or scores that are missing, a slice column that is not there.

@@ -104,7 +104,7 @@ class _Compared:
 
     @property
     def by(self) -> str:
-        """What was drawn."""
+        """What one observation was, where it was no label."""
         return "" if self.windows is None else f" and lie in {self.windows} windows, of which each is one observation"
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from sqlalchemy import Connection, insert, or_, select
+from sqlalchemy import ColumnElement, Connection, insert, or_, select
 
 from kept.loop.decision import TRAINING, Decision
 from kept.store.rows import from_row, to_row
@@ -23,11 +23,16 @@ def decisions_of(
     """A project's decisions, newest first; with an endpoint, only its own and those that are for every endpoint."""
     query = select(decisions).where(decisions.c.project == project)
     if endpoint is not None:
-        query = query.where(or_(decisions.c.endpoint == endpoint, decisions.c.endpoint.is_(None)))
+        query = query.where(_concerns(endpoint))
     if kinds:
         query = query.where(decisions.c.kind.in_(kinds))
     query = query.order_by(decisions.c.at.desc(), decisions.c.id.desc()).limit(limit)
     return [from_row(row, Decision) for row in connection.execute(query).mappings()]
+
+
+def _concerns(endpoint: str) -> ColumnElement[bool]:
+    """Whether a decision is the endpoint's own, or for every endpoint."""
+    return or_(decisions.c.endpoint == endpoint, decisions.c.endpoint.is_(None))
 
 
 def last_asked(connection: Connection, project: str, endpoint: str) -> Decision | None:
@@ -39,7 +44,7 @@ def last_asked(connection: Connection, project: str, endpoint: str) -> Decision 
     query = query.where(
         decisions.c.project == project,
         decisions.c.kind == "retrain",
-        or_(decisions.c.endpoint == endpoint, decisions.c.endpoint.is_(None)),
+        _concerns(endpoint),
     )
     row = connection.execute(query.order_by(runs.c.number.desc()).limit(1)).mappings().first()
     return from_row(row, Decision) if row else None

@@ -10,7 +10,7 @@ import msgspec
 from kept.governance.workspace import Workspace
 from kept.registry.lineage_telling import Due, has_ended, note
 from kept.registry.openlineage import Work
-from kept.store.alone import Exclusive
+from kept.store.alone import alone
 
 
 class _UnderWay(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,16 +26,14 @@ def under_way(workspace: Workspace, work: Work) -> Iterator[datetime]:
     folder.mkdir(exist_ok=True)
     # It is locked and whole before it gets its name, so that nobody takes it for a dead process's.
     fresh, path = folder / f"{work.id}.new", folder / f"{work.id}.json"
-    held = Exclusive(fresh)
-    held.take()
-    try:
-        fresh.write_bytes(msgspec.json.encode(_UnderWay(began=began, work=work)))
-        fresh.rename(path)
-        yield began
-    finally:
-        for left in (fresh, path):
-            left.unlink(missing_ok=True)
-        held.leave()
+    with alone(fresh):
+        try:
+            fresh.write_bytes(msgspec.json.encode(_UnderWay(began=began, work=work)))
+            fresh.rename(path)
+            yield began
+        finally:
+            for left in (fresh, path):
+                left.unlink(missing_ok=True)
 
 
 def note_killed(workspace: Workspace) -> int:
@@ -44,20 +42,17 @@ def note_killed(workspace: Workspace) -> int:
 
 
 def _note_killed(workspace: Workspace, path: Path) -> int:
-    held = Exclusive(path)
-    if not held.take():
-        return 0
-    try:
+    with alone(path) as gone:
+        if not gone:
+            return 0
         found = _read(path)
         noted = 0
         if found is not None and not has_ended(workspace, found.work.id):
-            gone = msgspec.structs.replace(found.work, error="its process was killed")
-            began = Due(gone.id, "START", found.began, lambda: gone)
-            noted = note(workspace, [began, Due(gone.id, "ABORT", workspace.clock.now(), lambda: gone)])
+            work = msgspec.structs.replace(found.work, error="its process was killed")
+            began = Due(work.id, "START", found.began, lambda: work)
+            noted = note(workspace, [began, Due(work.id, "ABORT", workspace.clock.now(), lambda: work)])
         path.unlink(missing_ok=True)
         return noted
-    finally:
-        held.leave()
 
 
 def _read(path: Path) -> _UnderWay | None:
