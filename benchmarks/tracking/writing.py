@@ -86,8 +86,8 @@ def log_batches(server: Server, experiment: str, seconds: float) -> Logged:
     return Logged(sent / took, _late(taken), kept)
 
 
-def log_with_client(server: Server, environment: Path, folder: Path, runs: int) -> ClientRun:
-    """A run with 10 parameters and 10 metrics: the medians of several, and what the last one tells."""
+def log_with_client(server: Server, environment: Path, folder: Path, runs: int, how: str) -> ClientRun:
+    """A run with 10 parameters and 10 metrics, `together` or each `alone`: the medians of several, and what the last one tells."""
     surroundings = {
         "MLFLOW_TRACKING_URI": server.address,
         "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -95,7 +95,7 @@ def log_with_client(server: Server, environment: Path, folder: Path, runs: int) 
         "HOME": str(folder),
         "PATH": "/usr/bin:/bin",
     }
-    command = [str(environment / "bin" / "python"), "-W", "ignore", str(_CLIENT), str(runs)]
+    command = [str(environment / "bin" / "python"), "-W", "ignore", str(_CLIENT), str(runs), how]
     done = subprocess.run(
         command, cwd=folder, env=surroundings, capture_output=True, text=True, timeout=180, check=False
     )
