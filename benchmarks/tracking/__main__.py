@@ -53,6 +53,8 @@ def main() -> int:
         comparison.run()
     title = f"Tracking: {sizes.runs:,} runs, {sizes.points:,} points, a file of {sizes.file_mb:,} MB"
     console.print(table_of(comparison.figures, title))
+    for note in comparison.notes:
+        console.print(note)
     for what in comparison.different:
         console.print(f"[red]The servers told different things, or not what was logged: {what}")
     reached = sum(figure.reached for figure in comparison.figures)
@@ -61,6 +63,7 @@ def main() -> int:
             "sizes": sizes.told(),
             "figures": [figure.told() for figure in comparison.figures],
             "different": comparison.different,
+            "notes": comparison.notes,
             "reached": reached,
             "load": [busy, os.getloadavg()[0]],
             "seconds": time.perf_counter() - begun,

@@ -12,7 +12,7 @@ import straight
 import writing
 from figures import Figure
 from postgres import learn
-from servers import Server
+from servers import Server, nothing_server
 from wire import LONGEST, Api
 
 from kept.store.postgres import PostgresDatabase
@@ -60,6 +60,7 @@ class Comparison:
     ) -> None:
         self.figures: list[Figure] = []
         self.different: list[str] = []
+        self.notes: list[str] = []
         self._servers = (kept, mlflow)
         self._environment = environment
         self._folder = folder
@@ -153,6 +154,13 @@ class Comparison:
         together, theirs = self._run_by_client("together")
         work = "run of 10 params, 10 metrics by the client"
         self._add(work, "ms", together.took, theirs.took, times=5)
+        with nothing_server(self._folder / "nothing", self._servers[0]) as nothing:
+            nothing.start()
+            least = min(self._log_runs(nothing, "together").took for _ in range(4))
+        self.notes.append(
+            f"Of a server that does nothing the client's run takes {least:.2f} ms: {theirs.took / least:.1f}x is the most"
+            f" that any server reaches on this machine."
+        )
         # Each in a request of its own the client computes longer than Kept answers, which no server can shorten.
         alone, theirs = self._run_by_client("alone")
         work = "the same, each param and metric alone, without what the client computes"
@@ -160,12 +168,7 @@ class Comparison:
 
     def _run_by_client(self, how: str) -> tuple[writing.ClientRun, writing.ClientRun]:
         """The best of Kept's and of MLflow's."""
-        kept, mlflow = self._in_turns(
-            lambda place: writing.log_with_client(
-                self._servers[place], self._environment, self._folder, _CLIENT_RUNS, how
-            ),
-            4,
-        )
+        kept, mlflow = self._in_turns(lambda place: self._log_runs(self._servers[place], how), 4)
         told = mlflow[0].logged
         self._check(
             f"runs of the client, logged {how}",
@@ -174,6 +177,9 @@ class Comparison:
         )
         best, theirs = (min(some, key=lambda one: one.took) for some in (kept, mlflow))
         return best, theirs
+
+    def _log_runs(self, server: Server, how: str) -> writing.ClientRun:
+        return writing.log_with_client(server, self._environment, self._folder, _CLIENT_RUNS, how)
 
     def _search(self) -> None:
         self._tell(f"Filling in {self._sizes.runs:,} runs.")

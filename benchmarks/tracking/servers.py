@@ -17,6 +17,7 @@ from typing import Self
 import httpx
 
 _LONGEST_START = 120.0
+_NOTHING = Path(__file__).with_name("nothing.py")
 _PLAIN = {name: value for name, value in os.environ.items() if not name.startswith(("KEPT_", "MLFLOW_"))}
 
 
@@ -137,6 +138,12 @@ def kept_server(folder: Path, database: str = "") -> Server:
     command = [sys.executable, "-m", "kept", "web", "--workspace", str(workspace), "--port", "PORT"]
     more = {"KEPT_DATABASE": database} if database else {}
     return Server("Kept", command, "/api/v1/health/ready", folder, workspace / "kept.db", **more)
+
+
+def nothing_server(folder: Path, upstream: Server) -> Server:
+    """What repeats the other's first answers and does nothing else."""
+    command = [sys.executable, str(_NOTHING), "PORT", upstream.address]
+    return Server("Nothing", command, "/api/v1/health/ready", folder, upstream.database)
 
 
 def mlflow_server(folder: Path, environment: Path, workers: int) -> Server:

@@ -27,8 +27,8 @@ for _ in range(int(sys.argv[1]) + 1):
         else:
             for name, value in params.items():
                 mlflow.log_param(name, value)
-            for name, value in metrics.items():
-                mlflow.log_metric(name, value)
+            for name, score in metrics.items():
+                mlflow.log_metric(name, score)
     taken.append((time.perf_counter() - begun) * 1e3)
     computed.append((time.process_time() - computing) * 1e3)
     run_id = run.info.run_id
