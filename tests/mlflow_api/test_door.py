@@ -30,6 +30,13 @@ def test_a_server_tells_what_it_can(ask: Ask, client: TestClient[Litestar]) -> N
         ("POST", "/api/3.0/mlflow/traces/search", "Traces"),
         ("GET", "/ajax-api/3.0/mlflow/gateway/endpoints/list", "gateway"),
         ("POST", "/api/3.0/mlflow/datasets/create", "Evaluation datasets"),
+        ("GET", "/ajax-api/2.0/mlflow/gateway-proxy", "gateway"),
+        ("GET", "/ajax-api/3.0/mlflow/get-trace-artifact", "Traces"),
+        ("GET", "/ajax-api/3.0/mlflow/jobs/1", "Jobs of GenAI"),
+        ("POST", "/ajax-api/2.0/mlflow/runs/create-promptlab-run", "Prompts"),
+        ("POST", "/ajax-api/3.0/mlflow/demo/generate", "Demonstrations"),
+        ("POST", "/ajax-api/3.0/mlflow/genai/evaluate/invoke", "Evaluations of GenAI"),
+        ("POST", "/ajax-api/3.0/mlflow/scorer/invoke", "Scorers"),
     ],
 )
 def test_what_is_not_kept_is_said(ask: Ask, method: str, path: str, area: str) -> None:

@@ -26,12 +26,19 @@ _NAMED = re.compile(r"<(\w+)>")
 _ELSEWHERE = {
     "assessments": "Assessments",
     "datasets": "Evaluation datasets",
+    "demo": "Demonstrations",
     "gateway": "The AI gateway",
+    "gateway-proxy": "The AI gateway",
+    "genai": "Evaluations of GenAI",
     "get-online-trace-details": "Traces",
+    "get-trace-artifact": "Traces",
     "issues": "Issues of traces",
+    "jobs": "Jobs of GenAI",
     "label-schemas": "Reviews",
     "prompt-optimization": "The optimization of prompts",
     "review-queues": "Reviews",
+    "runs/create-promptlab-run": "Prompts",
+    "scorer": "Scorers",
     "scorers": "Scorers",
     "traces": "Traces",
     "unified-traces": "Traces",
@@ -164,8 +171,7 @@ def check_content(method: str, header: str | None) -> None:
 
 
 def _absent(method: str, path: str) -> Refused:
-    area = path.partition("/")[0]
-    if area in _ELSEWHERE:
-        what = _ELSEWHERE[area]
+    what = _ELSEWHERE.get(path) or _ELSEWHERE.get(path.partition("/")[0])
+    if what is not None:
         return Refused(NOT_IMPLEMENTED, f"{what} of MLflow are not kept here: Kept keeps experiments and models.")
     return Refused(ENDPOINT_NOT_FOUND, f"No API found for '{method} {path}'")
