@@ -64,6 +64,7 @@ def test_a_token_is_asked_for(workspace: Workspace, me: Actor) -> None:
         refused = client.post(f"{API}runs/create", json={})
         assert (refused.status_code, refused.json()["error_code"]) == (401, "UNAUTHENTICATED")
         assert client.get("/api/2.0/mlflow-artifacts/artifacts").status_code == 401
+        assert client.post("/graphql", json={"query": "{__typename}"}).status_code == 401
         assert client.get("/health").text == "OK"
         ensure_default_experiment(workspace)
         headers = {"Authorization": "Bearer right"}

@@ -78,6 +78,13 @@ def invalid(message: str) -> Refused:
     return Refused(INVALID_PARAMETER_VALUE, message)
 
 
+def sentence_of(error: KeptError) -> str:
+    """What a client is told of an error of an operation."""
+    # Of what clients know, they know the sentence: some look for it word by word.
+    known = isinstance(error, Invalid | NotFound | Conflict)
+    return error.what if known or not error.fix else f"{error.what.rstrip('.')}. {error.fix}"
+
+
 def answer_refusal(_: Request[Any, Any, Any], error: Refused) -> Response[bytes]:
     """A refusal of this door."""
     return _answer(error.code, error.message)
@@ -86,10 +93,7 @@ def answer_refusal(_: Request[Any, Any, Any], error: Refused) -> Response[bytes]
 def answer_kept_error(_: Request[Any, Any, Any], error: KeptError) -> Response[bytes]:
     """An error of an operation."""
     code = next((code for kind, code in _OF_KIND.items() if isinstance(error, kind)), INTERNAL_ERROR)
-    # Of what clients know, they know the sentence: some look for it word by word.
-    known = isinstance(error, Invalid | NotFound | Conflict)
-    message = error.what if known or not error.fix else f"{error.what.rstrip('.')}. {error.fix}"
-    return _answer(code, message)
+    return _answer(code, sentence_of(error))
 
 
 def answer_http_error(_: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:

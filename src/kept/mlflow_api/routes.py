@@ -3,20 +3,21 @@
 from typing import Any
 
 import anyio.to_thread
-from litestar import HttpMethod, Request, Response, asgi, get, route
+from litestar import HttpMethod, Request, Response, asgi, get, post, route
 from litestar.handlers import ASGIRouteHandler, HTTPRouteHandler
 from litestar.params import FromPath
 from litestar.types import Receive, Scope, Send
 
 from kept.governance.actor import Actor
 from kept.governance.workspace import Workspace
+from kept.mlflow_api import graph_queries
 from kept.mlflow_api.call import Call
 from kept.mlflow_api.endpoints import Endpoints, check_content
 from kept.mlflow_api.errors import HANDLERS
 from kept.mlflow_api.exchange import Exchange
 from kept.mlflow_api.file_routes import PREFIXES, file_of_model, file_routes
 
-PATHS = r"^/((ajax-)?api/\d\.0/?mlflow|get-artifact|model-versions/get-artifact)"
+PATHS = r"^/((ajax-)?api/\d\.0/?mlflow|get-artifact|model-versions/get-artifact|graphql)"
 """Everything below these paths is spoken in MLflow's words."""
 SPOKEN = "3.17.2"
 """The version of MLflow whose API this is."""
@@ -48,7 +49,8 @@ _Request = Request[Any, Any, Any]
 def mlflow_routes(workspace: Workspace, actor: Actor, largest_body: int) -> list[HTTPRouteHandler | ASGIRouteHandler]:
     """All routes of this door; whoever comes through acts as `actor`. Only files may be larger than the largest body."""
     call, endpoints = Call(workspace, actor), Endpoints()
-    return [_server(), _version(), _hot(call, endpoints, largest_body), _table(call, endpoints), *file_routes(call)]
+    hot = _hot(call, endpoints, largest_body)
+    return [_server(), _version(), hot, _table(call, endpoints), _graph(call, endpoints), *file_routes(call)]
 
 
 def _hot(call: Call, endpoints: Endpoints, largest_body: int) -> ASGIRouteHandler:
@@ -86,6 +88,18 @@ def _table(call: Call, endpoints: Endpoints) -> HTTPRouteHandler:
         return Response(answer, media_type="application/json")
 
     return mlflow
+
+
+def _graph(call: Call, endpoints: Endpoints) -> HTTPRouteHandler:
+    @post("/graphql", status_code=200, include_in_schema=False, exception_handlers=HANDLERS)
+    async def graph(request: _Request) -> Response[Any]:
+        check_content(request.method, request.headers.get("content-type"))
+        body = await request.body()
+        asked = call.asked(request.headers.get("traceparent"))
+        answer = await anyio.to_thread.run_sync(graph_queries.answer, endpoints, asked, body)
+        return Response(answer, media_type="application/json")
+
+    return graph
 
 
 def _server() -> HTTPRouteHandler:

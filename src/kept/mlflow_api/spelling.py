@@ -10,7 +10,7 @@ from kept.mlflow_api.errors import invalid
 def camels_within(kind: Any) -> set[str]:
     """The camel case names of the fields of a type and of what it holds, where they differ."""
     fields = msgspec.structs.fields(kind)
-    own = {_camel(field.name) for field in fields if _camel(field.name) != field.name}
+    own = {camel(field.name) for field in fields if camel(field.name) != field.name}
     return own.union(*(camels_within(inner) for field in fields if (inner := _inner(field.type)) is not None))
 
 
@@ -18,11 +18,11 @@ def with_names_of(kind: Any, values: dict[str, Any]) -> dict[str, Any]:
     """The values under the names of the type's fields; a field that is spelled both ways is refused."""
     renamed = dict(values)
     for field in msgspec.structs.fields(kind):
-        camel = _camel(field.name)
-        if camel != field.name and camel in values:
+        other = camel(field.name)
+        if other != field.name and other in values:
             if field.name in values:
-                raise invalid(f"Request specifies both '{field.name}' and '{camel}'; provide only one of them.")
-            renamed[field.name] = renamed.pop(camel)
+                raise invalid(f"Request specifies both '{field.name}' and '{other}'; provide only one of them.")
+            renamed[field.name] = renamed.pop(other)
         inner = _inner(field.type)
         if inner is not None and field.name in renamed:
             renamed[field.name] = _within(inner, renamed[field.name])
@@ -44,6 +44,7 @@ def _inner(kind: Any) -> Any:
     return None
 
 
-def _camel(name: str) -> str:
+def camel(name: str) -> str:
+    """A name in camel case."""
     first, *rest = name.split("_")
     return first + "".join(word.capitalize() for word in rest)
