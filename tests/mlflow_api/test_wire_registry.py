@@ -467,3 +467,38 @@ def test_searches_are_refused_in_the_words_of_the_registry(
     kind: str, params: dict[str, Any], says: str, ask: Ask
 ) -> None:
     assert ask("GET", f"{kind}/search", fails=BAD, **params) == says
+
+
+def test_aliases_are_told_of_the_model_and_of_the_version_and_not_again_within_the_newest(ask: Ask, iris: str) -> None:
+    version = add(ask)
+    ask("POST", "registered-models/alias", {"name": iris, "alias": "best", "version": version})
+    told = ask("GET", "registered-models/get", name=iris)["registered_model"]
+    assert told["aliases"] == [{"alias": "best", "version": version}]
+    latest = ask("POST", "registered-models/get-latest-versions", {"name": iris})["model_versions"]
+    for newest in (*told["latest_versions"], *latest):
+        assert "aliases" not in newest
+    assert get(ask, version)["aliases"] == ["best"]
+    assert ask("GET", "registered-models/alias", name=iris, alias="best")["model_version"]["aliases"] == ["best"]
+    assert ask("GET", "model-versions/search")["model_versions"][0]["aliases"] == ["best"]
+
+
+def test_a_logged_model_is_not_told_of_copies_of_its_versions(ask: Ask, iris: str) -> None:
+    model = ask("POST", "logged-models", {"experiment_id": "0", "name": "m"})["model"]["info"]["model_id"]
+    add(ask, source=f"models:/{model}", model_id=model)
+    ask("POST", "registered-models/create", {"name": "copy"})
+    add(ask, "copy", f"models:/{iris}/1")
+    tags = ask("GET", f"logged-models/{model}")["model"]["info"]["tags"]
+    assert tags == [{"key": "mlflow.modelVersions", "value": '[{"name": "iris", "version": 1}]'}]
+
+
+def test_what_is_wrong_is_said_in_the_order_that_clients_know(ask: Ask, iris: str) -> None:
+    absent = ask("POST", "registered-models/get-latest-versions", {"name": "nope", "stages": ["live"]}, fails=ABSENT)
+    assert absent == "Registered Model with name=nope not found"
+    body = {"name": iris, "version": "first", "key": "a//b", "value": ""}
+    assert ask("POST", "model-versions/set-tag", body, fails=BAD) == (
+        "Parameter 'version' must be an integer, got 'first'."
+    )
+    moving = {"name": iris, "version": add(ask), "stage": "Staging", "archive_existing_versions": 1}
+    said = ask("POST", "model-versions/transition-stage", moving, fails=BAD)
+    assert said.startswith("Invalid value 1 for parameter 'archive_existing_versions' supplied")
+    assert names(ask, order_by=["`name` DESC"]) == [iris]

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 from msgspec import Struct
 
 from kept.mlflow_api.errors import unfit
@@ -512,14 +513,19 @@ def version_answer(found: RegisteredVersion) -> ModelVersionAnswer:
     )
 
 
+def latest_answer(found: RegisteredVersion) -> ModelVersionAnswer:
+    """The newest version of a stage, which clients know without its aliases."""
+    return version_answer(msgspec.structs.replace(found, aliases=()))
+
+
 def registered_answer(found: RegisteredModel) -> RegisteredModelAnswer:
-    """A registered model."""
+    """A registered model. Its aliases are told once: the newest versions within it bear none, as clients know it."""
     return RegisteredModelAnswer(
         name=found.name,
         creation_timestamp=milliseconds(found.created_at),
         last_updated_timestamp=milliseconds(found.updated_at),
         description=found.description,
-        latest_versions=[version_answer(one) for one in found.latest],
+        latest_versions=[latest_answer(one) for one in found.latest],
         tags=pairs(found.tags),
         aliases=[AliasAnswer(alias, str(number)) for alias, number in found.aliases.items()],
     )

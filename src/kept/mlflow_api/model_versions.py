@@ -39,8 +39,8 @@ def create(call: Call, request: sent.CreateModelVersion) -> OneModelVersion:
             tags=tags,
         ),
     )
-    if made.logged_model:
-        _tell_logged_model(call, made, made.logged_model)
+    if request.model_id:
+        _tell_logged_model(call, made, request.model_id)
     return OneModelVersion(version_answer(made))
 
 
@@ -86,7 +86,7 @@ def download_address(call: Call, request: sent.DownloadAddressWanted) -> Downloa
 def transition(call: Call, request: sent.TransitionStage) -> OneModelVersion:
     """Moves a version to a stage."""
     archive = request.archive_existing_versions
-    if isinstance(archive, str):
+    if archive is not None and not isinstance(archive, bool):
         raise unfit("archive_existing_versions", archive)
     asking = asked.MoveVersion(
         name=request.name,

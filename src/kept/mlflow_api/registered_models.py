@@ -7,6 +7,7 @@ from kept.mlflow_api.answers import (
     OneModelVersion,
     OneRegisteredModel,
     RegisteredModels,
+    latest_answer,
     registered_answer,
     version_answer,
 )
@@ -73,7 +74,7 @@ def search(call: Call, request: sent.SearchRegistered) -> RegisteredModels:
 def latest_versions(call: Call, request: sent.GetLatestVersions) -> ModelVersions:
     """The newest version of each stage."""
     asking = asked.LatestVersions(name=request.name, stages=request.stages or [])
-    return ModelVersions([version_answer(one) for one in call.do(verbs.latest_versions, asking)])
+    return ModelVersions([latest_answer(one) for one in call.do(verbs.latest_versions, asking)])
 
 
 def set_tag(call: Call, request: sent.RegisteredModelTag) -> Done:

@@ -421,7 +421,7 @@ class TransitionStage(Struct):
     name: Filled
     version: Filled
     stage: Filled
-    archive_existing_versions: bool | str | None = None
+    archive_existing_versions: bool | int | str | None = None
     """Only true and false will do, not the words for them."""
 
 

@@ -43,7 +43,7 @@ def registered_model_orders(texts: Sequence[str]) -> list[Order]:
     """The keys that registered models are sorted by."""
     for text in texts:
         words = text.split()
-        if words and not set(text) & {",", ";"} and len(words) <= 2 and words[0] not in _MODEL_KEYS:
+        if words and not set(text) & {",", ";"} and len(words) <= 2 and words[0].strip("`") not in _MODEL_KEYS:
             raise Invalid(f"Invalid order by key '{words[0]}' specified. Valid keys are '{{'name', 'timestamp'}}'")
     return orders_of(texts, _MODEL_ORDERS)
 

@@ -119,8 +119,8 @@ def search_models(workspace: Workspace, actor: Actor, request: asked.SearchModel
 def latest_versions(workspace: Workspace, actor: Actor, request: asked.LatestVersions) -> list[RegisteredVersion]:
     """The newest version of each stage that is asked for, or of every stage."""
     del actor
-    stages = {stage_of(one) for one in request.stages}
     found = find_model(workspace, request.name).latest
+    stages = {stage_of(one) for one in request.stages}
     return [one for one in found if not stages or one.stage in stages]
 
 

@@ -104,6 +104,8 @@ def delete_version(workspace: Workspace, actor: Actor, request: asked.DeleteVers
 def set_version_tag(workspace: Workspace, actor: Actor, request: asked.SetVersionTag) -> RegisteredVersion:
     """Sets a tag of a version."""
     del actor
+    check_model_name(request.name)
+    version_number(request.version)
     check_tag(request.key, request.value)
     with workspace.database.writing() as connection:
         found = _find(workspace, request.name, request.version)
