@@ -82,6 +82,47 @@ def test_an_encoded_path_does_not_lead_out_either(client: TestClient[Litestar]) 
         assert (answer.status_code, answer.json()["message"]) == (400, "Invalid path")
 
 
+@pytest.mark.parametrize("path", ["/f", "//f", "%2fetc/passwd", "/etc/passwd%00.jpg", "a%00b"])
+def test_a_path_from_the_root_is_none_within_the_proxy(client: TestClient[Litestar], path: str) -> None:
+    for method in ("GET", "HEAD", "PUT", "DELETE"):
+        answer = client.request(method, f"{PROXY}artifacts/{path}", content=b"x" if method == "PUT" else None)
+        assert answer.status_code == 400
+        assert method == "HEAD" or answer.json()["message"] == "Invalid path"
+    assert client.get(f"{PROXY}artifacts").json() == {}
+
+
+def test_where_a_path_leads_is_looked_at_before_what_it_is_of(client: TestClient[Litestar], ask: Ask) -> None:
+    for path, of in {
+        "/get-artifact": {"run_id": "none"},
+        "/model-versions/get-artifact": {"name": "none", "version": "x"},
+        "/ajax-api/2.0/mlflow/logged-models/m-none/artifacts/files": {},
+    }.items():
+        answer = client.get(path, params={**of, "path": "../f", "artifact_file_path": "../f"})
+        assert (answer.status_code, answer.json()["message"]) == (400, "Invalid path")
+    body = {"path": "f", "upload_id": "none", "parts": []}
+    assert ask("POST", "mpu/complete/0/%2e%2e", body, root=PROXY, fails=BAD) == "Invalid path"
+
+
+def test_no_address_past_the_proxy_is_given(ask: Ask, run: str) -> None:
+    model = ask("POST", "logged-models", {"experiment_id": "0", "name": "m"})["model"]["info"]["model_id"]
+
+    def said(kind: str, *, fails: tuple[int, str] = BAD, **body: Any) -> str:
+        return str(ask("POST", f"artifacts/presigned-{kind}-url", body, fails=fails))
+
+    for of in ({"run_id": run}, {"model_id": model}):
+        assert said("upload", path="f", **of).startswith(
+            "Presigned upload is not supported for proxied artifact storage (artifact URI scheme: mlflow-artifacts)."
+        )
+    assert said("upload", path="f") == "Exactly one of run_id and model_id must be provided."
+    assert said("upload", path="../f", run_id="none") == "Invalid path"
+    assert said("upload", path="f", run_id="none", fails=ABSENT) == "Run with id=none not found"
+    assert said("download", path="f", run_id=run).startswith("Presigned download is not supported for runs with")
+    assert said("download", path="f", run_id=run, expiration=0) == (
+        "expiration must be between 1 and 604800 seconds (got 0)."
+    )
+    assert "'run_id'" in said("download", path="f")
+
+
 def test_a_run_that_is_not_there_is_told_in_the_words_of_every_other_endpoint(
     client: TestClient[Litestar], ask: Ask
 ) -> None:

@@ -78,7 +78,8 @@ def find(call: Call, path: str) -> Path:
 
 def find_of_run(call: Call, run: str, path: str) -> Path:
     """Where a file of a run is."""
-    return _find_below(call, _location(call, run), path)
+    place = safe(path)
+    return _find_below(call, _location(call, run), place)
 
 
 def place_of_run(call: Call, run: str, path: str) -> str:
@@ -88,14 +89,16 @@ def place_of_run(call: Call, run: str, path: str) -> str:
 
 def find_of_model(call: Call, model: str, path: str) -> Path:
     """Where a file of a logged model is."""
+    place = safe(path)
     found = call.do(logged_models.show_logged_model, asked.ShowLoggedModel(model=model))
-    return _find_below(call, found.artifact_location, path)
+    return _find_below(call, found.artifact_location, place)
 
 
 def find_of_version(call: Call, name: str, version: str, path: str) -> Path:
     """Where a file of a version of a registered model is."""
+    place = safe(path)
     request = sent.DownloadAddressWanted(name=name, version=version)
-    return _find_below(call, model_versions.download_address(call, request).artifact_uri, path)
+    return _find_below(call, model_versions.download_address(call, request).artifact_uri, place)
 
 
 def safe(path: str) -> str:
@@ -109,7 +112,7 @@ def safe(path: str) -> str:
     if urlsplit(decoded).scheme == "file":
         decoded = urlsplit(decoded).path
     parts = decoded.split("/")
-    if "#" in decoded or "\\" in decoded or ".." in parts or decoded.startswith("/") or decoded[1:2] == ":":
+    if any(one in decoded for one in "#\\\0") or ".." in parts or decoded.startswith("/") or decoded[1:2] == ":":
         raise invalid("Invalid path")
     return "/".join(part for part in parts if part not in {"", "."})
 
@@ -140,8 +143,8 @@ def _listed(call: Call, location: str, below: str | None) -> Files:
     return Files(root_uri=location, files=[_file(one, name) for one, name in names])
 
 
-def _find_below(call: Call, location: str, path: str) -> Path:
-    return _opened(call, _folder(location, safe(path)))
+def _find_below(call: Call, location: str, place: str) -> Path:
+    return _opened(call, _folder(location, place))
 
 
 def _opened(call: Call, place: str) -> Path:

@@ -14,6 +14,7 @@ from kept.mlflow_api import (
     model_versions,
     registered_models,
     runs,
+    signed_addresses,
     webhooks,
 )
 from kept.mlflow_api import requests as sent
@@ -83,6 +84,8 @@ _TABLE: list[tuple[str, str, type[msgspec.Struct], _Function]] = [
     ("GET", "metrics/get-history-bulk", sent.GetMetricHistoryBulk, metrics.history_bulk),
     ("GET", "metrics/get-history-bulk-interval", sent.GetMetricHistoryBulkInterval, metrics.history_bulk_interval),
     ("GET", "artifacts/list", sent.ListArtifacts, artifacts.list_of_run),
+    ("POST", "artifacts/presigned-upload-url", sent.SignUpload, signed_addresses.upload),
+    ("POST", "artifacts/presigned-download-url", sent.SignDownload, signed_addresses.download),
     ("POST", "logged-models", sent.CreateLoggedModel, logged_models.create),
     ("POST", "logged-models/search", sent.SearchLoggedModels, logged_models.search),
     ("GET", "logged-models/<model_id>", sent.GetLoggedModel, logged_models.get),

@@ -3,6 +3,7 @@
 import re
 from functools import partial
 from typing import Any
+from urllib.parse import unquote
 
 import anyio.to_thread
 from litestar import HttpMethod, Request, Response, get, route
@@ -48,16 +49,16 @@ def _proxy(call: Call) -> list[HTTPRouteHandler]:
 
     @route(files, http_method=_READ, **_COMMON)
     async def download(request: _Request, path: FromPath[str]) -> Response[Any]:
-        return await send(partial(artifacts.find, call, path.removeprefix("/")), request)
+        return await send(partial(artifacts.find, call, _place(request, path)), request)
 
     @route(files, http_method=HttpMethod.PUT, request_max_body_size=None, **_COMMON)
     async def upload(request: _Request, path: FromPath[str]) -> dict[str, str]:
-        await artifacts.upload(call, path.removeprefix("/"), request)
+        await artifacts.upload(call, _place(request, path), request)
         return {}
 
     @route(files, http_method=HttpMethod.DELETE, **_COMMON)
-    async def delete(path: FromPath[str]) -> dict[str, str]:
-        await anyio.to_thread.run_sync(artifacts.delete, call, path.removeprefix("/"))
+    async def delete(request: _Request, path: FromPath[str]) -> dict[str, str]:
+        await anyio.to_thread.run_sync(artifacts.delete, call, _place(request, path))
         return {}
 
     @get([f"{root}/presigned/{{path:path}}" for root in _ROOTS], **_COMMON)
@@ -127,6 +128,13 @@ def _named(call: Call) -> list[HTTPRouteHandler]:
         return Response(b"", media_type="application/json")
 
     return [of_run, of_version, upload]
+
+
+def _place(request: _Request, path: str) -> str:
+    """The path of a file; refused when it begins at a root, which the framework has taken away."""
+    if unquote(request.scope["raw_path"].decode("latin-1")).partition("/artifacts/")[2].startswith("/"):
+        raise invalid("Invalid path")
+    return path.removeprefix("/")
 
 
 def _asked(request: _Request, field: str) -> str:

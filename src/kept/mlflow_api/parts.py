@@ -112,11 +112,12 @@ async def put(call: Call, key: str, number: int, request: Request[Any, Any, Any]
 def complete(call: Call, folder: str, body: bytes) -> None:
     """Joins the parts to the file."""
     asked = _COMPLETE.body(body, {})
+    place = _place(folder, asked.path)
     numbers = [part.part_number for part in asked.parts]
     if not numbers or sorted(set(numbers)) != sorted(numbers) or not 1 <= min(numbers) <= max(numbers) <= _MOST:
         raise invalid("Invalid value for parameter 'parts' supplied. Each part must be there once.")
     tags = {part.part_number: (part.etag or "").strip('"') for part in asked.parts}
-    verbs.end_parts(call.workspace, call.actor, _place(folder, asked.path), asked.upload_id, tags)
+    verbs.end_parts(call.workspace, call.actor, place, asked.upload_id, tags)
 
 
 def abort(call: Call, folder: str, body: bytes) -> None:

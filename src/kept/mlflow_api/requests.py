@@ -233,6 +233,23 @@ class ListArtifacts(OfRun):
     path: str | None = None
 
 
+class SignUpload(Struct):
+    """`artifacts/presigned-upload-url`."""
+
+    path: Filled
+    run_id: str | None = None
+    model_id: str | None = None
+    expiration: Long | None = None
+
+
+class SignDownload(Struct):
+    """`artifacts/presigned-download-url`."""
+
+    run_id: Filled
+    path: Filled
+    expiration: Long | None = None
+
+
 class CreateLoggedModel(Struct):
     """`logged-models`."""
 
