@@ -14,6 +14,7 @@ from mlflow_database import (
     EXPERIMENTS,
     FILES,
     MODEL,
+    MODEL_VERSIONS,
     REGISTERED_MODEL_ALIASES,
     RUN,
     RUNS,
@@ -90,6 +91,30 @@ def test_everything_comes_and_is_verified(
     assert version.location == model.artifact_location
     again = bring(tmp_path / "mlflow.db")
     assert all((one.new, one.changed) == (0, 0) for one in again.tallies.values()), again.tallies
+
+
+def test_the_files_of_copies_come_too(
+    bring: Bring, rows: Rows, tmp_path: Path, files: Path, workspace: Workspace, me: Actor
+) -> None:
+    model, run = str(files / "7" / "models" / MODEL / "artifacts"), str(files / "7" / RUN / "artifacts" / "model")
+    copies = [
+        # Copied by its version, by a version of a copy, and registered by the address of the files alone.
+        {"name": "churn-model", "version": 4, "source": "models:/churn-model/3", "storage_location": model},
+        {"name": "churn-model", "version": 5, "source": "models:/churn-model/4", "storage_location": model},
+        {"name": "churn-model", "version": 6, "source": model, "storage_location": model},
+        {"name": "churn-model", "version": 7, "source": "models:/churn-model/1", "storage_location": run},
+    ]
+    for copy in copies:
+        rows.put(MODEL_VERSIONS, copy)
+    report = bring(tmp_path / "mlflow.db")
+    assert report.complete, report
+
+    def location(number: int) -> str:
+        return show_registered(workspace, me, ShowRegisteredVersion(name="churn-model", version=str(number))).location
+
+    assert location(4) == location(5) == location(6) == location(3)
+    assert location(7) == location(1)
+    assert location(3).startswith("mlflow-artifacts:/")
 
 
 def test_a_database_in_postgresql_is_read(bring: Bring, postgres: Server, tmp_path: Path, files: Path) -> None:

@@ -1,6 +1,7 @@
 """Where the files that versions of registered models name stand after an import."""
 
 from collections.abc import Iterable
+from itertools import pairwise
 from urllib.parse import unquote, urlsplit
 
 import msgspec
@@ -20,7 +21,7 @@ class Addresses:
         """Remembers which runs and logged models versions name."""
         for model in models:
             for one in model.versions:
-                self._named |= {name for name in (one.run_id, one.logged_model, _run_of(one.source)) if name}
+                self._named |= set(_owners(one))
 
     def put(self, owner: str, old: str, new: str) -> None:
         """Where the files of a run or logged model stood, and where they stand; '' when they were not brought."""
@@ -30,7 +31,7 @@ class Addresses:
 
     def followed(self, version: ImportedVersion) -> tuple[ImportedVersion, bool]:
         """The version with the addresses of its files here, and whether they are here."""
-        owners = [one for one in (version.logged_model, _run_of(version.source), version.run_id) if one]
+        owners = _owners(version)
         location = self._moved(version.location, owners) or self._moved(version.source, owners)
         is_symbol = urlsplit(version.source).scheme in {"runs", "models"}
         source = version.source if is_symbol else self._moved(version.source, owners) or version.source
@@ -49,6 +50,19 @@ class Addresses:
             if old and new and (plain == old or plain.startswith(f"{old}/")):
                 return new + plain[len(old) :]
         return ""
+
+
+def _owners(version: ImportedVersion) -> list[str]:
+    """The runs and logged models that a version may have its files of.
+
+    A copy of a version names none, and neither does one that was registered by the address of files: there the address
+    tells, in which the owner stands before `artifacts`.
+    """
+    named = [version.logged_model, _run_of(version.source), version.run_id]
+    for address in (version.location, version.source):
+        parts = urlsplit(address).path.split("/")
+        named += [owner for owner, after in pairwise(parts) if after == "artifacts"]
+    return list(dict.fromkeys(one for one in named if one))
 
 
 def _run_of(source: str) -> str:
