@@ -5,6 +5,7 @@ from pathlib import Path
 import msgspec
 import polars as pl
 
+from kept.app.logged_folders import is_logged, read_logged
 from kept.core.errors import Invalid, NotFound
 from kept.packaging.build import package
 from kept.packaging.bundle import read_bundle
@@ -29,7 +30,8 @@ class Answering(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def bundle_of(path: Path, sample: Path | None, folder: Path, answering: Answering | None = None) -> Path:
-    """The folder of a bundle: the one given, or one that is made of a `.skops` file and sample rows, or of an `.onnx` file.
+    """The folder of a bundle: the one given, or one that is made of a `.skops` file and sample rows, of an `.onnx` file, or
+    of a folder that MLflow wrote, which may bring its sample along.
 
     The sample's columns are a `.skops` model's inputs, in the order of training; categories are encoded by their order, so
     a model that was trained on numbers alone needs a sample of numbers alone. An `.onnx` file says what it takes; its
@@ -38,8 +40,10 @@ def bundle_of(path: Path, sample: Path | None, folder: Path, answering: Answerin
     if path.is_dir() and (path / MANIFEST).is_file():
         read_bundle(path)
         return path
+    if is_logged(path):
+        return _of_logged(path, sample, folder, answering)
     if not path.is_file():
-        fix = "Name a bundle's folder, a .skops file or an .onnx file"
+        fix = "Name a bundle's folder, a .skops file, an .onnx file or a model folder of MLflow"
         raise NotFound("there is no such model", where=str(path), fix=fix)
     if path.suffix == ".onnx":
         return _of_graph(path, sample, folder, answering or Answering())
@@ -54,8 +58,30 @@ def bundle_of(path: Path, sample: Path | None, folder: Path, answering: Answerin
     if sample is None:
         fix = "Give some rows it takes: --sample rows.parquet"
         raise Invalid("a .skops file does not say what rows it takes", where=str(path), fix=fix)
+    return _of_estimator(path, _rows(sample), folder)
+
+
+def _of_logged(path: Path, sample: Path | None, folder: Path, answering: Answering | None) -> Path:
+    logged = read_logged(path)
+    if logged.model.suffix == ".onnx":
+        return _of_graph(logged.model, sample, folder, answering or Answering())
+    rows = logged.example if sample is None else _rows(sample)
+    if rows is None:
+        fix = "Give some rows it takes: --sample rows.parquet; or log it with input_example=a data frame"
+        raise Invalid("it was logged without an example of the rows it takes", where=str(path), fix=fix)
+    absent = [name for name in logged.inputs if name not in rows.columns]
+    if absent:
+        fix = f"It has {', '.join(rows.columns)}"
+        raise Invalid(f"the sample has no column {absent[0]!r}, which the model takes", where=str(path), fix=fix)
+    return _of_estimator(logged.model, rows.select(logged.inputs) if logged.inputs else rows, folder)
+
+
+def _rows(sample: Path) -> pl.DataFrame:
+    return pl.read_parquet(sample) if sample.suffix == ".parquet" else pl.read_csv(sample)
+
+
+def _of_estimator(path: Path, rows: pl.DataFrame, folder: Path) -> Path:
     estimator = load_skops(path.read_bytes())
-    rows = pl.read_parquet(sample) if sample.suffix == ".parquet" else pl.read_csv(sample)
     encoder = fit_encoder(rows)
     classes = getattr(estimator, "classes_", None)
     known = () if classes is None else tuple(classes.tolist())

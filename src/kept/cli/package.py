@@ -16,7 +16,12 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 @app.command()
 def main(
-    path: Annotated[Path, typer.Argument(help="A .skops file with a fitted scikit-learn estimator, or an .onnx file.")],
+    path: Annotated[
+        Path,
+        typer.Argument(
+            help="A .skops file with a fitted scikit-learn estimator, an .onnx file, or a model folder of MLflow."
+        ),
+    ],
     sample: Annotated[
         Path | None,
         typer.Option(

@@ -16,7 +16,9 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 @app.command()
 def main(
-    path: Annotated[Path, typer.Argument(help="A bundle's folder, a .skops file or an .onnx file.")],
+    path: Annotated[
+        Path, typer.Argument(help="A bundle's folder, a .skops file, an .onnx file or a model folder of MLflow.")
+    ],
     name: Annotated[str, typer.Option("--name", help="Name of the endpoint.")] = "model",
     port: Annotated[int, typer.Option("--port", help="Port that predictions answer on.")] = 8701,
     sample: Annotated[
