@@ -26,6 +26,14 @@ def test_many_ids_at_once_increase_too_beyond_their_millisecond() -> None:
     assert new_ids(0) == []
 
 
+@pytest.mark.parametrize("count", [5, 50])
+def test_all_that_is_no_time_is_random(count: int) -> None:
+    made = [uuid.UUID(one).int for _ in range(100) for one in new_ids(count)]
+    # 2 bits of variant, then 62 random ones.
+    assert {value >> 62 & 3 for value in made} == {2}
+    assert all(0.3 < sum(value >> bit & 1 for value in made) / len(made) < 0.7 for bit in range(62))
+
+
 def test_a_time_without_zone_is_refused_with_what_to_write() -> None:
     with pytest.raises(Invalid, match=r"requests\[3\]: the time 2013-04-01T12:00:00 has no zone\. Give it one"):
         as_utc(datetime(2013, 4, 1, 12), where="requests[3]")
