@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,6 +11,8 @@ from hypothesis import strategies as st
 
 from kept.core.errors import Invalid
 from kept.packaging.signature import Field, Signature
+from kept.serving.logged_tensors import LoggedTensors
+from kept.serving.protocol.number_rows import NumberRows, joined
 from kept.serving.protocol.numbers import NumbersReader
 from kept.serving.protocol.tensors import TensorsReader
 from kept.serving.runtime import as_matrix
@@ -56,13 +59,14 @@ def _bodies(draw: st.DrawFn) -> dict[str, Any]:
     return {"inputs": draw(st.permutations(inputs)), **beside}
 
 
-@given(_bodies(), st.integers(1, 3), st.booleans())
-def test_they_are_read_as_all_others_are(body: dict[str, Any], width: int, nullable: bool) -> None:
+@given(_bodies(), st.integers(1, 3), st.booleans(), st.sampled_from([0, 8_000]))
+def test_they_are_read_as_all_others_are(body: dict[str, Any], width: int, nullable: bool, beside: int) -> None:
     inputs = tuple(Field(name=name, kind="number", nullable=nullable) for name in _NAMES[:width])
     reader = TensorsReader(Signature(inputs=inputs, task="regression"), ("prediction",))
     other = TensorsReader(Signature(inputs=inputs, task="regression"), ("prediction",))
     other._numbers = None
-    sent = json.dumps(body).encode()
+    # Large bodies are read in a way of their own.
+    sent = json.dumps(body).encode() + b" " * beside
     assert _told(reader, sent) == _told(other, sent)
 
 
@@ -72,6 +76,24 @@ def _told(reader: TensorsReader, body: bytes) -> object:
     except Invalid as error:
         return str(error)
     return [*map(tuple, asked.values)], asked.keys, asked.name, asked.timeout_us, asked.wanted
+
+
+def test_many_numbers_are_logged_as_a_list_of_their_rows_is() -> None:
+    inputs = tuple(Field(name=name, kind="number", nullable=True) for name in _NAMES[:2])
+    reader = TensorsReader(Signature(inputs=inputs, task="regression"), ("prediction",))
+    sent = [
+        json.dumps(
+            {"inputs": [{"name": "features", "shape": [rows, 2], "datatype": "FP64", "data": [*range(2 * rows)]}]}
+        )
+        for rows in (1, 20, 2_000)
+    ]
+    many = [reader.read(body.encode() + b" " * 8_000).values for body in sent]
+    assert all(isinstance(rows, NumberRows) for rows in many)
+    log = msgspec.msgpack.Encoder(enc_hook=LoggedTensors(10))
+    for rows in [*many, joined(many)]:
+        assert msgspec.msgpack.decode(log.encode([rows, 1])) == [list(rows), 1]
+    assert list(joined(many)) == [row for rows in many for row in rows] == joined([list(rows) for rows in many])
+    assert [many[1][3], many[1][1:3]] == [[6.0, 7.0], [[2.0, 3.0], [4.0, 5.0]]]
 
 
 @pytest.mark.parametrize(

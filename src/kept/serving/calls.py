@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from kept.core.errors import Invalid, KeptError, Unavailable
@@ -10,6 +10,7 @@ from kept.core.ids import new_id, new_ids
 from kept.packaging.explaining.explanation import Explanation
 from kept.serving.entries import Answered, Failed
 from kept.serving.protocol.answers import as_scores, error_body
+from kept.serving.protocol.number_rows import joined
 from kept.serving.protocol.tensors import Sent
 from kept.serving.protocol.values import Question
 from kept.serving.request import Request
@@ -72,9 +73,7 @@ class Call:
 
 def predict(arm: LoadedArm, calls: list[Call]) -> None:
     """One prediction for all calls; when that fails, one for each, so that a bad one spoils no other."""
-    values: list[Any] = []
-    for call in calls:
-        values += call.question.values
+    values = values_of(calls)
     try:
         scores = as_scores(arm.model.predict(values))
         if len(scores) != len(values):
@@ -94,6 +93,11 @@ def predict(arm: LoadedArm, calls: list[Call]) -> None:
         end = start + len(call.question.values)
         call.scores, call.ids = scores[start:end], ids[start:end]
         start = end
+
+
+def values_of(calls: Sequence[Call]) -> Sequence[Any]:
+    """The values of the rows of calls, one behind the other."""
+    return joined([call.question.values for call in calls])
 
 
 def fail(arm: LoadedArm, call: Call, error: Exception) -> None:
@@ -120,7 +124,8 @@ def fault(what: str, where: str, error: Exception | None) -> KeptError:
 def answered_by(key: str, calls: list[Call], answers: list[str] | None = None) -> Answered:
     """The log's entry for calls that one arm answered."""
     entry = Answered(
-        arm=key, ids=[], answers=answers, event_times=[], received_at=[], keys=[], features=[], scores=[], latencies_us=[]
+        arm=key, ids=[], answers=answers, event_times=[], received_at=[], keys=[], features=values_of(calls), scores=[],
+        latencies_us=[],
     )  # fmt: skip
     for call in calls:
         question = call.question
@@ -130,7 +135,6 @@ def answered_by(key: str, calls: list[Call], answers: list[str] | None = None) -
         entry.event_times += question.event_times or received
         entry.received_at += received
         entry.keys += question.keys or [None] * rows
-        entry.features += question.values
         entry.scores += call.scores
         entry.latencies_us += [call.latency_us] * rows
     return entry

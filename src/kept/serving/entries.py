@@ -5,7 +5,7 @@ MessagePack array of entries. One frame holds what one turn of the event loop an
 with their tag. A field may come to an entry behind the others, with a default: older segments lack it, older readers pass it over.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +74,7 @@ class Answered(msgspec.Struct, kw_only=True, array_like=True, tag="ok", gc=False
     event_times: list[int]
     received_at: list[int]
     keys: list[str | None]
-    features: list[Any]
+    features: Sequence[Any]
     scores: list[Any]
     latencies_us: list[int]
 

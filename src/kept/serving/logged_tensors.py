@@ -12,11 +12,12 @@ import numpy as np
 from kept.core.digests import digest_bytes
 from kept.packaging.tensors import Array
 from kept.serving.entries import Answered
+from kept.serving.protocol.number_rows import NumberRows
 from kept.serving.protocol.tensor_answers import TensorScore
 
 
 class LoggedTensors:
-    """Makes of a tensor, or of an answer that holds some, what is logged of it.
+    """Makes of a tensor, or of an answer that holds some, what is logged of it; and of rows in a matrix the rows.
 
     Args:
         whole: how many values a tensor may have to be logged whole.
@@ -27,6 +28,8 @@ class LoggedTensors:
 
     def __call__(self, value: Any) -> Any:
         """What an encoder asks of values that it does not know."""
+        if isinstance(value, NumberRows):
+            return msgspec.Raw(value.packed())
         if isinstance(value, TensorScore):
             return [value.score, value.tensors]
         if isinstance(value, np.ndarray):

@@ -19,7 +19,7 @@ import numpy as np
 
 from kept.core.errors import Damaged, KeptError
 from kept.core.ids import new_ids
-from kept.serving.calls import OVERLOADED, TOO_MANY, Call, fail
+from kept.serving.calls import OVERLOADED, TOO_MANY, Call, fail, values_of
 from kept.serving.children.messages import Answers
 from kept.serving.children.pool import Pool
 from kept.serving.lines import Lines
@@ -182,10 +182,10 @@ class _Queue:
             self._pool.unasked()
 
     def _ask(self, tickets: list[Ticket], cost: int) -> None:
-        values = [one.call.question.values for one in tickets if one.call is not None]
-        sizes = list(map(len, values))
+        calls = [one.call for one in tickets if one.call is not None]
+        sizes = [len(call.question.values) for call in calls]
         try:
-            message = tickets[0].arm.model.message(sizes, [row for rows in values for row in rows])
+            message = tickets[0].arm.model.message(sizes, values_of(calls))
         except Exception as error:  # noqa: BLE001 - one whose values make no question must not spoil the others
             if len(tickets) == 1:
                 self._fail(tickets, error)

@@ -24,6 +24,7 @@ from kept.serving.protocol.answers import label_text, output_names
 from kept.serving.protocol.envelope import routing_key_in
 from kept.serving.protocol.forms import Form
 from kept.serving.protocol.invocations import InvocationsReader
+from kept.serving.protocol.number_rows import NumberRows
 from kept.serving.protocol.rows import RowsReader
 from kept.serving.protocol.tensor_answers import TensorScore, answerer_for
 from kept.serving.protocol.tensor_rows import TensorInvocationsReader, TensorRowsReader
@@ -148,6 +149,9 @@ class LoadedModel:
             self.pool.end()
 
     def _matrix(self, values: Sequence[Sequence[Any]]) -> NDArray[np.float64]:
+        if isinstance(values, NumberRows):
+            # Some estimators write into what they are given, and it is logged yet.
+            return values.matrix if self.manifest.runtime == "onnx" else values.matrix.copy()
         codes = self._codes
         if codes:
             coded = [list(row) for row in values]

@@ -129,7 +129,7 @@ class Explaining:
             folder=str(model.folder),
             digest=model.digest,
             trusted=model.manifest.runtime == "pickle-trusted",
-            rows=call.question.values,
+            rows=list(call.question.values),
         )
         try:
             async with asyncio.timeout_at(place.until):

@@ -156,7 +156,7 @@ class TensorsReader:
             _add_parameters(question, sent.parameters)
         return question
 
-    def _read(self, body: bytes, json_size: int | None) -> tuple[_Body, list[Any]]:
+    def _read(self, body: bytes, json_size: int | None) -> tuple[_Body, Sequence[Any]]:
         """The decoded body and the values of each row."""
         try:
             asked = _decoder.decode(body if json_size is None else memoryview(body)[:json_size])

@@ -49,7 +49,7 @@ class Question(msgspec.Struct, gc=False):
         timeout_us: microseconds from the request's last byte after which nobody wants the answer; 0 for no such limit.
     """
 
-    values: list[Any]
+    values: Sequence[Any]
     keys: list[str | None] | None = None
     event_times: list[int] | None = None
     routing_key: str | None = None
