@@ -6,13 +6,17 @@ import sys
 SCRIPT = """
 import resource, sys
 from pathlib import Path
-from kept.serving.memory import keep_little
+from kept.serving.memory import Remains, keep_little
 
-if sys.argv[1] == "little":
+if sys.argv[1] != "much":
     keep_little()
+remains = Remains()
 bytearray(30_000_000)
-requests = [bytes(60_000) for _ in range(500)]
+requests = [(bytes(60_000), bytes(2_000)) for _ in range(600)]
+answers = [answer for _, answer in requests] if "gaps" in sys.argv[1] else []
 del requests
+if sys.argv[1] == "gaps closed":
+    remains.look()
 print(int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() // 1_000_000)
 """
 
@@ -25,3 +29,7 @@ def held(what: str) -> int:
 
 def test_what_requests_took_is_given_back() -> None:
     assert held("little") < held("much") - 15
+
+
+def test_so_is_what_lay_between_things_that_stay() -> None:
+    assert held("gaps closed") < held("gaps") - 20

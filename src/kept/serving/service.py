@@ -26,7 +26,7 @@ from kept.serving.http import PredictionProtocol
 from kept.serving.local import FixedRoutes, LocalCopy, RouteSource
 from kept.serving.log import Spool
 from kept.serving.logrules import log_rules
-from kept.serving.memory import Memory, keep_little
+from kept.serving.memory import Memory, Remains, keep_little
 from kept.serving.on_demand import TurnsOnDemand
 from kept.serving.router import Follower, Router
 from kept.serving.turns import Turns
@@ -154,7 +154,8 @@ def _run(
     address = f"http://{_shown(settings.host)}:{listener.getsockname()[1]}"
     beside = _grpc_service(settings, door, router, share=share_port) if settings.grpc_port else None
     try:
-        _Server(config, explaining, functools.partial(started, address) if started else None, beside).run([listener])
+        tell = functools.partial(started, address) if started else None
+        _Server(config, door.turns, explaining, tell, beside).run([listener])
     finally:
         if traces is not None:
             traces.close()
@@ -192,16 +193,19 @@ def _grpc_service(settings: Settings, door: Door, router: Router, *, share: bool
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server, which also lets slow clients go, and ends well on a signal."""
+    """uvicorn's server, which also lets slow clients go, gives memory back, and ends well on a signal."""
 
     def __init__(
         self,
         config: uvicorn.Config,
+        turns: Turns,
         explaining: Explaining,
         started: Callable[[], None] | None,
         beside: _Beside | None = None,
     ) -> None:
         super().__init__(config)
+        self._turns = turns
+        self._remains = Remains()
         self._explaining = explaining
         self._tell = started
         self._beside = beside
@@ -232,6 +236,8 @@ class _Server(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         """Ten times a second."""
+        if self._turns.idle:
+            self._remains.look()
         if counter % 10 == 0:
             now = asyncio.get_running_loop().time()
             for connection in self._connections():

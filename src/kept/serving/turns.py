@@ -83,6 +83,11 @@ class Turns:
         """Whether a call of that size could be answered in time. Refusing what could not costs next to nothing."""
         return self._lines.admits(caller, size, timeout_us)
 
+    @property
+    def idle(self) -> bool:
+        """Whether no call waits for its turn."""
+        return not self._due
+
     def refuse(self, endpoint: str) -> bytes:
         """Counts a call that was not admitted; what is said to its sender with the status 429."""
         self._counters.of(endpoint if endpoint in self._router.routes else "", "", "").count(429, 0, 0)
