@@ -78,6 +78,16 @@ def _told(reader: TensorsReader, body: bytes) -> object:
     return [*map(tuple, asked.values)], asked.keys, asked.name, asked.timeout_us, asked.wanted
 
 
+@pytest.mark.parametrize("beside", [0, 8_000])
+@pytest.mark.parametrize("count", [3, 5, 6])
+def test_a_matrix_has_as_many_values_as_its_shape_says(count: int, beside: int) -> None:
+    inputs = tuple(Field(name=name, kind="number", nullable=True) for name in "ab")
+    reader = TensorsReader(Signature(inputs=inputs, task="regression"), ("prediction",))
+    body = {"inputs": [{"name": "features", "shape": [2, 2], "datatype": "FP64", "data": [1.5] * count}]}
+    with pytest.raises(Invalid, match=rf"the shape \[2, 2\] holds 4 values, found {count}"):
+        reader.read(json.dumps(body).encode() + b" " * beside)
+
+
 def test_many_numbers_are_logged_as_a_list_of_their_rows_is() -> None:
     inputs = tuple(Field(name=name, kind="number", nullable=True) for name in _NAMES[:2])
     reader = TensorsReader(Signature(inputs=inputs, task="regression"), ("prediction",))
@@ -87,6 +97,7 @@ def test_many_numbers_are_logged_as_a_list_of_their_rows_is() -> None:
         )
         for rows in (1, 20, 2_000)
     ]
+    sent.append(sent[1].replace(" 6,", " null,"))
     many = [reader.read(body.encode() + b" " * 8_000).values for body in sent]
     assert all(isinstance(rows, NumberRows) for rows in many)
     log = msgspec.msgpack.Encoder(enc_hook=LoggedTensors(10))
@@ -94,6 +105,7 @@ def test_many_numbers_are_logged_as_a_list_of_their_rows_is() -> None:
         assert msgspec.msgpack.decode(log.encode([rows, 1])) == [list(rows), 1]
     assert list(joined(many)) == [row for rows in many for row in rows] == joined([list(rows) for rows in many])
     assert [many[1][3], many[1][1:3]] == [[6.0, 7.0], [[2.0, 3.0], [4.0, 5.0]]]
+    assert [many[3][3], many[3][2:4]] == [[None, 7.0], [[4.0, 5.0], [None, 7.0]]]
 
 
 @pytest.mark.parametrize(

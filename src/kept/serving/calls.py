@@ -10,7 +10,7 @@ from kept.core.ids import new_id, new_ids
 from kept.packaging.explaining.explanation import Explanation
 from kept.serving.entries import Answered, Failed
 from kept.serving.protocol.answers import as_scores, error_body
-from kept.serving.protocol.number_rows import joined
+from kept.serving.protocol.number_rows import NumberRows, joined
 from kept.serving.protocol.tensors import Sent
 from kept.serving.protocol.values import Question
 from kept.serving.request import Request
@@ -97,7 +97,13 @@ def predict(arm: LoadedArm, calls: list[Call]) -> None:
 
 def values_of(calls: Sequence[Call]) -> Sequence[Any]:
     """The values of the rows of calls, one behind the other."""
-    return joined([call.question.values for call in calls])
+    first = calls[0].question.values
+    if isinstance(first, NumberRows):
+        return joined([call.question.values for call in calls])
+    rows: list[Any] = []
+    for call in calls:
+        rows += call.question.values
+    return rows
 
 
 def fail(arm: LoadedArm, call: Call, error: Exception) -> None:

@@ -1,9 +1,11 @@
-"""Rows of numbers that are all there, as one matrix: no object for each number while they are answered and logged."""
+"""Rows of numbers as one matrix: no object for each number while they are answered and logged."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from kept.packaging.rows import Matrix
 
@@ -14,10 +16,10 @@ _IS_LIST, _IS_NUMBER = 0xDD, 0xCB
 
 
 class NumberRows(Sequence[Any]):
-    """A sequence per row, of floats.
+    """A sequence per row, of floats and None.
 
     Args:
-        matrix: float64 of shape (rows, columns), without NaN.
+        matrix: float64 of shape (rows, columns); NaN where a value is missing.
     """
 
     def __init__(self, matrix: Matrix) -> None:
@@ -29,14 +31,16 @@ class NumberRows(Sequence[Any]):
 
     def __getitem__(self, place: Any) -> Any:
         """A row, or several."""
-        return self.matrix[place].tolist()
+        return _plain(self.matrix[place])
 
     def __iter__(self) -> Iterator[Any]:
         """Each row."""
-        return iter(self.matrix.tolist())
+        return iter(_plain(self.matrix))
 
     def packed(self) -> bytes:
-        """A list of lists of floats in MessagePack."""
+        """The list of lists of floats and None in MessagePack."""
+        if np.isnan(self.matrix).any():
+            return msgspec.msgpack.encode(_plain(self.matrix))
         rows, width = self.matrix.shape
         head = np.array((_IS_LIST, rows), _LIST)
         packed = np.empty(rows, np.dtype([("head", _LIST), ("numbers", _NUMBER, (width,))]))
@@ -48,12 +52,16 @@ class NumberRows(Sequence[Any]):
 
 def joined(parts: Sequence[Sequence[Any]]) -> Sequence[Any]:
     """The rows of several requests, one behind the other."""
-    if len(parts) == 1:
-        return parts[0]
     matrices = [part.matrix for part in parts if isinstance(part, NumberRows)]
-    if matrices and len(matrices) == len(parts):
-        return NumberRows(np.concatenate(matrices))
-    rows: list[Any] = []
-    for part in parts:
-        rows += part
-    return rows
+    if len(matrices) < len(parts):
+        return [row for part in parts for row in part]
+    return NumberRows(matrices[0] if len(matrices) == 1 else np.concatenate(matrices))
+
+
+def _plain(numbers: NDArray[np.float64]) -> list[Any]:
+    missing = np.isnan(numbers)
+    if missing.any():
+        numbers = numbers.astype(object)
+        numbers[missing] = None
+    plain: list[Any] = numbers.tolist()
+    return plain
