@@ -6,9 +6,11 @@ import polars as pl
 import pytest
 
 from kept.core.errors import Invalid
+from kept.evaluation.comparison import compare
 from kept.evaluation.report import EvaluationReport, evaluate
 from kept.evaluation.slices import measure_slices
 from kept.measures.arrays import Floats
+from kept.measures.intervals import Interval
 from kept.measures.metrics import metrics_for
 from kept.plan.objective import at_least, at_most
 
@@ -135,3 +137,47 @@ def test_intervals_are_over_windows_where_five_of_them_tell_and_else_over_rows()
     found = evaluate("binary", (0, 1), scores, one_day, frame, [], {}, seed=0, windows=days)
     assert found.metrics["roc_auc"].method == "DeLong"
     assert found.metrics["log_loss"].method == "jackknife over windows"
+
+
+def test_intervals_of_slices_are_over_windows_too_where_five_of_a_slice_tell() -> None:
+    """Each day has a mood of its own, so that the rows of a day are far fewer observations than they look."""
+    random = np.random.default_rng(4)
+    days = np.repeat(np.arange(20), 120)
+    scores = random.random(days.size)
+    mood = 0.3 * random.standard_normal(20)[days]
+    labels = (random.random(days.size) < np.clip(scores + mood, 0, 1)).astype(float)
+    # One slice lies in all of the windows, the other in three.
+    frame = pl.DataFrame({"origin": np.where(days < 3, "NEW", "OLD")})
+    promise = at_most("brier_score", 0.3, by="origin")
+    by_rows = measure_slices(promise, labels, scores, frame, seed=0)
+    found = evaluate("binary", (0, 1), scores, labels, frame, (promise,), {}, seed=0, windows=days).slices[0]
+    old, new = found.slices
+    assert (old.value, old.measured.method) == ("OLD", "jackknife over windows")
+    assert (new.value, new.measured.method) == ("NEW", "percentile bootstrap")
+    assert new == by_rows.slices[1]
+    assert _width(old.measured) > 1.5 * _width(by_rows.slices[0].measured)
+    assert old.measured.estimate == pytest.approx(by_rows.slices[0].measured.estimate)
+
+
+def test_a_metric_that_hangs_on_one_window_is_compared_by_rows_and_says_so() -> None:
+    random = np.random.default_rng(1)
+    days = np.repeat(np.arange(8), 100)
+    # All that is positive is of one day: without it there is no area under a curve.
+    labels = ((random.random(800) < 0.5) & (days == 2)).astype(float)
+    ours, theirs = (np.clip(0.5 * labels + 0.5 * random.random(800), 0.01, 0.99), random.random(800))
+    promised = [at_least("roc_auc", 0.6)]
+    found, alone = (
+        compare("binary", (0, 1), labels, ours, theirs, name="champion", objectives=promised, seed=0, windows=each)
+        for each in (days, None)
+    )
+    loss, area = found.differences
+    assert (found.windows, loss.by_rows, area.by_rows) == (8, False, True)
+    assert (area.low, area.high) == (alone.differences[1].low, alone.differences[1].high)
+    assert area.clearly_better
+    assert not alone.differences[1].by_rows
+
+
+def _width(one: Interval) -> float:
+    assert one.low is not None
+    assert one.high is not None
+    return one.high - one.low

@@ -26,6 +26,8 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
     low: float | None
     high: float | None
     """The paired interval of the improvement, at 95%."""
+    by_rows: bool = False
+    """Where windows are the observations of the others: whether rows are of this one, which is not defined without one of them."""
 
     @property
     def clearly_worse(self) -> bool:
@@ -85,7 +87,7 @@ def compare(
         objectives: whose metrics are compared, besides the proper loss.
         seed: of the bootstrap.
         windows: the number of each row's monitoring window. Rows of one window hang together, so that from five windows on
-            each is one observation; without them, and with fewer, each row is.
+            each is one observation; without them, with fewer, and for a metric that is not defined without one of them, each row is.
     """
     names = tuple(classes)
     truth, ours = check_pairs(task, names, labels, challenger)
@@ -111,10 +113,10 @@ def _difference(
     name: str, labels: Array, challenger: Array, rival: Array, seed: int, windows: Array | None
 ) -> Difference:
     better = metric(name).better
-    if windows is None:
+    found = None if windows is None else clustered_difference(name, labels, rival, challenger, windows)
+    by_rows = found is not None and found.low is None
+    if found is None or by_rows:
         found = difference_interval(name, labels, rival, challenger, seed=seed, draws=draws_for(labels.size))
-    else:
-        found = clustered_difference(name, labels, rival, challenger, windows)
     ends = (found.low, found.high) if better == "higher" else (_minus(found.high), _minus(found.low))
     return Difference(
         metric=name,
@@ -124,6 +126,7 @@ def _difference(
         improvement=found.estimate if better == "higher" else _minus(found.estimate),
         low=ends[0],
         high=ends[1],
+        by_rows=by_rows,
     )
 
 

@@ -9,14 +9,13 @@ import numpy as np
 import polars as pl
 
 from kept.core.errors import Invalid
+from kept.evaluation.measured import measured
 from kept.evaluation.slices import SliceReport, measure_slices
 from kept.measures.arrays import Array, Floats
-from kept.measures.bootstrap import metric_interval
 from kept.measures.calibration import ReliabilityCurve, reliability_curve
-from kept.measures.clustered import clustered_metric
 from kept.measures.intervals import Interval
 from kept.measures.losses import likeliest
-from kept.measures.metrics import Metric, Task, metric, metrics_for
+from kept.measures.metrics import Task, metric, metrics_for
 from kept.plan.objective import Objective
 
 Label = str | bool | int | float
@@ -83,20 +82,21 @@ def evaluate(
         objectives: the project's; those with `by` are measured in every slice.
         operational: what was measured on the packaged model, by the name of the metric.
         seed: of the bootstrap; the same seed gives the same report.
-        windows: the number of each row's monitoring window: from five on each is one observation in the intervals of all rows, else each row is.
+        windows: the number of each row's monitoring window: from five on (in a slice, five of its own) each is one observation in the intervals, else each row is.
 
     Raises:
         Invalid: no rows, lengths that differ, labels or scores that are missing, a slice column that is not there.
     """
     names, promised = tuple(classes), tuple(objectives)
     truth, said = check_pairs(task, names, labels, scores)
+    draws = draws_for(truth.size)
     return EvaluationReport(
         task=task,
         classes=names,
         rows=truth.size,
-        metrics={one.name: _measured(one, truth, said, seed, windows) for one in metrics_for(task)},
+        metrics={one.name: measured(one, truth, said, windows, seed=seed, draws=draws) for one in metrics_for(task)},
         slices=tuple(
-            measure_slices(one, truth, said, frame, seed=seed)
+            measure_slices(one, truth, said, frame, seed=seed, windows=windows)
             for one in promised
             if one.by is not None and not metric(one.metric).operational
         ),
@@ -105,15 +105,6 @@ def evaluate(
         operational={name: float(value) if isfinite(value) else None for name, value in operational.items()},
         seed=seed,
     )
-
-
-def _measured(of: Metric, truth: Floats, said: Floats, seed: int, windows: Array | None) -> Interval:
-    """With its interval over windows where these tell it, else over rows."""
-    if windows is not None:
-        found = clustered_metric(of, truth, said, windows)
-        if found.low is not None:
-            return found
-    return metric_interval(of, truth, said, seed=seed, draws=draws_for(truth.size))
 
 
 def check_pairs(task: Task, classes: tuple[Label, ...], labels: Array, scores: Array) -> tuple[Floats, Floats]:

@@ -7,8 +7,8 @@ import numpy as np
 import polars as pl
 
 from kept.core.errors import Invalid
+from kept.evaluation.measured import measured
 from kept.measures.arrays import Array
-from kept.measures.bootstrap import metric_interval
 from kept.measures.intervals import Interval
 from kept.plan.objective import Objective
 
@@ -40,33 +40,41 @@ class SliceReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def measure_slices(
-    objective: Objective, labels: Array, scores: Array, frame: pl.DataFrame, *, seed: int, least_rows: int = LEAST_ROWS
+    objective: Objective,
+    labels: Array,
+    scores: Array,
+    frame: pl.DataFrame,
+    *,
+    seed: int,
+    windows: Array | None = None,
+    least_rows: int = LEAST_ROWS,
 ) -> SliceReport:
     """The objective's metric in every slice of its column.
 
-    A slice with fewer than `least_rows` rows, or in which the metric is not defined (one class only), is shown and
+    From five `windows` on (the number of each row's monitoring window) each is one observation of a slice. A slice with fewer than `least_rows` rows, or in which the metric is not defined (one class only), is shown and
     not judged: its value would say more of chance than of the model.
     """
     column = _column(objective, frame, labels.size)
     indices = frame.select(value=column.cast(pl.String).fill_null("(missing)")).with_row_index("row")
     groups = indices.group_by("value").agg("row", rows=pl.len()).sort(["rows", "value"], descending=[True, False])
     large, small = groups.filter(pl.col("rows") >= least_rows), groups.filter(pl.col("rows") < least_rows)
-    found = [
-        _slice(objective.metric, value, np.asarray(rows), labels, scores, seed=seed, least_rows=least_rows)
-        for value, rows in pl.concat([large, small.head(_SMALL_SHOWN)]).select("value", "row").iter_rows()
-    ]
+    found = []
+    for value, numbers in pl.concat([large, small.head(_SMALL_SHOWN)]).select("value", "row").iter_rows():
+        rows = np.asarray(numbers)
+        own = None if windows is None else windows[rows]
+        interval = measured(objective.metric, labels[rows], scores[rows], own, seed=seed, draws=_DRAWS)
+        found.append(_slice(objective.metric, value, interval, least_rows))
     unlisted = max(small.height - _SMALL_SHOWN, 0)
     return SliceReport(metric=objective.metric, by=column.name, slices=tuple(found), unlisted=unlisted)
 
 
-def _slice(metric: str, value: str, rows: Array, labels: Array, scores: Array, *, seed: int, least_rows: int) -> Slice:
-    measured = metric_interval(metric, labels[rows], scores[rows], seed=seed, draws=_DRAWS)
+def _slice(metric: str, value: str, measured: Interval, least_rows: int) -> Slice:
     note = ""
-    if rows.size < least_rows:
-        note = f"not judged: it has {rows.size} rows, fewer than {least_rows}"
+    if measured.rows < least_rows:
+        note = f"not judged: it has {measured.rows} rows, fewer than {least_rows}"
     elif measured.estimate is None:
         note = f"not judged: {metric} is not defined on its rows"
-    return Slice(value=value, rows=rows.size, measured=measured, judged=not note, note=note)
+    return Slice(value=value, rows=measured.rows, measured=measured, judged=not note, note=note)
 
 
 def _column(objective: Objective, frame: pl.DataFrame, rows: int) -> pl.Series:
