@@ -10,7 +10,11 @@ from sklearn import metrics as sk
 
 from kept.core.errors import Invalid
 from kept.measures.arrays import Floats
+from kept.measures.bootstrap import metric_interval
 from kept.measures.calibration import expected_calibration_error, reliability_curve
+from kept.measures.clustered import clustered_metric
+from kept.measures.covariates import Covariates
+from kept.measures.direct_loss import EstimatedError, estimate_error
 from kept.measures.losses import row_loss
 from kept.measures.metrics import CATALOG, measure, metric, metrics_for
 
@@ -196,3 +200,46 @@ def test_means_of_row_losses_are_the_metrics() -> None:
     assert row_loss("brier", labels, scores).mean() == pytest.approx(measure("brier_score", labels, scores))
     assert row_loss("log_loss", labels, scores).mean() == pytest.approx(measure("log_loss", labels, scores))
     assert row_loss("squared_error", labels, scores).mean() ** 0.5 == pytest.approx(measure("rmse", labels, scores))
+
+
+@pytest.mark.parametrize("size", [1e-200, 1e200])
+@pytest.mark.parametrize("name", ["rmse", "r2", "mae", "median_absolute_error"])
+def test_errors_of_any_size_are_measured_and_given_an_interval(name: str, size: float) -> None:
+    random = np.random.default_rng(0)
+    labels, predicted = random.normal(size=60), random.normal(size=60)
+    unit = 1.0 if name == "r2" else size
+    plain, found = measure(name, labels, predicted), measure(name, size * labels, size * predicted)
+    assert found == pytest.approx(plain * unit, rel=1e-12)
+    by_rows = metric_interval(name, size * labels, size * predicted, seed=0, draws=50)
+    by_windows = clustered_metric(name, size * labels, size * predicted, np.repeat(np.arange(6), 10))
+    for one in (by_rows, by_windows):
+        assert one.low is not None
+        assert one.high is not None
+        assert one.low < one.high < np.inf
+
+
+def test_the_mean_of_many_huge_errors_has_an_interval() -> None:
+    labels = 1e200 * np.random.default_rng(0).normal(size=20_000)
+    found = metric_interval("mae", labels, np.zeros(labels.size), seed=0)
+    assert found.low is not None
+    assert found.high is not None
+    assert 0.7e200 < found.low < found.high < 0.9e200
+
+
+@pytest.mark.parametrize("name", ["rmse", "mae", "mape", "r2"])
+def test_what_no_float_can_hold_is_not_defined(name: str) -> None:
+    labels, predicted = np.array([1.5e308, 1e-3, 1.0]), np.array([-1.5e308, 1.7e308, -1.5e308])
+    assert math.isnan(measure(name, labels, predicted))
+
+
+def test_errors_are_estimated_at_any_size() -> None:
+    random = np.random.default_rng(0)
+    rows = random.normal(size=(200, 1))
+    seen = Covariates(columns=("x",), categorical=(False,), values=rows)
+    labels, predicted, weights = random.normal(size=200), rows[:, 0], np.ones(200)
+    estimated: tuple[EstimatedError, ...] = ("rmse", "mae")
+    for name in estimated:
+        plain = estimate_error(name, seen, labels, predicted, weights, seen)
+        huge = estimate_error(name, seen, 1e200 * labels, 1e200 * predicted, weights, seen)
+        assert plain.value is not None
+        assert huge.value == pytest.approx(1e200 * plain.value)

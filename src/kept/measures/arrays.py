@@ -31,6 +31,18 @@ def decode(data: bytes, kind: type[S]) -> S:
         raise Damaged(f"the bytes are not a {kind.__name__}: {error}", where=kind.__name__) from error
 
 
+def scaled(values: Floats) -> tuple[Floats, float]:
+    """Values divided by a power of two, and that: the largest is 1 to 2 then, so that squares neither overflow nor all vanish.
+
+    What is computed of them and multiplied back is the same to the bit where plain squares would do.
+    """
+    largest = float(np.abs(values).max(initial=0.0))
+    if not 0.0 < largest < np.inf:
+        return values, 1.0
+    size = float(np.ldexp(1.0, int(np.frexp(largest)[1]) - 1))
+    return values / size, size
+
+
 def mid_ranks(values: Array) -> Floats:
     """Ranks from 1 on; equal values share the mean of theirs. No value may be NaN.
 

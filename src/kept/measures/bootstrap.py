@@ -11,7 +11,7 @@ import numpy as np
 
 from kept.core.errors import Invalid
 from kept.measures import delong
-from kept.measures.arrays import Array, Floats
+from kept.measures.arrays import Array, Floats, scaled
 from kept.measures.intervals import Interval
 from kept.measures.losses import likeliest
 from kept.measures.metrics import Metric, check_rows, metric
@@ -103,7 +103,8 @@ def _mean_interval(values: Floats, seed: int, level: float, draws: int) -> Inter
         # Drawing how often each value occurs is the same draw as drawing the rows.
         means = random.multinomial(rows, counts / rows, size=draws) @ distinct / rows
     elif rows >= _MANY_ROWS:
-        width = float(ndtri(0.5 + level / 2) * values.std(ddof=1) / math.sqrt(rows))
+        each, size = scaled(values)
+        width = float(ndtri(0.5 + level / 2) * each.std(ddof=1) / math.sqrt(rows)) * size
         return Interval(estimate=mean, low=mean - width, high=mean + width, level=level, method="normal", rows=rows)
     else:
         at_once = max(1, _BLOCK // rows)

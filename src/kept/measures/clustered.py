@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from kept.measures.arrays import Array, Floats, Ints
+from kept.measures.arrays import Array, Floats, Ints, scaled
 from kept.measures.intervals import Interval
 from kept.measures.losses import likeliest
 from kept.measures.metrics import Metric, check_rows, metric
@@ -64,8 +64,9 @@ def _interval(whole: float, without: Floats, rows: int, level: float) -> Interva
     """Of a value, and of the same without each group of windows."""
     count, low, high = without.size, None, None
     if count >= FEWEST_WINDOWS and math.isfinite(whole) and np.isfinite(without).all():
-        error = math.sqrt((count - 1) / count * float(((without - without.mean()) ** 2).sum()))
-        width = float(stdtrit(count - 1, 0.5 + level / 2)) * error
+        apart, size = scaled(without - without.mean())
+        error = math.sqrt((count - 1) / count * float((apart**2).sum()))
+        width = float(stdtrit(count - 1, 0.5 + level / 2)) * error * size
         low, high = whole - width, whole + width
     return Interval(
         estimate=whole if math.isfinite(whole) else None,

@@ -11,7 +11,7 @@ from typing import Literal, get_args
 import msgspec
 import numpy as np
 
-from kept.measures.arrays import Array, Floats
+from kept.measures.arrays import Array, Floats, scaled
 from kept.measures.covariates import Covariates, design
 from kept.measures.domain import FOLDS
 from kept.measures.estimates import BLIND_TO, effective_sample_size
@@ -57,7 +57,8 @@ def estimate_error(
         weights: of the labelled rows in today's traffic (`domain_weights`), mean 1.
         current: today's rows.
     """
-    losses = _losses(metric, np.asarray(labels, np.float64), np.asarray(predicted, np.float64))
+    errors, size = scaled(_errors(metric, np.asarray(labels, np.float64), np.asarray(predicted, np.float64)))
+    losses = errors**2 if metric == "rmse" else errors
     effective = effective_sample_size(weights)
     usable = np.isfinite(losses)
     if np.count_nonzero(usable) < 2 * FOLDS or not current.rows:
@@ -77,14 +78,12 @@ def estimate_error(
     mean = min(max(mean, 0.0), float(losses.max()))
     error = np.sqrt(foreseen.var() / foreseen.size + float(weights**2 @ missed**2) / losses.size**2)
     ends = (max(mean - _NORMAL * float(error), 0.0), mean, mean + _NORMAL * float(error))
-    low, value, high = (float(np.sqrt(each)) for each in ends) if metric == "rmse" else ends
+    low, value, high = (size * (float(np.sqrt(each)) if metric == "rmse" else each) for each in ends)
     return ErrorEstimate(metric=metric, value=value, low=low, high=high, effective_rows=effective, rows=current.rows)
 
 
-def _losses(metric: EstimatedError, labels: Floats, predicted: Floats) -> Floats:
+def _errors(metric: EstimatedError, labels: Floats, predicted: Floats) -> Floats:
     gap = np.abs(labels - predicted)
-    if metric == "rmse":
-        return gap**2
     if metric == "mape":
         return np.asarray(np.divide(gap, np.abs(labels), out=np.full(gap.size, np.nan), where=labels != 0))
     return gap

@@ -1,6 +1,7 @@
 """The catalogue of metrics: what a name means, for which task, and which way is better."""
 
 import difflib
+import math
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -44,7 +45,8 @@ class Metric:
         """The metric of true labels `(n,)` against what it needs: scores `(n,)` or `(n, k)`, or classes `(n,)`.
 
         Binary labels are 0 and 1, multiclass ones the indices of the score columns. NaN, and never a warning,
-        where it is not defined: no rows, a missing or infinite label or score, only one class where two are compared.
+        where it is not defined: no rows, a missing or infinite label or score, only one class where two are compared, a
+        result beyond the largest number.
 
         Raises:
             Invalid: the lengths differ, labels are not what the task asks for, or it is operational.
@@ -56,7 +58,9 @@ class Metric:
             return float("nan")
         if self.needs == "scores" and "regression" not in self.tasks:
             _check_classes(labels, predicted, where=self.name)
-        return self.formula(labels, predicted)
+        with np.errstate(over="ignore", invalid="ignore"):
+            found = self.formula(labels, predicted)
+        return found if math.isfinite(found) else math.nan
 
 
 def check_rows(labels: Array, predicted: Array, *, where: str) -> tuple[Floats, Floats]:
