@@ -305,6 +305,18 @@ def test_a_shadow_is_judged_row_by_row() -> None:
     assert (decision.action, decision.evidence.quality) == ("roll_back", "worse")
 
 
+def test_windows_whose_rows_hang_together_tell_a_shadow_no_worse_than_they_are() -> None:
+    """On one bad day it lost more on every row, on three it was as good: rows alone would call it worse."""
+    random = np.random.default_rng(0)
+    days = [Outcomes.of(random.normal(mean, 0.05, 200)) for mean in (0.0, -0.3, 0.0, 0.01)]
+    whole = sum(days, start=Outcomes())
+    by_rows = shadow(PairStatistics(rows=800, gains=whole))
+    assert by_rows.evidence.quality == "worse"
+    by_days = shadow(PairStatistics(rows=800, gains=whole, windows=tuple(days)))
+    assert by_days.evidence.quality == "undecided"
+    assert "800 labels" in by_days.reason
+
+
 def test_after_its_time_it_goes_back_or_is_held_as_declared() -> None:
     late = (step(arm(rows=12), elapsed=timedelta(days=8)),)
     assert decide(RULE, late).action == "roll_back"

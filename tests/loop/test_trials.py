@@ -1,5 +1,7 @@
 """Versions on trial: as a shadow, in an A/B test, as blue beside green, held when time runs out; on both databases."""
 
+from datetime import timedelta
+
 import pytest
 
 from kept.core.errors import KeptError
@@ -52,6 +54,7 @@ def test_a_shadow_that_agrees_goes_on_to_its_canary_with_evidence(make_world: Ma
     world.release(world.register())
     assert roles(world) == [(1, "champion", 1.0), (2, "shadow", 0.0)]
     assert rollout_of(world).share == 0.0
+    assert rollout_of(world).rule.window == timedelta(days=1)
     world.day()
     world.tick()
     report = show_rollout(world.workspace, world.me, ShowRollout(endpoint="flights"))

@@ -98,6 +98,28 @@ def test_pairs_decide_sooner_than_arms() -> None:
     assert apart.verdict == "continue"
 
 
+def test_good_and_bad_days_of_a_pair_are_rarely_taken_for_a_better_model_however_often_one_looks() -> None:
+    random, runs = np.random.default_rng(3), 200
+    by_rows = by_days = 0
+    for _ in range(runs):
+        outcomes = 0.2 * random.normal(size=(20, 100)) + 0.05 * random.normal(size=(20, 1))
+        days = [Arm.of(each) for each in outcomes]
+        looks = [(sum(days[:seen], start=Arm()), days[:seen]) for seen in range(2, 21)]
+        by_rows += any(compare_pairs(arm, tau=0.02).verdict != "continue" for arm, _ in looks)
+        by_days += any(compare_pairs(arm, tau=0.02, windows=seen).verdict != "continue" for arm, seen in looks)
+    # 5% is declared; three standard errors of so many runs lie above it.
+    assert by_days <= (0.05 + 3 * np.sqrt(0.05 * 0.95 / runs)) * runs
+    assert by_rows > 0.3 * runs
+
+
+def test_days_that_do_not_hang_together_and_a_single_one_decide_as_rows_do() -> None:
+    outcomes = np.random.default_rng(4).normal(0.05, 0.2, size=(40, 100))
+    whole = Arm.of(outcomes.ravel())
+    by_days = compare_pairs(whole, tau=0.02, windows=[Arm.of(each) for each in outcomes])
+    assert by_days.verdict == compare_pairs(whole, tau=0.02).verdict == "promote"
+    assert compare_pairs(whole, tau=0.02, windows=[whole]) == compare_pairs(whole, tau=0.02)
+
+
 @pytest.mark.parametrize(
     "options", [{"tau": 0.0}, {"tau": 0.1, "alpha": 1.0}, {"tau": 0.1, "margin": -1.0}, {"tau": 0.1, "spread": 0.0}]
 )

@@ -145,7 +145,7 @@ def rule_decision(rollout: Rollout, statistics: tuple[StepStatistics, ...]) -> D
     return decision
 
 
-def rule_of(policy: Release, objectives: tuple[Objective, ...]) -> Rule:
+def rule_of(policy: Release, objectives: tuple[Objective, ...], window: timedelta | None = None) -> Rule:
     """What a rollout is held to, from what its project declares."""
     labelled = [one.metric for one in objectives if not metric(one.metric).operational]
     swift = policy.strategy == "blue_green"
@@ -171,6 +171,7 @@ def rule_of(policy: Release, objectives: tuple[Objective, ...]) -> Rule:
         quality_required=policy.quality_required,
         judged_by="class" if labelled[:1] == ["accuracy"] else "probability",
         fallback=None if fallback is None else msgspec.convert(msgspec.to_builtins(fallback), Fallback),
+        window=window,
     )
 
 
@@ -274,7 +275,8 @@ def _rule_for(connection: Connection, version: ModelVersion) -> Rule:
     project = find_project(connection, version.project)
     plan = project.plan if project else {}
     policy = msgspec.convert(plan.get("release", {}), Release)
-    return rule_of(policy, msgspec.convert(plan.get("objectives", []), tuple[Objective, ...]))
+    window = msgspec.convert(plan.get("monitor", {}).get("window"), timedelta | None)
+    return rule_of(policy, msgspec.convert(plan.get("objectives", []), tuple[Objective, ...]), window)
 
 
 def _utc(moment: datetime | None) -> datetime | None:

@@ -43,6 +43,8 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     judged_by: Literal["probability", "class"] = "probability"
     """The loss that labels are turned into: of the probability (or the number), or 1 for each wrong class."""
     fallback: Fallback | None = None
+    window: timedelta | None = None
+    """Length of a monitoring window, whose rows hang together; None in rollouts that began before it was noted."""
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,5 +1,6 @@
 """The rule of a rollout: what the answers and outcomes so far say must be done. Pure: no state, no clock, no store."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 from kept.core.durations import format_duration, tell_duration
@@ -40,7 +41,8 @@ def decide(rule: Rule, steps: tuple[StepStatistics, ...], phase: Phase = "canary
     by the timeout, a person decides, since nothing speaks against the version either.
 
     A shadow is rolled back, too, when it answers otherwise than the champion more often than `max_disagreement` (the same
-    sequential test), and its loss is compared with the champion's row by row. An A/B test ends when its labels
+    sequential test), and its loss is compared with the champion's row by row, where rows of one monitoring window hang
+    together. An A/B test ends when its labels
     tell the versions apart: the challenger is promoted only when its loss is lower.
     """
     most = max(len(rule.canary) - 1, 1) if phase == "canary" else 1
@@ -88,7 +90,7 @@ def _evidence(rule: Rule, steps: tuple[StepStatistics, ...], phase: Phase) -> Ev
         slow_evidence=rate_evidence(now.candidate.slower, now.candidate.latencies, 0.5) if ratio is not None else 1.0,
         elapsed=now.elapsed,
         champion_outcomes=sum(one.champion.losses.outcomes for one in steps),
-        candidate_outcomes=sum(one.candidate.losses.outcomes for one in steps),
+        candidate_outcomes=sum(one.candidate.losses.outcomes for one in steps) + (pairs.gains.outcomes if pairs else 0),
         improvement=difference,
         low=low,
         high=high,
@@ -98,17 +100,20 @@ def _evidence(rule: Rule, steps: tuple[StepStatistics, ...], phase: Phase) -> Ev
     )
 
 
-def compare_losses(rule: Rule, gains: Arm) -> Comparison:
-    """Two versions on the same rows, by the champion's loss minus the other's, each in [-1, 1]; undecided below 100."""
-    return compare_pairs(gains, tau=max(rule.margin, _SMALLEST_EFFECT), margin=rule.margin, alpha=rule.alpha)
+def compare_losses(rule: Rule, gains: Arm, windows: Sequence[Arm] = ()) -> Comparison:
+    """Two versions on the same rows, by the champion's loss minus the other's, each in [-1, 1]; undecided below 100.
+
+    `windows` are the same gains by monitoring window, whose rows hang together.
+    """
+    tau = max(rule.margin, _SMALLEST_EFFECT)
+    return compare_pairs(gains, tau=tau, margin=rule.margin, alpha=rule.alpha, windows=windows)
 
 
 def _paired(rule: Rule, now: StepStatistics) -> tuple[float | None, float | None, float | None]:
     """The mean difference of losses on the same rows, and its confidence sequence; None below 100 labelled rows."""
-    gains = now.pairs.gains if now.pairs else None
-    if gains is None or not gains.outcomes:
+    if now.pairs is None or not now.pairs.gains.outcomes:
         return None, None, None
-    found = compare_losses(rule, gains)
+    found = compare_losses(rule, now.pairs.gains, now.pairs.windows)
     return found.difference, found.low, found.high
 
 

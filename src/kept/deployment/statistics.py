@@ -48,6 +48,8 @@ class PairStatistics(msgspec.Struct, frozen=True, kw_only=True):
     """Rows with another class; of numbers, those more than 5% of the larger one apart."""
     gains: Outcomes = Outcomes()
     """Loss of the champion minus that of the candidate, in [-1, 1], where labels came."""
+    windows: tuple[Outcomes, ...] = ()
+    """The same of each monitoring window, where it is known how long one is."""
 
     @property
     def disagreement(self) -> float:

@@ -21,7 +21,7 @@ from kept.deployment.release import rule_of
 from kept.deployment.rollout import Rule
 from kept.deployment.rule import compare_losses
 from kept.governance.workspace import Workspace
-from kept.loop.rollouts import gains
+from kept.loop.rollouts import gains, gains_by_window
 from kept.loop.turn import Turn
 from kept.measures.clustered import FEWEST_WINDOWS, clustered_mean
 from kept.measures.sequential import LEAST_OUTCOMES, Arm
@@ -29,7 +29,6 @@ from kept.monitoring.stream import Stream, features_of
 from kept.monitoring.subject import Subject, subject_of
 from kept.packaging.bundle import fetch_bundle
 from kept.registry.model import ModelVersion
-from kept.training.reference import window_numbers
 
 _MOST = 5_000
 
@@ -111,15 +110,12 @@ class _Compared:
 def _compared(pairs: pl.DataFrame, champion: Subject, candidate: Subject, rule: Rule, length: timedelta) -> _Compared:
     """The mean of the champion's loss minus the other's, over windows where there are enough of them."""
     whole = gains(pairs, champion, candidate, rule)
-    parts = pairs.with_columns(_window=pl.Series(window_numbers(pairs["event_time"], length))).partition_by(
-        "_window", maintain_order=True
-    )
-    if whole.size >= LEAST_OUTCOMES and len(parts) >= FEWEST_WINDOWS:
-        each = [gains(part, champion, candidate, rule) for part in parts]
+    each = gains_by_window(pairs, champion, candidate, rule, length)
+    if whole.size >= LEAST_OUTCOMES and len(each) >= FEWEST_WINDOWS:
         numbers = np.repeat(np.arange(len(each)), [one.size for one in each])
         mean = clustered_mean(np.concatenate(each), numbers, level=1 - rule.alpha)
         if mean.low is not None:
-            return _Compared(difference=mean.estimate, low=mean.low, high=mean.high, windows=len(parts))
+            return _Compared(difference=mean.estimate, low=mean.low, high=mean.high, windows=len(each))
     found = compare_losses(rule, Arm.of(whole))
     return _Compared(difference=found.difference, low=found.low, high=found.high)
 

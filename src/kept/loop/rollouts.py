@@ -19,6 +19,7 @@ from kept.monitoring.outcomes import Outcomes, loss_between_0_and_1
 from kept.monitoring.stream import Stream, asked, latencies_of
 from kept.monitoring.subject import Subject
 from kept.plan.specs import Task
+from kept.training.reference import window_numbers
 
 # Numbers that are apart by no more than this share of the larger one are taken for the same answer.
 _SAME_NUMBER = 0.05
@@ -134,6 +135,7 @@ def _of_shadow(
             rows=pairs.height,
             disagreements=int(disagreeing(pairs, champion.task).sum()) if pairs.height else 0,
             gains=Arm.of(gains(pairs, champion, candidate, rule)) if pairs.height else Arm(),
+            windows=_windows(pairs, champion, candidate, rule),
         ),
     )
 
@@ -162,6 +164,22 @@ def gains(pairs: pl.DataFrame, champion: Subject, candidate: Subject, rule: Rule
         # One of the two answered no number somewhere: the rest cannot be told apart by place.
         return np.zeros(0)
     return own.by_label(_losses(rule, champion, own, scale) - _losses(rule, candidate, theirs, scale))
+
+
+def gains_by_window(
+    pairs: pl.DataFrame, champion: Subject, candidate: Subject, rule: Rule, length: timedelta
+) -> list[Floats]:
+    """The same of each monitoring window in which there are rows, in the order of the rows."""
+    numbers = pl.Series(window_numbers(pairs["event_time"], length))
+    parts = pairs.with_columns(_window=numbers).partition_by("_window", maintain_order=True)
+    return [gains(part, champion, candidate, rule) for part in parts]
+
+
+def _windows(pairs: pl.DataFrame, champion: Subject, candidate: Subject, rule: Rule) -> tuple[Arm, ...]:
+    if rule.window is None or pairs.is_empty():
+        return ()
+    each = gains_by_window(pairs, champion, candidate, rule, rule.window)
+    return tuple(Arm.of(one) for one in each if one.size)
 
 
 def time_in_step(answers: pl.DataFrame, step: RolloutStep, now: datetime) -> timedelta:

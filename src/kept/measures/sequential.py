@@ -6,6 +6,7 @@ the true difference at all times at once, up to alpha.
 """
 
 import math
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
@@ -13,6 +14,7 @@ import numpy as np
 
 from kept.core.errors import Invalid
 from kept.measures.arrays import Array
+from kept.measures.special import ndtri, stdtrit
 
 LEAST_OUTCOMES = 100
 # The boundary takes the variance for known. Where a few outcomes of many make it, as at a success of 95%, it is too small just
@@ -101,15 +103,40 @@ def compare_arms(
 
 
 def compare_pairs(
-    differences: Arm, *, tau: float, margin: float = 0.0, alpha: float = 0.05, spread: float = 1.0
+    differences: Arm,
+    *,
+    tau: float,
+    margin: float = 0.0,
+    alpha: float = 0.05,
+    spread: float = 1.0,
+    windows: Sequence[Arm] = (),
 ) -> Comparison:
-    """Both models on the same rows (a shadow): the outcomes are challenger minus champion, row by row."""
+    """Both models on the same rows (a shadow): the outcomes are challenger minus champion, row by row.
+
+    Rows of one window hang together, so that from two `windows` on (the same outcomes, an arm for each) the variance is that
+    between windows where it is the larger one: each is one observation.
+    """
     _check(margin, spread)
     if differences.outcomes < LEAST_OUTCOMES:
         width = math.inf
     else:
-        width = half_width(differences.variance(spread) / differences.outcomes, tau=tau, alpha=alpha)
+        variance = differences.variance(spread) / differences.outcomes
+        width = half_width(max(variance, _between(windows, alpha)), tau=tau, alpha=alpha)
     return _decide(differences.mean, width, differences, differences, alpha, margin)
+
+
+def _between(windows: Sequence[Arm], alpha: float) -> float:
+    """The variance of the mean outcome as windows tell it: by their sums, which a cluster-robust variance is made of.
+
+    Few windows know it badly: it is larger by what makes of a normal quantile Student's.
+    """
+    seen = [one for one in windows if one.outcomes]
+    if len(seen) < 2:
+        return 0.0
+    whole = sum(seen, start=Arm())
+    apart = sum((one.total - whole.mean * one.outcomes) ** 2 for one in seen)
+    student = float(stdtrit(len(seen) - 1, 1 - alpha / 2) / ndtri(1 - alpha / 2))
+    return len(seen) / (len(seen) - 1) * apart / whole.outcomes**2 * student**2
 
 
 def _check(margin: float, spread: float) -> None:
