@@ -327,17 +327,26 @@ def test_what_replaced_a_table_is_replaced_by_what_was_there_before(
         assert pl.read_delta(str(to)).height == 30
 
 
-def test_two_that_score_to_one_file_do_not_meet(bundle: Path, rows: pl.DataFrame, tmp_path: Path) -> None:
-    source, to = tmp_path / "rows.parquet", tmp_path / "scores.parquet"
+@pytest.mark.parametrize("place", ["scores.parquet", "scores"])
+def test_two_that_score_to_one_place_do_not_meet(bundle: Path, rows: pl.DataFrame, tmp_path: Path, place: str) -> None:
+    source, others, to = tmp_path / "rows.parquet", tmp_path / "others.parquet", tmp_path / place
     rows.write_parquet(source)
+    rows.reverse().write_parquet(others)
+    told: list[int] = []
 
     def second(done: int, _: int) -> None:
-        if done:
+        # From the first moment on, before anything of the first is kept.
+        for one in (source, others):
             with pytest.raises(Conflict, match="another process scores to there"):
-                score(bundle, source, to)
+                score(bundle, one, to, overwrite=True)
+        told.append(done)
 
     score(bundle, source, to, piece=500, progress=second)
-    assert pl.read_parquet(to)["probability"].to_list() == answers(bundle, rows)
+    assert told == [0, 500, rows.height]
+    found = pl.read_delta(str(to)) if place == "scores" else pl.read_parquet(to)
+    assert found.sort("key")["probability"].to_list() == answers(bundle, rows.sort("key"))
+    # Once it is over, others may.
+    score(bundle, others, to, overwrite=True)
 
 
 def test_a_full_disk_is_told_and_the_next_try_goes_on(bundle: Path, rows: pl.DataFrame, tmp_path: Path) -> None:

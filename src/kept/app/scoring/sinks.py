@@ -17,7 +17,9 @@ from kept.store.tables import DeltaTables
 
 _JOB = "job.json"
 _LOCK = "lock"
+# Readers of Delta pass over what begins so.
 _SCORING = "_scoring.json"
+_SCORING_LOCK = "_scoring.lock"
 
 
 class Sink(Protocol):
@@ -53,7 +55,7 @@ def sink_for(
         former: the name that the same job had before tables were marked with the job that wrote to them.
 
     Raises:
-        Conflict: something is there, and it may not be replaced; or another process scores the same rows to there.
+        Conflict: something is there, and it may not be replaced; or another process scores to there.
         Invalid: the ending is another, or a CSV file cannot hold one of the columns.
         Unavailable: nothing can be written there.
     """
@@ -92,6 +94,15 @@ def _writing(path: Path) -> Iterator[None]:
         raise Unavailable(f"scores cannot be written ({said})", where=str(path), fix=fix) from error
 
 
+def _claimed(path: Path, lock: Path) -> Exclusive:
+    """The place that whoever scores to a path holds. `Conflict` while another process does."""
+    place = Exclusive(lock)
+    if not place.take():
+        fix = "Wait for it, or name another place"
+        raise Conflict("another process scores to there", where=str(path), fix=fix)
+    return place
+
+
 class FileSink:
     """One file, put together at the end of parts that lie beside it; it is there whole or not at all."""
 
@@ -100,10 +111,7 @@ class FileSink:
         self._parts = path.with_name(f".{path.name}.parts")
         with _writing(path):
             self._parts.mkdir(parents=True, exist_ok=True)
-            self._lock = Exclusive(self._parts / _LOCK)
-            if not self._lock.take():
-                fix = "Wait for it, or name another file"
-                raise Conflict("another process scores to there", where=str(path), fix=fix)
+            self._lock = _claimed(path, self._parts / _LOCK)
             self._begin(job)
 
     def _begin(self, job: str) -> None:
@@ -165,11 +173,23 @@ class DeltaSink:
     """A Delta table: each piece is one commit, made once, so that readers see whole pieces as they come.
 
     Raises:
-        Conflict: another job was cut off there, and its rows may not be replaced.
+        Conflict: another job was cut off there, and its rows may not be replaced; or another process scores to there.
     """
 
     def __init__(self, path: Path, job: str, *, overwrite: bool, former: str | None = None) -> None:
         path = self._path = path.resolve()
+        with _writing(path):
+            path.mkdir(parents=True, exist_ok=True)
+            self._lock = _claimed(path, path / _SCORING_LOCK)
+        try:
+            self._take_up(job, overwrite=overwrite, former=former)
+        except BaseException:
+            self._lock.leave()
+            raise
+
+    def _take_up(self, job: str, *, overwrite: bool, former: str | None) -> None:
+        """Goes on with the job where it stopped, or begins it."""
+        path = self._path
         self._tables, self._name = DeltaTables(path.parent), path.name
         self._marker = path / _SCORING
         said = self._marker.read_bytes() if self._marker.is_file() else b""
@@ -216,10 +236,10 @@ class DeltaSink:
             self._note(msgspec.structs.replace(self._scoring, finished=True))
 
     def close(self) -> None:
-        """Whoever does the same work adds no piece twice."""
+        """Lets others score to there."""
+        self._lock.leave()
 
     def _note(self, scoring: _Scoring) -> None:
-        self._path.mkdir(parents=True, exist_ok=True)
         _put(self._marker, msgspec.json.encode(scoring))
         self._noted = True
 
