@@ -4,6 +4,8 @@ import asyncio
 import os
 import resource
 import signal
+import subprocess
+import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -15,10 +17,12 @@ from odd_models import ODD, Counting, Forking, packaged
 
 from kept.core.errors import KeptError, Unavailable
 from kept.packaging.bundle import read_bundle
+from kept.serving.children.bounds import end_group
 from kept.serving.children.child import Asked
 from kept.serving.children.messages import Answers, Ask, Duty, Inbox, packed
 from kept.serving.children.pool import Declared, Pool, ProcessCounts
 from kept.serving.children.process import Process
+from kept.testing.jobs import alive, until
 
 MANY = 64
 
@@ -74,12 +78,51 @@ def test_it_ends_in_time_though_another_holds_its_socket(tmp_path: Path) -> None
 
     try:
         outcome = asyncio.run(asked())
+        # What a model has started ends with it.
+        until(lambda: not alive(int(note.read_text())))
     finally:
         pool.end()
         with suppress(OSError):
             os.kill(int(note.read_text()), signal.SIGKILL)
     assert isinstance(outcome, Unavailable)
     assert "took longer than 1 s" in outcome.what
+
+
+STARTING = """
+import subprocess, sys
+from kept.serving.children.bounds import end_with
+end_with(int(sys.argv[1]))
+print(subprocess.Popen(["sleep", "600"]).pid, flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("how", ["the service goes", "it is ended", "it has gone before"])
+def test_what_it_has_started_ends_with_it(how: str) -> None:
+    reading, life = os.pipe()
+    with subprocess.Popen(
+        [sys.executable, "-c", STARTING, str(reading)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        pass_fds=[reading],
+    ) as process:
+        os.close(reading)
+        assert process.stdout is not None
+        assert process.stdin is not None
+        other = int(process.stdout.readline())
+        assert alive(other)
+        if how == "it has gone before":
+            process.kill()
+            process.wait(60)
+            assert alive(other)
+        if how != "the service goes":
+            end_group(process.pid)
+        else:
+            os.close(life)
+        process.wait(60)
+        until(lambda: not alive(other))
+    if how != "the service goes":
+        os.close(life)
 
 
 @pytest.mark.parametrize("room", range(1, 7))

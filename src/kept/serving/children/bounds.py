@@ -1,9 +1,11 @@
 """What a process that the service has started keeps to: it ends with the service, and needs no more memory than it may."""
 
+import contextlib
 import fcntl
 import os
 import resource
 import select
+import signal
 import sys
 from pathlib import Path
 
@@ -12,12 +14,23 @@ _OOM_SCORE = "500"
 
 
 def end_with(life: int) -> None:
-    """Has the kernel end this process when the other end of a pipe closes, whatever it is doing then."""
-    fcntl.fcntl(life, fcntl.F_SETOWN, os.getpid())
+    """Has the kernel end this process, and those that it starts, when the other end of a pipe closes, whatever they are doing then.
+
+    They are a group of their own from now on; who leaves it is not ended.
+    """
+    os.setpgid(0, 0)
+    fcntl.fcntl(life, fcntl.F_SETOWN, -os.getpid())
     fcntl.fcntl(life, fcntl.F_SETFL, fcntl.fcntl(life, fcntl.F_GETFL) | os.O_ASYNC)
     if select.select([life], [], [], 0)[0]:
         # It had closed before.
         sys.exit(0)
+
+
+def end_group(pid: int) -> None:
+    """Ends a process that keeps to `end_with`, and those that it has started; these also when it has gone itself."""
+    # Before it keeps to that it has no group, and has started nothing.
+    with contextlib.suppress(OSError):
+        os.killpg(pid, signal.SIGKILL)
 
 
 def limit_memory(megabytes: int) -> None:

@@ -15,6 +15,7 @@ from typing import Protocol, cast
 import msgspec
 
 from kept.core.errors import Damaged, KeptError, Unavailable
+from kept.serving.children.bounds import end_group
 from kept.serving.children.messages import Answers, Duty, Inbox, Ready
 
 # It finds the modules that the service finds, where the service finds them.
@@ -126,8 +127,7 @@ class Process(asyncio.Protocol):
 
     def end(self) -> None:
         """Ends it, and what holds it."""
-        with contextlib.suppress(OSError):
-            self._process.kill()
+        self._kill()
         self._bury()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -147,7 +147,7 @@ class Process(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """It has ended, or is about to."""
         del exc
-        self._process.kill()
+        self._kill()
         error = self._gone("in the middle of a prediction")
         self._bury()
         answered = self._settled()
@@ -179,9 +179,15 @@ class Process(asyncio.Protocol):
     def _give_up(self, why: str) -> None:
         """Ends it. Its socket is not waited for: what it started may hold that open."""
         self._why = why
-        self._process.kill()
+        self._kill()
         if self._transport is not None:
             self._transport.abort()
+
+    def _kill(self) -> None:
+        """Ends it and what it has started."""
+        end_group(self.pid)
+        with contextlib.suppress(OSError):
+            self._process.kill()
 
     def _gone(self, when: str) -> Unavailable:
         """What is said of its end."""

@@ -10,6 +10,7 @@ from asyncio import subprocess
 import msgspec
 
 from kept.core.errors import Unavailable
+from kept.serving.children.bounds import end_group
 from kept.serving.explaining.frames import LENGTH, Refused, Told, Wanted, decode_answer, framed
 
 CHILD = "kept.serving.explaining.child"
@@ -97,6 +98,7 @@ async def _ask(process: subprocess.Process, wanted: Wanted) -> Told | Refused:
 
 
 async def _end(process: subprocess.Process) -> None:
+    end_group(process.pid)
     with contextlib.suppress(ProcessLookupError):
         process.kill()
     await process.wait()
