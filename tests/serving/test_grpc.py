@@ -4,17 +4,22 @@ import threading
 import time
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote
 
 import httpx
+import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from predicting import Packaged, Service, flights
 from test_public_client import free_port
 
+from kept.core.errors import KeptError
+
 grpc = pytest.importorskip("grpc", reason="kept[grpc] is not installed")
 
-from kept.serving.rpc.messages import message_type  # noqa: E402 - it needs the package that is asked for above
+from kept.serving.rpc.endings import ending  # noqa: E402 - it needs the package that is asked for above
+from kept.serving.rpc.messages import message_type  # noqa: E402
 
 Request: Any = message_type("ModelInferRequest")
 Response: Any = message_type("ModelInferResponse")
@@ -176,3 +181,37 @@ def test_any_bytes(infer: Any, listening: tuple[Service, int], change: bytes | t
     except grpc.RpcError as error:
         assert error.code() in {INVALID, grpc.StatusCode.NOT_FOUND}, error.details()  # noqa: PT017
     assert httpx.get(f"{listening[0].url}/v2/health/live").status_code == 200
+
+
+@given(
+    what=st.text(st.characters(codec="utf-8"), max_size=2_000),
+    where=st.none() | st.text(st.sampled_from('%"\\a é😀\0\n'), max_size=2_000),
+    fix=st.none() | st.text(st.sampled_from("%😀"), min_size=900, max_size=2_000),
+)
+@settings(max_examples=200, deadline=None)
+@example(what="%" * 2_000, where='"' * 2_000, fix="\x7f" * 2_000)
+def test_an_error_of_any_length_fits_into_what_clients_take_behind_an_answer(
+    what: str, where: str | None, fix: str | None
+) -> None:
+    message, parts = ending(KeptError(what, where=where, fix=fix))
+    # gRPC writes bytes as base64, and escapes what is no printable ASCII; a client may refuse all above 8 KB.
+    assert len(quote(message, safe=" ")) + len(parts) * 4 // 3 < 7_000
+    told = msgspec.json.decode(parts)
+    assert what.startswith(told["what"].removesuffix("..."))
+
+
+def test_an_error_that_is_short_is_told_whole() -> None:
+    error = KeptError("expected a number, found 'é'", where="inputs 'distance'", fix="Send 100% numbers")
+    message, parts = ending(error)
+    assert message == str(error)
+    assert msgspec.json.decode(parts) == {"what": error.what, "where": error.where, "fix": error.fix}
+
+
+@pytest.mark.parametrize("name", ["%" * 4_000, "\x01" * 4_000, "😀" * 4_000], ids=["percent", "control", "emoji"])
+def test_a_client_is_told_of_a_name_that_grows_when_it_is_written(infer: Any, name: str) -> None:
+    strange = asked()
+    strange.inputs[0].datatype = name
+    error = refused(infer, strange.SerializeToString())
+    assert (error.code(), "Send them in raw_input_contents" in error.details()) == (INVALID, True), error.details()
+    parts = msgspec.json.decode(dict(error.trailing_metadata())["kept-error-bin"])
+    assert parts["fix"] == "Send them in raw_input_contents"

@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any, NoReturn
 
 import grpc
-import msgspec
 from google.protobuf.message import DecodeError
 
 import kept
@@ -13,9 +12,9 @@ from kept.core.errors import Invalid, KeptError, NotFound, Unavailable
 from kept.serving.app import EXTENSIONS, answered, describe
 from kept.serving.calls import OVERLOADED
 from kept.serving.door import TRACE_HEADER, Door, not_admitted
-from kept.serving.protocol.answers import in_short
 from kept.serving.request import Request
 from kept.serving.router import Router
+from kept.serving.rpc.endings import ending
 from kept.serving.rpc.infer import answer_of, decode_request, sent_in
 from kept.serving.rpc.messages import PACKAGE, SERVICE, message_type
 from kept.serving.statuses import status_of
@@ -30,7 +29,6 @@ _CODES = {
     503: grpc.StatusCode.UNAVAILABLE,
 }
 _UNLIMITED = 3600.0
-_MOST_ESCAPED = 150
 
 Context = Any
 Answering = Callable[[bytes, Context], Awaitable[bytes]]
@@ -177,13 +175,9 @@ def _written(kind: str, /, **fields: Any) -> bytes:
 
 async def _abort(context: Context, status: int, error: KeptError) -> NoReturn:
     """Ends the call with the error, whose parts go along as `kept-error-bin`, and how long to wait where that helps."""
-    told = in_short(error)
-    if not (str(told).isascii() and str(told).isprintable()):
-        # Other characters take up to nine bytes, and clients take few of them.
-        told = in_short(error, _MOST_ESCAPED)
-    parts = msgspec.json.encode({"what": told.what, "where": told.where, "fix": told.fix})
+    message, parts = ending(error)
     trailing: list[tuple[str, str | bytes]] = [("kept-error-bin", parts)]
     if status in {429, 503}:
         trailing.append(("retry-after", "1"))
-    await context.abort(_CODES.get(status, grpc.StatusCode.INTERNAL), str(told), trailing_metadata=tuple(trailing))
+    await context.abort(_CODES.get(status, grpc.StatusCode.INTERNAL), message, trailing_metadata=tuple(trailing))
     raise AssertionError
