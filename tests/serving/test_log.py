@@ -2,6 +2,8 @@
 
 import itertools
 import resource
+import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 from kept.core.errors import Unavailable
 from kept.serving.entries import MAGIC, Answered, ArmNote, Entry, Failed, frames
 from kept.serving.log import Spool
+from kept.serving.logrules import LogRules
 from kept.store.spool import is_live, segments
 
 values = st.none() | st.floats(allow_nan=False) | st.integers(-(2**63), 2**63 - 1) | st.text(max_size=8) | st.booleans()
@@ -111,6 +114,36 @@ def test_a_spool_is_live_while_its_process_is(tmp_path: Path) -> None:
     assert is_live(spool.folder)
     spool.close()
     assert not is_live(spool.folder)
+
+
+@pytest.mark.parametrize("flush", [False, True])
+def test_a_segment_that_is_removed_while_it_is_written_loses_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, *, flush: bool
+) -> None:
+    spool = Spool(tmp_path / "spools", rules=LogRules(flush=flush))
+    spool.write([(note(), answered((1.0, "x")))])
+    folder = spool.folder
+    shutil.rmtree(tmp_path / "spools")
+    written = 1
+    # Looked for now and then only: it costs something.
+    while not folder.exists():
+        assert written < 6_000
+        time.sleep(0.01)
+        spool.write([(note(), answered((2.0, "y"), start=written))])
+        written += 1
+    spool.write([(note(), answered((3.0, "z"), start=written))])
+    assert is_live(folder)
+    segments(folder)[0][1].unlink()
+    spool.write([(note(), answered((3.0, "z"), start=written + 1))])
+    # What is gone when the spool is closed is there again, too.
+    spool.close()
+    assert not is_live(folder)
+    assert [one for entry in read(spool) if isinstance(entry, Answered) for one in entry.ids] == [
+        f"late-{place}" for place in range(written + 2)
+    ]
+    assert [entry for entry in read(spool) if isinstance(entry, ArmNote)] == [note()]
+    assert caplog.text.count("was removed while it was written") == 2
+    assert {path.suffix for path in folder.iterdir()} == {".log"}
 
 
 def test_a_full_disk_refuses_and_leaves_no_torn_frame(tmp_path: Path) -> None:

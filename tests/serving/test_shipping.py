@@ -420,7 +420,7 @@ def test_what_is_no_spool_holds_up_none(tmp_path: Path, what: str) -> None:
     assert predictions(tmp_path).height == 1
 
 
-def test_a_spool_that_was_taken_away_is_followed_by_a_new_one(tmp_path: Path) -> None:
+def test_what_was_taken_away_while_it_was_written_is_shipped_once(tmp_path: Path) -> None:
     spool = Spool(tmp_path / "spool", segment_bytes=100)
     spool.write([(note(), answered((1.0, "x")))])
     shutil.rmtree(tmp_path / "spool")
@@ -428,8 +428,26 @@ def test_a_spool_that_was_taken_away_is_followed_by_a_new_one(tmp_path: Path) ->
         spool.write([(note(), answered((1.0, "x"), start=start))])
     assert is_live(spool.folder)
     spool.close()
+    assert shipper_of(tmp_path).ship().rows == 3
+    assert predictions(tmp_path)["id"].to_list() == ["late-0", "late-1", "late-2"]
+
+
+@pytest.mark.parametrize("gone", ["removed", "moved"])
+def test_what_was_shipped_of_a_segment_that_is_taken_away_is_not_shipped_again(tmp_path: Path, gone: str) -> None:
+    spool = Spool(tmp_path / "spool")
+    spool.write([(note(), answered((1.0, "x")))])
+    assert shipper_of(tmp_path).ship().rows == 1
+    spool.write([(note(), answered((2.0, "y"), start=1))])
+    if gone == "removed":
+        shutil.rmtree(spool.folder)
+    else:
+        spool.folder.rename(tmp_path / "elsewhere")
+    spool.write([(note(), answered((3.0, "z"), start=2))])
+    spool.close()
+    if gone == "moved":
+        (tmp_path / "elsewhere").rename(spool.folder)
     assert shipper_of(tmp_path).ship().rows == 2
-    assert predictions(tmp_path)["id"].to_list() == ["late-1", "late-2"]
+    assert predictions(tmp_path)["id"].to_list() == ["late-0", "late-1", "late-2"]
 
 
 def test_what_was_set_aside_takes_no_room_from_what_is_to_come(tmp_path: Path) -> None:

@@ -8,8 +8,10 @@ written with one write, so that it is there as a whole or not at all. The proces
 
 import contextlib
 import fcntl
+import logging
 import os
 import struct
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -24,10 +26,17 @@ LARGEST_FRAME = 1 << 30
 # How much is summed up in looking for a frame behind torn bytes, so that the time grows with their number and not its square.
 _SUMMED_AT_LEAST = 16 << 20
 _SUMMED_A_BYTE = 64
+# How often a writer looks whether its segment is still there.
+_LOOK_SECONDS = 0.5
+_COPIED = 1 << 20
+
+_logger = logging.getLogger("kept.store")
+
+_FRESH = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
 class SpoolWriter:
-    """Writes one process's spool under a folder.
+    """Writes one process's spool under a folder. An open segment that somebody takes away is put down again, as it was.
 
     Args:
         root: the folder of all spools.
@@ -56,6 +65,7 @@ class SpoolWriter:
         self._file: int | None = None
         self._start = 0
         self._size = 0
+        self._look_at = 0.0
 
     @property
     def folder(self) -> Path:
@@ -77,6 +87,9 @@ class SpoolWriter:
         if self._size >= self._limit:
             self._leave_segment()
         if self._file is not None:
+            if (now := time.monotonic()) >= self._look_at:
+                self._look_at = now + _LOOK_SECONDS
+                self._put_back()
             return False
         if self._lock is None:
             self._lock = self._claim()
@@ -85,8 +98,7 @@ class SpoolWriter:
             os.close(self._lock)
             self._lock, self._folder = None, self._root / new_id()
             self._lock = self._claim()
-        path = self._folder / f"{self._start:020d}.log"
-        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
+        file = os.open(self._segment, _FRESH, 0o600)
         try:
             if os.write(file, self._magic) < len(self._magic):
                 raise OSError(28, "No space left on device")
@@ -145,9 +157,47 @@ class SpoolWriter:
         if self._file is None:
             return
         with contextlib.suppress(OSError):
+            self._put_back()
+        with contextlib.suppress(OSError):
             os.close(self._file)
         self._start += self._size
         self._file, self._size = None, 0
+
+    @property
+    def _segment(self) -> Path:
+        return self._folder / f"{self._start:020d}.log"
+
+    def _put_back(self) -> None:
+        """Writes the open segment anew where it was removed: its bytes are there as long as it is open.
+
+        It keeps its folder and its name, so that what was handed on of it before is not handed on again.
+        """
+        if self._file is None or os.fstat(self._file).st_nlink:
+            return
+        if self._lock is None or not self._folder.exists():
+            lock, self._lock = self._lock, self._claim()
+            if lock is not None:
+                os.close(lock)
+        # Until it is whole it has the name of what is set aside.
+        fresh = self._segment.with_suffix(".torn")
+        with contextlib.ExitStack() as ours:
+            file = os.open(fresh, _FRESH, 0o600)
+            ours.callback(os.close, file)
+            for place in range(0, self._size, _COPIED):
+                piece = os.pread(self._file, min(_COPIED, self._size - place), place)
+                if os.write(file, piece) < len(piece):
+                    raise OSError(28, "No space left on device")
+            if self._flush:
+                os.fdatasync(file)
+            fresh.rename(self._segment)
+            if self._flush:
+                os.fsync(self._lock)
+            ours.pop_all()
+        os.close(self._file)
+        self._file = file
+        _logger.error(
+            "%s was removed while it was written, and is there again; what waited beside it is lost", self._segment
+        )
 
     def _claim(self) -> int:
         """Makes the folder, locked before it gets its name, so that no one takes it for a dead process's."""
