@@ -150,6 +150,31 @@ def test_a_body_that_comes_no_further_is_ended() -> None:
         assert said(one) == b""
 
 
+@pytest.mark.parametrize("head", [b"content-length: 1000000", b"transfer-encoding: chunked"])
+def test_a_body_that_trickles_is_ended(head: bytes) -> None:
+    stop = threading.Event()
+    piece = b"a" if b"length" in head else b"1\r\na\r\n"
+    with serving(Patience(head=0.5, silence=1.0, connections=10_000)) as (port, _), connect(port) as one:
+        one.sendall(b"POST /length HTTP/1.1\r\nhost: here\r\n" + head + b"\r\n\r\n")
+        sending = threading.Thread(target=trickle, args=([one], stop, piece))
+        sending.start()
+        try:
+            assert said(one) == b""
+        finally:
+            stop.set()
+            sending.join()
+
+
+def test_a_body_that_comes_in_time_may_take_longer_than_silence() -> None:
+    patience = Patience(head=0.2, silence=1.0, megabyte=1_000.0, connections=10_000)
+    with serving(patience) as (port, _), connect(port) as one:
+        one.sendall(b"POST /length HTTP/1.1\r\nhost: here\r\ncontent-length: 240000\r\nconnection: close\r\n\r\n")
+        for _ in range(24):
+            time.sleep(0.1)
+            one.sendall(b"a" * 10_000)
+        assert said(one).endswith(b"240000 bytes")
+
+
 def test_who_takes_no_answer_is_ended() -> None:
     with serving(Patience(head=0.5, silence=1.0, connections=10_000)) as (port, server), connect(port) as one:
         one.sendall(b"GET /large HTTP/1.1\r\nhost: here\r\n\r\n")

@@ -34,6 +34,8 @@ class Patience:
     """Seconds from a head's first byte to its last."""
     silence: float = 75.0
     """Seconds without the first byte of a head, without any of a body, or in which no answer is taken."""
+    megabyte: float = 600.0
+    """Seconds that a megabyte of a body may take on average, on top of `silence`."""
     connections: int
 
 
@@ -46,6 +48,11 @@ class BoundedProtocol(HttpToolsProtocol):
     _head = _headers = _raw = 0
     _in_head = True
     _began = False
+    _body = 0
+    """Bytes of the body that came."""
+    _body_since = 0.0
+    """When it began, later by the time for which nothing could be sent."""
+    _looked = 0.0
     since = 0.0
     """The moment from which the client is waited for; finer than the clock of the loop, which is the same for many."""
     _left = 0
@@ -109,12 +116,14 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """The head is there."""
         self._in_head = False
+        self._body, self._body_since = 0, time.monotonic()
         if not self._refused:
             super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         """A piece of the body."""
         self.since = time.monotonic()
+        self._body += len(body)
         if not self._refused:
             super().on_body(body)
 
@@ -166,12 +175,14 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.flow.read_paused or left:
             # It is not the client's turn to send.
             self.since = now
+            self._body_since += now - max(self._looked, self._body_since)
         if left != self._left or not left:
             self._left, self._left_since = left, now
+        self._looked = now
         waited = now - self.since
         if self._in_head and self._began and not self._refused and waited > self._patience.head:
             self._refuse(408)
-        elif self._slow(waited) or now - self._left_since > self._patience.silence:
+        elif self._slow(waited) or self._trickles(now) or now - self._left_since > self._patience.silence:
             # Whoever has asked nothing is told nothing; who left a body unfinished, or takes no answer, does not listen.
             self.transport.close()
             self.loop.call_later(_LINGER, self.transport.abort)
@@ -192,6 +203,13 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _slow(self, waited: float) -> bool:
         return (self.waits or self.unfinished) and waited > self._patience.silence
+
+    def _trickles(self, now: float) -> bool:
+        """Whether so little of a body has come in all its time that the connection is held by it, and no more."""
+        return (
+            self.unfinished
+            and now - self._body_since > self._patience.silence + self._patience.megabyte * self._body / 1e6
+        )
 
     def _make_room(self) -> None:
         others = [one for one in self.connections if isinstance(one, BoundedProtocol) and one is not self]
