@@ -18,6 +18,7 @@ import httpx
 import msgspec
 import polars as pl
 import pytest
+import xxhash
 from predicting import ROW, Service, flights
 from ship_process import ship_for_ever
 from test_log import answered, failed, note
@@ -391,6 +392,46 @@ def test_features_whose_names_differ_by_case_alone_are_shipped_and_read_by_their
     assert found["AGE"].to_list() == [None, 2.0, 1.0, None]
     assert rows.collect().sort("id")["feature_Age__text"].to_list() == [None, None, None, "old"]
     assert found["b"].to_list() == [2.0, None, None, 3.0]
+
+
+CASED = f"a__case{xxhash.xxh32_hexdigest(b'feature_a')}"
+
+
+@pytest.mark.parametrize(
+    ("names", "kinds", "row"),
+    [
+        (("x", "x__case01234567"), ("number", "number"), (1.0, 2.0)),
+        (("A", "a", CASED), ("number",) * 3, (1.0, 2.0, 3.0)),
+        (("a", "a__text"), ("text", "text"), ("one", "two")),
+        (("a", "a__text", "a__text_2"), ("text",) * 3, ("one", "two", "three")),
+    ],
+)
+def test_features_that_are_called_as_other_columns_would_be_hold_up_nothing(
+    workspace: Workspace, names: tuple[str, ...], kinds: tuple[str, ...], row: tuple[object, ...]
+) -> None:
+    spool = Spool(workspace.root / "spool")
+    before = msgspec.structs.replace(note(), key="v1", names=("a",), kinds=("integer",))
+    spool.write([(before, msgspec.structs.replace(answered((7,), start=1), arm="v1"))])
+    for version in ("v2", "v3"):
+        changed = msgspec.structs.replace(note(), key=version, version_id=version, names=names, kinds=kinds)
+        spool.write([(changed, msgspec.structs.replace(answered(row, start=int(version[1])), arm=version))])
+        assert ship(workspace).rows == (2 if version == "v2" else 1)
+    spool.close()
+    rows = Stream(workspace, "late").rows()
+    assert rows is not None
+    found = rows.collect().sort("id")
+    held = [
+        {name: value for name, value in one.items() if name.startswith("feature_") and value is not None}
+        for one in found.rows(named=True)
+    ]
+    # Nothing is lost, and each is where it was before.
+    assert held[0] == {"feature_a": 7}
+    assert set(held[1].values()) == set(row)
+    assert held[1] == held[2]
+    for name, value in zip(
+        names[1:] if "text" in kinds else names[:1], row[1:] if "text" in kinds else row, strict=False
+    ):
+        assert held[1][f"feature_{name}"] == value
 
 
 @pytest.mark.parametrize("what", ["folder", "link", "file", "text", "locked"])

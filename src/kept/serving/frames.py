@@ -19,8 +19,9 @@ prediction_errors: `id`, `received_at`, `shipped_at`, `spool`, `position`, `vers
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import count
 from typing import Any
 
 import polars as pl
@@ -37,7 +38,7 @@ _TYPES: dict[str, Any] = {
     "category": pl.String,
     "text": pl.String,
 }
-_CASE = re.compile("__case[0-9a-f]{8}")
+_CASE = re.compile("(.*)__case[0-9a-f]{8}(.*)", re.DOTALL)
 _TENSOR = pl.Struct({"shape": pl.List(pl.Int64), "values": pl.List(pl.Float64), "digest": pl.String})
 
 
@@ -85,8 +86,23 @@ def error_rows(failures: Sequence[tuple[int, Failed]], *, spool: str, shipped_at
 
 
 def plain_names(columns: Iterable[str]) -> dict[str, str]:
-    """The columns that are not called as their features are, because another one differed by case alone, and how those are."""
-    return {name: _CASE.sub("", name) for name in columns if _CASE.search(name)}
+    """The columns that are not called as their features are, because another one differed by case alone, and how those are.
+
+    A feature may have such a name by itself, so that only what `_cased` gave is taken off, and no two are called the same.
+    """
+    known = set(columns)
+    plain: dict[str, str] = {}
+    for name in sorted(known):
+        found = _CASE.fullmatch(name)
+        if found is not None and name.startswith(_cased(found[1])) and found[1] + found[2] not in known:
+            plain[name] = found[1] + found[2]
+            known.add(plain[name])
+    return plain
+
+
+def _cased(name: str) -> str:
+    """The column of a feature of this name where another one differs by case alone."""
+    return f"{name}__case{xxhash.xxh32_hexdigest(name.encode())}"
 
 
 def _of_arm(note: ArmNote, members: list[tuple[int, Answered]], spool: str, shipped_at: datetime) -> pl.DataFrame:
@@ -155,21 +171,37 @@ def _times(name: str, microseconds: list[int]) -> pl.Series:
 
 def _fit(frame: pl.DataFrame, note: ArmNote, existing: Mapping[str, Any]) -> pl.DataFrame:
     """The frame with each feature in a column of the table that can hold it without loss."""
-    fitted = []
     spelled = {name.lower(): name for name in existing}
+    own = dict.fromkeys(frame.columns)
+    for name in own:
+        spelled.setdefault(name.lower(), name)
     kinds = dict(zip(note.names, note.kinds, strict=True))
+    fitted: dict[str, pl.Series] = {}
     for column in frame:
-        series = column
-        if spelled.setdefault(column.name.lower(), column.name) != column.name:
-            series = column.alias(f"{column.name}__case{xxhash.xxh32_hexdigest(column.name.encode())}")
-        wanted = existing.get(series.name)
-        if wanted is None or wanted == series.dtype or not series.name.startswith("feature_"):
-            fitted.append(series)
-            continue
-        cast = series.cast(wanted, strict=False) if wanted.is_numeric() and series.dtype.is_numeric() else None
-        if cast is not None and cast.cast(series.dtype, strict=False).equals(series):
-            fitted.append(cast)
-        else:
-            # The norm of a tensor has no kind of its own.
-            fitted.append(series.alias(f"{series.name}__{kinds.get(column.name.removeprefix('feature_'), 'number')}"))
-    return pl.DataFrame(fitted)
+        # The norm of a tensor has no kind of its own.
+        kind = kinds.get(column.name.removeprefix("feature_"), "number")
+        for name in _names(column.name, kind, spelled):
+            # A feature may be called as another one's column would be.
+            if name != column.name and (name in fitted or name in own):
+                continue
+            series = _held(column, existing.get(name))
+            if series is not None and spelled.setdefault(name.lower(), name) == name:
+                fitted[name] = series.alias(name)
+                break
+    return pl.DataFrame(list(fitted.values()))
+
+
+def _names(name: str, kind: str, spelled: Mapping[str, str]) -> Iterator[str]:
+    """What a column may be called, best first, without an end."""
+    name = name if spelled[name.lower()] == name else _cased(name)
+    yield name
+    yield f"{name}__{kind}"
+    yield from (f"{name}__{kind}_{number}" for number in count(2))
+
+
+def _held(column: pl.Series, dtype: Any) -> pl.Series | None:
+    """The column as a column of this type holds it; None when it would lose something."""
+    if dtype is None or dtype == column.dtype or not column.name.startswith("feature_"):
+        return column
+    cast = column.cast(dtype, strict=False) if dtype.is_numeric() and column.dtype.is_numeric() else None
+    return cast if cast is not None and cast.cast(column.dtype, strict=False).equals(column) else None
