@@ -45,6 +45,7 @@ from sklearn.preprocessing import (
     KBinsDiscretizer,
     OneHotEncoder,
     PolynomialFeatures,
+    SplineTransformer,
     StandardScaler,
     TargetEncoder,
 )
@@ -172,6 +173,13 @@ def test_generalised_linear_models_answer_by_their_link(model: Any) -> None:
         KBinsDiscretizer(5, encode="ordinal", strategy="kmeans", random_state=0),
         PolynomialFeatures(),
         PolynomialFeatures(3, include_bias=False, interaction_only=True),
+        SplineTransformer(),
+        SplineTransformer(7, knots="quantile", degree=2, include_bias=False),
+        SplineTransformer(degree=1),
+        SplineTransformer(extrapolation="linear"),
+        SplineTransformer(extrapolation="linear", degree=2, include_bias=False, sparse_output=True),
+        SplineTransformer(extrapolation="periodic"),
+        SplineTransformer(extrapolation="continue", degree=1),
         make_union(StandardScaler(), PCA(2), "passthrough"),
         FunctionTransformer(np.abs),
         FunctionTransformer(),
@@ -181,6 +189,28 @@ def test_generalised_linear_models_answer_by_their_link(model: Any) -> None:
 def test_transformers_before_a_linear_model(step: Any) -> None:
     exported, _ = check(scaled(step, LogisticRegression()), "binary")
     assert exported.converted == ()
+
+
+@pytest.mark.parametrize("extrapolation", ["constant", "linear", "periodic", "continue"])
+def test_splines_of_what_is_missing_are_zeros(extrapolation: Any) -> None:
+    splines = SplineTransformer(extrapolation=extrapolation, degree=2, handle_missing="zeros")
+    exported, _ = check(make_pipeline(StandardScaler(), splines, LogisticRegression()), "binary")
+    assert exported.converted == ()
+
+
+@pytest.mark.parametrize(
+    ("splines", "reason"),
+    [
+        (SplineTransformer(extrapolation="error"), "refuse values beyond the knots"),
+        (SplineTransformer(degree=0), "no continuation"),
+        (SplineTransformer(degree=1, extrapolation="linear"), "no continuation"),
+    ],
+)
+def test_splines_that_cannot_be_continued_say_so(splines: Any, reason: str) -> None:
+    rows = np.random.default_rng(2).normal(size=(100, 3))
+    result = export(make_pipeline(splines, Ridge()).fit(rows, rows[:, 0]))
+    assert isinstance(result, NotExportable)
+    assert reason in result.reason
 
 
 @pytest.mark.parametrize("step", [SelectKBest(k=3), KBinsDiscretizer(6, encode="ordinal")], ids=str)

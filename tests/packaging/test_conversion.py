@@ -1,5 +1,6 @@
 """What no exporter of ours covers is converted by skl2onnx, and served only where its answers are those of the estimator."""
 
+import os
 import subprocess
 import sys
 import time
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+import skops.io
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
@@ -26,6 +28,15 @@ from sklearn.ensemble import (
     StackingRegressor,
 )
 from sklearn.gaussian_process import GaussianProcessClassifier, GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import (
+    RBF,
+    DotProduct,
+    ExpSineSquared,
+    Matern,
+    PairwiseKernel,
+    RationalQuadratic,
+    WhiteKernel,
+)
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.naive_bayes import GaussianNB
@@ -36,7 +47,7 @@ from sklearn.preprocessing import Normalizer, OneHotEncoder, StandardScaler
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
-from kept.core.errors import Invalid
+from kept.core.errors import Forbidden, Invalid
 from kept.packaging.answers import answering
 from kept.packaging.build import package
 from kept.packaging.exporters.conversion import convert_predictor
@@ -50,6 +61,7 @@ from kept.packaging.parity import check_parity
 from kept.packaging.probes import matrix_probes
 from kept.packaging.runtime import load_runtime
 from kept.packaging.signature import Task
+from kept.packaging.sklearn_model import load_skops, save_skops
 
 NAMES = ("a", "b", "c")
 
@@ -265,6 +277,36 @@ def test_what_cannot_be_converted_says_why(model: Any, reason: str, numbers: pl.
     result = export(quietly(model.fit, numbers.to_numpy(), target(numbers, "binary")))
     assert isinstance(result, NotExportable)
     assert reason in result.reason
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass"])
+@pytest.mark.parametrize(
+    "kernel",
+    [
+        None,
+        1.5 * RBF([1.0, 2.0, 1.0]) + WhiteKernel(0.1),
+        Matern() * RationalQuadratic() + 0.1 * ExpSineSquared(periodicity=5.0),
+        DotProduct() ** 2 + PairwiseKernel(metric="rbf") + WhiteKernel(0.1),
+    ],
+    ids=["usual", "sum", "product", "pairs"],
+)
+def test_gaussian_processes_of_classes_are_served_from_a_safe_file(
+    kernel: Any, task: Task, numbers: pl.DataFrame, tmp_path: Path
+) -> None:
+    model = GaussianProcessClassifier(kernel, optimizer=None)
+    manifest, expected, found = bundled(model, numbers.head(60), task, tmp_path / "b")
+    assert (manifest.runtime, manifest.converted) == ("skops", ())
+    assert np.array_equal(expected, found)
+
+
+def test_a_kernel_brings_no_function_into_a_safe_file() -> None:
+    rows = np.random.default_rng(0).normal(size=(20, 2))
+    model = GaussianProcessClassifier(PairwiseKernel(metric=os.path.join), optimizer=None)
+    model.classes_, model.n_features_in_, model.X_train_ = np.arange(2), 2, rows
+    with pytest.raises(Invalid, match="join, not known to be safe"):
+        save_skops(model)
+    with pytest.raises(Forbidden):
+        load_skops(skops.io.dumps(model))
 
 
 @pytest.mark.parametrize("broken", [None, SimpleNamespace(), SimpleNamespace(convert_sklearn=lambda *_, **__: 1 / 0)])

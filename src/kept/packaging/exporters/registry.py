@@ -75,6 +75,7 @@ from sklearn.preprocessing import (
     OrdinalEncoder,
     PolynomialFeatures,
     RobustScaler,
+    SplineTransformer,
     StandardScaler,
     TargetEncoder,
 )
@@ -116,6 +117,7 @@ from kept.packaging.exporters.scaling import (
     export_robust_scaler,
     export_standard_scaler,
 )
+from kept.packaging.exporters.splines import export_splines
 from kept.packaging.exporters.trees import (
     boosting_scores,
     export_ada_boost,
@@ -204,6 +206,7 @@ TRANSFORMERS: dict[type, Callable[[Any, Graph, Tensor], Tensor]] = {
     PolynomialFeatures: export_polynomials,
     KBinsDiscretizer: export_bins,
     FunctionTransformer: export_function,
+    SplineTransformer: export_splines,
     PCA: export_pca,
     **dict.fromkeys(_SELECTIONS, export_selection),
     FeatureUnion: lambda step, graph, features: export_union(step, graph, features, _transform),
