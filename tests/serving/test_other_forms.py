@@ -121,10 +121,40 @@ def test_what_mlflow_asks_beside(running: Service, service: Service) -> None:
     assert wrong.status_code == 415
 
 
-def test_another_sites_page_may_not_ask(running: Service) -> None:
-    for origin, status in (("http://evil.example", 403), ("null", 403), (running.url, 200)):
-        answer = httpx.post(f"{running.url}/predict/late", json={"rows": [ROW]}, headers={"origin": origin})
+EVIL = "evil.example"
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"origin": f"http://{EVIL}"}, 403),
+        ({"origin": "null"}, 403),
+        ({"origin": f"http://{EVIL}", "host": EVIL}, 403),
+        ({"origin": f"http://{EVIL}:8701", "host": f"{EVIL}:8701"}, 403),
+        ({"sec-fetch-site": "same-origin", "host": EVIL}, 403),
+        ({"sec-fetch-site": "cross-site"}, 403),
+        ({"sec-fetch-site": "same-site"}, 403),
+        ({"origin": "http://[::1]:9", "host": "[::1]:9"}, 200),
+        ({"origin": "http://localhost", "host": "localhost", "sec-fetch-site": "same-origin"}, 200),
+        # A program, behind a proxy that hands on the name by which it was asked.
+        ({"host": "models.example"}, 200),
+    ],
+)
+def test_another_sites_page_may_not_ask(running: Service, headers: dict[str, str], status: int) -> None:
+    answer = httpx.post(f"{running.url}/predict/late", json={"rows": [ROW]}, headers=headers)
+    assert answer.status_code == status, answer.text
+    own = httpx.post(f"{running.url}/predict/late", json={"rows": [ROW]}, headers={"origin": running.url})
+    assert own.status_code == 200
+
+
+def test_a_page_that_has_the_secret_may_ask_by_any_name(service: Service) -> None:
+    service.settings = {"callers": "shop:one"}
+    service.start()
+    page = {"origin": "https://shop.example", "host": "shop.example"}
+    for headers, status in ((page, 401), (page | {"authorization": "Bearer one"}, 200)):
+        answer = httpx.post(f"{service.url}/predict/late", json={"rows": [ROW]}, headers=headers)
         assert answer.status_code == status
+    assert service.stop() == 0
 
 
 def test_values_that_fit_the_signature_and_not_the_model(running: Service) -> None:

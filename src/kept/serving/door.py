@@ -1,5 +1,6 @@
 """The door: which request may come in, by its head alone, and what it brings."""
 
+import re
 import string
 from collections.abc import Mapping
 
@@ -12,6 +13,10 @@ TIMEOUT_HEADER = b"x-request-timeout-ms"
 TRACE_HEADER = b"traceparent"
 _JSON_SIZE = b"inference-header-content-length"
 _JSON = b"application/json"
+_SITE = b"sec-fetch-site"
+_OTHER_SITES = {b"cross-site", b"same-site"}
+_LOOPBACK = {b"127.0.0.1", b"localhost", b"[::1]"}
+_PORT = re.compile(rb":\d*$")
 _DIGITS = frozenset(string.digits.encode())
 # Bodies on their way in may hold this much together; each alone may be as large as the door allows.
 _MOST_HELD = 256 << 20
@@ -67,8 +72,10 @@ class Door:
             if caller is None:
                 return 401, not_admitted()
             request.caller = caller
-        if b"origin" in headers and headers[b"origin"].rpartition(b"/")[2] != headers.get(b"host"):
-            return 403, foreign_origin(headers[b"origin"])
+        if b"origin" in headers or _SITE in headers:
+            refusal = self._examine_page(headers)
+            if refusal is not None:
+                return refusal
         if self.traces is not None:
             request.trace = self.traces.sampled(headers.get(TRACE_HEADER, b""))
         refusal = None
@@ -83,6 +90,18 @@ class Door:
         if not length.isdigit() or len(length) > 18 or int(length) > self.largest_body:
             return 413, self.too_large_error()
         request.announced = int(length)
+        return None
+
+    def _examine_page(self, headers: dict[bytes, bytes]) -> Refusal | None:
+        """Why a page may not ask, by what its browser says of it."""
+        host, origin = headers.get(b"host", b""), headers.get(b"origin")
+        if origin is not None and origin.rpartition(b"/")[2] != host:
+            return 403, foreign_page(f"a page of {origin.decode('latin-1')!r}", "origin")
+        if (site := headers.get(_SITE)) in _OTHER_SITES:
+            return 403, foreign_page(f"a page that is {site.decode('latin-1')}", _SITE.decode())
+        if not self._callers and _PORT.sub(b"", host) not in _LOOPBACK:
+            # Without secrets the service listens on loopback: another name that leads there is how a foreign page reaches it.
+            return 403, foreign_page(f"a page that knows it as {host.decode('latin-1')!r}", "host")
         return None
 
     def too_large(self, headers: dict[bytes, bytes]) -> bool:
@@ -144,10 +163,10 @@ def not_admitted() -> KeptError:
     return Invalid("the token is missing or wrong", where="authorization", fix=fix)
 
 
-def foreign_origin(origin: bytes) -> KeptError:
+def foreign_page(page: str, where: str) -> KeptError:
     """What is said to another site's page."""
-    what = f"a page of {origin.decode('latin-1')!r} may not ask"
-    return Forbidden(what, where="origin", fix="Ask from a program, or from a page of this address")
+    fix = "Ask from a program, or from a page of this address"
+    return Forbidden(f"{page} may not ask", where=where, fix=fix)
 
 
 def _is_number(text: bytes) -> bool:
