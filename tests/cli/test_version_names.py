@@ -17,6 +17,8 @@ from kept.governance.workspace import Workspace
 from kept.packaging.build import package
 from kept.packaging.bundle import store_bundle
 from kept.packaging.frames import encode_frame, fit_encoder, signature_of
+from kept.plan.catalog import ensure_registered
+from kept.plan.loading import load_project
 from kept.plan.objective import at_most
 from kept.registry.card import Lineage, write_card
 from kept.registry.catalog import RegisterVersion, SetAlias, register_version, set_alias
@@ -117,6 +119,23 @@ def test_a_version_is_released_and_brought_back_by_each_name(command: Ask, versi
     assert "names a version of another model" in command(
         "rollback", "--endpoint", "churn", "--to", "fraud/1", "--reason", "seen", code=1
     )
+
+
+def test_a_release_that_was_declared_and_not_recorded_is_told_of(
+    command: Ask, versions: list[ModelVersion], tmp_path: Path
+) -> None:
+    del versions
+    recorded, changed = tmp_path / "recorded.py", tmp_path / "changed.py"
+    for file, release in ((recorded, ""), (changed, "canary=[0.1, 1.0]")):
+        declared = 'kept.Project("churn", question="?", owner="ada", objectives=[kept.at_least("roc_auc", 0.5)])'
+        file.write_text(f"import kept\nproject = {declared}\nproject.release({release})\n", encoding="utf-8")
+    settings = Settings(workspace=str(tmp_path / ".kept"))
+    workspace, me = open_workspace(settings), embedded_actor(settings, "python")
+    ensure_registered(workspace, me, load_project(recorded), recorded)
+    assert "another release" not in command("release", "1", "--project", str(recorded))
+    assert "declares another release than is recorded" in command("release", "2", "--project", str(changed))
+    # What is no project's is nobody's to tell of.
+    assert "another release" not in command("release", "churn/2", "--project", str(tmp_path / "none.py"))
 
 
 def test_rows_are_scored_and_folders_written_by_each_name(
