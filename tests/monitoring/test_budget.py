@@ -87,11 +87,12 @@ class World:
             window = window_of(NOON + number * DAY, DAY)
             answers, _ = said.feed(answers, "binary", day["score"], budgets["predictions"], window)
             labels = labels or decay.begin(self.loss, 0.0, ROWS, budgets["decay"])
-            labels, shown = decay.feed(labels, self.loss, day["loss"])
-            found += inputs.alarmed + answers.alarmed + shown.finding.alarm
+            fed = decay.fed_window(labels, self.loss, window.start, day["loss"], ROWS)
+            (shown,) = decay.course(labels, self.loss, [fed])
+            found += inputs.alarmed + answers.alarmed + shown.alarm
             inputs = None if inputs.alarmed else inputs
             answers = msgspec.structs.replace(answers, detector=None, alarmed=False) if answers.alarmed else answers
-            labels = None if shown.finding.alarm else labels
+            labels = None if shown.alarm else shown.after
         return found
 
 

@@ -8,11 +8,12 @@ from kept.evaluation.loss import LossReference, reference_loss
 from kept.measures.arrays import decode, encode
 from kept.measures.betting import LabelDetector
 from kept.monitoring.budget import Budget
-from kept.monitoring.decay import begin, feed
+from kept.monitoring.decay import DecayFinding, begin, course, fed_window
 from kept.monitoring.outcomes import Outcomes, encode_known, loss_between_0_and_1
 from kept.monitoring.performance import failed_objectives, label_delay, measure_window
 from kept.plan.objective import at_least, at_most
 
+APRIL = datetime(2013, 4, 1, tzinfo=UTC)
 OBJECTIVES = [at_least("roc_auc", 0.65), at_least("roc_auc", 0.6, by="origin"), at_most("latency_p99_ms", 20)]
 
 
@@ -92,6 +93,12 @@ def windows(error: float, days: int, seed: int) -> list[np.ndarray]:
     return [(random.uniform(size=200) < error).astype(np.float64) for _ in range(days)]
 
 
+def feed(detector: LabelDetector, reference: LossReference, losses: np.ndarray) -> tuple[LabelDetector, DecayFinding]:
+    """The detector after one window more."""
+    (found,) = course(detector, reference, [fed_window(detector, reference, APRIL, losses, losses.size)])
+    return found.after, found
+
+
 def test_decay_is_found_and_peace_is_kept() -> None:
     reference = LossReference(mean=0.10, error=0.004)
     for error, expected in ((0.10, 0), (0.16, 1)):
@@ -99,7 +106,7 @@ def test_decay_is_found_and_peace_is_kept() -> None:
         alarms = 0
         for losses in windows(error, 40, seed=3):
             detector, found = feed(detector, reference, losses)
-            alarms = max(alarms, int(found.finding.alarm))
+            alarms = max(alarms, int(found.alarm))
         assert alarms == expected
 
 
@@ -137,7 +144,7 @@ def test_bad_days_are_not_decay() -> None:
             detector, alarmed = begin(reference, 0.0, labels_per_window=200, windows=90), False
             for losses in bad_days(90, seed + 100):
                 detector, found = feed(detector, reference, losses)
-                alarmed |= found.finding.alarm
+                alarmed |= found.alarm
             alarms[together] += alarmed
     # Taken as single labels they alarm nearly always; taken by the day they keep the promise.
     assert alarms[False] >= 15
@@ -155,4 +162,4 @@ def test_a_restarted_detector_goes_on_exactly() -> None:
     for losses in windows(0.12, 10, seed=4):
         straight, one = feed(straight, reference, losses)
         broken, other = feed(decode(encode(broken), LabelDetector), reference, losses)
-        assert one.finding == other.finding
+        assert one.measured() == other.measured()

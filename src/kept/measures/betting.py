@@ -43,6 +43,18 @@ class LabelFinding(msgspec.Struct, frozen=True, kw_only=True):
     mean_loss: float | None
 
 
+class LossPart(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """What a stretch of losses does to a detector of one level, wherever it stands: R <- G (R + S), a pair a bet, as logarithms.
+
+    Stretches one after the other do what the whole does, so that one of them can be put in another's place.
+    """
+
+    labels: int
+    mean_loss: float
+    log_gains: Floats
+    log_sums: Floats
+
+
 def start_label_detector(level: float, budget: float) -> LabelDetector:
     """A detector of a mean loss above `level`, in (0, 1): at most one false alarm in `budget` labels.
 
@@ -73,9 +85,7 @@ def watch_losses(state: LabelDetector, losses: Array) -> tuple[LabelDetector, La
     The state goes on past an alarm within the batch; to begin anew right after it, start another detector
     and give it `losses[alarm_at + 1:]`.
     """
-    losses = np.asarray(losses, dtype=np.float64)
-    if losses.ndim != 1 or not np.all((losses >= 0) & (losses <= 1)):
-        raise Invalid("losses must be one row of numbers from 0 to 1", where="label detector", fix="Use a bounded loss")
+    losses = _bounded(losses)
     path = _paths(state, losses)
     average = _log_mean(path)
     reached = np.flatnonzero(average >= math.log(state.budget))
@@ -95,17 +105,50 @@ def watch_losses(state: LabelDetector, losses: Array) -> tuple[LabelDetector, La
     return after, finding
 
 
+def part_of(state: LabelDetector, losses: Array) -> LossPart:
+    """What losses in [0, 1], one or more, in the order of their labels, do to a detector of this level."""
+    losses = _bounded(losses)
+    gains, before = _gains(state.level, losses)
+    return LossPart(
+        labels=losses.size,
+        mean_loss=float(losses.mean()),
+        log_gains=np.array(gains[:, -1]),
+        log_sums=np.asarray(np.logaddexp.reduce(-before, axis=1)),
+    )
+
+
+def after_part(state: LabelDetector, part: LossPart) -> LabelDetector:
+    """The detector after the losses of a part, which was made for its level."""
+    return msgspec.structs.replace(
+        state,
+        labels=state.labels + part.labels,
+        log_values=np.asarray(part.log_gains + np.logaddexp(state.log_values, part.log_sums)),
+    )
+
+
+def _bounded(losses: Array) -> Floats:
+    losses = np.asarray(losses, dtype=np.float64)
+    if losses.ndim != 1 or not np.all((losses >= 0) & (losses <= 1)):
+        raise Invalid("losses must be one row of numbers from 0 to 1", where="label detector", fix="Use a bounded loss")
+    return losses
+
+
 def _paths(state: LabelDetector, losses: Floats) -> Floats:
     """Log R after each loss, a row per bet: R <- (1 + R) (1 + bet (loss - level)).
 
     Unrolled: R_t = G_t (R_0 + sum over j <= t of 1 / G_(j-1)), where G is the running product of the bets' gains.
     In logarithms it neither overflows nor vanishes.
     """
-    bets = _LARGEST_BET / state.level * 0.5 ** np.arange(_BETS)
-    gains = np.cumsum(np.log1p(bets[:, None] * (losses - state.level)), axis=1)
-    before = np.concatenate([np.zeros((_BETS, 1)), gains[:, :-1]], axis=1)
+    gains, before = _gains(state.level, losses)
     sums = np.logaddexp.accumulate(np.concatenate([state.log_values[:, None], -before], axis=1), axis=1)
     return np.asarray(gains + sums[:, 1:])
+
+
+def _gains(level: float, losses: Floats) -> tuple[Floats, Floats]:
+    """Log G after each loss, and before it."""
+    bets = _LARGEST_BET / level * 0.5 ** np.arange(_BETS)
+    gains = np.cumsum(np.log1p(bets[:, None] * (losses - level)), axis=1)
+    return gains, np.concatenate([np.zeros((_BETS, 1)), gains[:, :-1]], axis=1)
 
 
 def _log_mean(log_values: Floats) -> Floats:

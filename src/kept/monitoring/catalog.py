@@ -13,8 +13,8 @@ from kept.governance.workspace import Workspace
 from kept.measures.arrays import decode
 from kept.monitoring import attribution, drift, predictions
 from kept.monitoring.drift import DriftWatch
-from kept.monitoring.labelled import STATE as LABELLED
-from kept.monitoring.labelled import LabelledState
+from kept.monitoring.labelled_state import STATE as LABELLED
+from kept.monitoring.labelled_state import LabelledState
 from kept.monitoring.predictions import PredictionWatch
 from kept.monitoring.records import results_of, states_of
 from kept.monitoring.result import MonitorState, WindowResult
@@ -163,9 +163,9 @@ def _of_windows(watch: DriftWatch | PredictionWatch | None, value: float | None)
 
 
 def _decay(state: LabelledState | None) -> DetectorState | None:
-    if state is None or state.champion.detector is None:
+    watch = state.champion if state else None
+    if watch is None or (detector := watch.now) is None:
         return None
-    watch, detector = state.champion, state.champion.detector
     return DetectorState(
         version_id=watch.version_id,
         value=detector.value if detector.labels else None,

@@ -1,5 +1,11 @@
-"""Decay: whether the loss on labelled predictions has risen, with a stated rate of false alarms."""
+"""Decay: whether the loss on labelled predictions has risen, with a stated rate of false alarms.
 
+The detector goes on window by window, and what each window did to it is remembered: labels that come later, or are corrected,
+make it what it had been if they had been known at once.
+"""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -7,7 +13,7 @@ import numpy as np
 
 from kept.evaluation.loss import LossReference
 from kept.measures.arrays import Array
-from kept.measures.betting import LabelDetector, LabelFinding, start_label_detector, watch_losses
+from kept.measures.betting import LabelDetector, LossPart, after_part, part_of, start_label_detector
 from kept.monitoring.budget import Budget
 from kept.monitoring.performance import Measured
 
@@ -21,37 +27,56 @@ _REFERENCE_ERRORS = 2.0
 _TOGETHER = 2.0
 
 
-class DecayFinding(msgspec.Struct, frozen=True, kw_only=True):
+class FedWindow(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """What a window's labels, as far as they are known, do to the detector."""
+
+    start: datetime
+    rows: int
+    """Labelled predictions."""
+    mean_loss: float
+    part: LossPart
+
+    def does_as(self, other: "FedWindow") -> bool:
+        """Whether both are of as many labels that do the same."""
+        return self.rows == other.rows and np.array_equal(self.part.log_gains, other.part.log_gains)
+
+
+class DecayFinding(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """What a window's labels did to the detector."""
 
-    finding: LabelFinding
+    window: FedWindow
     before: float
     """The detector's value before them."""
-    level: float
+    after: LabelDetector
     reference: LossReference
-    mean_loss: float
 
-    def measured(self, rows: int) -> Measured:
-        """The detector's value against its budget, as a number of the window; `low` is what it was before the window.
+    @property
+    def alarm(self) -> bool:
+        """Whether the detector stands at its budget, or above, at the end of the window."""
+        return self.after.value >= self.after.budget
 
-        That of the window before is not always it: labels of a window may come when later ones have been judged.
-        """
-        one = self.finding
+    def measured(self) -> Measured:
+        """The detector's value against its budget, as a number of the window; `low` is what it was before the window."""
         return Measured(
-            metric="decay", value=one.value, low=self.before, high=one.budget, rows=rows, holds=not one.alarm
+            metric="decay",
+            value=self.after.value,
+            low=self.before,
+            high=self.after.budget,
+            rows=self.window.rows,
+            holds=not self.alarm,
         )
 
     def evidence(self, budget: Budget) -> dict[str, Any]:
         """The numbers, and the budget as a sentence."""
         unit = "windows" if by_window(self.reference) else "labels"
         return {
-            "budget": f"{budget.sentence}, which is {self.finding.budget:,.0f} {unit} at the rate they come",
-            "detector": self.finding.value,
-            "alarms_at": self.finding.budget,
-            "observations": self.finding.labels,
+            "budget": f"{budget.sentence}, which is {self.after.budget:,.0f} {unit} at the rate they come",
+            "detector": self.after.value,
+            "alarms_at": self.after.budget,
+            "observations": self.after.labels,
             "observed": unit,
-            "mean_loss_of_window": self.mean_loss,
-            "level": self.level,
+            "mean_loss_of_window": self.window.mean_loss,
+            "level": self.after.level,
             "mean_loss_of_reference": self.reference.mean,
             "design_effect": self.reference.design_effect,
         }
@@ -84,10 +109,23 @@ def paced(detector: LabelDetector, reference: LossReference, labels_per_window: 
     return msgspec.structs.replace(detector, budget=max(detector.budget, labels_per_window * windows))
 
 
-def feed(detector: LabelDetector, reference: LossReference, losses: Array) -> tuple[LabelDetector, DecayFinding]:
-    """The detector after a window's losses, in the order of their event times."""
+def fed_window(
+    detector: LabelDetector, reference: LossReference, start: datetime, losses: Array, rows: int
+) -> FedWindow:
+    """What a window's losses, one or more in the order of their event times, do to a detector of this level."""
     mean = float(losses.mean())
-    after, finding = watch_losses(detector, np.array([mean]) if by_window(reference) else losses)
-    return after, DecayFinding(
-        finding=finding, before=detector.value, level=detector.level, reference=reference, mean_loss=mean
-    )
+    seen = np.array([mean]) if by_window(reference) else losses
+    return FedWindow(start=start, rows=rows, mean_loss=mean, part=part_of(detector, seen))
+
+
+def in_place(windows: Iterable[FedWindow], one: FedWindow) -> tuple[FedWindow, ...]:
+    """The windows by time with this one, which takes the place of what was known of it before."""
+    return tuple(sorted([one, *(each for each in windows if each.start != one.start)], key=lambda each: each.start))
+
+
+def course(detector: LabelDetector, reference: LossReference, windows: Iterable[FedWindow]) -> Iterator[DecayFinding]:
+    """What each window does to the detector, one after the other."""
+    for one in windows:
+        after = after_part(detector, one.part)
+        yield DecayFinding(window=one, before=detector.value, after=after, reference=reference)
+        detector = after

@@ -14,7 +14,7 @@ from kept.governance.actor import Actor
 from kept.governance.workspace import Workspace
 from kept.monitoring.catalog import DETECTORS, MonitorStatus, monitor_status
 from kept.monitoring.estimate import MONITOR as ESTIMATE
-from kept.monitoring.labelled import STATE as LABELLED
+from kept.monitoring.labelled_state import STATE as LABELLED
 from kept.monitoring.performance import DELAY
 from kept.monitoring.performance import MONITOR as PERFORMANCE
 from kept.monitoring.plan import MonitoringPlan, monitoring_plan

@@ -15,14 +15,15 @@ from kept.data import labels as ledger
 from kept.deployment.endpoint import Endpoint
 from kept.governance.actor import Actor
 from kept.governance.workspace import Workspace
-from kept.measures.arrays import decode, encode
-from kept.measures.betting import LabelDetector
+from kept.measures.arrays import encode
 from kept.monitoring import decay, fairness
 from kept.monitoring.alerts import RaiseAlert, raise_alert
 from kept.monitoring.causes import find_causes, with_causes
 from kept.monitoring.conditions import news, streaks
+from kept.monitoring.decay import DecayFinding
 from kept.monitoring.estimate import Memory, covariates
 from kept.monitoring.fairness import measure_groups
+from kept.monitoring.labelled_state import STATE, LabelledState, LedgerState, VersionWatch, read_state
 from kept.monitoring.outcomes import Outcomes, encode_known, loss_between_0_and_1
 from kept.monitoring.performance import MONITOR, Measured, failed_objectives, label_delay, measure_window
 from kept.monitoring.plan import MonitoringPlan
@@ -35,7 +36,6 @@ from kept.monitoring.subject import Subject, subject_of
 from kept.monitoring.window import Window, window_of
 from kept.plan.policy import Broken, Decay
 
-STATE = "labelled"
 _LEDGER = "labels"
 
 # How far back late labels are added to a window's metrics, and how often they are looked for.
@@ -49,43 +49,7 @@ _EVER = datetime.min.replace(tzinfo=UTC)
 # A look that finds nothing is noted now and then, so that the next one need not read what has come since long ago.
 _NOTED_EVERY = timedelta(hours=1)
 _RECENT = 14
-
-
-class VersionWatch(msgspec.Struct, frozen=True, kw_only=True, eq=False):
-    """What is remembered of the champion's labelled predictions."""
-
-    version_id: str
-    acted_at: datetime | None
-    """Event time of the training for which the detector was started."""
-    detector: LabelDetector | None = None
-    alarmed: bool = False
-    labels: tuple[int, ...] = ()
-    """How many labels the last windows had."""
-    streaks: dict[str, int] = {}
-    standing: dict[str, int] = {}
-    """Conditions that last, and for how many windows each has been away."""
-    memory: Memory
-    baseline: Memory = msgspec.field(default_factory=Memory.empty)
-    """Its first labelled predictions, as many as are remembered: what later ones are held against to find causes."""
-    unfed: tuple[datetime, ...] = ()
-    """Windows that had no label when they were judged."""
-
-
-class LabelledState(msgspec.Struct, frozen=True, kw_only=True, eq=False):
-    """What is remembered of an endpoint's labels."""
-
-    sequence: int
-    """The last label that was looked at."""
-    champion: VersionWatch
-
-
-class LedgerState(msgspec.Struct, frozen=True, kw_only=True):
-    """How far the ledger was looked through, apart from the rest: what was remembered is not read to see that nothing came."""
-
-    sequence: int
-    """The last label that was looked at."""
-    looked_at: datetime | None = None
-    """When predictions were looked through for such as came late, in processing time."""
+_TAKEN_BACK = "labels that came later, or were corrected, do not show it"
 
 
 class LabelledWatch:
@@ -160,6 +124,38 @@ class LabelledWatch:
 
     def _keep(self, window: Window, predictions: pl.DataFrame, *, first_time: bool) -> None:
         """Results, state and alerts of a window, in one transaction."""
+        measured, groups, own = self._measured(predictions)
+        alerts: list[RaiseAlert] = []
+        shown: list[DecayFinding] = []
+        before = self._watch
+        if own is not None and (first_time or (window.start in before.unfed and own.rows)):
+            alerts, shown = self._consider(window, own, measured[self._champion.version_id])
+        elif own is not None and own.rows and any(one.start == window.start for one in before.fed):
+            alerts, shown = self._detect(window, own)
+        if first_time:
+            self.until = window.end
+        name, now = self._endpoint.name, self._workspace.clock.now()
+        with self._workspace.database.writing() as connection:
+            for monitor, by_version in ((MONITOR, measured), (fairness.MONITOR, groups)):
+                for version_id, numbers in by_version.items():
+                    drop_results(connection, name, version_id, monitor, window.start)
+                    save_results(connection, [one.of(name, version_id, window.start, monitor) for one in numbers])
+            champion = self._champion.version_id
+            save_results(
+                connection, [one.measured().of(name, champion, one.window.start, decay.MONITOR) for one in shown]
+            )
+            save_state(connection, self._state())
+            gone = before.standing.keys() - self._watch.standing.keys()
+            settle_gone(connection, name, ("objective",), gone, now)
+            if before.alarmed and not self._watch.alarmed:
+                settle_gone(connection, name, ("decay",), (decay.TITLE,), now, why=_TAKEN_BACK)
+            for alert in alerts:
+                raise_alert(self._workspace.inside(connection), self._actor, alert)
+
+    def _measured(
+        self, predictions: pl.DataFrame
+    ) -> tuple[dict[str, list[Measured]], dict[str, list[Measured]], Outcomes | None]:
+        """By version, what a window's labelled predictions say, and what they say of groups; and the champion's outcomes."""
         measured: dict[str, list[Measured]] = {}
         groups: dict[str, list[Measured]] = {}
         own: Outcomes | None = None
@@ -175,54 +171,18 @@ class LabelledWatch:
             groups[subject.version_id] = measure_groups(subject.task, self._project.objectives, outcomes)
             if subject is self._champion:
                 own = outcomes
-        alerts: list[RaiseAlert] = []
-        detected: list[Measured] = []
-        before = self._watch.standing
-        if own is not None and (first_time or (window.start in self._watch.unfed and own.rows)):
-            alerts, detected = self._consider(window, own, measured[self._champion.version_id])
-        if first_time:
-            self.until = window.end
-        name = self._endpoint.name
-        with self._workspace.database.writing() as connection:
-            for monitor, by_version in ((MONITOR, measured), (fairness.MONITOR, groups)):
-                for version_id, numbers in by_version.items():
-                    drop_results(connection, name, version_id, monitor, window.start)
-                    save_results(connection, [one.of(name, version_id, window.start, monitor) for one in numbers])
-            champion = self._champion.version_id
-            save_results(connection, [one.of(name, champion, window.start, decay.MONITOR) for one in detected])
-            save_state(connection, self._state())
-            gone = before.keys() - self._watch.standing.keys()
-            settle_gone(connection, name, ("objective",), gone, self._workspace.clock.now())
-            for alert in alerts:
-                raise_alert(self._workspace.inside(connection), self._actor, alert)
+        return measured, groups, own
 
     def _consider(
         self, window: Window, outcomes: Outcomes, measured: list[Measured]
-    ) -> tuple[list[RaiseAlert], list[Measured]]:
+    ) -> tuple[list[RaiseAlert], list[DecayFinding]]:
         """What a window of the champion's says of decay and of the objectives; the watch goes on behind it."""
-        watch = self._watch
         if not outcomes.rows:
-            self._watch = msgspec.structs.replace(watch, unfed=(*watch.unfed, window.start)[-_WINDOWS_BACK:])
+            unfed = (*self._watch.unfed, window.start)[-_WINDOWS_BACK:]
+            self._watch = msgspec.structs.replace(self._watch, unfed=unfed)
             return [], []
-        alerts: list[RaiseAlert] = []
-        detected: list[Measured] = []
-        labels = watch.labels
-        detector, alarmed = watch.detector, watch.alarmed
-        reference = self._champion.loss
-        if reference is not None:
-            losses = outcomes.by_label(loss_between_0_and_1(self._champion.task, outcomes, reference.scale))
-            labels = (*watch.labels, losses.size)[-_RECENT:]
-            budget = self._project.budget_of("decay")
-            rate, windows = float(np.mean(labels)), budget.windows(self._project.window)
-            if detector is None:
-                detector = decay.begin(reference, self._tolerance, rate, windows)
-            detector = decay.paced(detector, reference, rate, windows)
-            detector, shown = decay.feed(detector, reference, losses)
-            detected.append(shown.measured(outcomes.rows))
-            if shown.finding.alarm and not alarmed:
-                evidence = shown.evidence(budget)
-                alerts.append(self._alert(window, "decay", decay.TITLE, evidence))
-                alarmed = True
+        alerts, shown = self._detect(window, outcomes)
+        watch = self._watch
         features = covariates(outcomes.frame, outcomes.scores)
         counted = streaks(watch.streaks, failed_objectives(self._project.objectives, measured))
         over = self._trigger.over
@@ -234,9 +194,6 @@ class LabelledWatch:
             alerts = [with_causes(one, causes) for one in alerts]
         self._watch = msgspec.structs.replace(
             watch,
-            detector=detector,
-            alarmed=alarmed,
-            labels=labels,
             streaks=counted,
             standing=standing,
             memory=watch.memory.with_rows(outcomes.labels, outcomes.scores, features),
@@ -245,7 +202,47 @@ class LabelledWatch:
             else watch.baseline.with_rows(outcomes.labels, outcomes.scores, features),
             unfed=tuple(start for start in watch.unfed if start != window.start),
         )
-        return alerts, detected
+        return alerts, shown
+
+    def _detect(self, window: Window, outcomes: Outcomes) -> tuple[list[RaiseAlert], list[DecayFinding]]:
+        """The detector with what is known of a window's losses now: the window itself, and all behind it, anew.
+
+        An alarm that the labels no longer show is taken back; one that they show now is raised for the first window of it.
+        """
+        reference, watch = self._champion.loss, self._watch
+        if reference is None:
+            return [], []
+        losses = outcomes.by_label(loss_between_0_and_1(self._champion.task, outcomes, reference.scale))
+        known = next((one for one in watch.fed if one.start == window.start), None)
+        labels = watch.labels if known else (*watch.labels, losses.size)[-_RECENT:]
+        budget = self._project.budget_of("decay")
+        rate, windows = float(np.mean(labels)), budget.windows(self._project.window)
+        detector = watch.detector or decay.begin(reference, self._tolerance, rate, windows)
+        detector = decay.paced(detector, reference, rate, windows)
+        one = decay.fed_window(detector, reference, window.start, losses, outcomes.rows)
+        if known is not None and one.does_as(known):
+            return [], []
+        fed = decay.in_place(watch.fed, one)
+        found = list(decay.course(detector, reference, fed))
+        first = next((each for each in found if each.alarm), None)
+        alerts: list[RaiseAlert] = []
+        alarmed_at = watch.alarmed_at
+        if first is not None and not watch.alarmed:
+            alarmed_at = first.window.start
+            length = self._project.window
+            shown_by = Window(start=first.window.start, end=first.window.start + length)
+            alerts.append(self._alert(shown_by, "decay", decay.TITLE, first.evidence(budget)))
+        # What showed an alarm may be too long ago to be looked at again.
+        stands = watch.alarmed and (alarmed_at is None or alarmed_at < fed[0].start)
+        self._watch = msgspec.structs.replace(
+            watch,
+            detector=found[0].after if len(fed) > _WINDOWS_BACK else detector,
+            fed=fed[-_WINDOWS_BACK:],
+            alarmed=first is not None or stands,
+            alarmed_at=alarmed_at,
+            labels=labels,
+        )
+        return alerts, [each for each in found if each.window.start >= window.start]
 
     def _broken(self, window: Window, counted: dict[str, int], measured: list[Measured]) -> dict[str, RaiseAlert]:
         needed = self._trigger.windows
@@ -300,7 +297,7 @@ class LabelledWatch:
             return VersionWatch(version_id=self._champion.version_id, acted_at=acted_at, memory=Memory.empty())
         if acted_at is not None and (watch.acted_at is None or watch.acted_at < acted_at):
             return msgspec.structs.replace(
-                watch, acted_at=acted_at, detector=None, alarmed=False, streaks={}, standing={}
+                watch, acted_at=acted_at, detector=None, fed=(), alarmed=False, alarmed_at=None, streaks={}, standing={}
             )
         return watch
 
@@ -359,13 +356,6 @@ class LabelledWatch:
             state=encode(LabelledState(sequence=self._sequence, champion=self._watch)),
             updated_at=self._workspace.clock.now(),
         )
-
-
-def read_state(workspace: Workspace, endpoint: str) -> tuple[MonitorState | None, LabelledState | None]:
-    """What is remembered of an endpoint's labels."""
-    with workspace.database.reading() as connection:
-        known = find_state(connection, endpoint, STATE, "")
-    return known, decode(known.state, LabelledState) if known else None
 
 
 def looks_back(workspace: Workspace, endpoint: str, known: Mapping[str, MonitorState]) -> bool:

@@ -8,8 +8,8 @@ import msgspec
 from kept.deployment.endpoint import EndpointStatus, RouteRecord
 from kept.governance.actor import Actor
 from kept.governance.workspace import Workspace
-from kept.monitoring.labelled import STATE as LABELLED
 from kept.monitoring.labelled import LabelledWatch, looks_back
+from kept.monitoring.labelled_state import STATE as LABELLED
 from kept.monitoring.outage import watch_outage
 from kept.monitoring.plan import MonitoringPlan
 from kept.monitoring.records import find_state, save_state, states_of

@@ -1,0 +1,70 @@
+"""What is remembered of an endpoint's labelled predictions between two looks."""
+
+from datetime import datetime
+from functools import reduce
+
+import msgspec
+
+from kept.governance.workspace import Workspace
+from kept.measures.arrays import decode
+from kept.measures.betting import LabelDetector, after_part
+from kept.monitoring.decay import FedWindow
+from kept.monitoring.estimate import Memory
+from kept.monitoring.records import find_state
+from kept.monitoring.result import MonitorState
+
+STATE = "labelled"
+
+
+class VersionWatch(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """What is remembered of the champion's labelled predictions."""
+
+    version_id: str
+    acted_at: datetime | None
+    """Event time of the training for which the detector was started."""
+    detector: LabelDetector | None = None
+    """The detector of decay as it stood before the windows in `fed`."""
+    fed: tuple[FedWindow, ...] = ()
+    """What the last windows that it was fed do to it, by time."""
+    alarmed: bool = False
+    alarmed_at: datetime | None = None
+    """The start of the window that showed it."""
+    labels: tuple[int, ...] = ()
+    """How many labels the last windows had."""
+    streaks: dict[str, int] = {}
+    standing: dict[str, int] = {}
+    """Conditions that last, and for how many windows each has been away."""
+    memory: Memory
+    baseline: Memory = msgspec.field(default_factory=Memory.empty)
+    """Its first labelled predictions, as many as are remembered: what later ones are held against to find causes."""
+    unfed: tuple[datetime, ...] = ()
+    """Windows that had no label when they were judged."""
+
+    @property
+    def now(self) -> LabelDetector | None:
+        """The detector of decay as it stands."""
+        return None if self.detector is None else reduce(after_part, (one.part for one in self.fed), self.detector)
+
+
+class LabelledState(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """What is remembered of an endpoint's labels."""
+
+    sequence: int
+    """The last label that was looked at."""
+    champion: VersionWatch
+
+
+class LedgerState(msgspec.Struct, frozen=True, kw_only=True):
+    """How far the ledger was looked through, apart from the rest: what was remembered is not read to see that nothing came."""
+
+    sequence: int
+    """The last label that was looked at."""
+    looked_at: datetime | None = None
+    """When predictions were looked through for such as came late, in processing time."""
+
+
+def read_state(workspace: Workspace, endpoint: str) -> tuple[MonitorState | None, LabelledState | None]:
+    """What is remembered of an endpoint's labels."""
+    with workspace.database.reading() as connection:
+        known = find_state(connection, endpoint, STATE, "")
+    return known, decode(known.state, LabelledState) if known else None

@@ -1,0 +1,100 @@
+"""Labels that come later than their window was judged, or are corrected: the detector of decay goes by what is known now."""
+
+from itertools import pairwise
+
+from kept.monitoring.catalog import MonitorStatus, ShowMonitors, ShowWindows, show_monitors, show_windows
+from kept.monitoring.incidents import ListIncidents, list_incidents
+from kept.monitoring.result import WindowResult
+from kept.plan.project import Project
+
+from conftest import NAME, MakeWorld, World  # isort: skip
+
+
+def declared(project: Project) -> None:
+    project.monitor(window="1d", false_alarm_every="20d")
+
+
+def values(world: World) -> list[WindowResult]:
+    return show_windows(world.workspace, world.me, ShowWindows(endpoint=NAME, monitor="decay"))
+
+
+def status(world: World) -> MonitorStatus:
+    return show_monitors(world.workspace, world.me, ShowMonitors(endpoint=NAME))
+
+
+def turned(world: World, days: int) -> list[dict[str, bool]]:
+    """Days whose labels are all wrong; gives the right ones."""
+    right = []
+    for _ in range(days):
+        frame = world.day(labels=False)
+        said = dict(zip(frame["key"], frame["score"] > 0.5, strict=True))
+        right.append(said)
+        world.label({key: not late for key, late in said.items()})
+        world.tick()
+    return right
+
+
+def test_an_alarm_that_corrected_labels_do_not_show_is_taken_back(make_world: MakeWorld) -> None:
+    world = make_world(declared)
+    world.days(4)
+    right = turned(world, 2)
+    world.days(2)
+    assert len(world.alerts("decay")) == 1
+    before = values(world)
+    assert [one.holds for one in before][-2:] == [False, False]
+    for one in right:
+        world.label(one)
+    world.days(1)
+    after = values(world)
+    assert [one.start for one in after][: len(before)] == [one.start for one in before]
+    assert all(one.holds for one in after)
+    detector = status(world).decay
+    assert detector is not None
+    assert not detector.alarmed
+    assert detector.value == after[-1].value
+    (incident,) = list_incidents(world.workspace, world.me, ListIncidents(endpoint=NAME, kind="decay"))
+    assert (incident.state, incident.resolution) == (
+        "resolved",
+        "labels that came later, or were corrected, do not show it",
+    )
+    turned(world, 2)
+    world.days(2)
+    assert len(world.alerts("decay")) == 2
+
+
+def test_corrected_labels_that_show_decay_alarm_for_their_window(make_world: MakeWorld) -> None:
+    world = make_world(declared)
+    frames = [world.day() for _ in range(3)]
+    for _ in range(3):
+        world.days(1)
+    assert world.alerts("decay") == []
+    for frame in frames:
+        world.label(dict(zip(frame["key"], frame["score"] <= 0.5, strict=True)))
+    world.days(1)
+    (alert,) = world.alerts("decay")
+    first = next(one for one in values(world) if one.holds is False)
+    assert alert.evidence["detector"] == first.value
+    assert alert.evidence["window"]["start"].startswith(f"{first.start:%Y-%m-%d}")
+
+
+def test_it_stands_as_if_the_labels_had_been_known_at_once(make_world: MakeWorld) -> None:
+    world = make_world(declared)
+    frames = [world.day(labels=False) for _ in range(4)]
+    world.tick()
+    right = [dict(zip(one["key"], one["score"] > 0.5, strict=True)) for one in frames]
+    for labels in right[::-1]:
+        world.label(dict(list(labels.items())[:50]))
+        world.day(labels=False)
+        world.tick()
+    for labels in right:
+        world.label(labels)
+    world.day(labels=False)
+    world.tick()
+    found = values(world)
+    assert [one.rows for one in found] == [200] * 4
+    assert found[0].low == 0.0
+    for earlier, later in pairwise(found):
+        assert later.low == earlier.value
+    detector = status(world).decay
+    assert detector is not None
+    assert (detector.seen, detector.value) == (800, found[-1].value)
