@@ -112,7 +112,23 @@ def test_failures_that_the_champion_shares_do_not_roll_back_and_do_not_go_on() -
     assert outage.action == "go_on"
 
 
-@pytest.mark.parametrize(("candidate", "champion", "share"), [(0.05, 0.05, 0.5), (0.3, 0.3, 0.5), (0.05, 0.08, 0.1)])
+@pytest.mark.parametrize(("share", "rate"), [(0.9, 0.2), (0.95, 0.2), (0.95, 0.5), (0.99, 0.2), (0.999, 0.1)])
+def test_a_candidate_with_nearly_all_requests_goes_back_after_a_few_dozen_failures(share: float, rate: float) -> None:
+    rule = msgspec.structs.replace(RULE, canary=(share, 1.0))
+    for asked in range(20, 20_000, 20):
+        tried = arm(rows=asked, errors=round(asked * rate))
+        beside = arm(rows=max(round(asked * (1 - share) / share), 1))
+        if decide(rule, (step(tried, beside),)).action == "roll_back":
+            break
+    assert tried.errors <= 45
+    shared = msgspec.structs.replace(beside, errors=1)
+    assert decide(rule, (step(tried, shared),)).action == "go_on"
+
+
+@pytest.mark.parametrize(
+    ("candidate", "champion", "share"),
+    [(0.05, 0.05, 0.5), (0.3, 0.3, 0.5), (0.05, 0.08, 0.1), (0.04, 0.04, 0.95)],
+)
 def test_a_candidate_that_fails_as_often_as_the_champion_is_hardly_ever_rolled_back(
     candidate: float, champion: float, share: float
 ) -> None:

@@ -15,6 +15,10 @@ _NAMES: dict[Phase, str] = {"shadow": "shadow", "canary": "step", "ab": "A/B tes
 _Count = Literal["rows", "errors", "slow", "latencies"]
 _SLOW_SHARE = 0.01
 _SMALLEST_EFFECT = 0.01
+# Beside a candidate that has nine requests of ten, hundreds of its failures are needed to tell them from those that both would have:
+# a rate of so many times the limit is then enough, where the champion shows none above it.
+_MOST_OF_ALL = 9
+_BROKEN = 5
 # A median latency that is longer by less than this is nobody's trouble, whatever its ratio: small models answer in 0.1 ms.
 _NOTICEABLE_MS = 1.0
 
@@ -34,7 +38,8 @@ def decide(rule: Rule, steps: tuple[StepStatistics, ...], phase: Phase = "canary
     their information, upper end below 0). Otherwise it goes a step on when the step's time and rows are reached and the
     failures and the median latency seen are within their limits; when neither has happened by the timeout, it is rolled
     back, or held where that is declared. For failures and slow answers a candidate is rolled back only when it has more of
-    them than the champion has, too.
+    them than the champion has, too; where it has nine of ten requests or more, also when it fails five times as often as it may
+    and the champion does not.
 
     Quality does not hold a step up, because labels may come late: the reason says whether it was judged. With
     `quality_required` it holds the last one: until labels show that the candidate is no worse, and when they have not
@@ -199,13 +204,19 @@ def _excess(limit: float, steps: tuple[StepStatistics, ...], events: _Count, tri
     What both are asked, or what they share, fails for both: no reason to go back from one to the other. While the
     candidate's rate is not above the champion's, each event of the two is the candidate's with the probability of its
     share of the requests, or less. The smaller of two such ratios is at most 1 in the mean where either of the limits holds.
+    Where nearly all requests are the candidate's, a rate that is far above the limit needs no such comparison.
     """
     above = rate_evidence(_total(steps, events), _total(steps, trials), limit)
     own, theirs = steps[-1].candidate, steps[-1].champion
     if not getattr(theirs, trials):
         return above
-    share = getattr(own, trials) / (getattr(own, trials) + getattr(theirs, trials))
-    return min(above, rate_evidence(getattr(own, events), getattr(own, events) + getattr(theirs, events), share))
+    own_events, own_trials = getattr(own, events), getattr(own, trials)
+    their_events, their_trials = getattr(theirs, events), getattr(theirs, trials)
+    share = own_trials / (own_trials + their_trials)
+    beside = min(above, rate_evidence(own_events, own_events + their_events, share))
+    if own_trials < _MOST_OF_ALL * their_trials or their_events > limit * their_trials:
+        return beside
+    return max(beside, rate_evidence(own_events, own_trials, min(_BROKEN * limit, 0.5)))
 
 
 def _total(steps: tuple[StepStatistics, ...], name: _Count) -> int:
