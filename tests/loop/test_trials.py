@@ -11,8 +11,10 @@ from kept.deployment.rollback import RollBack, roll_back
 from kept.deployment.rollout import Rollout
 from kept.governance.journal import ListAudit, VerifyAudit, list_audit, verify_audit
 from kept.loop.rollout_report import ShowRollout, show_rollout
+from kept.monitoring.incidents import ListIncidents, list_incidents
 from kept.monitoring.records import save_state
 from kept.monitoring.result import MonitorState
+from kept.monitoring.wording import message_of
 from kept.plan.project import Project
 
 from conftest import NAME, MakeWorld, World  # isort: skip
@@ -145,10 +147,26 @@ def test_a_test_without_a_winner_is_held_when_its_time_is_over_until_a_person_de
     assert (held.state, held.phase, held.share) == ("held", "ab", 0.5)
     assert roles(world) == [(1, "champion", 0.5), (2, "challenger", 0.5)]
     assert [one.kind for one in world.decisions()][-1] == "keep"
-    assert len(world.alerts("held")) == 1
+    (alert,) = world.alerts("held")
+    text = message_of(world.workspace.settings, alert, escalated=False).text
+    assert 'kept rollout advance flights --reason "..."' in text
+    assert 'kept rollback --endpoint flights --reason "..."' in text
     request = Advance(endpoint="flights", rollout=held.id, step=held.step, state="held", reason="It is cheaper.")
     advance(world.workspace, world.me, request)
     assert roles(world) == [(2, "champion", 1.0)]
+
+
+def test_a_person_takes_back_what_is_held_and_its_incident_is_over(make_world: MakeWorld) -> None:
+    world = make_world(split)
+    world.days(1)
+    world.release(world.register())
+    world.days(6, labels=False)
+    roll_back(world.workspace, world.me, RollBack(endpoint="flights", reason="It costs too much."))
+    assert (rollout_of(world).state, rollout_of(world).reason) == ("rolled_back", "It costs too much.")
+    assert roles(world) == [(1, "champion", 1.0)]
+    world.tick()
+    (incident,) = list_incidents(world.workspace, world.me, ListIncidents(endpoint="flights", kind="held"))
+    assert incident.state == "resolved"
 
 
 def test_what_is_held_still_goes_back_when_it_fails(make_world: MakeWorld) -> None:

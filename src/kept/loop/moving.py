@@ -86,8 +86,17 @@ def _act(
         kind = kinds.get(said.action, "advance")
         if kind == "keep":
             title = f"the rollout of version {candidate.number} is held: a person must decide"
-            turn.alert("held", "warning", title, {"reason": said.reason, **evidence}, candidate.version_id)
+            facts = {"reason": said.reason, "to_decide": _commands(turn.endpoint), **evidence}
+            turn.alert("held", "warning", title, facts, candidate.version_id)
         turn.decide(kind, _cause(turn, rollout), said.reason, evidence)
+
+
+def _commands(endpoint: str) -> list[str]:
+    """How a person lets a rollout that is held go on, or takes it back."""
+    return [
+        f'to go on: kept rollout advance {endpoint} --reason "..."',
+        f'to go back: kept rollback --endpoint {endpoint} --reason "..."',
+    ]
 
 
 def _cause(turn: Turn, rollout: Rollout) -> Cause:

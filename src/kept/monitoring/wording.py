@@ -13,6 +13,8 @@ _MOST_LINES = 12
 _MOST_WORDS = 300
 # Tables, which a mail would cut; causes tell the most of them.
 _ON_THE_PAGE = {"attribution", "columns", "slices"}
+# Sentences before numbers, of which only so many lines are told.
+_FIRST = ("reason", "to_decide", "causes", "caution")
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,7 +37,7 @@ def message_of(settings: Settings, alert: Alert, *, escalated: bool) -> Message:
     subject = _line(f"[{alert.severity}] {alert.endpoint}: {again}{alert.title}")
     facts = [
         f"{name.replace('_', ' ')}: {_shown(value)}"
-        for name, value in alert.evidence.items()
+        for name, value in sorted(alert.evidence.items(), key=lambda one: one[0] not in _FIRST)
         if name not in _ON_THE_PAGE
     ]
     lines = [
