@@ -1,11 +1,14 @@
 """Several endpoints of one project: each is watched, trained for and released to by itself."""
 
+import msgspec
 import pytest
 
-from kept.loop.decisions import RetrainNow, retrain
+from kept.core.errors import KeptError
+from kept.loop.decisions import RetrainNow, asked_for, retrain
 from kept.loop.status import ShowLoop, show_loop
 from kept.plan.policy import drift, every
 from kept.plan.project import Project
+from kept.tracking.runs import get_run
 
 from conftest import NAME, MakeWorld, World  # isort: skip
 
@@ -101,3 +104,18 @@ def test_a_persons_training_that_fails_is_told_of_once(make_world: MakeWorld) ->
     both(one, 2, other=other)
     assert kinds(one) == kinds(other) == ["reject"]
     assert len(one.alerts("failed") + other.alerts("failed")) == 1
+
+
+def test_a_person_trains_for_one_endpoint_alone(make_world: MakeWorld) -> None:
+    one, other = pair(make_world(declare), 1)
+    asked = RetrainNow(project=NAME, reason="new rules in the west", endpoint="flights-west", until=one.now)
+    run = get_run(one.workspace, retrain(one.workspace, one.me, asked).run_id or "")
+    assert asked_for(run, asked)
+    assert not asked_for(run, msgspec.structs.replace(asked, endpoint=None))
+    other.train()
+    both(one, 1, other=other)
+    assert kinds(one) == []
+    assert kinds(other) == ["retrain", "release"]
+    for name, project, what in (("flights-east", NAME, "flights-east"), ("flights", "trains", "belongs to the project")):
+        with pytest.raises(KeptError, match=what):
+            retrain(one.workspace, one.me, RetrainNow(project=project, reason="again", endpoint=name))

@@ -7,7 +7,7 @@ import msgspec
 from kept.measures.arrays import decode
 from kept.monitoring.quality import check_volume
 from kept.monitoring.traffic import TrafficState
-from kept.monitoring.usual import Usual
+from kept.monitoring.usual import Usual, day_of_rest
 from kept.monitoring.window import window_of
 
 # A Monday.
@@ -24,15 +24,27 @@ def odd_days(*, declared: bool) -> list[int]:
         window = window_of(APRIL + day * DAY, DAY)
         of_week = usual.at_week(window)
         earlier = of_week if declared else usual.at_day(window)
-        if check_volume(rows, earlier, of_week) is not None:
+        if check_volume(rows, earlier, of_week, day_of_rest=day_of_rest(window)) is not None:
             found.append(day)
         usual = usual.with_rows(window, rows)
     return found
 
 
-def test_a_quiet_sunday_is_usual_from_the_second_on_and_a_quiet_monday_is_not() -> None:
+def test_a_quiet_sunday_is_no_news_from_the_first_on_and_a_quiet_monday_is() -> None:
     assert odd_days(declared=True) == [42]
-    assert odd_days(declared=False) == [6, 42]
+    assert odd_days(declared=False) == [42]
+
+
+def test_a_day_of_rest_is_told_of_once_one_was_seen_and_any_other_at_once() -> None:
+    week = [1000] * 7
+    for rows in (0, 8):
+        assert check_volume(rows, week, day_of_rest=True) is None
+        assert check_volume(rows, week, [900], day_of_rest=True) is not None
+        assert check_volume(rows, week) is not None
+    days = [day_of_rest(window_of(APRIL + day * DAY, DAY)) for day in range(7)]
+    assert days == [False] * 4 + [True] * 3
+    # Late on a Thursday by UTC it is Friday in Sydney.
+    assert day_of_rest(window_of(APRIL + 3 * DAY + 20 * HOUR, HOUR), "Australia/Sydney")
 
 
 def test_hours_are_told_apart_by_the_clock_of_the_place() -> None:

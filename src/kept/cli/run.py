@@ -15,7 +15,7 @@ from kept.cli.working import at_work, tell
 from kept.core.clock import parse_time
 from kept.core.errors import Conflict
 from kept.loop.decision import TRAINING
-from kept.loop.decisions import RetrainNow, retrain, training_request
+from kept.loop.decisions import RetrainNow, asked_for, retrain
 from kept.plan.catalog import ensure_registered
 from kept.plan.loading import load_project
 from kept.tracking.run import Run, RunStatus
@@ -29,6 +29,9 @@ def main(
     until: Annotated[str | None, typer.Option(help="Learn from what was known at this moment only.")] = None,
     window: Annotated[str | None, typer.Option(help="Learn from so much event time, for example 60d.")] = None,
     fresh: Annotated[bool, typer.Option(help="Run every step, whatever is known already.")] = False,
+    endpoint: Annotated[
+        str | None, typer.Option(help="The endpoint that the version is for; every one of the project by default.")
+    ] = None,
     reason: Reason = "asked for on the command line",
     workspace: Workspace = None,
     project: ProjectFile = None,
@@ -42,7 +45,9 @@ def main(
     if isinstance(connection, Embedded):
         ensure_registered(connection.workspace, connection.actor, loaded, source)
     moment = None if until is None else parse_time(until, where="--until")
-    request = RetrainNow(project=loaded.name, reason=reason, until=moment, window=window, fresh=fresh)
+    request = RetrainNow(
+        project=loaded.name, reason=reason, endpoint=endpoint, until=moment, window=window, fresh=fresh
+    )
     with at_work(connection) as here:
         run_id = _ask(connection, request, here=here)
         try:
@@ -69,7 +74,7 @@ def _ask(connection: Connection, request: RetrainNow, *, here: bool) -> str:
         left = _left_behind(connection, request.project) if here else None
         if left is None:
             raise
-    if left.request == training_request(request.until, request.window, fresh=request.fresh):
+    if asked_for(left, request):
         errors.print(f"Going on with run {left.id}, which was cut short.", highlight=False)
         return left.id
     _cancel(connection, left.id, "cut short, and another training was asked for")

@@ -10,6 +10,7 @@ from kept.core.durations import duration
 from kept.core.errors import Conflict, Invalid
 from kept.core.ids import new_id
 from kept.core.listing import list_limit
+from kept.deployment.catalog import the_endpoint
 from kept.governance.actor import Actor, Permission
 from kept.governance.operation import Audit, operation
 from kept.governance.workspace import Workspace
@@ -18,7 +19,7 @@ from kept.loop.records import decisions_about, decisions_of, insert_decision, tr
 from kept.loop.triggers import TriggerName
 from kept.plan.catalog import ShowProject, show_project
 from kept.registry.catalog import ListVersions, list_versions
-from kept.tracking.run import RunStatus
+from kept.tracking.run import Run, RunStatus
 from kept.tracking.runs import create_run
 
 
@@ -27,6 +28,8 @@ class RetrainNow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     project: str
     reason: str
+    endpoint: str | None = None
+    """Which endpoint of the project its version is for; None for every one."""
     until: datetime | None = None
     """Train on what was known at this event time; None for everything that is known."""
     window: str | None = None
@@ -63,6 +66,8 @@ def retrain(workspace: Workspace, actor: Actor, request: RetrainNow) -> Decision
     """Queues a training run; what it makes is judged, and released as the project's policy says."""
     if not request.reason.strip():
         raise Invalid("a training needs a reason", where=request.project, fix="Say why it should be trained now")
+    if request.endpoint is not None:
+        _expect_its_own(workspace, request.endpoint, request.project)
     known = list_versions(workspace, actor, ListVersions(project=request.project, limit=1))
     decision = Decide(
         project=request.project,
@@ -70,6 +75,7 @@ def retrain(workspace: Workspace, actor: Actor, request: RetrainNow) -> Decision
         trigger="person",
         reason=request.reason,
         evidence={"asked_by": actor.name},
+        endpoint=request.endpoint,
         event_time=request.until,
         window=request.window,
     )
@@ -124,9 +130,27 @@ def take(workspace: Workspace, actor: Actor, request: Decide, *, fresh: bool = F
     return decision
 
 
-def training_request(until: datetime | None, window: str | None, *, fresh: bool) -> dict[str, Any]:
+def asked_for(run: Run, request: RetrainNow) -> bool:
+    """Whether a training run was queued by a person's wish for just the same."""
+    same = run.request == _training_request(request.until, request.window, fresh=request.fresh)
+    return same and run.name == _training_name("person", request.endpoint, request.project)
+
+
+def _expect_its_own(workspace: Workspace, name: str, project: str) -> None:
+    with workspace.database.reading() as connection:
+        endpoint = the_endpoint(connection, name)
+    if endpoint.project != project:
+        fix = f"Ask for a training of {endpoint.project}"
+        raise Invalid(f"it belongs to the project {endpoint.project}, not to {project}", where=name, fix=fix)
+
+
+def _training_request(until: datetime | None, window: str | None, *, fresh: bool) -> dict[str, Any]:
     """What a training run is started with, as its record keeps it."""
     return {"until": None if until is None else format_time(until), "window": window, "fresh": fresh}
+
+
+def _training_name(trigger: TriggerName, endpoint: str | None, project: str) -> str:
+    return f"{trigger} of {endpoint or project}"
 
 
 def _queue_training(workspace: Workspace, actor: Actor, request: Decide, *, fresh: bool) -> str:
@@ -141,10 +165,10 @@ def _queue_training(workspace: Workspace, actor: Actor, request: Decide, *, fres
         workspace,
         project=request.project,
         kind=TRAINING,
-        name=f"{request.trigger} of {request.endpoint or request.project}",
+        name=_training_name(request.trigger, request.endpoint, request.project),
         created_by=actor.name,
         reason=request.reason,
-        request=training_request(request.event_time, request.window, fresh=fresh),
+        request=_training_request(request.event_time, request.window, fresh=fresh),
         tags={"trigger": request.trigger},
     )
     return run.id

@@ -67,15 +67,20 @@ class Breach(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.rule}_share" if self.column else self.rule
 
 
-def check_volume(rows: int, earlier: Sequence[int], same_weekday: Sequence[int] = ()) -> Breach | None:
+def check_volume(
+    rows: int, earlier: Sequence[int], same_weekday: Sequence[int] = (), *, day_of_rest: bool = False
+) -> Breach | None:
     """Whether a window is empty, or thin, against earlier windows of its time of day.
 
-    What is no less than usual at this time of the week (`same_weekday`) is neither: few ask for anything on a Sunday. Before
-    the first such window has been seen, that is not known. Nor is what chance brings in more than one of 10,000 windows: where
-    five requests come an hour, some hours have none.
+    What is no less than usual at this time of the week (`same_weekday`) is neither: few ask for anything on a Sunday. On a
+    day on which some rest (`day_of_rest`), that is not known before the first such window has been seen, and nothing is told; on
+    others it is taken to be as usual. Nor is what chance brings in more than one of 10,000 windows: where five requests come an
+    hour, some hours have none.
     """
     usual = median(earlier) if earlier else 0
     if _quiet_by_chance(rows, usual):
+        return None
+    if day_of_rest and not same_weekday:
         return None
     if same_weekday and rows >= THIN * median(same_weekday):
         return None

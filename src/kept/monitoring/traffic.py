@@ -35,7 +35,7 @@ from kept.monitoring.sameness import Sameness, check_sameness
 from kept.monitoring.settling import settle_gone
 from kept.monitoring.stream import Stream, answered, asked, features_of, latencies_of, scores_of
 from kept.monitoring.subject import Subject, drift_reference
-from kept.monitoring.usual import Usual
+from kept.monitoring.usual import Usual, day_of_rest
 from kept.monitoring.window import Window, first_whole
 from kept.plan.reference import SERVING, in_words
 from kept.serving.logrules import log_rules
@@ -209,7 +209,7 @@ class TrafficWatch:
         of_week = usual.at_week(window, zone)
         # A declared week is no guess: its days are not held against each other.
         earlier = of_week if self._project.season == "day of week" else usual.at_day(window, zone)
-        found = [check_volume(asked(predictions), earlier, of_week)]
+        found = [check_volume(asked(predictions), earlier, of_week, day_of_rest=day_of_rest(window, zone))]
         limit = next(
             (one.bound for one in self._project.objectives if one.metric == "error_rate" and one.by is None),
             self._project.releasing.max_error_rate,

@@ -10,6 +10,7 @@ from kept.monitoring.window import Window
 
 _DAYS_REMEMBERED, _WEEKS_REMEMBERED = 7, 7
 _DAY = 24 * 60 * 60
+_FRIDAY = 4
 
 
 class Usual(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,6 +35,11 @@ class Usual(msgspec.Struct, frozen=True, kw_only=True):
             of_day={**self.of_day, day: (*self.at_day(window, zone), rows)[-_DAYS_REMEMBERED:]},
             of_week={**self.of_week, week: (*self.at_week(window, zone), rows)[-_WEEKS_REMEMBERED:]},
         )
+
+
+def day_of_rest(window: Window, zone: str = UTC) -> bool:
+    """Whether a window begins on a day on which some place in the world rests: from Friday to Sunday, by the clock of the zone."""
+    return window.start.astimezone(ZoneInfo(zone)).weekday() >= _FRIDAY
 
 
 def _second_of_day(start: datetime, zone: str) -> int:
