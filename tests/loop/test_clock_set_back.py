@@ -3,11 +3,13 @@
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import msgspec
 import pytest
 
 from kept.core import ids
+from kept.deployment.routing import Arm
 from kept.governance.journal import VerifyAudit, verify_audit
 from kept.loop.decisions import Decide, decide
 from kept.monitoring.alerts import RaiseAlert, raise_alert
@@ -82,3 +84,50 @@ def test_the_alerts_of_an_incident_are_found(make_world: MakeWorld, monkeypatch:
     found = show_incident(world.workspace, world.me, ShowIncident(incident=first.id))
     assert {one.id for one in found.alerts} == {first.id, again.id}
     assert sorted(one.about for one in found.notices) == ["raised", "resolved"]
+
+
+@pytest.mark.parametrize("set_right", [True, False])
+@pytest.mark.parametrize("shadow", [True, False])
+def test_a_trial_that_began_by_a_clock_that_was_ahead_is_looked_at(
+    make_world: MakeWorld, *, shadow: bool, set_right: bool
+) -> None:
+    trial: dict[str, Any] = {"shadow": "1d", "shadow_rows": 50, "max_disagreement": 0.05} if shadow else {}
+    world = make_world(lambda project: project.release(canary=[0.5, 1.0], step="1d", step_rows=50, **trial))
+    clock = with_a_clock(world)
+    world.days(2, labels=False)
+    for fails in (True, False):
+        clock.advance(timedelta(days=2))
+        version = world.register()
+        world.release(version)
+        if set_right:
+            clock.set(datetime.now(UTC))
+        world.failing = {version.id} if fails and not shadow else set()
+        world.contrary = {version.id} if fails and shadow else set()
+        world.days(1, labels=False)
+        clock.set(datetime.now(UTC))
+        world.days(2, labels=False)
+        rollout = world.status().rollout
+        assert rollout is not None
+        assert rollout.state == ("rolled_back" if fails else "promoted")
+
+
+def test_a_later_step_that_began_by_a_clock_that_was_ahead_is_looked_at(make_world: MakeWorld) -> None:
+    world = make_world(lambda project: project.release(canary=[0.4, 0.6, 1.0], step="12h", step_rows=50))
+    clock = with_a_clock(world)
+    world.days(2, labels=False)
+    version = world.register()
+    world.release(version)
+    world.day(labels=False)
+    clock.advance(timedelta(days=2))
+    world.tick()
+    clock.set(datetime.now(UTC))
+    assert [arm.weight for arm in arms(world)] == [0.4, 0.6]
+    world.failing = {version.id}
+    world.days(1, labels=False)
+    assert [arm.weight for arm in arms(world)] == [1.0]
+
+
+def arms(world: World) -> tuple[Arm, ...]:
+    route = world.status().route
+    assert route is not None
+    return route.arms

@@ -116,6 +116,9 @@ def test_a_person_trains_for_one_endpoint_alone(make_world: MakeWorld) -> None:
     both(one, 1, other=other)
     assert kinds(one) == []
     assert kinds(other) == ["retrain", "release"]
-    for name, project, what in (("flights-east", NAME, "flights-east"), ("flights", "trains", "belongs to the project")):
+    for name, project, what in (
+        ("flights-east", NAME, "flights-east"),
+        ("flights", "trains", "belongs to the project"),
+    ):
         with pytest.raises(KeptError, match=what):
             retrain(one.workspace, one.me, RetrainNow(project=project, reason="again", endpoint=name))

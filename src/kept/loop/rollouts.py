@@ -3,10 +3,12 @@
 from datetime import datetime, timedelta
 from math import sqrt
 
+import msgspec
 import numpy as np
 import polars as pl
 
 from kept.data import labels as ledger
+from kept.deployment.records import rollouts_of
 from kept.deployment.rollout import Rollout, RolloutStep, Rule
 from kept.deployment.rule import LEAST_LATENCIES, slowest_median
 from kept.deployment.statistics import ArmStatistics, PairStatistics, StepStatistics
@@ -23,6 +25,7 @@ from kept.training.reference import window_numbers
 
 # Numbers that are apart by no more than this share of the larger one are taken for the same answer.
 _SAME_NUMBER = 0.05
+_MOST_ROLLOUTS = 1_000
 
 
 def step_statistics(
@@ -34,9 +37,10 @@ def step_statistics(
     time. A label counts in the step of its prediction, whenever it came.
     """
     steps = [one for one in rollout.evidence if one.state == rollout.phase]
-    begins = [one.at for one in steps]
+    begins = _begins(workspace, stream, rollout, steps)
     if rollout.phase == "shadow":
-        return (_of_shadow(workspace, stream, rollout.rule, steps[-1], champion, candidate, now),)
+        step = msgspec.structs.replace(steps[-1], at=begins[-1])
+        return (_of_shadow(workspace, stream, rollout.rule, step, champion, candidate, now),)
     answers = stream.answers_since(begins[0])
     labelled = ledger.join(workspace, answers.lazy(), stream.endpoint).collect()
     failures = stream.failures_between(begins[0], max(stream.now, begins[0]))
@@ -57,6 +61,32 @@ def step_statistics(
             )
         )
     return tuple(found)
+
+
+def _begins(workspace: Workspace, stream: Stream, rollout: Rollout, steps: list[RolloutStep]) -> list[datetime]:
+    """When each step began by the clock that requests are stamped with.
+
+    That is the time at which the step was taken, unless the clock was ahead then. A trial begins with the first request to
+    the version, wherever none has come since it was said to; and what was taken at a time that has not come yet cannot be
+    told from the step before it: both are looked at as one.
+    """
+    begins = [one.at for one in steps]
+    newest = stream.last_request()
+    if newest is not None and newest < begins[0]:
+        first = stream.first_on_trial(rollout.candidate, _last_trial(workspace, rollout))
+        begins[0] = min(first or begins[0], begins[0])
+    if begins[-1] > stream.now:
+        past = max((one for one in begins if one <= stream.now), default=stream.now)
+        begins = [min(one, past) for one in begins]
+    return begins
+
+
+def _last_trial(workspace: Workspace, rollout: Rollout) -> datetime | None:
+    """When an earlier rollout of the same version ended; None where there was none."""
+    with workspace.database.reading() as connection:
+        known = rollouts_of(connection, rollout.endpoint, limit=_MOST_ROLLOUTS)
+    ended = [one.updated_at for one in known if one.candidate == rollout.candidate and one.id != rollout.id]
+    return max(ended, default=None)
 
 
 def _arm(

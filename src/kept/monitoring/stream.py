@@ -31,6 +31,7 @@ _ANSWERS = pl.Schema(
         "scores": pl.List(pl.Float64()),
     }
 )
+_ON_TRIAL = ["canary", "challenger", "shadow"]
 _ANSWERING = ["champion", "canary", "challenger"]
 _DECLARED = ["constant", "rule"]
 _COMPARED = ("score", "scores", "prediction", "latency_us")
@@ -131,6 +132,18 @@ class Stream:
         asked = rows.filter((pl.col("received_at") >= received) & mine)
         return asked.select(_ANSWERS.names()).collect().sort("received_at", "id")
 
+    def first_on_trial(self, version_id: str, after: datetime | None) -> datetime | None:
+        """When the first request came that a version on trial was asked, after a moment or ever, and answered or not."""
+        tables = [one for one in (self.rows(), self._failed_rows()) if one is not None]
+        mine = (pl.col("version_id") == version_id) & pl.col("role").is_in(_ON_TRIAL)
+        asked = mine if after is None else mine & (pl.col("received_at") > after)
+        firsts = [one.filter(asked).select(pl.min("received_at")).collect().item() for one in tables]
+        return min((one for one in firsts if one is not None), default=None)
+
+    def last_request(self) -> datetime | None:
+        """When the newest request came, answered or not."""
+        return max((one for one in (self.last_answer(), self.last_failure()) if one is not None), default=None)
+
     def next_event(self, since: datetime) -> datetime | None:
         """The oldest event time at or after a moment, up to now."""
         rows = self.rows()
@@ -178,11 +191,14 @@ class Stream:
 
     def last_failure(self) -> datetime | None:
         """When the newest request that failed came, whoever's fault it was."""
+        rows = self._failed_rows()
+        found: datetime | None = None if rows is None else rows.select(pl.max("received_at")).collect().item()
+        return found
+
+    def _failed_rows(self) -> pl.LazyFrame | None:
         if self.errors_version is None:
             return None
-        rows = self._tables.read(errors_table(self.endpoint), self.errors_version)
-        found: datetime | None = rows.select(pl.max("received_at")).collect().item()
-        return found
+        return self._tables.read(errors_table(self.endpoint), self.errors_version)
 
     def failures(self, predictions: pl.DataFrame, after: datetime | None = None) -> pl.DataFrame:
         """Requests that failed by our fault up to the last of these predictions: after a moment, or from the first on.
