@@ -29,7 +29,11 @@ def raised(folder: Path, title: str) -> str:
         kind="drift",
         severity="warning",
         title=title,
-        evidence={"budget": "at most one false alarm in 90 days", "causes": ["x moved"]},
+        evidence={
+            "budget": "at most one false alarm in 90 days",
+            "causes": ["x moved"],
+            "columns": [{"name": "x", "evidence": 1234.5}],
+        },
     )
     return raise_alert(workspace, embedded_actor(settings, "cli"), request).id
 
@@ -43,6 +47,8 @@ def test_an_alert_from_its_beginning_to_its_end(ask: Ask, tmp_path: Path) -> Non
     shown = ask("show", one[-8:])
     for part in ("at most one false alarm in 90 days", "x moved", "open", "what the loop did"):
         assert part in shown
+    # Causes tell it in sentences; --json and the page have the numbers.
+    assert "1234" not in shown
     taken = ask("ack", one[-8:], "--note", "a new sensor", "--owner", "bob", "--json")
     assert (taken["state"], taken["owner"], taken["note"]) == ("acknowledged", "bob", "a new sensor")
     assert "bob deals with it" in ask("ack", one, "--owner", "bob")

@@ -2,8 +2,11 @@
 
 from itertools import pairwise
 
+import numpy as np
+
 from kept.monitoring.catalog import MonitorStatus, ShowMonitors, ShowWindows, show_monitors, show_windows
 from kept.monitoring.incidents import ListIncidents, list_incidents
+from kept.monitoring.labelled_state import read_state
 from kept.monitoring.result import WindowResult
 from kept.plan.project import Project
 
@@ -98,3 +101,27 @@ def test_it_stands_as_if_the_labels_had_been_known_at_once(make_world: MakeWorld
     detector = status(world).decay
     assert detector is not None
     assert (detector.seen, detector.value) == (800, found[-1].value)
+
+
+def test_estimates_are_learned_from_the_corrected_labels(make_world: MakeWorld) -> None:
+    world = make_world(declared)
+    world.days(2)
+    right = turned(world, 3)
+    world.days(2, labels=False)
+    assert agreeing(world)[-600:].mean() == 0.0
+    for one in right:
+        world.label(one)
+    world.days(1, labels=False)
+    found = agreeing(world)
+    assert found.size == 1000
+    assert found[-600:].mean() == 1.0
+    # The days before are as they were: scores are right for most of them.
+    assert 0.6 < found[:400].mean() < 0.9
+
+
+def agreeing(world: World) -> np.ndarray:
+    """Which of the labelled predictions that are remembered were right, oldest first."""
+    _, state = read_state(world.workspace, NAME)
+    assert state is not None
+    memory = state.champion.memory
+    return np.asarray((memory.scores > 0.5) == (memory.labels == 1.0))

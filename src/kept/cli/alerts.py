@@ -29,6 +29,7 @@ from kept.monitoring.incidents import (
     show_incident,
     unmute,
 )
+from kept.monitoring.wording import ON_THE_PAGE
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
 
@@ -84,7 +85,9 @@ def show(alert: Id, workspace: Workspace = None, as_json: Json = False) -> None:
     ]
     lines([(name, value) for name, value in facts if value])
     say(("evidence", "bold"))
-    lines([(name.replace("_", " "), _fact(value)) for name, value in list(found.alerts[0].evidence.items())[:_FACTS]])
+    evidence = found.alerts[0].evidence
+    told = [name for name in evidence if name not in ON_THE_PAGE or "causes" not in evidence]
+    lines([(name.replace("_", " "), _fact(evidence[name])) for name in told[:_FACTS]])
     say(("told", "bold"))
     lines([(notice.target, notice.about, text(notice.delivered_at), notice.error or "") for notice in found.notices])
     say(("what the loop did", "bold"))

@@ -57,7 +57,7 @@ class DetectorState(msgspec.Struct, frozen=True, kw_only=True):
     """At its last window; None before the first."""
     budget: float
     seen: int
-    """Windows (drift) or labels (decay) since it was started."""
+    """Windows since it was started; of decay labels, unless those of a window hang together."""
     alarmed: bool
     promise: str
 
@@ -172,5 +172,5 @@ def _decay(state: LabelledState | None) -> DetectorState | None:
         budget=detector.budget,
         seen=detector.labels,
         alarmed=watch.alarmed,
-        promise=f"at most one false alarm in {detector.budget:,.0f} labels",
+        promise=f"at most one false alarm in {detector.budget:,.0f} {watch.observed}",
     )

@@ -68,7 +68,7 @@ class DecayFinding(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 
     def evidence(self, budget: Budget) -> dict[str, Any]:
         """The numbers, and the budget as a sentence."""
-        unit = "windows" if by_window(self.reference) else "labels"
+        unit = observed(self.reference)
         return {
             "budget": f"{budget.sentence}, which is {self.after.budget:,.0f} {unit} at the rate they come",
             "detector": self.after.value,
@@ -85,6 +85,11 @@ class DecayFinding(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 def by_window(reference: LossReference) -> bool:
     """Whether labels of a window hang together, so that a window is one observation."""
     return reference.design_effect >= _TOGETHER
+
+
+def observed(reference: LossReference) -> str:
+    """What the detector counts, in its budget and what it has seen."""
+    return "windows" if by_window(reference) else "labels"
 
 
 def level_above(reference: LossReference, tolerance: float) -> float:

@@ -21,7 +21,7 @@ from kept.monitoring.alerts import RaiseAlert, raise_alert
 from kept.monitoring.causes import find_causes, with_causes
 from kept.monitoring.conditions import news, streaks
 from kept.monitoring.decay import DecayFinding
-from kept.monitoring.estimate import Memory, covariates
+from kept.monitoring.estimate import REMEMBERED, Memory, covariates
 from kept.monitoring.fairness import measure_groups
 from kept.monitoring.labelled_state import STATE, LabelledState, LedgerState, VersionWatch, read_state
 from kept.monitoring.outcomes import Outcomes, encode_known, loss_between_0_and_1
@@ -132,6 +132,8 @@ class LabelledWatch:
             alerts, shown = self._consider(window, own, measured[self._champion.version_id])
         elif own is not None and own.rows and any(one.start == window.start for one in before.fed):
             alerts, shown = self._detect(window, own)
+            if shown:
+                self._watch = msgspec.structs.replace(self._watch, memory=self._memory_anew())
         if first_time:
             self.until = window.end
         name, now = self._endpoint.name, self._workspace.clock.now()
@@ -241,8 +243,33 @@ class LabelledWatch:
             alarmed=first is not None or stands,
             alarmed_at=alarmed_at,
             labels=labels,
+            observed=decay.observed(reference),
         )
         return alerts, [each for each in found if each.window.start >= window.start]
+
+    def _memory_anew(self) -> Memory:
+        """The champion's newest labelled predictions, by what is known of them now."""
+        champion, until = self._champion.version_id, self.until
+        if until is None:
+            return self._watch.memory
+        with self._workspace.database.reading() as connection:
+            counted = results_of(
+                connection,
+                self._endpoint.name,
+                monitor=MONITOR,
+                metric="coverage",
+                version_id=champion,
+                limit=_WINDOWS_BACK,
+            )
+        since, labels = until, 0.0
+        for one in reversed(counted):
+            if labels >= REMEMBERED:
+                break
+            since, labels = one.start, labels + (one.value or 0.0) * one.rows
+        rows = self._joined(Window(start=since, end=until)).filter(pl.col("version_id") == champion)
+        outcomes = outcomes_of(rows, self._champion)
+        features = covariates(outcomes.frame, outcomes.scores)
+        return Memory.empty().with_rows(outcomes.labels, outcomes.scores, features)
 
     def _broken(self, window: Window, counted: dict[str, int], measured: list[Measured]) -> dict[str, RaiseAlert]:
         needed = self._trigger.windows

@@ -26,6 +26,8 @@ class VersionWatch(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """The detector of decay as it stood before the windows in `fed`."""
     fed: tuple[FedWindow, ...] = ()
     """What the last windows that it was fed do to it, by time."""
+    observed: str = "labels"
+    """What the detector counts: labels, or windows where the labels of one hang together."""
     alarmed: bool = False
     alarmed_at: datetime | None = None
     """The start of the window that showed it."""

@@ -12,7 +12,7 @@ from kept.settings.settings import Settings
 _MOST_LINES = 12
 _MOST_WORDS = 300
 # Tables, which a mail would cut; causes tell the most of them.
-_ON_THE_PAGE = {"attribution", "columns", "slices"}
+ON_THE_PAGE = {"attribution", "columns", "slices"}
 # Sentences before numbers, of which only so many lines are told.
 _FIRST = ("reason", "to_decide", "causes", "caution")
 
@@ -38,7 +38,7 @@ def message_of(settings: Settings, alert: Alert, *, escalated: bool) -> Message:
     facts = [
         f"{name.replace('_', ' ')}: {_shown(value)}"
         for name, value in sorted(alert.evidence.items(), key=lambda one: one[0] not in _FIRST)
-        if name not in _ON_THE_PAGE
+        if name not in ON_THE_PAGE
     ]
     lines = [
         f"{alert.title[:1].upper()}{alert.title[1:]}.",
