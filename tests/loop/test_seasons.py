@@ -1,16 +1,22 @@
 """An endpoint whose weekends are unlike its working days."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
 
-from conftest import World
+from conftest import NAME, World
 from kept.governance.actor import Actor
 from kept.governance.workspace import Workspace
 from kept.measures.arrays import encode
 from kept.measures.drift.reference import build_reference
+from kept.monitoring.catalog import ShowWindows, show_windows
 
+DAY = timedelta(days=1)
+# The midnight with which a day of 25 hours begins.
+LONG = datetime(2013, 4, 6, 13, tzinfo=UTC)
 WEEKS, ROWS, WEEKEND = 4, 200, 1.0
 
 
@@ -62,3 +68,28 @@ def test_a_release_is_held_against_the_days_that_its_first_rows_are_of(
         world.tick()
     (alert,) = world.alerts("skew")
     assert alert.evidence["rows"] == 3 * ROWS
+
+
+@pytest.mark.parametrize("often", [True, False])
+def test_days_are_those_of_the_declared_place(workspace: Workspace, me: Actor, tmp_path: Path, *, often: bool) -> None:
+    """Sydney's clocks went back on 7 April 2013: its midnight is 13 o'clock UTC before, and 14 o'clock from then on."""
+    zone = ZoneInfo("Australia/Sydney")
+    world = World(workspace, me, tmp_path, lambda project: project.monitor(window="1d", time_zone=zone.key))
+    world.release(world.register())
+    for _ in range(10):
+        world.day()
+        if often:
+            world.tick()
+    for _ in range(2):
+        world.tick()
+    for monitor, days in (("service", 9), ("performance", 8)):
+        found = show_windows(workspace, me, ShowWindows(endpoint=NAME, monitor=monitor))
+        starts = sorted({one.start for one in found})
+        assert [one.astimezone(zone).strftime("%d %H:%M") for one in starts] == [
+            f"{1 + day:02} 00:00" for day in range(days + 1)
+        ]
+        assert {one.hour for one in starts} == {13, 14}
+    (rows,) = show_windows(
+        workspace, me, ShowWindows(endpoint=NAME, monitor="service", metric="rows", since=LONG, until=LONG + DAY)
+    )
+    assert rows.value == pytest.approx(200 * 25 / 24, abs=1)

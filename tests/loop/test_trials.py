@@ -16,6 +16,7 @@ from kept.monitoring.records import save_state
 from kept.monitoring.result import MonitorState
 from kept.monitoring.wording import message_of
 from kept.plan.project import Project
+from kept.plan.windows import Windows
 
 from conftest import NAME, MakeWorld, World  # isort: skip
 
@@ -56,7 +57,7 @@ def test_a_shadow_that_agrees_goes_on_to_its_canary_with_evidence(make_world: Ma
     world.release(world.register())
     assert roles(world) == [(1, "champion", 1.0), (2, "shadow", 0.0)]
     assert rollout_of(world).share == 0.0
-    assert rollout_of(world).rule.window == timedelta(days=1)
+    assert rollout_of(world).rule.windows == Windows(length=timedelta(days=1))
     world.day()
     world.tick()
     report = show_rollout(world.workspace, world.me, ShowRollout(endpoint="flights"))

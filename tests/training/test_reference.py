@@ -1,6 +1,7 @@
 import textwrap
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import msgspec
 import numpy as np
@@ -15,6 +16,7 @@ from kept.measures.arrays import decode
 from kept.measures.drift.cycle import Cycle, season_of
 from kept.measures.drift.reference import Reference
 from kept.pipelines.context import StepContext
+from kept.plan.windows import Windows
 from kept.training.facts import Columns, Pinned
 from kept.training.reference import reference, season_numbers, window_numbers
 
@@ -24,7 +26,7 @@ BEGIN = datetime(2013, 4, 1, tzinfo=UTC)
 def test_rows_of_a_window_are_of_the_season_in_which_it_begins() -> None:
     """The 1st of April 2013 was a Monday."""
     moments = pl.Series([BEGIN + timedelta(hours=7 * step) for step in range(30)], dtype=pl.Datetime("us", "UTC"))
-    four = timedelta(hours=4)
+    four = Windows(length=timedelta(hours=4))
     hours = season_numbers(moments, four, "hour of day")
     assert hours.tolist() == [moment.hour // 4 * 4 for moment in moments]
     assert season_numbers(moments, four, "day of week").tolist() == [moment.weekday() for moment in moments]
@@ -32,12 +34,24 @@ def test_rows_of_a_window_are_of_the_season_in_which_it_begins() -> None:
     assert all(len(set(hours[windows == number])) == 1 for number in set(windows))
 
 
+def test_rows_of_a_day_of_the_place_are_of_one_window_and_one_season() -> None:
+    moments = pl.datetime_range(BEGIN, BEGIN + timedelta(days=366), "1h", time_zone="UTC", eager=True)
+    days = Windows(length=timedelta(days=1), zone="Australia/Sydney")
+    local = [moment.astimezone(ZoneInfo(days.zone)) for moment in moments]
+    assert season_numbers(moments, days, "day of week").tolist() == [moment.weekday() for moment in local]
+    numbers = window_numbers(moments, days)
+    assert len(set(numbers.tolist())) == len({moment.date() for moment in local})
+    assert [(number, moment.date()) for number, moment in zip(numbers, local, strict=True)] == sorted(
+        (number, moment.date()) for number, moment in zip(numbers, local, strict=True)
+    )
+
+
 @pytest.mark.parametrize("zone", ["UTC", "Australia/Sydney", "America/New_York", "Asia/Kathmandu"])
 @pytest.mark.parametrize("cycle", ["hour of day", "day of week"])
 def test_seasons_go_by_the_clock_of_the_place_over_a_whole_year(zone: str, cycle: Cycle) -> None:
     """What training rows are told apart by is what windows of serving are, summer time and all."""
     moments = pl.datetime_range(BEGIN, BEGIN + timedelta(days=366), "1h", time_zone="UTC", eager=True)
-    told = season_numbers(moments, timedelta(hours=1), cycle, zone)
+    told = season_numbers(moments, Windows(length=timedelta(hours=1), zone=zone), cycle)
     assert told.tolist() == [season_of(cycle, moment, zone) for moment in moments]
 
 

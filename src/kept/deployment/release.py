@@ -1,6 +1,7 @@
 """Releasing a version: starting its rollout and moving it on."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import msgspec
 from sqlalchemy import Connection
@@ -20,10 +21,12 @@ from kept.governance.actor import Actor, Permission
 from kept.governance.operation import operation
 from kept.governance.records import approvals_of
 from kept.governance.workspace import Workspace
+from kept.measures.drift.cycle import UTC
 from kept.measures.metrics import metric
 from kept.plan.objective import Objective
 from kept.plan.policy import Release
 from kept.plan.records import find_project
+from kept.plan.windows import Windows
 from kept.registry.catalog import resolve
 from kept.registry.model import ModelVersion
 
@@ -145,7 +148,7 @@ def rule_decision(rollout: Rollout, statistics: tuple[StepStatistics, ...]) -> D
     return decision
 
 
-def rule_of(policy: Release, objectives: tuple[Objective, ...], window: timedelta | None = None) -> Rule:
+def rule_of(policy: Release, objectives: tuple[Objective, ...], windows: Windows | None = None) -> Rule:
     """What a rollout is held to, from what its project declares."""
     labelled = [one.metric for one in objectives if not metric(one.metric).operational]
     swift = policy.strategy == "blue_green"
@@ -171,7 +174,7 @@ def rule_of(policy: Release, objectives: tuple[Objective, ...], window: timedelt
         quality_required=policy.quality_required,
         judged_by="class" if labelled[:1] == ["accuracy"] else "probability",
         fallback=None if fallback is None else msgspec.convert(msgspec.to_builtins(fallback), Fallback),
-        window=window,
+        windows=windows,
     )
 
 
@@ -275,8 +278,13 @@ def _rule_for(connection: Connection, version: ModelVersion) -> Rule:
     project = find_project(connection, version.project)
     plan = project.plan if project else {}
     policy = msgspec.convert(plan.get("release", {}), Release)
-    window = msgspec.convert(plan.get("monitor", {}).get("window"), timedelta | None)
-    return rule_of(policy, msgspec.convert(plan.get("objectives", []), tuple[Objective, ...]), window)
+    objectives = msgspec.convert(plan.get("objectives", []), tuple[Objective, ...])
+    return rule_of(policy, objectives, _windows(plan.get("monitor", {})))
+
+
+def _windows(monitor: dict[str, Any]) -> Windows | None:
+    length = msgspec.convert(monitor.get("window"), timedelta | None)
+    return None if length is None else Windows(length=length, zone=monitor.get("time_zone", UTC))
 
 
 def _utc(moment: datetime | None) -> datetime | None:

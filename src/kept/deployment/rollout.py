@@ -6,6 +6,7 @@ from typing import Literal
 import msgspec
 
 from kept.deployment.routing import Fallback
+from kept.plan.windows import Windows
 
 Action = Literal["go_on", "advance", "promote", "roll_back", "hold"]
 Quality = Literal["better", "not worse", "worse", "undecided", "not judged"]
@@ -43,8 +44,8 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     judged_by: Literal["probability", "class"] = "probability"
     """The loss that labels are turned into: of the probability (or the number), or 1 for each wrong class."""
     fallback: Fallback | None = None
-    window: timedelta | None = None
-    """Length of a monitoring window, whose rows hang together; None in rollouts that began before it was noted."""
+    windows: Windows | None = None
+    """How event time is cut into monitoring windows, whose rows hang together; None in rollouts that began before it was noted."""
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):

@@ -74,7 +74,7 @@ def evaluate(
     }
     seed, task, classes, objectives = context.seed, columns.task, columns.classes, project.objectives
     time = columns.event_time
-    windows = None if time is None else window_numbers(test.get_column(time), project.window)
+    windows = None if time is None else window_numbers(test.get_column(time), project.windows)
     report = measure_all(task, classes, scores, labels, test, objectives, operational, seed=seed, windows=windows)
     rival, notes = None, []
     if champion.bundle:

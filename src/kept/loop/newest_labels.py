@@ -6,7 +6,7 @@ was labelled since is asked of the challenger here, once, before it is released;
 
 import tempfile
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from kept.measures.sequential import LEAST_OUTCOMES, Arm
 from kept.monitoring.stream import Stream, features_of
 from kept.monitoring.subject import Subject, subject_of
 from kept.packaging.bundle import fetch_bundle
+from kept.plan.windows import Windows
 from kept.registry.model import ModelVersion
 
 _MOST = 5_000
@@ -72,7 +73,7 @@ def on_newest_labels(turn: Turn, challenger: ModelVersion, learnt_until: datetim
     except KeptError as error:
         return NewestLabels(sentence=f"It was not asked about the newest labels: {error}", labels=labelled.height)
     rule = rule_of(turn.plan.releasing, turn.plan.objectives)
-    found = _compared(pairs, champion, candidate, rule, turn.plan.window)
+    found = _compared(pairs, champion, candidate, rule, turn.plan.windows)
     if found.difference is None or found.low is None or found.high is None:
         return NewestLabels(
             sentence=f"{labelled.height:,} {since}, and too few can be compared.", labels=labelled.height
@@ -107,10 +108,10 @@ class _Compared:
         return "" if self.windows is None else f" and lie in {self.windows} windows, of which each is one observation"
 
 
-def _compared(pairs: pl.DataFrame, champion: Subject, candidate: Subject, rule: Rule, length: timedelta) -> _Compared:
+def _compared(pairs: pl.DataFrame, champion: Subject, candidate: Subject, rule: Rule, windows: Windows) -> _Compared:
     """The mean of the champion's loss minus the other's, over windows where there are enough of them."""
     whole = gains(pairs, champion, candidate, rule)
-    each = gains_by_window(pairs, champion, candidate, rule, length)
+    each = gains_by_window(pairs, champion, candidate, rule, windows)
     if whole.size >= LEAST_OUTCOMES and len(each) >= FEWEST_WINDOWS:
         numbers = np.repeat(np.arange(len(each)), [one.size for one in each])
         mean = clustered_mean(np.concatenate(each), numbers, level=1 - rule.alpha)

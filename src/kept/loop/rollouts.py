@@ -21,6 +21,7 @@ from kept.monitoring.outcomes import Outcomes, loss_between_0_and_1
 from kept.monitoring.stream import Stream, asked, latencies_of
 from kept.monitoring.subject import Subject
 from kept.plan.specs import Task
+from kept.plan.windows import Windows
 from kept.training.reference import window_numbers
 
 # Numbers that are apart by no more than this share of the larger one are taken for the same answer.
@@ -197,18 +198,18 @@ def gains(pairs: pl.DataFrame, champion: Subject, candidate: Subject, rule: Rule
 
 
 def gains_by_window(
-    pairs: pl.DataFrame, champion: Subject, candidate: Subject, rule: Rule, length: timedelta
+    pairs: pl.DataFrame, champion: Subject, candidate: Subject, rule: Rule, windows: Windows
 ) -> list[Floats]:
     """The same of each monitoring window in which there are rows, in the order of the rows."""
-    numbers = pl.Series(window_numbers(pairs["event_time"], length))
+    numbers = pl.Series(window_numbers(pairs["event_time"], windows))
     parts = pairs.with_columns(_window=numbers).partition_by("_window", maintain_order=True)
     return [gains(part, champion, candidate, rule) for part in parts]
 
 
 def _windows(pairs: pl.DataFrame, champion: Subject, candidate: Subject, rule: Rule) -> tuple[Arm, ...]:
-    if rule.window is None or pairs.is_empty():
+    if rule.windows is None or pairs.is_empty():
         return ()
-    each = gains_by_window(pairs, champion, candidate, rule, rule.window)
+    each = gains_by_window(pairs, champion, candidate, rule, rule.windows)
     return tuple(Arm.of(one) for one in each if one.size)
 
 

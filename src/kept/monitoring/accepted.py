@@ -17,6 +17,7 @@ from kept.measures.drift.variation import LEAST_WINDOWS
 from kept.monitoring import drift
 from kept.monitoring.stream import Stream, features_of
 from kept.monitoring.window import Window, windows_of
+from kept.plan.windows import Windows
 
 
 def enough_windows(cycle: Cycle | None, length: timedelta) -> int:
@@ -29,6 +30,7 @@ def accepted_reference(
     known: Reference,
     since: datetime,
     window: Window,
+    windows: Windows,
     comparable: Callable[[pl.DataFrame], pl.DataFrame],
 ) -> Reference | None:
     """The reference that the first windows with traffic give; None until there are enough before this one.
@@ -38,11 +40,11 @@ def accepted_reference(
         known: the reference of the training rows, whose columns are watched, by its cells and seasons.
         since: the start of the first window.
         window: the one that is to be judged.
+        windows: how event time is cut.
         comparable: which of a window's predictions count.
     """
-    length = window.end - window.start
-    enough = enough_windows(known.cycle, length)
-    accepted = windows_of(stream.times_between(since, window.start), length)[:enough]
+    enough = enough_windows(known.cycle, windows.length)
+    accepted = windows_of(stream.times_between(since, window.start), windows.length, windows.zone)[:enough]
     if len(accepted) < enough:
         return None
     rows = (stream.window(one).filter(pl.col("role") != "shadow") for one in accepted)

@@ -231,8 +231,7 @@ class LabelledWatch:
         alarmed_at = watch.alarmed_at
         if first is not None and not watch.alarmed:
             alarmed_at = first.window.start
-            length = self._project.window
-            shown_by = Window(start=first.window.start, end=first.window.start + length)
+            shown_by = window_of(first.window.start, self._project.window, self._project.time_zone)
             alerts.append(self._alert(shown_by, "decay", decay.TITLE, first.evidence(budget)))
         # What showed an alarm may be too long ago to be looked at again.
         stands = watch.alarmed and (alarmed_at is None or alarmed_at < fed[0].start)
@@ -344,7 +343,7 @@ class LabelledWatch:
             return set()
         # Where the clock was set back, nothing tells what has been shipped since but the number.
         shipped = self._looked_at - _SHIPPING if self._looked_at <= self._stream.now else _EVER
-        grown = self._stream.grown_since(shipped, judged, self._project.window)
+        grown = self._stream.grown_since(shipped, judged, self._project.windows)
         if not grown:
             return set()
         with self._workspace.database.reading() as connection:
@@ -372,7 +371,7 @@ class LabelledWatch:
             fresh["key"].drop_nulls().implode()
         )
         moments = inside.filter(hit).select("event_time").collect()["event_time"].to_list()
-        return {window_of(moment, self._project.window) for moment in moments}
+        return {window_of(moment, self._project.window, self._project.time_zone) for moment in moments}
 
     def _state(self) -> MonitorState:
         return MonitorState(

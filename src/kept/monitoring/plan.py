@@ -12,6 +12,7 @@ from kept.plan.policy import Release, Retrain
 from kept.plan.records import ProjectRecord
 from kept.plan.reference import TRAINING
 from kept.plan.specs import FeatureViewSpec
+from kept.plan.windows import Windows
 
 
 class MonitoringPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,6 +43,11 @@ class MonitoringPlan(msgspec.Struct, frozen=True, kw_only=True):
     """How long labels take; zero where they carry their own time."""
     retraining: Retrain
     releasing: Release
+
+    @property
+    def windows(self) -> Windows:
+        """How event time is cut."""
+        return Windows(length=self.window, zone=self.time_zone)
 
     def budget_of(self, detector: Detector) -> Budget:
         """What a detector has of the budget of false alarms."""

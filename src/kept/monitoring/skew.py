@@ -31,6 +31,7 @@ from kept.monitoring.subject import Subject, champion_since, drift_reference, su
 from kept.monitoring.window import first_whole, window_of
 from kept.plan.records import find_project
 from kept.plan.reference import TRAINING, in_words
+from kept.plan.windows import Windows
 from kept.serving.logrules import log_rules
 from kept.training.reference import window_numbers
 
@@ -82,15 +83,15 @@ def show_skew(workspace: Workspace, actor: Actor, request: ShowSkew) -> Skew:
     hidden = log_rules(workspace.settings).redacted
     views = views_of(project.plan) if project else {}
     plan = monitoring_plan(project) if project else None
-    length = plan.window if plan else _DAY
+    windows = plan.windows if plan else Windows(length=_DAY)
     until = stored_until(workspace, endpoint.project, views) if views else None
     stream, notes = Stream(workspace, endpoint.name), list[str]()
     own, span = answers_of(stream, champion.version_id), stream.span(None)
-    first = pl.DataFrame() if own is None or span is None else _first(own, span, since, length, notes)
+    first = pl.DataFrame() if own is None or span is None else _first(own, span, since, windows, notes)
     finding: DriftFinding | None = None
     if first.is_empty():
         notes.append("it has answered nothing yet")
-    elif (finding := compare_with_training(workspace, champion, first, hidden, length)) is None:
+    elif (finding := compare_with_training(workspace, champion, first, hidden, windows)) is None:
         notes.append("the version has no reference: distributions are not compared")
     else:
         notes.append(said(finding, in_words(plan.reference) if plan else in_words(TRAINING)))
@@ -115,20 +116,20 @@ def show_skew(workspace: Workspace, actor: Actor, request: ShowSkew) -> Skew:
 
 
 def compare_with_training(
-    workspace: Workspace, version: Subject, answers: pl.DataFrame, hidden: Collection[str], length: timedelta
+    workspace: Workspace, version: Subject, answers: pl.DataFrame, hidden: Collection[str], cut: Windows
 ) -> DriftFinding | None:
     """Whether rows that a version answered look as its training rows did, at one look; None where it has no reference.
 
-    Each monitoring window of this `length` is judged by itself, since rows of one hang together, against its own season where
+    Each monitoring window (`cut` tells how long they are) is judged by itself, since rows of one hang together, against its own season where
     the reference tells seasons apart; what they say is added up.
     """
     whole = drift_reference(workspace, version)
     if whole is None:
         return None
     reference = drift.without(whole, hidden)
-    numbers = window_numbers(answers["event_time"], length)
+    numbers = window_numbers(answers["event_time"], cut)
     parts = [answers.filter(pl.Series(numbers == number)) for number in np.unique(numbers)]
-    seasons = [(reference.season_at(window_of(rows["event_time"][0], length).start), rows) for rows in parts]
+    seasons = [(reference.season_at(cut.start(cut.number(rows["event_time"][0]))), rows) for rows in parts]
     windows = [(season, rows) for season, rows in seasons if reference.of_season(season) is not None]
     # Their sum grows by one a window at most, where nothing differs.
     state, finding = drift.begin(reference, _SURE * len(windows)), None
@@ -143,12 +144,12 @@ def answers_of(stream: Stream, version_id: str) -> pl.LazyFrame | None:
     return None if rows is None else rows.filter((pl.col("version_id") == version_id) & (pl.col("role") != "shadow"))
 
 
-def first_windows(answers: pl.LazyFrame, length: timedelta) -> pl.DataFrame:
+def first_windows(answers: pl.LazyFrame, windows: Windows) -> pl.DataFrame:
     """The rows of the first windows that hold 500 together, by event time: all where there are fewer, of many 20,000, evenly."""
     times = answers.select("event_time").bottom_k(ENOUGH, by="event_time").collect().get_column("event_time")
     if times.is_empty():
         return pl.DataFrame()
-    end = window_of(times.max(), length).end  # type: ignore[arg-type]
+    end = windows.start(windows.number(times.max()) + 1)  # type: ignore[arg-type]
     return evenly(answers.filter(pl.col("event_time") < end).collect().sort("event_time", "id"), _MOST_ROWS)
 
 
@@ -158,15 +159,16 @@ def evenly(rows: pl.DataFrame, most: int) -> pl.DataFrame:
 
 
 def _first(
-    own: pl.LazyFrame, span: tuple[datetime, datetime], since: datetime | None, length: timedelta, notes: list[str]
+    own: pl.LazyFrame, span: tuple[datetime, datetime], since: datetime | None, windows: Windows, notes: list[str]
 ) -> pl.DataFrame:
     """What a version was asked in its first whole windows; before one has ended all that it was asked, which `notes` tell."""
-    begin, end = first_whole(since, span[0], length), window_of(span[1], length).start
-    whole = first_windows(own.filter(pl.col("event_time").is_between(begin, end, closed="left")), length)
+    begin = first_whole(since, span[0], windows.length, windows.zone)
+    end = window_of(span[1], windows.length, windows.zone).start
+    whole = first_windows(own.filter(pl.col("event_time").is_between(begin, end, closed="left")), windows)
     if not whole.is_empty():
         return whole
     notes.append("its first monitoring window has not ended: the hours of a day may differ by themselves")
-    return first_windows(own, length)
+    return first_windows(own, windows)
 
 
 def _newest(own: pl.LazyFrame, sample: int, until: datetime) -> pl.DataFrame:

@@ -118,9 +118,9 @@ class SkewWatch:
                 looked_until=None,
             )
             self._save([], [], gone=[TITLE])
-        last = window_of(watermark, self._plan.window).start
+        last = window_of(watermark, self._plan.window, self._plan.time_zone).start
         if not self._state.compared and (self._state.looked_until is None or self._state.looked_until < last):
-            self._release(first_whole(champion_since, first, self._plan.window), last)
+            self._release(first_whole(champion_since, first, self._plan.window, self._plan.time_zone), last)
         if self._plan.views:
             self._values(first, watermark)
 
@@ -130,17 +130,19 @@ class SkewWatch:
         own = answers_of(self._stream, self._champion.version_id)
         if own is None:
             return
-        rows = first_windows(own.filter(pl.col("event_time").is_between(since, last, closed="left")), self._plan.window)
+        rows = first_windows(
+            own.filter(pl.col("event_time").is_between(since, last, closed="left")), self._plan.windows
+        )
         if rows.height < ENOUGH:
             self._save([], [])
             return
-        end = window_of(rows["event_time"][-1], self._plan.window).end
-        finding = compare_with_training(self._workspace, self._champion, rows, self._hidden, self._plan.window)
+        end = window_of(rows["event_time"][-1], self._plan.window, self._plan.time_zone).end
+        finding = compare_with_training(self._workspace, self._champion, rows, self._hidden, self._plan.windows)
         self._state = msgspec.structs.replace(self._state, compared=True)
         if finding is None:
             self._save([], [])
             return
-        window = window_of(rows["event_time"][0], self._plan.window)
+        window = window_of(rows["event_time"][0], self._plan.window, self._plan.time_zone)
         whole = msgspec.structs.replace(drift.measured(finding), metric=RELEASE)
         alerts = [self._release_alert(finding, end)] if finding.alarm else []
         self._save([(window, [whole, *drift.measured_columns(finding)])], alerts)
@@ -150,8 +152,11 @@ class SkewWatch:
         known = stored_until(self._workspace, self._plan.name, self._plan.views)
         if known is None:
             return
-        until, begin = min(known, watermark), self._state.until or window_of(first, self._plan.window).start
-        if next(closed_windows(begin, until, self._plan.window), None) is None:
+        until, begin = (
+            min(known, watermark),
+            self._state.until or window_of(first, self._plan.window, self._plan.time_zone).start,
+        )
+        if next(closed_windows(begin, until, self._plan.window, self._plan.time_zone), None) is None:
             return
         views = stored_views(self._workspace, self._plan.name, self._plan.views, [])
         a_day = min(self._plan.window / timedelta(days=1), 1.0)
@@ -161,13 +166,15 @@ class SkewWatch:
             sample = evenly(self._answers(window), size)
             self._judge(window, () if sample.is_empty() else compare_values(sample, views, [], self._hidden))
         if len(windows) < _WINDOWS_AT_ONCE:
-            self._state = msgspec.structs.replace(self._state, until=window_of(until, self._plan.window).start)
+            self._state = msgspec.structs.replace(
+                self._state, until=window_of(until, self._plan.window, self._plan.time_zone).start
+            )
             self._save([], [])
 
     def _windows(self, begin: datetime, until: datetime) -> Iterator[Window]:
         """Closed windows in which something was asked: one event of 1970 does not make a window of every day since."""
         while (event := self._stream.next_event(begin)) is not None:
-            window = window_of(event, self._plan.window)
+            window = window_of(event, self._plan.window, self._plan.time_zone)
             if window.end > until:
                 return
             yield window

@@ -1,14 +1,15 @@
 """The shipped predictions of an endpoint, read by windows of event time."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import numpy as np
 import polars as pl
 
 from kept.governance.workspace import Workspace
 from kept.measures.arrays import Flags, Floats
-from kept.monitoring.window import Window, number_of, numbered
+from kept.monitoring.window import Window, numbered
 from kept.plan.specs import Task
+from kept.plan.windows import Windows
 from kept.serving.frames import plain_names
 
 _FEATURE = "feature_"
@@ -162,15 +163,15 @@ class Stream:
         inside = (pl.col("event_time") >= start) & (pl.col("event_time") < end) & (pl.col("role") != "shadow")
         return rows.filter(inside).select("event_time").collect().to_series()
 
-    def grown_since(self, shipped: datetime, stretch: Window, length: timedelta) -> dict[Window, int]:
+    def grown_since(self, shipped: datetime, stretch: Window, windows: Windows) -> dict[Window, int]:
         """The windows of a stretch that predictions were shipped to after a moment, and how many each holds now."""
         rows = self.rows()
         if rows is None or "shipped_at" not in rows.collect_schema():
             return {}
         inside = (pl.col("event_time") >= stretch.start) & (pl.col("event_time") < stretch.end)
-        by_window = rows.filter(inside).group_by(number_of(pl.col("event_time"), length).alias("number"))
+        by_window = rows.filter(inside).group_by(windows.numbers(pl.col("event_time")).alias("number"))
         found = by_window.agg(pl.len(), pl.max("shipped_at")).filter(pl.col("shipped_at") > shipped).collect()
-        return {numbered(number, length): count for number, count, _ in found.iter_rows()}
+        return {numbered(number, windows.length, windows.zone): count for number, count, _ in found.iter_rows()}
 
     def last_answer(self) -> datetime | None:
         """When the newest request that was answered came."""

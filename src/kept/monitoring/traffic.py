@@ -269,8 +269,9 @@ class TrafficWatch:
                 kept = drift.load_reference(self._workspace.blobs.get(watch.reference))
                 self._accepted = (watch.reference, drift.without(kept, self._unseen))
         elif (span := self._stream.span(None)) is not None:
-            since = first_whole(self._champion_since, span[0], self._project.window)
-            found = accepted_reference(self._stream, known, since, window, partial(self._comparable, reference=known))
+            since = first_whole(self._champion_since, span[0], self._project.window, self._project.time_zone)
+            comparable = partial(self._comparable, reference=known)
+            found = accepted_reference(self._stream, known, since, window, self._project.windows, comparable)
             if found is not None:
                 self._accepted = (self._workspace.blobs.put(encode(found)), drift.without(found, self._unseen))
         return self._accepted

@@ -1,6 +1,6 @@
 """Watching an endpoint: every window of event time is dealt with once, in order, and remembered in one transaction."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import islice
 
 import msgspec
@@ -20,6 +20,7 @@ from kept.monitoring.subject import champion_since, subject_of
 from kept.monitoring.traffic import STATE as TRAFFIC
 from kept.monitoring.traffic import TrafficWatch
 from kept.monitoring.window import Window, closed_windows, maturity, window_of
+from kept.plan.windows import Windows
 
 STREAM = "stream"
 
@@ -86,13 +87,13 @@ def watch(
     first, watermark, news = seen
     with workspace.database.reading() as connection:
         known = {one.monitor: one for one in states_of(connection, endpoint.name)}
-    beginning = window_of(first, project.window).start
+    beginning = window_of(first, project.window, project.time_zone).start
     traffic_from, labelled_from = (
         (known[monitor].watermark if monitor in known else None) or beginning for monitor in (TRAFFIC, LABELLED)
     )
     wait = maturity(project.label_delay, project.window)
-    closed = _due(stream, traffic_from, watermark, project.window)
-    matured = _due(stream, labelled_from, watermark - wait, project.window)
+    closed = _due(stream, traffic_from, watermark, project.windows)
+    matured = _due(stream, labelled_from, watermark - wait, project.windows)
     champion = subject_of(workspace, route.route.champion.version_id)
     # Labels that come late can only belong to windows that were judged.
     if closed or matured or looks_back(workspace, endpoint.name, known):
@@ -127,19 +128,20 @@ def watermark_of(workspace: Workspace, endpoint: str) -> datetime | None:
     return known.watermark if known else None
 
 
-def _due(stream: Stream, since: datetime, until: datetime, length: timedelta) -> list[Window]:
+def _due(stream: Stream, since: datetime, until: datetime, windows: Windows) -> list[Window]:
     """The next windows to deal with. Of a long stretch without any event only the first one is.
 
     One request that claims to be of 1970 must not make every day since then a window that is read, judged and stored.
     """
-    first = list(islice(closed_windows(since, until, length), 1))
+    length, zone = windows.length, windows.zone
+    first = list(islice(closed_windows(since, until, length, zone), 1))
     if first and until - since > _MOST_WINDOWS * length:
         following = stream.next_event(first[0].end)
         if following is not None and following - since > _MOST_WINDOWS * length:
             return first + list(
-                islice(closed_windows(window_of(following, length).start, until, length), _MOST_WINDOWS)
+                islice(closed_windows(window_of(following, length, zone).start, until, length, zone), _MOST_WINDOWS)
             )
-    return list(islice(closed_windows(since, until, length), _MOST_WINDOWS))
+    return list(islice(closed_windows(since, until, length, zone), _MOST_WINDOWS))
 
 
 def _look(workspace: Workspace, stream: Stream) -> tuple[datetime, datetime, bool] | None:

@@ -1,12 +1,13 @@
-"""Windows of event time: equal lengths one after the other, counted from midnight UTC."""
+"""Windows of event time, one after the other: which one a moment lies in, and which have ended."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import msgspec
 import polars as pl
 
-_MIDNIGHT = datetime(1970, 1, 1, tzinfo=UTC)
+from kept.measures.drift.cycle import UTC
+from kept.plan.windows import Windows
 
 
 class Window(msgspec.Struct, frozen=True, kw_only=True, order=True):
@@ -21,49 +22,45 @@ class Window(msgspec.Struct, frozen=True, kw_only=True, order=True):
         return self.start + (self.end - self.start) / 2
 
 
-def window_of(moment: datetime, length: timedelta) -> Window:
-    """The window that a moment lies in."""
-    start = moment - (moment - _MIDNIGHT) % length
-    return Window(start=start, end=start + length)
+def window_of(moment: datetime, length: timedelta, zone: str = UTC) -> Window:
+    """The window that a moment lies in: of a length, where that is of days by the clock of a time zone."""
+    return numbered(Windows(length=length, zone=zone).number(moment), length, zone)
 
 
-def number_of(moments: pl.Expr, length: timedelta) -> pl.Expr:
-    """The number of the window that each moment lies in."""
-    return moments.dt.epoch("us") // (length // timedelta(microseconds=1))
-
-
-def numbered(number: int, length: timedelta) -> Window:
+def numbered(number: int, length: timedelta, zone: str = UTC) -> Window:
     """The window of a number."""
-    start = _MIDNIGHT + number * length
-    return Window(start=start, end=start + length)
+    windows = Windows(length=length, zone=zone)
+    return Window(start=windows.start(number), end=windows.start(number + 1))
 
 
-def windows_of(moments: pl.Series, length: timedelta) -> list[Window]:
+def windows_of(moments: pl.Series, length: timedelta, zone: str = UTC) -> list[Window]:
     """The windows that moments lie in, oldest first."""
-    numbers = moments.to_frame("at").select(number_of(pl.col("at"), length)).to_series().unique().sort()
-    return [numbered(number, length) for number in numbers]
+    told = Windows(length=length, zone=zone).numbers(pl.col("at"))
+    numbers = moments.to_frame("at").select(told).to_series().unique().sort()
+    return [numbered(number, length, zone) for number in numbers]
 
 
-def first_whole(since: datetime | None, first: datetime, length: timedelta) -> datetime:
+def first_whole(since: datetime | None, first: datetime, length: timedelta, zone: str = UTC) -> datetime:
     """The start of the first window that a champion has to itself, which it is since then: None for the first event."""
-    begin = window_of(since or first, length)
+    begin = window_of(since or first, length, zone)
     return begin.start if since is None or since == begin.start else begin.end
 
 
-def closed_windows(since: datetime, watermark: datetime, length: timedelta) -> Iterator[Window]:
+def closed_windows(since: datetime, watermark: datetime, length: timedelta, zone: str = UTC) -> Iterator[Window]:
     """The windows that begin at or after a window's start and have ended by the watermark, oldest first.
 
     Args:
         since: the start of the first window to give.
         watermark: the newest event time that has been seen.
         length: the windows' length.
+        zone: the time zone whose midnights days begin at.
     """
-    window = window_of(since, length)
+    window = window_of(since, length, zone)
     if window.start < since:
-        window = Window(start=window.end, end=window.end + length)
+        window = window_of(window.end, length, zone)
     while window.end <= watermark:
         yield window
-        window = Window(start=window.end, end=window.end + length)
+        window = window_of(window.end, length, zone)
 
 
 def maturity(label_delay: timedelta, length: timedelta) -> timedelta:

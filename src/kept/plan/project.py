@@ -28,6 +28,7 @@ from kept.plan.search import Space
 from kept.plan.season import check_season
 from kept.plan.specs import DatasetSpec, FeatureViewSpec, ModelSpec, StepSpec, Task
 from kept.plan.split import Split, by_time
+from kept.plan.windows import Windows
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 _FALL_BACK = "Write fallback=kept.fall_back(constant=0.5)"
@@ -252,7 +253,7 @@ class Project:
         when no label has while predictions wait for some. `max_skew` is the share of a feature's values that may be
         served otherwise than its view has stored them; 0 where none may. With `season="hour of day"` or
         `season="day of week"` each window is held against the reference's windows of the same hour or weekday, by the clock
-        of `time_zone="Europe/Berlin"`, summer time and all, or of UTC.
+        of `time_zone="Europe/Berlin"`, summer time and all, or of UTC. Windows of whole days begin at midnight there.
         With `explained_rows=200` so many predictions of each window are explained, and it alarms, within the same budget,
         when they hang on other inputs than in training.
         Inputs are held against the training rows; with `reference="serving"` against each champion's first windows of
@@ -279,6 +280,11 @@ class Project:
         self.reference = reference
         check_season(season, time_zone, self.window)
         self.season, self.time_zone = season, time_zone
+
+    @property
+    def windows(self) -> Windows:
+        """How event time is cut into monitoring windows."""
+        return Windows(length=self.window, zone=self.time_zone)
 
     def retrain(
         self,

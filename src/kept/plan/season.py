@@ -14,9 +14,10 @@ def check_season(season: Cycle | None, time_zone: str, window: timedelta) -> Non
     """`Invalid` for what is no season or no time zone, and where a window does not lie within one season."""
     _check_zone(time_zone)
     if season is None:
-        if time_zone != UTC:
-            fix = 'Write season="hour of day" or season="day of week" as well'
-            raise Invalid("a time zone tells seasons, and none is declared", where=_WHERE, fix=fix)
+        if time_zone != UTC and window % _DAY:
+            fix = 'Write window="1d", or season="hour of day" or season="day of week" as well'
+            what = "a time zone tells days and seasons apart, and windows are no days and no season is declared"
+            raise Invalid(what, where=_WHERE, fix=fix)
         return
     if season not in CYCLES:
         fix = f"Write season={' or season='.join(map(repr, CYCLES))}"
@@ -24,9 +25,9 @@ def check_season(season: Cycle | None, time_zone: str, window: timedelta) -> Non
     if _DAY % window or (season == "hour of day" and window == _DAY):
         fix = 'Write window="1h", or another part of a day; for season="day of week" a whole day will do'
         raise Invalid("a window does not lie within one season", where=_WHERE, fix=fix)
-    if time_zone != UTC and window > _HOUR:
-        # Windows are counted from midnight UTC: longer ones begin at other hours of the place in summer than in winter.
-        fix = 'Write window="1h", or a part of an hour'
+    if time_zone != UTC and _HOUR < window < _DAY:
+        # Parts of a day are counted from midnight UTC: they begin at other hours of the place in summer than in winter.
+        fix = 'Write window="1d", window="1h", or a part of an hour'
         raise Invalid(f"a window does not lie within one season of {time_zone}", where=_WHERE, fix=fix)
 
 

@@ -42,7 +42,7 @@ def attribution(
     if not isinstance(explainer, ExactExplainer):
         context.log("contributions are not watched: this model's can only be sampled")
         return None
-    numbers = numbered_windows(join, columns, project.window, context.seed)
+    numbers = numbered_windows(join, columns, project.windows, context.seed)
     seasons = declared_seasons(project, join, columns)
     windows = _MOST_WINDOWS if seasons is None else _MOST_OF_SEASONS
     most = _MOST_GOES * explainer.most_rows

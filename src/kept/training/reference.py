@@ -1,6 +1,5 @@
 """The step that keeps what the rows looked like, so that production can be held against it."""
 
-from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ from kept.core.errors import CheckFailed, Invalid
 from kept.data.catalog import read
 from kept.features.catalog import read_views, with_features
 from kept.measures.arrays import Array, encode
-from kept.measures.drift.cycle import UTC, Cycle
+from kept.measures.drift.cycle import Cycle
 from kept.measures.drift.grid import Kind
 from kept.measures.drift.reference import build_reference
 from kept.packaging.tensor_frames import with_numbers
@@ -19,6 +18,7 @@ from kept.pipelines.context import StepContext
 from kept.plan.loading import load_project
 from kept.plan.project import Project
 from kept.plan.reference import named_version
+from kept.plan.windows import Windows
 from kept.training.facts import Columns, Pinned
 
 # Where rows have no time they are dealt into as many windows as a reference needs to know its own sampling.
@@ -45,7 +45,7 @@ def reference(context: StepContext, source: str, join: pl.DataFrame, columns: Co
         else:
             kinds[name] = "numeric"
             table[name] = values.cast(pl.Float64).to_numpy()
-    numbers = numbered_windows(join, columns, project.window, context.seed)
+    numbers = numbered_windows(join, columns, project.windows, context.seed)
     seasons = declared_seasons(project, join, columns)
     made = build_reference(table, kinds, numbers, cycle=project.season, seasons=seasons, zone=project.time_zone)
     context.log(f"reference of {made.rows} rows in {made.windows} windows")
@@ -67,11 +67,11 @@ def _rows_of(
     return rows.sort(columns.event_time, maintain_order=True) if columns.event_time else rows
 
 
-def numbered_windows(rows: pl.DataFrame, columns: Columns, window: timedelta, seed: int) -> NDArray[np.int64]:
+def numbered_windows(rows: pl.DataFrame, columns: Columns, windows: Windows, seed: int) -> NDArray[np.int64]:
     """The window of each row: the monitoring window of its event time, or one by chance where rows have no time."""
     if columns.event_time is None:
         return np.random.default_rng(seed).integers(0, _WINDOWS, rows.height)
-    return window_numbers(rows.get_column(columns.event_time), window)
+    return window_numbers(rows.get_column(columns.event_time), windows)
 
 
 def declared_seasons(project: Project, rows: pl.DataFrame, columns: Columns) -> NDArray[np.int64] | None:
@@ -81,15 +81,17 @@ def declared_seasons(project: Project, rows: pl.DataFrame, columns: Columns) -> 
     if columns.event_time is None:
         fix = "Declare event_time, or no season"
         raise Invalid("rows without a time have no season", where=f"project {project.name}", fix=fix)
-    return season_numbers(rows.get_column(columns.event_time), project.window, project.season, project.time_zone)
+    return season_numbers(rows.get_column(columns.event_time), project.windows, project.season)
 
 
-def window_numbers(moments: pl.Series, length: timedelta) -> NDArray[np.int64]:
-    """The number of the monitoring window that each moment lies in, counted from midnight UTC of 1 January 1970."""
-    return moments.dt.epoch("us").to_numpy() // round(length.total_seconds() * 1_000_000)
+def window_numbers(moments: pl.Series, windows: Windows) -> NDArray[np.int64]:
+    """The number of the monitoring window that each moment lies in."""
+    return moments.to_frame("at").select(windows.numbers(pl.col("at"))).to_series().to_numpy()
 
 
-def season_numbers(moments: pl.Series, length: timedelta, cycle: Cycle, zone: str = UTC) -> NDArray[np.int64]:
-    """The season, by the clock of the zone, of the monitoring window that each moment lies in; windows lie within a day of UTC."""
-    starts = moments.dt.truncate(length).dt.convert_time_zone(zone)
+def season_numbers(moments: pl.Series, windows: Windows, cycle: Cycle) -> NDArray[np.int64]:
+    """The season, by the clock of the zone, of the monitoring window that each moment lies in; windows lie within a day."""
+    # A day by the clock of the place is its own season: where it begins by UTC is of no matter.
+    starts = moments if windows.local else moments.dt.truncate(windows.length)
+    starts = starts.dt.convert_time_zone(windows.zone)
     return (starts.dt.hour() if cycle == "hour of day" else starts.dt.weekday() - 1).cast(pl.Int64).to_numpy()

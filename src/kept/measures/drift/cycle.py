@@ -1,7 +1,7 @@
 """Cycles: days and weeks whose parts are each like themselves, and unlike one another.
 
 People live by the clock of their place: its hours move against UTC when summer time begins and ends, and its days have 23 or
-25 hours then. Windows stay stretches of UTC; which season one lies in is told by the clock of the declared time zone.
+25 hours then. Which season a window lies in is told by the clock of the declared time zone.
 """
 
 from datetime import datetime, timedelta

@@ -1,0 +1,49 @@
+"""How event time is cut into monitoring windows: equal lengths from midnight UTC, or whole days by the clock of a place."""
+
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import msgspec
+import polars as pl
+
+from kept.measures.drift.cycle import UTC as OF_UTC
+
+_MIDNIGHT = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST_DAY = date(1970, 1, 1)
+_DAY = timedelta(days=1)
+
+
+class Windows(msgspec.Struct, frozen=True, kw_only=True):
+    """Windows of one length, numbered from 1970 on.
+
+    Whole days of a declared time zone begin at its midnight, so that two of them a year have 23 and 25 hours; shorter windows are
+    the same in every zone. Where clocks leave midnight out, a day begins when it is over.
+    """
+
+    length: timedelta
+    zone: str = OF_UTC
+
+    @property
+    def local(self) -> bool:
+        """Whether they are days by the clock of a place."""
+        return self.zone != OF_UTC and not self.length % _DAY
+
+    def number(self, moment: datetime) -> int:
+        """The number of the window that a moment lies in."""
+        if not self.local:
+            return (moment - _MIDNIGHT) // self.length
+        return (moment.astimezone(ZoneInfo(self.zone)).date() - _FIRST_DAY) // self.length
+
+    def numbers(self, moments: pl.Expr) -> pl.Expr:
+        """The number of the window that each moment, in UTC, lies in."""
+        if not self.local:
+            return moments.dt.epoch("us") // (self.length // timedelta(microseconds=1))
+        days = moments.dt.convert_time_zone(self.zone).dt.date().cast(pl.Int32).cast(pl.Int64)
+        return days // (self.length // _DAY)
+
+    def start(self, number: int) -> datetime:
+        """The moment at which a window begins, in UTC."""
+        if not self.local:
+            return _MIDNIGHT + number * self.length
+        day = _FIRST_DAY + number * self.length
+        return datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(self.zone)).astimezone(UTC)
