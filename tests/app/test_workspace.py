@@ -214,3 +214,10 @@ def test_a_folder_of_something_else_is_no_workspace(tmp_path: Path) -> None:
     with pytest.raises(Invalid, match="holds something else"):
         open_workspace(Settings(workspace=str(tmp_path)))
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_nothing_is_begun_where_tables_would_be_lost(tmp_path: Path) -> None:
+    root = tmp_path / "tests [2]" / ".kept"
+    with pytest.raises(Invalid, match="in its path"):
+        open_workspace(Settings(workspace=str(root)))
+    assert not root.exists()

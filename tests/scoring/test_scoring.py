@@ -14,6 +14,7 @@ from deltalake import DeltaTable, write_deltalake
 from kept.app.scoring.score import score
 from kept.core.errors import Conflict, Damaged, Invalid, NotFound
 from kept.packaging.runtime import load_runtime
+from kept.store.delta import scan_folder
 from kept.store.tables import DeltaTables
 
 
@@ -60,6 +61,14 @@ def test_every_row_is_scored_as_the_service_scores_it(
     np.testing.assert_allclose(result.get_column("probability").to_numpy(), chances, rtol=0, atol=1e-12)
     assert result.get_column("prediction").to_list() == ["yes" if chance > 0.5 else "no" for chance in chances]
     assert result.columns == [*rows.columns, "prediction", "probability"]
+
+
+def test_tables_may_lie_in_folders_with_any_names(bundle: Path, rows: pl.DataFrame, tmp_path: Path) -> None:
+    place = tmp_path / "Größe & mehr"
+    write_deltalake(str(place / "rows"), rows.with_columns(part=pl.lit("New York")), partition_by=["part"])
+    found = score(bundle, place / "rows", place / "scores", keep=["key", "part"])
+    assert found.rows == rows.height
+    assert scan_folder(place / "scores").select("part").unique().collect().rows() == [("New York",)]
 
 
 def test_the_order_of_a_file_is_kept(bundle: Path, rows: pl.DataFrame, parquet: Path, tmp_path: Path) -> None:

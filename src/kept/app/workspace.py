@@ -17,6 +17,7 @@ from kept.governance.workspace import Workspace
 from kept.settings.settings import Settings, load_settings
 from kept.settings.tracing import traces_of
 from kept.store.blobs import FolderBlobs
+from kept.store.delta import check_folder
 from kept.store.postgres import PostgresDatabase
 from kept.store.sqlite import SqliteDatabase
 from kept.store.tables import DeltaTables
@@ -49,6 +50,7 @@ def open_workspace(settings: Settings, *, create: bool = True) -> Workspace:
     if read_marker(root) is None:
         if not create:
             raise _absent(root)
+        check_folder(root)
         begin(root)
     database = database_of(settings, root)
     database.create()

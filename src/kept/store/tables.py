@@ -1,8 +1,8 @@
 """The seam to tables: versioned, append-mostly data frames, and their keeper in Delta Lake."""
 
 import json
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal, Protocol
@@ -17,6 +17,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 from kept.core.errors import Conflict, Invalid, NotFound, Unavailable
 from kept.core.flushing import flush
 from kept.store.alone import alone
+from kept.store.delta import check_folder, scan_folder
 
 _ATTEMPTS = 10
 _HOUR = timedelta(hours=1)
@@ -101,6 +102,7 @@ class DeltaTables:
     """Delta Lake tables under a folder."""
 
     def __init__(self, root: Path) -> None:
+        check_folder(root)
         self._root = root
         root.mkdir(parents=True, exist_ok=True)
 
@@ -153,8 +155,8 @@ class DeltaTables:
 
     def read(self, name: str, version: int | None = None) -> pl.LazyFrame:
         """The rows of a version."""
-        table = self._table(name, version)
-        return pl.scan_delta(table)
+        with self._finding(name, version):
+            return scan_folder(self._path(name), version)
 
     def version(self, name: str) -> int | None:
         """The newest version, or None when there is no such table."""
@@ -238,9 +240,14 @@ class DeltaTables:
                 DeltaTable.create(path, _portable(frame.clear()).schema, mode="ignore")
         return DeltaTable(path)
 
-    def _table(self, name: str, version: int | None = None) -> DeltaTable:
+    def _table(self, name: str) -> DeltaTable:
+        with self._finding(name):
+            return DeltaTable(str(self._path(name)))
+
+    @contextmanager
+    def _finding(self, name: str, version: int | None = None) -> Iterator[None]:
         try:
-            return DeltaTable(str(self._path(name)), version=version)
+            yield
         except TableNotFoundError as error:
             raise NotFound(f"there is no table {name}", where=str(self._root)) from error
         except Exception as error:

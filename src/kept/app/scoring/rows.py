@@ -10,6 +10,7 @@ from deltalake import DeltaTable
 from kept.core.digests import digest_json
 from kept.core.errors import Invalid, NotFound
 from kept.data.delimited import count_rows, names_of, read_pieces, separator_of
+from kept.store.delta import scan_folder
 
 _TEXT = {".csv", ".tsv", ".txt"}
 
@@ -133,7 +134,7 @@ def _scanned(origin: Origin, start: int, size: int) -> Iterator[pl.DataFrame]:
 def _scan(origin: Origin) -> pl.LazyFrame:
     """All rows, unread, of what is no text."""
     if origin.kind == "delta":
-        return pl.scan_delta(DeltaTable(origin.path, version=origin.version))
+        return scan_folder(Path(origin.path), origin.version)
     root = Path(origin.path)
     files = [root / name for name, _, _, _ in origin.files] if root.is_dir() else [root]
     # A name may hold what a pattern is made of. What one file has in a narrower type than the first is widened.
