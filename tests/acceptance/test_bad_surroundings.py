@@ -33,10 +33,10 @@ def test_a_port_that_is_taken_is_named(command: str, offset: int, mine: Path) ->
     assert "choose another port" in done.stderr
 
 
-@pytest.mark.parametrize("command", ["web", "serve"])
+@pytest.mark.parametrize("command", ["web", "serve", "up"])
 def test_nothing_is_open_to_others_without_a_token(command: str, mine: Path) -> None:
     done = run_kept(mine, command, "--host", "0.0.0.0", "--port", str(free_ports()), code=1)
-    assert "token" in done.stderr
+    assert "Set KEPT_TOKEN" in done.stderr
 
 
 def test_a_wrong_token_is_refused_on_both_ports(mine: Path) -> None:

@@ -20,3 +20,26 @@ def test_a_log_does_not_fill_the_disk(tmp_path: Path, monkeypatch: pytest.Monkey
         kept.stop()
     assert (logs / "web.log.1").read_text().startswith("x" * 60)
     assert "x" not in (logs / "web.log").read_text()
+
+
+def test_why_a_process_ended_is_known(tmp_path: Path) -> None:
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    said: dict[str, str] = {}
+
+    def ended(name: str, _: int) -> None:
+        said[name] = kept.last_words(name)
+
+    kept = Supervisor(logs, ended)
+    for name in ("web", "silent"):
+        (logs / f"{name}.log").write_text("of an earlier start\n")
+    kept.start("web", ["nonsense"])
+    kept.start("silent", ["-q", str(logs)], module="compileall")
+    try:
+        for _ in range(600):
+            if len(said) == 2:
+                break
+            kept.look()
+    finally:
+        kept.stop()
+    assert said == {"web": "There is no command 'nonsense'. See kept --help", "silent": ""}

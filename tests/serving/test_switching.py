@@ -124,5 +124,5 @@ def test_beyond_loopback_a_token_is_needed(tmp_path: Path) -> None:
         def current(self, known_revision: int | None) -> None:
             return None
 
-    with pytest.raises(Invalid, match="Set a token"):
+    with pytest.raises(Invalid, match="Set KEPT_TOKEN"):
         serve(tmp_path, Settings(host="0.0.0.0"), Nowhere(), FolderBlobs(tmp_path / "blobs"), port=0)

@@ -4,8 +4,8 @@ import pytest
 from visiting import Open
 
 from kept.core.errors import Invalid
+from kept.settings.exposure import check_exposure
 from kept.settings.settings import Settings
-from kept.web.guards import check_exposure
 
 TOKEN = "a-long-secret"
 LIST = "/api/v1/registry/list"

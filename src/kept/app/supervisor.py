@@ -18,6 +18,7 @@ _GRACE_SECONDS = 20.0
 _LONGEST_PAUSE_SECONDS = 5.0
 _STEADY_SECONDS = 30.0
 _LARGEST_LOG = 16 << 20
+_LAST_BYTES = 4096
 
 
 @dataclass
@@ -32,6 +33,8 @@ class Child:
     not_before: float = 0.0
     restarts: int = 0
     log: IO[bytes] | None = field(default=None, repr=False)
+    begun: int = 0
+    """Where in the log this start of it begins."""
 
 
 class Supervisor:
@@ -60,6 +63,15 @@ class Supervisor:
             if child.name == name and child.process is not None:
                 return child.process.pid
         return None
+
+    def last_words(self, name: str) -> str:
+        """The last line that a process has written since it was started; '' when it has written none."""
+        child = next(one for one in self._children if one.name == name)
+        with (self._logs / f"{name}.log").open("rb") as log:
+            size = log.seek(0, os.SEEK_END)
+            log.seek(max(child.begun, size - _LAST_BYTES))
+            lines = log.read().decode(errors="replace").split("\n")
+        return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
     @property
     def stopping(self) -> bool:
@@ -91,8 +103,9 @@ class Supervisor:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-            _close(process)
         for child in self._children:
+            if child.process is not None:
+                _close(child.process)
             if child.log is not None:
                 child.log.close()
 
@@ -120,10 +133,12 @@ class Supervisor:
         with contextlib.suppress(OSError):
             shutil.copyfile(path, path.with_suffix(".log.1"))
         os.ftruncate(child.log.fileno(), 0)
+        child.begun = 0
 
     def _launch(self, child: Child) -> None:
         if child.log is None:
             child.log = (self._logs / f"{child.name}.log").open("ab")
+        child.begun = os.fstat(child.log.fileno()).st_size
         child.process = subprocess.Popen(
             child.command,
             stdin=subprocess.PIPE,

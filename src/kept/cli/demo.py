@@ -26,7 +26,7 @@ from kept.cli.demonstration.timeline import Timeline, gain_sentence, month_table
 from kept.cli.following import follow
 from kept.cli.options import Host, Port
 from kept.cli.show import console
-from kept.cli.starting import need_ports, start_all, wait_until_ready
+from kept.cli.starting import check_addresses, start_all, wait_until_ready
 from kept.core.errors import Conflict, NotFound, Unavailable
 from kept.deployment.release import ReleaseVersion, release
 from kept.governance.workspace import Workspace
@@ -75,7 +75,7 @@ def main(
     started = time.monotonic()
     source = example("flights") / "project.py"
     settings = load_settings(Path.cwd(), workspace=workspace, project=str(source), host=host, port=port)
-    need_ports(settings)
+    check_addresses(settings)
     _begin_anew(Path(settings.workspace))
     opened = open_workspace(settings)
     _mark(opened.root)

@@ -52,7 +52,12 @@ def up(settings: Settings) -> None:
     from kept.cli.starting import start_all, wait_until_ready  # noqa: PLC0415
 
     root = Path(settings.workspace).resolve()
-    supervisor = Supervisor(root / "logs", lambda name, code: _say(f"{name} ended ({code}); starting it again"))
+
+    def tell(name: str, code: int) -> None:
+        said = supervisor.last_words(name)
+        _say(f"{name} ended ({code}){f': {said}' if said else ''}; starting it again")
+
+    supervisor = Supervisor(root / "logs", tell)
 
     def stop(_: int, __: FrameType | None) -> None:
         # Not here: a handler must not wait for processes.
@@ -63,6 +68,8 @@ def up(settings: Settings) -> None:
     start_all(supervisor, settings)
     try:
         wait_until_ready(settings, supervisor)
+        if supervisor.stopping:
+            return
         _say(f"Kept is up: http://{settings.host}:{settings.port} (pages and API)")
         _say(f"Predictions: http://{settings.host}:{settings.port + 1}   Logs: {root / 'logs'}")
         _say("Ctrl-C stops it.")

@@ -5,13 +5,15 @@ import http.client
 from kept.app.supervisor import Supervisor
 from kept.core.errors import Unavailable
 from kept.core.listening import listen
+from kept.settings.exposure import check_exposure
 from kept.settings.settings import Settings
 
 _PATIENCE_SECONDS = 60
 
 
-def need_ports(settings: Settings) -> None:
-    """Refuses to start where another program has the port of the pages or of the predictions."""
+def check_addresses(settings: Settings) -> None:
+    """Refuses to start where another program has the port of the pages or of the predictions, or where others could ask without a token."""
+    check_exposure(settings)
     for port in (settings.port, settings.port + 1):
         listen(settings.host, port).close()
 

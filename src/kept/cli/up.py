@@ -7,7 +7,7 @@ import sys
 import typer
 
 from kept.cli.options import Host, Port, ProjectFile, Workspace, settings_for
-from kept.cli.starting import need_ports
+from kept.cli.starting import check_addresses
 from kept.settings.settings import Settings
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -17,7 +17,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 def main(workspace: Workspace = None, project: ProjectFile = None, host: Host = None, port: Port = None) -> None:
     """Start everything, keep it up, and stop it on Ctrl-C. Started again, it goes on where it was."""
     settings = settings_for(workspace, project, host, port)
-    need_ports(settings)
+    check_addresses(settings)
     _prepare(settings)
     # What stays only watches the others: it becomes a process that has loaded no more than that takes.
     member = [sys.executable, "-m", "kept.cli.members", "up", settings.workspace, settings.host, str(settings.port)]

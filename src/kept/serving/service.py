@@ -263,9 +263,8 @@ def _check_host(settings: Settings) -> None:
     except ValueError:
         loopback = False
     if not loopback and not callers_in(settings):
-        raise Invalid(
-            "the address is reached from other machines", where=f"host {settings.host}", fix="Set a token first"
-        )
+        fix = "Set KEPT_TOKEN to a long random text, or listen on 127.0.0.1"
+        raise Invalid("the address is reached from other machines", where=f"host {settings.host}", fix=fix)
 
 
 def callers_in(settings: Settings) -> dict[str, str]:

@@ -9,19 +9,11 @@ from litestar.connection import ASGIConnection
 from litestar.exceptions import NotAuthorizedException, PermissionDeniedException
 from litestar.handlers import BaseRouteHandler
 
-from kept.core.errors import Invalid
+from kept.settings.exposure import LOOPBACK
 from kept.settings.settings import Settings
 
-_LOOPBACK = {"127.0.0.1", "localhost", "::1", "[::1]"}
 _SAFE = {"GET", "HEAD", "OPTIONS"}
 Call = ASGIConnection[Any, Any, Any, Any]
-
-
-def check_exposure(settings: Settings) -> None:
-    """Refuses to listen beyond loopback without a token."""
-    if settings.host not in _LOOPBACK and not settings.token:
-        fix = "Set KEPT_TOKEN to a long random text, or listen on 127.0.0.1"
-        raise Invalid(f"{settings.host} is open to others and no token is set", where="settings", fix=fix)
 
 
 class Gate:
@@ -29,7 +21,7 @@ class Gate:
 
     def __init__(self, settings: Settings) -> None:
         self._token = settings.token.encode()
-        self._hosts = _LOOPBACK | {settings.host}
+        self._hosts = LOOPBACK | {settings.host}
 
     async def __call__(self, connection: Call, _: BaseRouteHandler) -> None:
         """Passes, or raises 401 or 403. It does not wait; were it not async, the framework would send it to a thread."""

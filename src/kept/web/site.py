@@ -24,10 +24,11 @@ from kept.governance.workspace import Workspace
 from kept.mlflow_api.routes import PATHS as MLFLOW_PATHS
 from kept.mlflow_api.routes import health_route, mlflow_routes
 from kept.monitoring.gauges import Gauges
+from kept.settings.exposure import check_exposure
 from kept.web.api import describe, handler, routes
 from kept.web.assets import PREFIX, asset_route
 from kept.web.bounded import BoundedProtocol, Patience
-from kept.web.guards import Gate, check_exposure
+from kept.web.guards import Gate
 from kept.web.pages.routes import page_routes
 from kept.web.problems import answer_fault, answer_http_error, answer_kept_error
 
