@@ -25,6 +25,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 _AT_ONCE = 500
 _SHOWN = 3
+_PORTS = "--port names that of the pages: predictions answer on the next one"
 
 
 @app.command()
@@ -49,10 +50,14 @@ def main(
         inputs = _inputs(http, name)
         frame = read_rows(rows, inputs, _project(settings, name))
         frame = frame if limit is None else frame.head(limit)
+        known = [one for one in inputs if one in frame.columns]
+        if not known:
+            fix = f"Give rows with {', '.join(inputs)}"
+            raise Invalid(f"none of its columns is an input of {name}", where=str(rows), fix=fix)
         answers: list[dict[str, Any]] = []
         for start in range(0, frame.height, _AT_ONCE):
             part = frame.slice(start, _AT_ONCE)
-            answers += _ask(http, name, part, [one for one in inputs if one in part.columns], key, event_time)
+            answers += _ask(http, name, part, known, key, event_time)
     if as_json:
         print_json(answers)
         return
@@ -120,13 +125,18 @@ def _call(http: httpx.Client, method: str, path: str, body: Any) -> dict[str, An
     try:
         response = http.request(method, path, content=content, headers={"Content-Type": "application/json"})
     except httpx.HTTPError as error:
-        fix = "Start it with kept up or kept serve"
+        fix = f"Start it with kept up or kept serve. {_PORTS}"
         raise Unavailable(
             f"the prediction service does not answer ({error})", where=str(http.base_url), fix=fix
         ) from error
-    answer: dict[str, Any] = msgspec.json.decode(response.content)
-    if response.is_success:
+    try:
+        answer = msgspec.json.decode(response.content, type=dict[str, Any])
+    except msgspec.DecodeError:
+        answer = {}
+    if response.is_success and answer:
         return answer
-    raise KeptError(
-        answer.get("what") or answer.get("error", "no reason given"), where=answer.get("where"), fix=answer.get("fix")
-    )
+    # It says where everything is that it does not find; the pages do not.
+    if "what" not in answer or (response.status_code == httpx.codes.NOT_FOUND and not answer.get("where")):
+        what = f"what answers there ({response.status_code}) is no prediction service of Kept"
+        raise Unavailable(what, where=str(http.base_url), fix=_PORTS)
+    raise KeptError(answer["what"], where=answer.get("where"), fix=answer.get("fix"))
