@@ -225,7 +225,10 @@ def _explained(context: ExceptionContext, where: str) -> KeptError | None:
     state = getattr(context.original_exception, "sqlstate", None) or ""
     said = " ".join(str(context.original_exception).split())
     found: KeptError | None = None
-    if state in _DAMAGED:
+    if isinstance(context.original_exception, KeptError):
+        # A value that a column refuses, before it is sent.
+        found = context.original_exception
+    elif state in _DAMAGED:
         found = Damaged(said, where=where, fix="Restore it from a backup")
     elif state == _LOCK_TIMEOUT:
         fix = "Look for a long transaction of another process, then try again"

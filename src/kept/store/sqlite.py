@@ -14,16 +14,17 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event
 
-from kept.core.errors import Damaged, Unavailable
+from kept.core.errors import Damaged, Invalid, KeptError, Unavailable
 from kept.core.ids import new_id
 from kept.store.database import Database
 from kept.store.grouping import Answer, Closing, GroupCommit, Work
 from kept.store.revisions import Revisions, State
 
 _PATIENCE_SECONDS = 30
+_OUT_OF_USE = ("locked", "full", "unable to open", "I/O", "readonly")
+_DAMAGED = ("malformed", "not a database")
 _log = logging.getLogger(__name__)
 
 
@@ -33,8 +34,8 @@ class SqliteDatabase:
     def __init__(self, path: Path, revisions: Revisions | None = None) -> None:
         self._path = path
         self._revisions = revisions or Revisions()
-        self._engine = sqlite_engine(path)
-        self._unflushed = sqlite_engine(path, synchronous="NORMAL")
+        self._engine = _explaining(sqlite_engine(path), path)
+        self._unflushed = _explaining(sqlite_engine(path, synchronous="NORMAL"), path)
         self._groups = GroupCommit(lambda: self._transaction(self._unflushed))
         # Writers of this process queue here: the queue in the file system is one of naps, up to 100 ms long.
         self._turn = threading.Lock()
@@ -74,7 +75,7 @@ class SqliteDatabase:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A consistent view; it never waits for writers."""
-        with _explained(self._path), self._engine.connect() as connection:
+        with self._engine.connect() as connection:
             connection.exec_driver_sql("BEGIN")
             try:
                 yield connection
@@ -115,9 +116,9 @@ class SqliteDatabase:
         touched = found != self._revisions.head
         if touched:
             self._copy(copy)
-        engine = sqlite_engine(self._path)
+        engine = _explaining(sqlite_engine(self._path), self._path)
         try:
-            with _explained(self._path), engine.connect() as connection:
+            with engine.connect() as connection:
                 # A table that is made anew must not take with it what refers to it; checked before the commit.
                 connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
                 connection.rollback()
@@ -140,7 +141,7 @@ class SqliteDatabase:
             left.unlink(missing_ok=True)
         temporary = copy.with_name(f"{copy.name}.{new_id()}.new")
         try:
-            with _explained(self._path), self._engine.connect() as connection:
+            with self._engine.connect() as connection:
                 connection.exec_driver_sql("VACUUM INTO ?", (str(temporary),))
             with temporary.open("rb") as written:
                 os.fsync(written.fileno())
@@ -154,7 +155,7 @@ class SqliteDatabase:
             fix = "Look for a long transaction of this process, then try again"
             raise Unavailable("another writer holds the database", where=str(self._path), fix=fix)
         try:
-            with _explained(self._path), engine.connect() as connection:
+            with engine.connect() as connection:
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
                 try:
                     yield connection
@@ -201,19 +202,31 @@ def _held(path: Path, kind: int) -> Iterator[None]:
         os.close(lock)
 
 
-@contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OperationalError as error:
-        if "locked" in str(error) or "full" in str(error) or "unable to open" in str(error) or "I/O" in str(error):
-            fix = "Free space or check who holds the file, then try again"
-            raise Unavailable(f"the database cannot be used ({error.orig})", where=str(path), fix=fix) from error
-        raise
-    except DatabaseError as error:
-        if "malformed" in str(error) or "not a database" in str(error):
-            raise Damaged(f"{error.orig}", where=str(path), fix="Restore it from a backup") from error
-        raise
+def _explaining(engine: Engine, path: Path) -> Engine:
+    """The engine, whose errors say what they mean to a person; also those of one piece of work among others."""
+
+    @event.listens_for(engine, "handle_error")
+    def _explain(context: ExceptionContext) -> KeptError | None:
+        return _explained(context.original_exception, path)
+
+    return engine
+
+
+def _explained(error: BaseException, path: Path) -> KeptError | None:
+    """What an error means to a person; None for one that is a fault of ours."""
+    if isinstance(error, KeptError):
+        # A value that a column refuses, before it is sent.
+        return error
+    if isinstance(error, OverflowError):
+        fix = "Send a whole number of at most 64 bits"
+        return Invalid("the database cannot hold so large a number", fix=fix)
+    said = str(error)
+    if isinstance(error, sqlite3.OperationalError) and any(reason in said for reason in _OUT_OF_USE):
+        fix = "Free space or check who holds the file, then try again"
+        return Unavailable(f"the database cannot be used ({said})", where=str(path), fix=fix)
+    if isinstance(error, sqlite3.DatabaseError) and any(reason in said for reason in _DAMAGED):
+        return Damaged(said, where=str(path), fix="Restore it from a backup")
+    return None
 
 
 def _fits(database: SqliteDatabase) -> Database:

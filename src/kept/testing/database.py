@@ -5,16 +5,18 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from functools import partial
 from multiprocessing import get_context
 from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from sqlalchemy import Connection
 
+from kept.core.errors import Invalid
 from kept.plan.records import ProjectRecord, find_project, save_project
 from kept.store.database import Database
 from kept.testing.records import add_point, places_of
@@ -125,6 +127,43 @@ class DatabaseKit(ABC):
         assert sum(groups) == 240
         assert [_places(database, series) for series in range(8)] == [list(range(30))] * 8
         assert _places(database, 99) == []
+
+    @pytest.mark.parametrize("number", [2**63, -(2**63) - 1, 10**30])
+    def test_a_number_beyond_64_bits_is_refused(self, database: Database, number: int) -> None:
+        with pytest.raises(Invalid), database.writing() as connection:
+            add_point(connection, 1, number)
+        with pytest.raises(Invalid), database.reading() as connection:
+            places_of(connection, number)
+        assert _places(database, 1) == []
+
+    def test_a_number_beyond_64_bits_is_refused_in_a_group(self, database: Database) -> None:
+        """Whoever it meets there, whose work is done."""
+        errors: list[Exception] = []
+        begin = threading.Barrier(8)
+
+        def work(series: int) -> None:
+            begin.wait(60)
+            for at in range(10):
+                try:
+                    database.grouped(partial(add_point, series=series, at=2**63 + at if series % 2 else at))
+                except Exception as error:  # noqa: BLE001 - looked at below
+                    errors.append(error)
+
+        threads = [threading.Thread(target=work, args=(series,)) for series in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        assert [type(error) for error in errors] == [Invalid] * 40
+        assert [_places(database, series) for series in range(0, 8, 2)] == [list(range(10))] * 4
+
+    @pytest.mark.parametrize("hours", [None, 14])
+    def test_a_time_that_is_none_is_refused(self, database: Database, hours: int | None) -> None:
+        """One without a zone, and one before the first year there is."""
+        zone = None if hours is None else timezone(timedelta(hours=hours))
+        moment = datetime(1, 1, 1, tzinfo=zone)
+        with pytest.raises(Invalid), database.writing() as connection:
+            save_project(connection, msgspec.structs.replace(_PROJECT, updated_at=moment))
 
     def test_what_can_not_be_committed_is_an_error_of_everyone_in_the_group(self, database: Database) -> None:
         def fail(connection: Connection, notes: Sequence[Any]) -> None:
