@@ -11,6 +11,7 @@ from typing import Any, get_args
 import msgspec
 
 from kept.core.errors import Invalid
+from kept.core.plain_yaml import read_yaml
 from kept.data.contract import ColumnContract, Kind, TableContract
 
 _API = "v3.1.0"
@@ -41,10 +42,7 @@ def to_odcs(contract: TableContract) -> str:
 
 def from_odcs(text: str, *, where: str) -> TableContract:
     """The contract that ODCS YAML (or JSON) says; `Invalid` names the property that is wrong."""
-    try:
-        document = msgspec.yaml.decode(text)
-    except msgspec.DecodeError as error:
-        raise Invalid(f"not valid YAML ({error})", where=where, fix="Mend the line it names") from error
+    document = read_yaml(text, where=where, fix="Mend the line it names")
     if not isinstance(document, dict) or document.get("kind") != "DataContract":
         raise Invalid("not a data contract", where=where, fix="Write kind: DataContract, as kept data schema does")
     tables = document.get("schema")

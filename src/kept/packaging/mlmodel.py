@@ -5,13 +5,12 @@ from pathlib import PurePosixPath
 from typing import Any, Literal
 
 import msgspec
-import yaml
 
 from kept.core.errors import Forbidden, Invalid
+from kept.core.plain_yaml import read_yaml
 
 MLMODEL = "MLmodel"
 LARGEST_MLMODEL = 4 * 1024 * 1024
-_MOST_ALIASES = 100
 _PICKLES = {"cloudpickle", "pickle"}
 _TORCH = (
     "Export it where it was trained, with kept.packaging.torch_export.export_module or torch.onnx.export, and log that:"
@@ -71,14 +70,7 @@ def read_mlmodel(data: bytes, *, where: str) -> ModelFolder:
 def _loaded(data: bytes, where: str) -> dict[str, Any]:
     if len(data) > LARGEST_MLMODEL:
         raise Invalid("it is too large to be an MLmodel file", where=where)
-    try:
-        # Some files refer to a part of theirs again; thousands of such words would only be there to fill the memory.
-        aliases = sum(isinstance(event, yaml.AliasEvent) for event in yaml.parse(data, Loader=yaml.SafeLoader))
-        if aliases > _MOST_ALIASES:
-            raise Invalid(f"it refers {aliases} times to parts of its own", where=where)
-        told = yaml.safe_load(data)
-    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
-        raise Invalid(f"it is no YAML: {error}", where=where, fix="Log the model again") from error
+    told = read_yaml(data, where=where, fix="Log the model again")
     if not isinstance(told, dict):
         raise Invalid("it describes no model", where=where, fix="Log the model again")
     return told

@@ -1,0 +1,54 @@
+"""YAML that somebody else wrote, as plain data: it takes no more time and memory than its length allows, and ends no process."""
+
+from typing import Any
+
+import yaml
+
+from kept.core.errors import Invalid
+
+# The parser in C takes time by the length of a text; that in Python takes the square of how deep it is nested.
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_DEEPEST = 64
+_MOST_REPEATED = 100_000
+_FAULTS = (yaml.YAMLError, ValueError, ArithmeticError, LookupError, AttributeError, TypeError, RecursionError)
+
+
+def read_yaml(text: str | bytes, *, where: str, fix: str) -> Any:
+    """The one document of a text, of texts, numbers, truths, times, lists and names with such.
+
+    Raises:
+        Invalid: it is no YAML, or is written to take more than it holds: nested deeper than 64, or with references to parts of its
+            own that stand for more than 100,000 values, or for themselves.
+    """
+    try:
+        _check(text, where, fix)
+        return yaml.load(text, _LOADER)  # noqa: S506 - it is the safe one
+    except _FAULTS as error:
+        raise Invalid(f"not valid YAML ({error})", where=where, fix=fix) from error
+
+
+def _check(text: str | bytes, where: str, fix: str) -> None:
+    """Looks through the events, of which one is there at a time: what makes values of them calls itself as deep as a text goes."""
+    sizes: dict[str, int] = {}
+    opened: list[tuple[str | None, int]] = []
+    size = repeated = 0
+    for event in yaml.parse(text, _LOADER):
+        if isinstance(event, yaml.CollectionEndEvent):
+            anchor, before = opened.pop()
+            if anchor is not None:
+                sizes[anchor] = size - before
+            continue
+        size += 1
+        if isinstance(event, yaml.CollectionStartEvent):
+            opened.append((event.anchor, size - 1))
+            if event.anchor is not None:
+                # Until it ends: what refers to itself has no end.
+                sizes[event.anchor] = _MOST_REPEATED + 1
+        elif isinstance(event, yaml.AliasEvent):
+            # What there is none of is refused later.
+            more = sizes.get(event.anchor or "", 1)
+            size, repeated = size + more, repeated + more
+        if len(opened) > _DEEPEST:
+            raise Invalid(f"it is nested deeper than {_DEEPEST}", where=where, fix=fix)
+        if repeated > _MOST_REPEATED:
+            raise Invalid("it repeats parts of its own too often", where=where, fix=f"Write them out. {fix}")
