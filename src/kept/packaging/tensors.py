@@ -57,7 +57,7 @@ def check_shape(found: Sequence[int], tensor: Tensor, where: str, *, rows: bool)
     """Refuses another shape than the declared one; with `rows`, both begin with the number of rows."""
     wanted = (-1, *tensor.shape) if rows else tensor.shape
     fits = len(found) == len(wanted) and all(
-        size == length or (length == -1 and size > 0) for size, length in zip(found, wanted, strict=True)
+        size == length > -1 or (length == -1 and size > 0) for size, length in zip(found, wanted, strict=True)
     )
     if not fits:
         fix = "-1 stands for any number; send at least one row" if rows else "-1 stands for any number"

@@ -20,6 +20,7 @@ from kept.serving.protocol.values import (
     as_event_times,
     as_keys,
     as_routing_key,
+    as_timeout,
     check_whole,
     explain,
     integers_in,
@@ -116,14 +117,12 @@ def asked_with(asked: Any, values: list[Any]) -> Question:
     """The question of rows with what stands beside them, which is as `BESIDE` says."""
     rows = len(values)
     moments = asked.event_times if asked.event_times is not None else asked.event_time
-    if asked.timeout is not None and asked.timeout < 0:
-        raise Invalid(f"expected microseconds, found {asked.timeout}", where="timeout")
     return Question(
         values=values,
         keys=None if asked.keys is None else as_keys(asked.keys, rows),
         event_times=None if moments is None else as_event_times(moments, rows),
         routing_key=as_routing_key(asked.routing_key),
-        timeout_us=asked.timeout or 0,
+        timeout_us=as_timeout(asked.timeout, "timeout"),
     )
 
 

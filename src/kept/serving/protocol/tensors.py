@@ -10,7 +10,7 @@ many values as there are fields, as an image's do. A missing value is null in `d
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -26,6 +26,7 @@ from kept.serving.protocol.values import (
     as_event_times,
     as_keys,
     as_routing_key,
+    as_timeout,
     check_whole,
     explain,
     kind_of,
@@ -44,15 +45,17 @@ _USUAL = {"number": "FP64", "integer": "INT64", "boolean": "BOOL", "text": "BYTE
 _ROW = "inputs {name!r}: row {row}"
 _MOST_DIMENSIONS = 16
 _SPACE = b" \t\r\n"
+# The product of larger ones would be a number that nothing can tell of.
+_Size = Annotated[int, msgspec.Meta(le=2**63 - 1)]
 
 
 class _TensorParameters(msgspec.Struct, gc=False):
-    binary_data_size: int | None = None
+    binary_data_size: _Size | None = None
 
 
 class _Tensor(msgspec.Struct, gc=False):
     name: str
-    shape: list[int]
+    shape: list[_Size]
     datatype: str
     data: msgspec.Raw = msgspec.Raw()
     parameters: _TensorParameters | None = None
@@ -367,7 +370,4 @@ def _add_parameters(question: Question, given: Parameters) -> None:
     question.event_times = None if moments is None else as_event_times(moments, rows)
     question.routing_key = as_routing_key(given.routing_key)
     question.explain = bool(given.explain)
-    if given.timeout is not None:
-        if given.timeout < 0:
-            raise Invalid(f"expected microseconds, found {given.timeout}", where="parameters.timeout")
-        question.timeout_us = given.timeout
+    question.timeout_us = as_timeout(given.timeout, "parameters.timeout")

@@ -17,6 +17,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST, _LAST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _LARGEST_INTEGER = 2**63
+# Whoever would wait for longer has gone by then, and clocks and messages take no numbers of thousands of digits.
+_LONGEST_TIMEOUT_US = 3_600_000_000
 _TYPES: dict[str, Any] = {"number": float, "integer": int | float, "boolean": bool, "text": str}
 _ELEMENTS = {"f": float, "i": int, "u": int, "b": bool}
 _WORDS = {
@@ -117,6 +119,15 @@ def as_event_times(moments: Sequence[datetime] | datetime, rows: int) -> list[in
             f"found {len(moments)} event times for {rows} rows", where="event_times", fix="Send one for each row"
         )
     return [microseconds(moment) for moment in moments]
+
+
+def as_timeout(given: int | None, where: str) -> int:
+    """Microseconds from the request's last byte after which nobody wants the answer: an hour at most, 0 for no such limit."""
+    if given is None:
+        return 0
+    if given < 0:
+        raise Invalid(f"expected microseconds, found {given}", where=where)
+    return min(given, _LONGEST_TIMEOUT_US)
 
 
 def as_routing_key(key: Key | None) -> str | None:
