@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from sqlalchemy import column, table, update
 
 from kept.core.errors import Conflict, Damaged, Forbidden, Invalid
 from kept.core.ids import new_id
@@ -190,6 +191,54 @@ def test_an_edit_of_the_log_is_found(workspace: Workspace, me: Actor, change: An
         connection.execute(change)
     with pytest.raises(Damaged, match="audit entry"):
         verify_audit(workspace, me, VerifyAudit())
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"details": "{"},
+        {"details": "null"},
+        {"details": "[]"},
+        {"details": "[" * 100_000},
+        {"at": 2**63 - 1},
+        {"at": -(2**63)},
+    ],
+    ids=["no JSON", "null", "a list", "too deep", "after all times", "before all times"],
+)
+def test_what_is_no_entry_is_found_and_its_place_told(workspace: Workspace, me: Actor, values: dict[str, Any]) -> None:
+    filled(workspace, me)
+    raw = table("audit", *(column(name) for name in values), column("sequence"))
+    with workspace.database.writing() as connection:
+        connection.execute(update(raw).where(raw.c.sequence == 3).values(values))
+    with pytest.raises(Damaged, match="audit, behind entry 2: what is written there is no entry"):
+        verify_audit(workspace, me, VerifyAudit())
+    with pytest.raises(Damaged, match="audit, before entry 4"):
+        list_audit(workspace, me, ListAudit())
+
+
+def test_an_end_that_was_cut_off_is_found_by_an_earlier_check(workspace: Workspace, me: Actor) -> None:
+    filled(workspace, me)
+    found = verify_audit(workspace, me, VerifyAudit())
+    earlier = VerifyAudit(entries=found.entries, head=found.head)
+    assert verify_audit(workspace, me, earlier) == found
+    sign(workspace, me, Sign(subject="later"))
+    assert verify_audit(workspace, me, earlier).entries == found.entries + 1
+    with workspace.database.writing() as connection:
+        connection.execute(audit.delete().where(audit.c.sequence > 3))
+    assert verify_audit(workspace, me, VerifyAudit()).entries == 3
+    with pytest.raises(Damaged, match="audit entry 4: it is shorter than it was"):
+        verify_audit(workspace, me, earlier)
+
+
+def test_a_chain_that_was_made_anew_is_found_by_an_earlier_check(workspace: Workspace, me: Actor) -> None:
+    filled(workspace, me)
+    found = verify_audit(workspace, me, VerifyAudit())
+    with workspace.database.writing() as connection:
+        connection.execute(audit.delete())
+    filled(workspace, me)
+    assert verify_audit(workspace, me, VerifyAudit()).entries == found.entries
+    with pytest.raises(Damaged, match=f"audit entry {found.entries}: it is another chain than it was"):
+        verify_audit(workspace, me, VerifyAudit(entries=found.entries, head=found.head))
 
 
 def test_swapped_entries_are_found(workspace: Workspace, me: Actor) -> None:

@@ -7,6 +7,7 @@ import typer
 from kept.cli.options import Json, Workspace, settings_for
 from kept.cli.reach import connect
 from kept.cli.show import print_json, say, table
+from kept.governance.audit import GENESIS
 from kept.governance.journal import ListAudit, VerifyAudit, list_audit, verify_audit
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
@@ -31,9 +32,15 @@ def list_(
 
 
 @app.command()
-def verify(workspace: Workspace = None, as_json: Json = False) -> None:
-    """Check every entry's seal and place."""
-    found = connect(settings_for(workspace)).call(verify_audit, VerifyAudit())
+def verify(
+    entries: Annotated[int, typer.Option(help="How many there were, as an earlier check said.")] = 0,
+    head: Annotated[str, typer.Option(help="The head that it said.")] = GENESIS,
+    workspace: Workspace = None,
+    as_json: Json = False,
+) -> None:
+    """Check every entry's seal and place, and that the chain goes on from an earlier check."""
+    request = VerifyAudit(entries=entries, head=head)
+    found = connect(settings_for(workspace)).call(verify_audit, request)
     if as_json:
         print_json(found)
     else:

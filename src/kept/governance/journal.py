@@ -2,9 +2,10 @@
 
 import msgspec
 
+from kept.core.errors import Damaged
 from kept.core.listing import list_limit
 from kept.governance.actor import Actor, Permission
-from kept.governance.audit import AuditEntry, ChainLink, check_link
+from kept.governance.audit import GENESIS, AuditEntry, ChainLink, check_link
 from kept.governance.operation import Audit, operation
 from kept.governance.records import entries, newest_entries
 from kept.governance.workspace import Workspace
@@ -19,7 +20,10 @@ class ListAudit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class VerifyAudit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Check the whole chain."""
+    """Check the whole chain; with `entries` and `head`, also that it goes on from what an earlier check answered."""
+
+    entries: int = 0
+    head: str = GENESIS
 
 
 class Verified(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,10 +44,20 @@ def list_audit(workspace: Workspace, actor: Actor, request: ListAudit) -> list[A
 
 @operation("audit.verify", needs=Permission.VIEW, audit=Audit.READ)
 def verify_audit(workspace: Workspace, actor: Actor, request: VerifyAudit) -> Verified:
-    """Checks every entry's seal and place; `Damaged` names the first one that was touched."""
-    del actor, request
+    """Checks every entry's seal and place; `Damaged` names the first one that was touched.
+
+    An end that was cut off, and a chain that was made anew, look whole by themselves: against the answer of an earlier check,
+    kept where nobody can write who can write the database, they do not.
+    """
+    del actor
     link = ChainLink()
+    met = link.sequence == request.entries and link.digest == request.head
     with workspace.database.reading() as connection:
         for entry in entries(connection):
             link = check_link(link, entry)
+            met = met or (link.sequence == request.entries and link.digest == request.head)
+    if not met:
+        what = "it is shorter than it was" if link.sequence < request.entries else "it is another chain than it was"
+        where = f"audit entry {min(request.entries, link.sequence + 1)}"
+        raise Damaged(what, where=where, fix="Restore the database from a backup")
     return Verified(entries=link.sequence, head=link.digest)

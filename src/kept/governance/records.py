@@ -7,9 +7,10 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, Select, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from kept.core.errors import Damaged
 from kept.governance.approvals import Approval
 from kept.governance.audit import GENESIS, AuditEntry, ChainLink
 from kept.store.rows import from_row, to_row
@@ -32,6 +33,8 @@ def _adding(dialect: ModuleType) -> Any:
     )
 
 
+# What is raised by a value that is none of its column: no JSON or nested too deep, no time, no text.
+_NONE = (msgspec.DecodeError, RecursionError, ArithmeticError, TypeError, ValueError)
 _COUNT = {"sqlite": _adding(sqlite), "postgresql": _adding(postgresql)}
 
 
@@ -60,8 +63,7 @@ def entries(
         query = query.where(audit.c.subject == subject)
     if actions:
         query = query.where(audit.c.action.in_(actions))
-    for row in connection.execute(query).mappings():
-        yield from_row(row, AuditEntry)
+    return _read(connection, query, "behind")
 
 
 def newest_entries(
@@ -72,7 +74,24 @@ def newest_entries(
     for column, wanted in ((audit.c.action, action), (audit.c.subject, subject)):
         if wanted is not None:
             query = query.where(column == wanted)
-    return [from_row(row, AuditEntry) for row in connection.execute(query).mappings()]
+    return list(_read(connection, query, "before"))
+
+
+def _read(connection: Connection, query: Select[Any], side: str) -> Iterator[AuditEntry]:
+    """The entries; `Damaged` says on which side of the last one that could be read something stands that is none."""
+    last = "the end" if side == "before" else "the beginning"
+    rows = iter(connection.execute(query).mappings())
+    while True:
+        try:
+            row = next(rows, None)
+            entry = None if row is None else from_row(row, AuditEntry)
+        except _NONE as error:
+            fix = "Restore the database from a backup"
+            raise Damaged("what is written there is no entry", where=f"audit, {side} {last}", fix=fix) from error
+        if entry is None:
+            return
+        last = f"entry {entry.sequence}"
+        yield entry
 
 
 def count_actions(connection: Connection, done: Sequence[CountedAction]) -> None:
