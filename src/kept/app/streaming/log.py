@@ -182,7 +182,7 @@ def _part(entry: Answered, places: list[int]) -> Answered:
     if len(places) == len(entry.ids):
         return entry
 
-    def chosen(column: list[Any]) -> list[Any]:
+    def chosen(column: Sequence[Any]) -> list[Any]:
         return [column[place] for place in places]
 
     return Answered(
