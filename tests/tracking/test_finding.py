@@ -191,6 +191,15 @@ def test_lists_of_ids(search: Search, four: list[Run]) -> None:
     assert search([Term(kind=Kind.ATTRIBUTE, name="status", comparator="IN", value=["failed"])]) == []
 
 
+def test_a_backslash_in_a_pattern_is_a_backslash(search: Search, logged: Make) -> None:
+    for name, path in (("a", "c:\\rows"), ("b", "c:\\"), ("c", "c:%"), ("d", "|\\")):
+        logged(name, params={"path": path})
+    assert search("params.path LIKE 'c:\\%'") == ["b", "a"]
+    assert search("params.path ILIKE 'C:\\ROWS'") == ["a"]
+    assert search("params.path LIKE '%\\'") == ["d", "b"]
+    assert search("params.path LIKE '|\\'") == ["d"]
+
+
 def test_datasets(workspace: Workspace, me: Actor, search: Search, four: list[Run]) -> None:
     for run, context in zip(four, ("train", "test", "train", None), strict=True):
         dataset = Dataset(name=f"rows-{run.name}", digest="1", source_type="http", source="{}")
@@ -227,7 +236,7 @@ def test_only_the_experiments_asked_for_are_searched(workspace: Workspace, me: A
 
 
 _VALUES = st.sampled_from([math.nan, -math.inf, -1.0, 0.0, 0.5, 1.0, math.inf])
-_TEXTS = st.sampled_from(["", "a", "A", "ab", "b_", "b%"])
+_TEXTS = st.sampled_from(["", "a", "A", "ab", "b_", "b%", "b\\", "\\%", "|%\\"])
 _RUNS = st.lists(st.tuples(st.none() | _VALUES, st.none() | _VALUES, st.none() | _TEXTS), min_size=1, max_size=7)
 _TERMS = st.lists(
     st.one_of(

@@ -12,6 +12,7 @@ from kept.tracking.filtering import Term
 _MICROSECONDS = 1_000
 _LARGEST_TIME = 9 * 10**15
 """Milliseconds, whose microseconds a column can still hold."""
+_ESCAPE = "|"
 _COMPARISONS: dict[str, Callable[[Any, Any], ColumnElement[bool]]] = {
     "=": operator.eq,
     "!=": operator.ne,
@@ -19,8 +20,8 @@ _COMPARISONS: dict[str, Callable[[Any, Any], ColumnElement[bool]]] = {
     "<=": operator.le,
     ">": operator.gt,
     ">=": operator.ge,
-    "LIKE": lambda column, pattern: column.like(pattern),
-    "ILIKE": lambda column, pattern: column.ilike(pattern),
+    "LIKE": lambda column, pattern: column.like(*_plain(pattern)),
+    "ILIKE": lambda column, pattern: column.ilike(*_plain(pattern)),
     "IN": lambda column, values: column.in_(values),
     "NOT IN": lambda column, values: column.not_in(values),
 }
@@ -54,6 +55,11 @@ def _raw(column: SQLColumnExpression[Any], comparator: str, value: int) -> Colum
 def compared(column: SQLColumnExpression[Any], comparator: str, value: Any) -> ColumnElement[bool]:
     """A column compared with a value, or with a list of them."""
     return _COMPARISONS[comparator](column, value)
+
+
+def _plain(pattern: str) -> tuple[str, str | None]:
+    """A pattern, and the character that escapes in it: with one that is told, a backslash is none in any database."""
+    return (pattern.replace(_ESCAPE, _ESCAPE * 2), _ESCAPE) if "\\" in pattern else (pattern, None)
 
 
 def directed(column: SQLColumnExpression[Any], ascending: bool) -> ColumnElement[Any]:
