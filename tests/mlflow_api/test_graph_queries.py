@@ -41,6 +41,8 @@ ONE = '{mlflowGetExperiment(input: {experimentId: "0"}) {%s}}'
         (ONE % ("a {" * 12 + "b" + "}" * 12), "Query exceeds maximum depth of 10"),
         (ONE % ("a {" * 5_000 + "b" + "}" * 5_000), "Query exceeds maximum depth of 10"),
         (ONE % " ".join(f"k{one} {{name}}" for one in range(1_001)), "Query exceeds maximum total selections of 1000"),
+        ("{mlflowGetRun(input: {runId: %s}) {run {info {runId}}}}" % ("9" * 5_000), "Int cannot represent value of 5000 digits"),
+        ("{" + "a " * 50_000 + "}", "Query exceeds maximum length of 65536 characters"),
         ("{...Round} fragment Round on Query {a {...Round}}", "Query exceeds maximum depth of 10"),
     ],
 )  # fmt: skip

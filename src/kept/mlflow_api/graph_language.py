@@ -22,6 +22,8 @@ _TOKEN = re.compile(
 )
 _CONSTANTS = {"true": True, "false": False, "null": None}
 _DEEPEST = 50
+_LONGEST = 65_536
+_MOST_DIGITS = 20
 
 
 class GraphFault(Exception):
@@ -95,6 +97,8 @@ class Document:
 
 def read(text: str) -> Document:
     """The operations and fragments of a text."""
+    if len(text) > _LONGEST:
+        raise GraphFault(f"Query exceeds maximum length of {_LONGEST} characters")
     return _Reader(text).document()
 
 
@@ -185,7 +189,7 @@ class _Reader:
             case "block", _:
                 return text[3:-3].replace('\\"""', '"""').strip("\n")
             case "number", _:
-                return float(text) if set(text) & set(".eE") else int(text)
+                return _number(text)
             case "word", _:
                 return _CONSTANTS.get(text, text)
             case _, "$":
@@ -237,6 +241,14 @@ class _Reader:
         if sort != "word":
             raise GraphFault(f"Syntax Error: Expected Name, found '{text}'.")
         return text
+
+
+def _number(text: str) -> int | float:
+    if set(text) & set(".eE"):
+        return float(text)
+    if len(text) > _MOST_DIGITS:
+        raise GraphFault(f"Int cannot represent value of {len(text)} digits")
+    return int(text)
 
 
 def _unquoted(text: str) -> str:
