@@ -121,21 +121,45 @@ def test_a_version_is_released_and_brought_back_by_each_name(command: Ask, versi
     )
 
 
+def record(declaring: Path, source: Path, tmp_path: Path) -> None:
+    """Records what one file declares as if another one had."""
+    settings = Settings(workspace=str(tmp_path / ".kept"))
+    workspace, me = open_workspace(settings), embedded_actor(settings, "python")
+    ensure_registered(workspace, me, load_project(declaring), source)
+
+
+def declared(file: Path, release: str = "") -> Path:
+    text = 'kept.Project("churn", question="?", owner="ada", objectives=[kept.at_least("roc_auc", 0.5)])'
+    file.write_text(f"import kept\nproject = {text}\nproject.release({release})\n", encoding="utf-8")
+    return file
+
+
 def test_a_release_that_was_declared_and_not_recorded_is_told_of(
     command: Ask, versions: list[ModelVersion], tmp_path: Path
 ) -> None:
     del versions
-    recorded, changed = tmp_path / "recorded.py", tmp_path / "changed.py"
-    for file, release in ((recorded, ""), (changed, "canary=[0.1, 1.0]")):
-        declared = 'kept.Project("churn", question="?", owner="ada", objectives=[kept.at_least("roc_auc", 0.5)])'
-        file.write_text(f"import kept\nproject = {declared}\nproject.release({release})\n", encoding="utf-8")
-    settings = Settings(workspace=str(tmp_path / ".kept"))
-    workspace, me = open_workspace(settings), embedded_actor(settings, "python")
-    ensure_registered(workspace, me, load_project(recorded), recorded)
+    recorded = declared(tmp_path / "recorded.py")
+    changed = declared(tmp_path / "changed.py", "canary=[0.1, 1.0]")
+    record(recorded, recorded, tmp_path)
     assert "another release" not in command("release", "1", "--project", str(recorded))
     assert "declares another release than is recorded" in command("release", "2", "--project", str(changed))
     # What is no project's is nobody's to tell of.
     assert "another release" not in command("release", "churn/2", "--project", str(tmp_path / "none.py"))
+
+
+def test_a_version_is_brought_back_though_the_project_cannot_be_loaded(
+    command: Ask, versions: list[ModelVersion], tmp_path: Path
+) -> None:
+    broken = tmp_path / "project.py"
+    broken.write_text("1 / 0\n", encoding="utf-8")
+    record(declared(tmp_path / "whole.py"), broken, tmp_path)
+    for number in "12":
+        command("release", f"churn/{number}")
+    assert command("rollout", "show", "--json")["endpoint"] == "churn"
+    command("rollout", "advance", "--reason", "seen")
+    arms = command("rollback", "--reason", "complaints", "--json")["route"]["arms"]
+    assert [arm["version_id"] for arm in arms] == [versions[0].id]
+    assert "version 1 serves it already" in command("rollback", "--reason", "again", "--to", "1", code=1)
 
 
 def test_rows_are_scored_and_folders_written_by_each_name(

@@ -127,7 +127,7 @@ def serving(root: Path) -> Iterator[str]:
         assert process.stdout is not None
         yield process.stdout.readline().strip()
         process.terminate()
-        assert process.wait(15) == 0
+        assert process.wait(60) == 0
 
 
 def test_rolling_back_under_load_takes_less_than_a_moment_and_fails_no_request(

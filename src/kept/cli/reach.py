@@ -7,6 +7,7 @@ from kept.app.processes import ListProcesses, list_processes
 from kept.app.workspace import embedded_actor, open_workspace
 from kept.core.errors import KeptError
 from kept.governance.workspace import Workspace
+from kept.plan.catalog import ListProjects, list_projects
 from kept.plan.loading import load_project
 from kept.settings.settings import Settings
 
@@ -26,6 +27,20 @@ def open_here(settings: Settings, *, create: bool = True) -> Workspace:
 def model_name(settings: Settings, given: str | None) -> str:
     """The model that is meant: the one given, or that of the project here, which bears its name."""
     return given or load_project(Path(settings.project)).name
+
+
+def name_here(connection: Connection, settings: Settings, given: str | None) -> str:
+    """The model or endpoint that is meant: the one given, or that of the project here, by its record.
+
+    The project's file is loaded only where it was never recorded: who brings a version back shall neither wait for what the file
+    imports, nor be stopped by what is wrong with it.
+    """
+    if given:
+        return given
+    file = str(Path(settings.project).resolve())
+    recorded = [one.name for one in connection.call(list_projects, ListProjects()) if one.source == file]
+    # A file that was given another name is recorded under both.
+    return recorded[0] if len(recorded) == 1 else model_name(settings, None)
 
 
 def service_address(settings: Settings, *, said: bool) -> str:

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from kept.cli.options import Json, ProjectFile, Workspace, settings_for
-from kept.cli.reach import connect, model_name
+from kept.cli.reach import connect, name_here
 from kept.cli.routes import show_endpoint
 from kept.cli.show import print_json
 from kept.cli.versions import version_here
@@ -30,7 +30,9 @@ def main(
     """Take a rollout back, or the last promotion."""
     settings = settings_for(workspace, project)
     connection = connect(settings)
-    name = endpoint or (version_here(connection, settings, to, None).model if to else model_name(settings, None))
+    if to and not endpoint:
+        endpoint = version_here(connection, settings, to, None).model
+    name = name_here(connection, settings, endpoint)
     found = connection.call(roll_back, RollBack(endpoint=name, to=to, reason=reason))
     if as_json:
         print_json(found)

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from kept.cli.options import Json, ProjectFile, Workspace, settings_for
-from kept.cli.reach import connect, model_name
+from kept.cli.reach import connect, name_here
 from kept.cli.routes import show_endpoint
 from kept.cli.show import print_json, say, table
 from kept.core.durations import format_duration
@@ -27,7 +27,8 @@ def show(
 ) -> None:
     """Show how the newest rollout goes: both versions side by side, the shadow's differences, and what the rule says."""
     settings = settings_for(workspace, project)
-    found = connect(settings).call(show_rollout, ShowRollout(endpoint=model_name(settings, endpoint)))
+    connection = connect(settings)
+    found = connection.call(show_rollout, ShowRollout(endpoint=name_here(connection, settings, endpoint)))
     if as_json:
         print_json(found)
         return
@@ -51,7 +52,8 @@ def advance_(
 ) -> None:
     """Move a rollout on by a person's word: to its first traffic, the next step, or all traffic."""
     settings = settings_for(workspace, project)
-    connection, name = connect(settings), model_name(settings, endpoint)
+    connection = connect(settings)
+    name = name_here(connection, settings, endpoint)
     (status,) = connection.call(show_status, ShowStatus(endpoint=name))
     rollout = status.rollout
     if rollout is None or not rollout.running:

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from kept.app.connection import Connection
-from kept.cli.reach import model_name
+from kept.cli.reach import name_here
 from kept.core.errors import Invalid
 from kept.registry.catalog import ShowVersion, show_version
 from kept.registry.naming import LATEST
@@ -37,7 +37,7 @@ def version_here(connection: Connection, settings: Settings, version: str, model
     if model or named.model:
         return VersionName(model=model or named.model, version=named.version or LATEST)
     whole = _whole(connection, named)
-    return whole if whole.model else VersionName(model=model_name(settings, None), version=named.version)
+    return whole if whole.model else VersionName(model=name_here(connection, settings, None), version=named.version)
 
 
 def number_of(connection: Connection, identity: str) -> int:
