@@ -4,6 +4,7 @@ A write reaches the kernel before the answers go out, so that it survives kill -
 reaches the disk, so that it survives a power cut.
 """
 
+import contextlib
 import errno
 import time
 from collections.abc import Sequence
@@ -79,6 +80,9 @@ class Spool:
 
     def close(self) -> None:
         """Gives the segment and the lock back."""
+        # Nobody but this process takes what is written last: where it is gone, it was lost.
+        with contextlib.suppress(OSError):
+            self._writer.put_back()
         self._writer.close()
 
     def _write(self, answered: Sequence[tuple[ArmNote, Answered]], failed: Sequence[Failed]) -> None:

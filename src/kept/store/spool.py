@@ -85,11 +85,12 @@ class SpoolWriter:
     def turn(self) -> bool:
         """Begins a segment when none is open or the open one is long enough; whether it did."""
         if self._size >= self._limit:
+            self.put_back()
             self._leave_segment()
         if self._file is not None:
             if (now := time.monotonic()) >= self._look_at:
                 self._look_at = now + _LOOK_SECONDS
-                self._put_back()
+                self.put_back()
             return False
         if self._lock is None:
             self._lock = self._claim()
@@ -124,8 +125,40 @@ class SpoolWriter:
         self._put(self._file, frame)  # type: ignore[arg-type] # a segment is open
         return self.offset
 
+    def put_back(self) -> None:
+        """Writes the open segment anew where it was removed: its bytes are there as long as it is open.
+
+        It keeps its folder and its name, so that what was handed on of it before is not handed on again.
+        """
+        if self._file is None or os.fstat(self._file).st_nlink:
+            return
+        if self._lock is None or not self._folder.exists():
+            lock, self._lock = self._lock, self._claim()
+            if lock is not None:
+                os.close(lock)
+        # Until it is whole it has the name of what is set aside.
+        fresh = self._segment.with_suffix(".torn")
+        with contextlib.ExitStack() as ours:
+            file = os.open(fresh, _FRESH, 0o600)
+            ours.callback(os.close, file)
+            for place in range(0, self._size, _COPIED):
+                piece = os.pread(self._file, min(_COPIED, self._size - place), place)
+                if os.write(file, piece) < len(piece):
+                    raise OSError(28, "No space left on device")
+            if self._flush:
+                os.fdatasync(file)
+            fresh.rename(self._segment)
+            if self._flush:
+                os.fsync(self._lock)
+            ours.pop_all()
+        os.close(self._file)
+        self._file = file
+        _logger.error(
+            "%s was removed while it was written, and is there again; what waited beside it is lost", self._segment
+        )
+
     def close(self) -> None:
-        """Gives the segment and the lock back."""
+        """Gives the segment and the lock back; whoever has handed on what was written may have removed it before."""
         self._leave_segment()
         if self._lock is not None:
             os.close(self._lock)
@@ -157,8 +190,6 @@ class SpoolWriter:
         if self._file is None:
             return
         with contextlib.suppress(OSError):
-            self._put_back()
-        with contextlib.suppress(OSError):
             os.close(self._file)
         self._start += self._size
         self._file, self._size = None, 0
@@ -166,38 +197,6 @@ class SpoolWriter:
     @property
     def _segment(self) -> Path:
         return self._folder / f"{self._start:020d}.log"
-
-    def _put_back(self) -> None:
-        """Writes the open segment anew where it was removed: its bytes are there as long as it is open.
-
-        It keeps its folder and its name, so that what was handed on of it before is not handed on again.
-        """
-        if self._file is None or os.fstat(self._file).st_nlink:
-            return
-        if self._lock is None or not self._folder.exists():
-            lock, self._lock = self._lock, self._claim()
-            if lock is not None:
-                os.close(lock)
-        # Until it is whole it has the name of what is set aside.
-        fresh = self._segment.with_suffix(".torn")
-        with contextlib.ExitStack() as ours:
-            file = os.open(fresh, _FRESH, 0o600)
-            ours.callback(os.close, file)
-            for place in range(0, self._size, _COPIED):
-                piece = os.pread(self._file, min(_COPIED, self._size - place), place)
-                if os.write(file, piece) < len(piece):
-                    raise OSError(28, "No space left on device")
-            if self._flush:
-                os.fdatasync(file)
-            fresh.rename(self._segment)
-            if self._flush:
-                os.fsync(self._lock)
-            ours.pop_all()
-        os.close(self._file)
-        self._file = file
-        _logger.error(
-            "%s was removed while it was written, and is there again; what waited beside it is lost", self._segment
-        )
 
     def _claim(self) -> int:
         """Makes the folder, locked before it gets its name, so that no one takes it for a dead process's."""
