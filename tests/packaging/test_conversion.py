@@ -43,7 +43,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import Normalizer, OneHotEncoder, StandardScaler
+from sklearn.preprocessing import Normalizer, OneHotEncoder, SplineTransformer, StandardScaler
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
@@ -297,6 +297,17 @@ def test_gaussian_processes_of_classes_are_served_from_a_safe_file(
     manifest, expected, found = bundled(model, numbers.head(60), task, tmp_path / "b")
     assert (manifest.runtime, manifest.converted) == ("skops", ())
     assert np.array_equal(expected, found)
+
+
+def test_splines_that_refuse_what_lies_beyond_are_served_from_a_safe_file(
+    numbers: pl.DataFrame, tmp_path: Path
+) -> None:
+    model = make_pipeline(SplineTransformer(extrapolation="error"), LogisticRegression())
+    manifest, expected, found = bundled(model, numbers, "binary", tmp_path / "b")
+    assert (manifest.runtime, "refuse values beyond the knots" in manifest.not_exported) == ("skops", True)
+    assert np.array_equal(expected, found)
+    with pytest.raises(Invalid, match="larger than the model can take. Send at most"):
+        load_runtime(tmp_path / "b").predict_rows([{"a": 1e9, "b": 0.0, "c": 0.0}])
 
 
 def test_a_kernel_brings_no_function_into_a_safe_file() -> None:

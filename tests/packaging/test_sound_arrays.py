@@ -11,7 +11,7 @@ from sklearn.ensemble import VotingRegressor
 from sklearn.linear_model import LogisticRegression, Ridge, SGDClassifier
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import SplineTransformer, StandardScaler
 from sklearn.svm import SVC, SVR, NuSVC, NuSVR
 
 from kept.core.errors import Damaged, Forbidden
@@ -46,9 +46,16 @@ def counts_that_sum_up(counts: Any) -> Any:
 
 def holder(**fields: Any) -> Any:
     """An estimator that is loaded, with attributes like those of a sparse matrix."""
-    made = StandardScaler()
-    vars(made).update(fields)
-    return made
+    return vars_of(StandardScaler(), **fields)
+
+
+def spline() -> Any:
+    return SplineTransformer().fit(ROWS).bsplines_[0]
+
+
+def vars_of(model: Any, **fields: Any) -> Any:
+    vars(model).update(fields)
+    return model
 
 
 def as_if_sparse(*, fitted: bool) -> Any:
@@ -76,6 +83,8 @@ SOUND: dict[str, Callable[[], Any]] = {
     "neighbours": lambda: KNeighborsClassifier(algorithm="brute").fit(ROWS, LABELS),
     "neighbours of values": lambda: KNeighborsRegressor(algorithm="brute").fit(ROWS, ROWS[:, 0]),
     "neighbours of several": lambda: KNeighborsClassifier(algorithm="brute").fit(ROWS, np.c_[LABELS, BINARY]),
+    "splines": lambda: SplineTransformer().fit(ROWS),
+    "splines in a circle": lambda: SplineTransformer(extrapolation="periodic", degree=1, knots="quantile").fit(ROWS),
     "plain": lambda: LogisticRegression().fit(ROWS, LABELS),
 }
 HOSTILE: dict[str, Callable[[], Any]] = {
@@ -94,6 +103,16 @@ HOSTILE: dict[str, Callable[[], Any]] = {
     "a label before all classes": lambda: changed(SOUND["neighbours"](), "_y", put(3, -1)),
     "vectors as of a sparse matrix": lambda: as_if_sparse(fitted=True),
     "such vectors, and no support": lambda: as_if_sparse(fitted=False),
+    "fewer coefficients of splines": lambda: changed(spline(), "_c", lambda array: array[:3].copy()),
+    "more knots": lambda: changed(spline(), "_t", lambda array: np.r_[array, array[-1] + np.arange(9) + 1]),
+    "fewer knots than a degree needs": lambda: changed(spline(), "_t", lambda array: array[:6].copy()),
+    "knots without an order": lambda: changed(spline(), "_t", lambda array: array[::-1].copy()),
+    "knots that are none": lambda: changed(spline(), "_t", put(3, np.nan)),
+    "knots of half the size": lambda: changed(spline(), "_t", lambda array: array.astype(np.float32)),
+    "a degree of many knots": lambda: changed(spline(), "k", lambda _: 10**6),
+    "a degree below none": lambda: changed(spline(), "k", lambda _: -1),
+    "splines along another axis": lambda: changed(spline(), "axis", lambda _: 1),
+    "knots that are told otherwise": lambda: vars_of(spline(), _asarray=np.abs, _t=-spline().t - 9),
     "fewer labels": lambda: changed(SOUND["neighbours"](), "_y", lambda array: array[:5].copy()),
 }
 

@@ -17,10 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 # Parts of fitted scikit-learn estimators that skops does not list itself. All of them hold data only; functools.partial
-# is loaded with a function that must be trusted as well, and check_array is the one that histogram boosting keeps.
+# is loaded with a function that must be trusted as well; check_array is the one that histogram boosting keeps, asarray that of splines.
 TRUSTED_TYPES = (
     "functools.partial",
     "numpy.dtype",
+    "scipy._lib.array_api_compat.numpy._aliases.asarray",
+    "scipy.interpolate._bsplines.BSpline",
     "sklearn.calibration._CalibratedClassifier",
     "sklearn.calibration._SigmoidCalibration",
     "sklearn.calibration._TemperatureScaling",

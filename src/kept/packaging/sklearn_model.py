@@ -81,7 +81,9 @@ def load_skops(data: bytes) -> Any:
         check_trees(estimator)
         check_arrays(estimator)
     except UntrustedTypesFoundException as error:
-        raise Forbidden(f"the file holds types that are not known to be safe: {error}", where="skops file") from error
+        what = f"the file holds types that are not known to be safe: {error}"
+        fix = "Build it from scikit-learn's own parts, with functions of NumPy alone"
+        raise Forbidden(what, where="skops file", fix=fix) from error
     except _UNREADABLE as error:
         raise Damaged(
             f"this is not a skops file: {error}", where="skops file", fix="Package the model again"

@@ -6,6 +6,7 @@ Sparse matrices, and the trees that find neighbours, are no types that are loade
 from typing import Any
 
 import numpy as np
+from scipy.interpolate import BSpline
 from sklearn.neighbors._base import NeighborsBase
 from sklearn.svm._base import BaseLibSVM
 
@@ -16,13 +17,13 @@ _WHERE = "skops file"
 
 
 def check_arrays(estimator: Any) -> None:
-    """Refuses a model with support vectors or labels of neighbours that lead out of its memory, with `Damaged`."""
+    """Refuses a model with support vectors, labels of neighbours or knots that lead out of its memory, with `Damaged`."""
     for part in parts_of(estimator):
-        if not isinstance(part, BaseLibSVM | NeighborsBase):
+        if not isinstance(part, BaseLibSVM | NeighborsBase | BSpline):
             continue
         try:
             sound = _is_sound(part)
-        except (AttributeError, TypeError, ValueError, IndexError):
+        except (AttributeError, TypeError, ValueError, LookupError):
             # It lacks what such a part has, or has it in another form.
             sound = False
         if not sound:
@@ -31,7 +32,27 @@ def check_arrays(estimator: Any) -> None:
 
 
 def _is_sound(part: Any) -> bool:
+    if isinstance(part, BSpline):
+        return _is_sound_spline(part)
     return _is_sound_machine(part) if isinstance(part, BaseLibSVM) else _are_sound_neighbours(part)
+
+
+def _is_sound_spline(spline: BSpline) -> bool:
+    """Knots in order, and as many coefficients as splines between them."""
+    # As compiled code is given them: what is told of them goes through a function of the file's own.
+    knots, coefficients, degree = (vars(spline)[name] for name in ("_t", "_c", "k"))
+    return (
+        type(knots) is np.ndarray
+        and type(coefficients) is np.ndarray
+        and type(degree) is int
+        and spline.axis == 0
+        and knots.dtype == coefficients.dtype == np.float64
+        and (knots.ndim, coefficients.ndim) == (1, 2)
+        and degree >= 0
+        and len(knots) >= 2 * (degree + 1)
+        and len(coefficients) >= len(knots) - degree - 1
+        and bool(np.isfinite(knots).all() and (np.diff(knots) >= 0).all())
+    )
 
 
 def _is_sound_machine(machine: Any) -> bool:
