@@ -147,3 +147,22 @@ def test_limits_are_what_the_estimator_takes() -> None:
     with np.errstate(over="ignore"):
         assert np.isfinite(np.float32(FLOAT32_LIMIT))
         assert np.isinf(np.float32(np.nextafter(FLOAT32_LIMIT, np.inf)))
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (np.nan, "its answer is no finite number"),
+        (ValueError("not fitted\nyet"), "(not fitted)"),
+        (TypeError(), "TypeError"),
+    ],
+)
+def test_an_estimator_that_answers_nothing_is_quoted(answer: Any, said: str) -> None:
+    def ask(rows: Any) -> Any:
+        if isinstance(answer, Exception):
+            raise answer
+        return np.full(len(rows), answer)
+
+    with pytest.raises(Invalid, match="for none of the sample's rows") as raised:
+        find_limits(ask, np.ones((3, 2)))
+    assert said in raised.value.what

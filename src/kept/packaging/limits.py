@@ -59,9 +59,8 @@ def _good_row(ask: Callable[[Matrix], Answers], sample: Matrix) -> Matrix:
     for row in order:
         if _accepts(ask, sample[[row]]):
             return sample[[row]]
-    raise Invalid(
-        "the estimator answers for none of the sample's rows", where="sample", fix="Give rows like the training rows"
-    )
+    what = f"the estimator answers for none of the sample's rows ({_refusal(ask, sample[order[:1]])})"
+    raise Invalid(what, where="sample", fix="Give an estimator that is fitted, and rows like the training rows")
 
 
 def _taken(
@@ -81,7 +80,12 @@ def _taken(
 
 
 def _accepts(ask: Callable[[Matrix], Answers], rows: Matrix) -> bool:
+    return not _refusal(ask, rows)
+
+
+def _refusal(ask: Callable[[Matrix], Answers], rows: Matrix) -> str:
+    """What stands against an answer; empty when there is one."""
     try:
-        return bool(np.isfinite(ask(rows)).all())
-    except (ValueError, TypeError, OverflowError, FloatingPointError, Invalid):
-        return False
+        return "" if np.isfinite(ask(rows)).all() else "its answer is no finite number"
+    except (ValueError, TypeError, OverflowError, FloatingPointError, Invalid) as error:
+        return next(iter(str(error).splitlines()), "").rstrip(".") or type(error).__name__
