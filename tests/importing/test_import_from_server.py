@@ -18,7 +18,11 @@ from kept.core.errors import Forbidden, Unavailable
 from kept.governance.actor import Actor
 from kept.governance.workspace import Workspace
 from kept.registry.registered_models import find_model
+from kept.registry.registered_versions import show_registered
+from kept.registry.requests import ShowRegisteredVersion
 from kept.settings.settings import Settings
+from kept.tracking.artifacts import files_of
+from kept.tracking.experiment import Lifecycle
 from kept.tracking.finding import metric_history
 from kept.tracking.importing import model_here, runs_here
 from kept.tracking.requests import MetricHistory
@@ -208,6 +212,44 @@ def test_another_kept_is_a_source_too(
     assert model is not None
     assert model.metrics[0].point.dataset_name == "my rows"
     assert find_model(workspace, "churn-model").aliases == {"champion": 2}
+
+
+def test_the_files_of_a_deleted_model_come_with_the_versions_that_have_them(
+    bring: Bring, wire: Wire, workspace: Workspace, me: Actor
+) -> None:
+    gone = f"m-{'0' * 32}"
+    home = f"mlflow-artifacts:/7/models/{gone}/artifacts"
+    listed: dict[str, Any] = {
+        f"7/models/{gone}/artifacts": {"files": [{"path": "MLmodel"}, {"path": "d", "is_dir": True}]},
+        f"7/models/{gone}/artifacts/d": {"files": [{"path": "w.bin", "file_size": 1}]},
+    }
+    times = {"creation_timestamp": 1_700_000_000_000, "last_updated_timestamp": 1_700_000_000_000}
+    version = {"name": "net", "version": "1", "source": f"models:/{gone}", "run_id": RUN, **times}
+    copy = {"name": "net", "version": "2", "source": "models:/net/1", **times}
+    wire.routes |= {
+        "registered-models/search": lambda asked: (
+            {} if "filter" in asked else {"registered_models": [{"name": "net", **times}]}
+        ),
+        "model-versions/search": lambda _: {"model_versions": [version, copy]},
+        "get-download-uri": lambda _: {"artifact_uri": home},
+        "logged-models/search": lambda _: {},
+        "mlflow-artifacts/artifacts": lambda asked: listed[asked["path"]],
+        f"{gone}/artifacts/MLmodel": lambda _: b"flavors: {}\n",
+        f"{gone}/artifacts/d/w.bin": lambda _: b"w",
+    }
+    report = bring(wire.address)
+    assert report.complete, report
+    assert report.tallies["files"].verified == 3
+    model = model_here(workspace, gone)
+    assert model is not None
+    assert model.lifecycle is Lifecycle.DELETED
+    for number in ("1", "2"):
+        here = show_registered(workspace, me, ShowRegisteredVersion(name="net", version=number))
+        assert here.location == model.artifact_location
+    place = model.artifact_location.removeprefix("mlflow-artifacts:/")
+    assert files_of(workspace).locate(f"{place}/d/w.bin").read_bytes() == b"w"
+    again = bring(wire.address)
+    assert all((one.new, one.changed) == (0, 0) for one in again.tallies.values()), again.tallies
 
 
 @pytest.mark.parametrize("size", [4, None])

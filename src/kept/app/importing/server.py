@@ -10,6 +10,7 @@ from urllib.parse import quote, unquote, urlsplit
 import httpx
 import msgspec
 
+from kept.app.importing.deleted_models import DeletedModels
 from kept.app.importing.report import Findings
 from kept.app.importing.source import FoundFile, Holder, Source, Totals
 from kept.app.importing.words import NO_PLACE, PROMPT_TAG, lifecycle, model_status, run_status, stage, text
@@ -28,6 +29,7 @@ from kept.tracking.imported import (
 )
 from kept.tracking.points import Dataset, DatasetInput, ModelOutput, Point, RunPoint
 
+_PROXY = "/api/2.0/mlflow-artifacts/artifacts"
 _API = "/api/2.0/mlflow/"
 _PAGE_OF_RUNS, _PAGE_OF_POINTS, _PAGE_OF_MODELS = 500, 25_000, 50
 _LARGEST_ANSWER = 512 << 20
@@ -69,6 +71,7 @@ class ServerSource:
             headers["X-MLFLOW-WORKSPACE"] = part
         self._http = httpx.Client(base_url=shown, headers=headers, timeout=120, verify=verify)
         self._latest: dict[str, Answer] = {}
+        self._deleted = DeletedModels()
 
     def totals(self) -> Totals:
         """Only reading all would tell."""
@@ -131,16 +134,18 @@ class ServerSource:
                     yield Series(run=run.id, name=name, at=at, step=step, value=value)
 
     def models(self, experiment: str) -> Iterator[ImportedModel]:
-        """All logged models of an experiment that the server tells of: deleted ones it does not."""
+        """All logged models of an experiment; of the deleted ones those that versions, read before, have their files of."""
         asked = {"experiment_ids": [experiment], "max_results": _PAGE_OF_MODELS}
         try:
             for said in self._paged("logged-models/search", "models", asked):
                 info = _named(said, "info")
                 with self._one("logged models", info.get("model_id")):
+                    self._deleted.seen(text(info.get("model_id")))
                     yield _model(said, experiment)
         except NotFound:
             # Servers before MLflow 3 have none.
             return
+        yield from self._deleted.of(experiment)
 
     def registered_models(self) -> Iterator[ImportedRegisteredModel]:
         """All registered models with their versions."""
@@ -174,7 +179,7 @@ class ServerSource:
         params: dict[str, str] = {}
         if parts.scheme == "mlflow-artifacts":
             inner = f"{unquote(parts.path).strip('/')}/{file.path}"
-            address = f"/api/2.0/mlflow-artifacts/artifacts/{quote(inner)}"
+            address = f"{_PROXY}/{quote(inner)}"
         elif holder.kind == "run":
             address, params = "/get-artifact", {"run_uuid": holder.id, "path": file.path}
         else:
@@ -228,7 +233,9 @@ class ServerSource:
         for said in self._paged("model-versions/search", "model_versions", asked, method="GET"):
             if said.get("name") == name:
                 number = int(said.get("version") or 0)
-                yield _version(said, number, self._download_address(name, number))
+                version = _version(said, number, self._download_address(name, number))
+                self._deleted.note(version)
+                yield version
 
     def _download_address(self, name: str, number: int) -> str:
         asked = {"name": name, "version": str(number)}
@@ -241,7 +248,10 @@ class ServerSource:
         if depth > _DEEPEST:
             self._findings.leave_out("files", "in folders that are nested too deep", f"{holder.id}: {below}")
             return
-        if holder.kind == "run":
+        place = self._deleted.place(holder.id)
+        if place:
+            path, asked = _PROXY, {"path": f"{place}/{below}".rstrip("/")}
+        elif holder.kind == "run":
             path, asked = "artifacts/list", {"run_id": holder.id, "path": below}
         else:
             path = f"logged-models/{quote(holder.id, safe='')}/artifacts/directories"
@@ -249,6 +259,8 @@ class ServerSource:
         asked = {name: value for name, value in asked.items() if value}
         for said in self._paged(path, "files", asked, method="GET"):
             name = text(said.get("path"))
+            if place and below:  # the proxy names what is in a folder by its last part
+                name = f"{below}/{name}"
             if not _is_below(name, below):
                 self._findings.leave_out("files", "a name that can not be kept", f"{holder.id}: {name!r}")
             elif said.get("is_dir"):
