@@ -172,6 +172,7 @@ MODEL_VERSION_TAGS = _table(
     part=True,
 )
 TRACE_INFO = _table("trace_info", Column("request_id", String(50)), Column("experiment_id", Integer))
+WEBHOOKS = _table("webhooks", Column("webhook_id", String(256)), Column("deleted_timestamp", BigInteger))
 
 RUN, CHILD, DELETED, MODEL = "a" * 32, "b" * 32, "c" * 32, "m-" + "d" * 32
 
@@ -308,6 +309,7 @@ def fill(rows: Rows, files: Path) -> None:
     )
     rows.put(MODEL_VERSION_TAGS, {"key": "checked", "value": "yes", "name": "churn-model", "version": 3})
     rows.put(TRACE_INFO, {"request_id": "t1", "experiment_id": 7}, {"request_id": "t2", "experiment_id": 7})
+    rows.put(WEBHOOKS, {"webhook_id": "w1", "deleted_timestamp": None}, {"webhook_id": "w2", "deleted_timestamp": 9})
     for path, content in FILES.items():
         (files / path).parent.mkdir(parents=True, exist_ok=True)
         (files / path).write_bytes(content)

@@ -67,7 +67,7 @@ def test_everything_comes_and_is_verified(
         "registered models": (1, 1, 1),
         "versions": (2, 2, 2),
     }
-    assert {one.what: one.count for one in report.out_of_scope} == {"traces": 2, "prompts": 1}
+    assert {one.what: one.count for one in report.out_of_scope} == {"traces": 2, "prompts": 1, "webhooks": 1}
     found = runs_here(workspace, [RUN, CHILD, DELETED])
     assert found[RUN].params["long"] == "x" * 7_000
     assert found[RUN].datasets[0].dataset.name == "rows"

@@ -65,6 +65,7 @@ def wire() -> Iterator[Wire]:
         "/get-artifact": lambda _: b"seen",
         "registered-models/search": lambda _: {},
         "traces/search": lambda _: {"traces": [{}, {}]},
+        "mlflow/webhooks": lambda _: {"webhooks": [{"name": "told"}]},
     }
     with answering(wire):
         yield wire
@@ -74,7 +75,7 @@ def test_pages_are_read_to_their_end(bring: Bring, wire: Wire, workspace: Worksp
     report = bring(wire.address)
     assert report.complete, report
     assert (report.tallies["points"].verified, report.tallies["files"].verified) == (2, 1)
-    assert [(one.what, one.count) for one in report.out_of_scope] == [("traces", 2)]
+    assert [(one.what, one.count) for one in report.out_of_scope] == [("traces", 2), ("webhooks", 1)]
     assert len(metric_history(workspace, me, MetricHistory(run=RUN, name="loss")).points) == 2
     assert runs_here(workspace, [RUN])[RUN].model_inputs == [MODEL]
     assert wire.asked[0][2]["Authorization"] == "Bearer secret"

@@ -148,7 +148,7 @@ def _show(report: ImportReport) -> None:
         say("Points and files of unchanged runs were not read again and are not counted; --thorough reads them.")
     _list("Left out", report.left_out)
     _list("Not as in the source", report.differing)
-    _list("Not brought: Kept has no place for it", report.out_of_scope)
+    _list("Not brought", report.out_of_scope)
     _list("Otherwise here", report.notes)
     if report.complete:
         say(("Complete.", "green"))

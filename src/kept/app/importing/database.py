@@ -17,7 +17,7 @@ from kept.app.importing.places import Places
 from kept.app.importing.report import Findings
 from kept.app.importing.source import FoundFile, Holder, Source, Totals
 from kept.app.importing.tables import Row, Tables
-from kept.app.importing.words import NO_PLACE, PROMPT_TAG, lifecycle, model_status, run_status, stage
+from kept.app.importing.words import NO_PLACE, PROMPT_TAG, SECRETIVE, lifecycle, model_status, run_status, stage
 from kept.app.importing.words import text as text_of
 from kept.core.errors import Invalid, KeptError, Unavailable
 from kept.registry.imported import ImportedRegisteredModel, ImportedVersion
@@ -38,7 +38,6 @@ _BESIDE = {
     "trace_info": "traces",
     "evaluation_datasets": "evaluation datasets",
     "scorers": "scorers",
-    "webhooks": "webhooks",
     "endpoints": "gateway endpoints",
     "secrets": "secrets",
     "review_queues": "review queues",
@@ -189,10 +188,18 @@ class DatabaseSource:
         for name, what in _BESIDE.items():
             if name in self._tables:
                 self._findings.out_of_scope(what, NO_PLACE, self._tables.count(name))
+        self._findings.out_of_scope("webhooks", SECRETIVE, self._webhooks())
         for name in ("experiments", "registered_models"):
             for row in self._tables.other_parts(name):
                 why = "in another workspace of MLflow's; import it by --mlflow-workspace"
                 self._findings.leave_out(name.replace("_", " "), why, row.workspace, row.many)
+
+    def _webhooks(self) -> int:
+        """How many there are that were not deleted."""
+        if "webhooks" not in self._tables:
+            return 0
+        webhooks = self._tables["webhooks"]
+        return len(self._tables.rows(select(webhooks.c.webhook_id).where(webhooks.c.deleted_timestamp.is_(None))))
 
     def close(self) -> None:
         """Gives the connections back."""

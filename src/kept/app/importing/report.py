@@ -41,7 +41,7 @@ class ImportReport(msgspec.Struct, frozen=True, kw_only=True):
     bytes_brought: int
     tallies: dict[str, Tally]
     out_of_scope: list[LeftOut]
-    """What Kept has no place for: it does not make an import incomplete."""
+    """What is not brought at all, and why: it does not make an import incomplete."""
     left_out: list[LeftOut]
     differing: list[LeftOut]
     """What was read back and was not what the source holds."""
@@ -72,7 +72,7 @@ class Findings:
         self._note("left_out", what, why, example, count)
 
     def out_of_scope(self, what: str, why: str, count: int) -> None:
-        """Notes things that Kept has no place for."""
+        """Notes things that are not brought at all."""
         if count:
             self._note("out_of_scope", what, why, "", count)
 

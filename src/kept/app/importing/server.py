@@ -3,7 +3,7 @@
 import ssl
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
@@ -13,7 +13,7 @@ import msgspec
 from kept.app.importing.deleted_models import DeletedModels
 from kept.app.importing.report import Findings
 from kept.app.importing.source import FoundFile, Holder, Source, Totals
-from kept.app.importing.words import NO_PLACE, PROMPT_TAG, lifecycle, model_status, run_status, stage, text
+from kept.app.importing.words import NO_PLACE, PROMPT_TAG, SECRETIVE, lifecycle, model_status, run_status, stage, text
 from kept.core.digests import digest_json
 from kept.core.errors import Forbidden, Invalid, KeptError, NotFound, Unavailable
 from kept.registry.imported import ImportedRegisteredModel, ImportedVersion
@@ -191,7 +191,7 @@ class ServerSource:
             yield from response.iter_bytes(_PIECE)
 
     def count_left_out(self) -> None:
-        """Counts prompts and traces."""
+        """Counts prompts, traces and webhooks."""
         asked = {"max_results": 200, "filter": f"tags.`{PROMPT_TAG}` = 'true'"}
         try:
             prompts = sum(1 for _ in self._paged("registered-models/search", "registered_models", asked, method="GET"))
@@ -202,6 +202,9 @@ class ServerSource:
             self._findings.out_of_scope("traces", NO_PLACE, self._traces())
         except KeptError:
             self._findings.note("traces", "the server does not say how many there are", "")
+        with suppress(KeptError):  # older servers have none, and not everybody may see them
+            webhooks = sum(1 for _ in self._paged("webhooks", "webhooks", {}, method="GET"))
+            self._findings.out_of_scope("webhooks", SECRETIVE, webhooks)
 
     def close(self) -> None:
         """Gives the connections back."""

@@ -10,6 +10,7 @@ from kept.tracking.run import RunStatus
 
 PROMPT_TAG = "mlflow.prompt.is_prompt"
 NO_PLACE = "Kept has no place for it"
+SECRETIVE = "their secrets can not be read: make them again with MLflow's client"
 _RUN_STATUS = {
     "SCHEDULED": RunStatus.QUEUED,
     "RUNNING": RunStatus.RUNNING,
