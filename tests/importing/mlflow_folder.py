@@ -144,3 +144,11 @@ def fill(root: Path) -> None:
         **stamps,
     )
     write(registered / "version-2", {"tags/checked": "yes"})
+    meta(
+        registered / "version-3",
+        version=3,
+        name="churn-model",
+        source="s3://store/deleted",
+        current_stage="Deleted_Internal",
+        **stamps,
+    )

@@ -17,7 +17,16 @@ from kept.app.importing.places import Places
 from kept.app.importing.report import Findings
 from kept.app.importing.source import FoundFile, Holder, Source, Totals
 from kept.app.importing.tables import Row, Tables
-from kept.app.importing.words import NO_PLACE, PROMPT_TAG, SECRETIVE, lifecycle, model_status, run_status, stage
+from kept.app.importing.words import (
+    DELETED_STAGE,
+    NO_PLACE,
+    PROMPT_TAG,
+    SECRETIVE,
+    lifecycle,
+    model_status,
+    run_status,
+    stage,
+)
 from kept.app.importing.words import text as text_of
 from kept.core.errors import Invalid, KeptError, Unavailable
 from kept.registry.imported import ImportedRegisteredModel, ImportedVersion
@@ -169,7 +178,7 @@ class DatabaseSource:
                     versions=[
                         _version(one, version_tags[one.name, one.version])
                         for one in versions[row.name]
-                        if one.current_stage != "Deleted_Internal"
+                        if one.current_stage != DELETED_STAGE
                     ],
                     created_at=moment_at(row.creation_time, where=row.name),
                     updated_at=moment_at(row.last_updated_time or row.creation_time, where=row.name),

@@ -1,6 +1,6 @@
 """A folder of MLflow's file store (`mlruns`), by the layout that its documentation and its own migration describe."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +8,16 @@ from kept.app.importing.places import Places
 from kept.app.importing.plain_files import folders, named_files, opened, read_meta, read_text
 from kept.app.importing.report import Findings
 from kept.app.importing.source import FoundFile, Holder, Source, Totals
-from kept.app.importing.words import NO_PLACE, PROMPT_TAG, lifecycle, model_status, run_status, stage, text
+from kept.app.importing.words import (
+    DELETED_STAGE,
+    NO_PLACE,
+    PROMPT_TAG,
+    lifecycle,
+    model_status,
+    run_status,
+    stage,
+    text,
+)
 from kept.core.digests import digest_json
 from kept.core.errors import Invalid, KeptError
 from kept.registry.imported import ImportedRegisteredModel, ImportedVersion
@@ -255,13 +264,20 @@ class FolderSource:
             description=text(meta.get("description")),
             tags=tags,
             aliases={alias: _whole(number.strip(), str(folder)) for alias, number in aliases.items()},
-            versions=[self._version(one) for one in folders(folder) if one.name.startswith("version-")],
+            versions=list(self._versions(folder)),
             created_at=created,
             updated_at=moment(meta.get("last_updated_timestamp"), where=str(folder)) or created,
         )
 
-    def _version(self, folder: Path) -> ImportedVersion:
-        meta = read_meta(folder)
+    def _versions(self, folder: Path) -> Iterator[ImportedVersion]:
+        """The versions in the folder of a model but the deleted ones, whose folders stay."""
+        for one in folders(folder):
+            if one.name.startswith("version-"):
+                meta = read_meta(one)
+                if meta.get("current_stage") != DELETED_STAGE:
+                    yield self._version(one, meta)
+
+    def _version(self, folder: Path, meta: Mapping[str, Any]) -> ImportedVersion:
         number = _whole(meta.get("version"), str(folder))
         _expect_name(folder, f"version-{number}")
         created = moment_at(meta.get("creation_timestamp"), where=str(folder))

@@ -9,6 +9,8 @@ from kept.tracking.logged_model import ModelStatus
 from kept.tracking.run import RunStatus
 
 PROMPT_TAG = "mlflow.prompt.is_prompt"
+DELETED_STAGE = "Deleted_Internal"
+"""The stage under which a version that was deleted stays behind."""
 NO_PLACE = "Kept has no place for it"
 SECRETIVE = "their secrets can not be read: make them again with MLflow's client"
 _RUN_STATUS = {
