@@ -28,8 +28,8 @@ from kept.core.errors import Invalid
 from kept.governance.actor import Actor
 from kept.governance.workspace import Workspace
 from kept.registry.registered_models import find_model
-from kept.registry.registered_versions import show_registered
-from kept.registry.requests import ShowRegisteredVersion
+from kept.registry.registered_versions import create_version, show_registered
+from kept.registry.requests import CreateVersion, ShowRegisteredVersion
 from kept.tracking.artifacts import files_of
 from kept.tracking.experiment import Lifecycle
 from kept.tracking.finding import metric_history
@@ -115,6 +115,18 @@ def test_the_files_of_copies_come_too(
     assert location(4) == location(5) == location(6) == location(3)
     assert location(7) == location(1)
     assert location(3).startswith("mlflow-artifacts:/")
+
+
+def test_the_number_of_a_deleted_version_is_not_given_again(
+    bring: Bring, rows: Rows, tmp_path: Path, workspace: Workspace, me: Actor
+) -> None:
+    rows.put(MODEL_VERSIONS, {"name": "churn-model", "version": 9, "source": "", "current_stage": "Deleted_Internal"})
+    for _ in range(2):
+        assert bring(tmp_path / "mlflow.db").complete
+    made = create_version(workspace, me, CreateVersion(name="churn-model", source="s3://bucket/model"))
+    assert made.number == 10
+    again = bring(tmp_path / "mlflow.db")
+    assert all((one.new, one.changed) == (0, 0) for one in again.tallies.values()), again.tallies
 
 
 def test_a_database_in_postgresql_is_read(bring: Bring, postgres: Server, tmp_path: Path, files: Path) -> None:

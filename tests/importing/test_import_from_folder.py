@@ -210,13 +210,13 @@ def test_versions_that_others_registered_stay(bring: Bring, mlruns: Path, worksp
     report = bring(other)
     assert not report.complete  # the files of the version stay in their store
     assert [(one.what, one.examples) for one in report.notes] == [
-        ("versions", ["churn-model 1 is 3"]),
+        ("versions", ["churn-model 1 is 4"]),
         ("aliases", ["churn-model@champion"]),
     ]
     model = find_model(workspace, "churn-model")
-    assert (model.description, model.aliases) == ("who leaves", {"best": 3, "champion": 2})
-    third = show_registered(workspace, me, ShowRegisteredVersion(name="churn-model", version="3"))
-    assert third.location == "s3://store/model"
+    assert (model.description, model.aliases) == ("who leaves", {"best": 4, "champion": 2})
+    fourth = show_registered(workspace, me, ShowRegisteredVersion(name="churn-model", version="4"))
+    assert fourth.location == "s3://store/model"
 
 
 def test_files_that_can_not_be_read_are_named_and_stay_where_they_are(

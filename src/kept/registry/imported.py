@@ -36,6 +36,8 @@ class ImportedRegisteredModel(msgspec.Struct, frozen=True, kw_only=True):
     tags: dict[str, str] = {}
     aliases: dict[str, int] = {}
     versions: list[ImportedVersion] = []
+    highest: int = 0
+    """The largest number that a version of it has or had, where that is known."""
     created_at: datetime
     updated_at: datetime
 

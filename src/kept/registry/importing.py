@@ -19,7 +19,7 @@ from kept.registry.imported import (
 from kept.registry.model import Alias
 from kept.registry.records import registered as records
 from kept.registry.records.versions import find_alias, put_alias
-from kept.registry.registered import RegisteredModel, RegisteredVersion
+from kept.registry.registered import RegisteredModel, RegisteredVersion, Stage
 from kept.tracking.imported import Known
 from kept.tracking.importing import MODEL, RUN
 from kept.tracking.records.importing import known_of, put_known
@@ -78,6 +78,8 @@ class _Registered:
             numbers[one.number] = number
             new += is_new
             known.append(Known(kind=VERSION, foreign=f"{model.name}/{one.number}", local=f"{model.name}/{number}"))
+        if records.next_number(connection, model.name) <= model.highest <= _LARGEST:
+            self._bury(model.highest)
         taken = self._aliases(numbers)
         # A model changes with its versions: it was last changed when it was, not now.
         last = max(model.updated_at, held.updated_at) if held else model.updated_at
@@ -133,6 +135,27 @@ class _Registered:
         )
         records.insert_registered(connection, version)
         return number, True
+
+    def _bury(self, number: int) -> None:
+        """Notes a version that was deleted there, so that its number is not given again here."""
+        version = RegisteredVersion(
+            id=new_id(),
+            model=self._model.name,
+            number=number,
+            judged=False,
+            source="",
+            location="",
+            run_id=None,
+            run_link=None,
+            logged_model=None,
+            description="",
+            stage=Stage.NONE,
+            created_by=self._actor,
+            created_at=self._now,
+            updated_at=self._now,
+        )
+        records.insert_registered(self._connection, version)
+        records.remove_version(self._connection, version, self._now)
 
     def _run(self, one: ImportedVersion) -> str | None:
         return self._runs.get(one.run_id, one.run_id) if one.run_id else None

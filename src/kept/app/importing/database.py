@@ -180,6 +180,7 @@ class DatabaseSource:
                         for one in versions[row.name]
                         if one.current_stage != DELETED_STAGE
                     ],
+                    highest=max((int(one.version) for one in versions[row.name]), default=0),
                     created_at=moment_at(row.creation_time, where=row.name),
                     updated_at=moment_at(row.last_updated_time or row.creation_time, where=row.name),
                 )

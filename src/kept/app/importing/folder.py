@@ -32,7 +32,7 @@ from kept.tracking.imported import (
 )
 from kept.tracking.points import Dataset, DatasetInput, ModelOutput, Point, RunPoint
 
-_TRASH, _MODELS = ".trash", "models"
+_TRASH, _MODELS, _VERSION = ".trash", "models", "version-"
 _RESERVED = {"tags", "datasets", "traces", _MODELS, _TRASH}
 _PIECE = 50_000
 _LONGEST_LINE = 4_096
@@ -259,27 +259,28 @@ class FolderSource:
         _expect_name(folder, meta.get("name"))
         aliases = self._texts(folder / "aliases", "aliases")
         created = moment_at(meta.get("creation_timestamp"), where=str(folder))
+        versions = [one for one in folders(folder) if one.name.startswith(_VERSION)]
         return ImportedRegisteredModel(
             name=folder.name,
             description=text(meta.get("description")),
             tags=tags,
             aliases={alias: _whole(number.strip(), str(folder)) for alias, number in aliases.items()},
-            versions=list(self._versions(folder)),
+            versions=list(self._versions(versions)),
+            highest=max((_whole(one.name.removeprefix(_VERSION), str(one)) for one in versions), default=0),
             created_at=created,
             updated_at=moment(meta.get("last_updated_timestamp"), where=str(folder)) or created,
         )
 
-    def _versions(self, folder: Path) -> Iterator[ImportedVersion]:
-        """The versions in the folder of a model but the deleted ones, whose folders stay."""
-        for one in folders(folder):
-            if one.name.startswith("version-"):
-                meta = read_meta(one)
-                if meta.get("current_stage") != DELETED_STAGE:
-                    yield self._version(one, meta)
+    def _versions(self, there: list[Path]) -> Iterator[ImportedVersion]:
+        """The versions of these folders but the deleted ones, whose folders stay."""
+        for one in there:
+            meta = read_meta(one)
+            if meta.get("current_stage") != DELETED_STAGE:
+                yield self._version(one, meta)
 
     def _version(self, folder: Path, meta: Mapping[str, Any]) -> ImportedVersion:
         number = _whole(meta.get("version"), str(folder))
-        _expect_name(folder, f"version-{number}")
+        _expect_name(folder, f"{_VERSION}{number}")
         created = moment_at(meta.get("creation_timestamp"), where=str(folder))
         return ImportedVersion(
             number=number,
