@@ -70,7 +70,10 @@ def test_a_file_is_deleted_and_again(client: TestClient[Litestar], ask: Ask, run
     assert gone.json()["message"] == f"No such artifact: '0/{run}/artifacts/f.txt'"
 
 
-@pytest.mark.parametrize("path", ["../x", "/etc", "%2e%2e/x", "a/%252e%252e/x", "a#b", "a\\b", "C:/x", "file:///etc"])
+@pytest.mark.parametrize(
+    "path",
+    ["../x", "/etc", "%2e%2e/x", "a/%252e%252e/x", "a#b", "a\\b", "C:/x", "file:///etc", "file:x", "FILE:x", "//[x"],
+)
 def test_no_path_leads_out(client: TestClient[Litestar], ask: Ask, run: str, path: str) -> None:
     assert ask("GET", "artifacts", root=PROXY, fails=BAD, path=path) == "Invalid path"
     assert ask("GET", "artifacts/list", fails=BAD, run_id=run, path=path) == "Invalid path"

@@ -109,10 +109,9 @@ def safe(path: str) -> str:
         if following == decoded:
             break
         decoded = following
-    if urlsplit(decoded).scheme == "file":
-        decoded = urlsplit(decoded).path
     parts = decoded.split("/")
-    if any(one in decoded for one in "#\\\0") or ".." in parts or decoded.startswith("/") or decoded[1:2] == ":":
+    within = not decoded.startswith("/") and decoded[1:2] != ":" and not decoded.lower().startswith("file:")
+    if not within or ".." in parts or any(one in decoded for one in "#\\\0"):
         raise invalid("Invalid path")
     return "/".join(part for part in parts if part not in {"", "."})
 
