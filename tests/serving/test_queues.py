@@ -57,7 +57,7 @@ class Pool:
         assert self._answered is not None
         assert self._changed is not None
         answered, rows = self._answered, self._rows
-        answered((Answers(1, {}), np.zeros(rows).tobytes()), took)
+        answered((Answers(1, {}, took), np.zeros(rows).tobytes()), took)
         self.free = True
         self._changed()
 
@@ -203,3 +203,16 @@ def test_no_time_is_over_before_it_is_though_timers_are_early() -> None:
 
     with asyncio.Runner(loop_factory=Hasty) as runner:
         assert runner.run(asked()) == ["asked 1", "expired"]
+
+
+def test_one_that_is_quicker_than_its_answers_are_dealt_with_works_meanwhile() -> None:
+    async def asked(took: float) -> list[str]:
+        clients = Clients(rounds=1)
+        clients.ask(8)
+        clients.ask(4)
+        clients.pool.answer(took)
+        await rounds(20)
+        return clients.events
+
+    assert asyncio.run(asked(1e-5)) == ["asked 8", "asked 4", "answered 8"]
+    assert asyncio.run(asked(5e-3)) == ["asked 8", "answered 8", "asked 12"]

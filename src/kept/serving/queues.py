@@ -5,12 +5,13 @@ which does not wait for it: its answers come back in a later turn. A lone reques
 may is refused.
 
 A process that has answered is asked again when those that were answered have asked again, or no more come, as two halves of the
-clients, asked for in turn, would each have the price of all.
+clients, asked for in turn, would each have the price of all. Where that price is less than what it takes to deal with the answers,
+it is asked as soon as some wait, and works meanwhile.
 """
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary
@@ -31,6 +32,11 @@ from kept.serving.runtime import LoadedArm, LoadedModel
 _QUIET_WAIT = 2.0
 # Rounds of the event loop that bring nothing new before nobody more is expected: what one round reads the next hands over.
 _ROUNDS = 2
+# Seconds that it takes to read and to answer a call, and the part of the calls that is enough where that takes longest.
+_ONE_CALL = 4e-5
+_SOME = 4
+# How much of the number of clients is kept from answer to answer.
+_MEMORY = 0.9
 # A model that takes so many seconds waits for those who ask again, so many seconds longer. Timers know milliseconds.
 _SLOW = 0.01
 _GATHERING = 0.001
@@ -124,6 +130,8 @@ class _Queue:
         self._waiting = 0
         self._enough = 0
         self._took = 0.0
+        self._clients = 0.0
+        self._back: list[Callable[[], None]] = []
         pool.attach(self._freed)
 
     def enter(self, ticket: Ticket, call: Call, until: int) -> None:
@@ -151,7 +159,13 @@ class _Queue:
             self.changed()
 
     def _freed(self) -> None:
-        self._loop.call_soon(self._look, 0, 0)
+        if self._waiting and self._waiting >= self._enough:
+            self.changed()
+        else:
+            self._loop.call_soon(self._look, 0, 0)
+        back, self._back = self._back, []
+        for give in back:
+            give()
 
     def _look(self, seen: int, rounds: int) -> None:
         """Asks when all have asked again that may, or no more come."""
@@ -212,8 +226,14 @@ class _Queue:
             self._return(tickets, [outcome] * len(tickets))
             return
         self._took = took
-        self._enough = self._waiting + len(tickets)
-        self._return(tickets, parts_of(*outcome, sizes))
+        answers, body = outcome
+        everyone = self._waiting + len(tickets)
+        # Some may be on their way to ask again.
+        self._clients = max(self._clients * _MEMORY, everyone)
+        quick = answers.seconds < self._clients * _ONE_CALL
+        self._enough = max(everyone // _SOME, 1) if quick else everyone
+        # Its process is free in a moment, and may be asked again before these are dealt with.
+        self._back.append(lambda: self._return(tickets, parts_of(answers, body, sizes)))
 
     def _expire(self, ticket: Ticket) -> None:
         left = ticket.until - time.perf_counter_ns()

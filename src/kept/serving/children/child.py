@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import socket
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -70,11 +71,13 @@ class Asked:
 
     def answer(self, ask: Ask, body: bytes) -> bytes:
         """The answer to a question, as a message: of all its requests but those that the model does not answer."""
+        began = time.perf_counter()
         # Copied, as bytes cannot be written to and some estimators ask for memory that can.
         rows: Any = np.frombuffer(body).reshape(-1, ask.width).copy() if ask.width else _decode_rows(body)
         failed: dict[int, Failure] = {}
         parts = self._parts(rows, ask, range(len(ask.sizes)), failed)
-        return packed(Answers(_width(parts[0]) if parts else 1, failed), b"".join(part.tobytes() for part in parts))
+        answers = Answers(_width(parts[0]) if parts else 1, failed, time.perf_counter() - began)
+        return packed(answers, b"".join(part.tobytes() for part in parts))
 
     def _parts(self, rows: Any, ask: Ask, places: range, failed: dict[int, Failure]) -> list[NDArray[np.float64]]:
         """Answers to the rows of some requests, all at once; where that fails to each half, so that a bad one is soon alone."""

@@ -79,10 +79,12 @@ class Answers(msgspec.Struct, array_like=True, tag="answers"):
     Args:
         width: numbers for each row.
         failed: what went wrong, by the request's place; the body has nothing of these.
+        seconds: that it took, by the clock of its process.
     """
 
     width: int
     failed: dict[int, Failure]
+    seconds: float = 0.0
 
 
 def failure_of(error: Exception) -> Failure:
