@@ -1,8 +1,10 @@
 """Models that scikit-learn itself runs: skops files, and pickles of trusted bundles. Loaded by name, when a bundle needs it."""
 
+import functools
 import pickle
 import warnings
 import zlib
+from collections.abc import Callable
 from io import BytesIO
 from typing import Any
 from zipfile import BadZipFile, ZipFile
@@ -11,6 +13,7 @@ import numpy as np
 import polars as pl
 import skops.io
 from numpy.typing import NDArray
+from sklearn.pipeline import Pipeline
 from skops.io.exceptions import UnsupportedTypeException, UntrustedTypesFoundException
 from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
@@ -35,6 +38,8 @@ class SklearnModel:
     def __init__(self, manifest: Manifest, estimator: Any) -> None:
         _one_thread(estimator)
         self._threads = ThreadpoolController().select(user_api="openmp")
+        if type(estimator) is Pipeline:
+            estimator = _Steps(estimator)
         self._answer = answering(estimator, manifest.signature, manifest.own_classes)
         self._schema = table_schema(manifest) if manifest.input == "table" else None
 
@@ -50,6 +55,28 @@ class SklearnModel:
             raise Invalid(
                 f"the model refuses this: {error}", where="features", fix="Send what it was trained with"
             ) from error
+
+
+class _Steps:
+    """The steps of a fitted pipeline, one after the other, as its own methods take them.
+
+    Those look each time whether it is fitted, which takes as long as one of the steps of a light model.
+    """
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        *first, (_, last) = pipeline.steps
+        self._transforms = [step.transform for _, step in first if step is not None and step != "passthrough"]
+        # What the pipeline lacks is said of this, too.
+        for name in ("predict", "predict_proba"):
+            if hasattr(pipeline, name):
+                setattr(self, name, functools.partial(self._through, getattr(last, name)))
+        if hasattr(pipeline, "classes_"):
+            self.classes_ = pipeline.classes_
+
+    def _through(self, answer: Callable[[Any], Any], features: Any) -> Any:
+        for transform in self._transforms:
+            features = transform(features)
+        return answer(features)
 
 
 def load_model(manifest: Manifest, data: bytes, *, may_run_code: bool) -> SklearnModel:
