@@ -216,3 +216,18 @@ def test_one_that_is_quicker_than_its_answers_are_dealt_with_works_meanwhile() -
 
     assert asyncio.run(asked(1e-5)) == ["asked 8", "asked 4", "answered 8"]
     assert asyncio.run(asked(5e-3)) == ["asked 8", "answered 8", "asked 12"]
+
+
+def test_it_is_not_asked_for_all_at_once_where_it_would_have_nothing_to_do_while_they_are_dealt_with() -> None:
+    async def asked(took: float) -> list[str]:
+        clients = Clients(rounds=-1)
+        clients.ask(16)
+        clients.pool.answer(took)
+        clients.ask(16)
+        clients.pool.answer(took)
+        await rounds(20)
+        return clients.events
+
+    first = ["asked 16", "answered 16"]
+    assert asyncio.run(asked(3e-4)) == [*first, "asked 12", "asked 4", "answered 12"]
+    assert asyncio.run(asked(1e-5)) == asyncio.run(asked(5e-3)) == [*first, "asked 16", "answered 16"]

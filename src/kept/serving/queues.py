@@ -131,6 +131,8 @@ class _Queue:
         self._enough = 0
         self._took = 0.0
         self._clients = 0.0
+        # So many of all are left for when it has answered.
+        self._spared = 0
         self._back: list[Callable[[], None]] = []
         pool.attach(self._freed)
 
@@ -188,12 +190,22 @@ class _Queue:
             taken, cost = self._lines.take()
             self._waiting -= len(taken)
             tickets = [one for one in taken if one.call is not None]
+            if self._spared and len(tickets) > self._spared * (_SOME - 1):
+                tickets, cost = self._spare(tickets, cost)
             if trouble is not None:
                 self._fail(tickets, trouble)
             elif tickets:
                 self._ask(tickets, cost)
         if not self._lines:
             self._pool.unasked()
+
+    def _spare(self, tickets: list[Ticket], cost: int) -> tuple[list[Ticket], int]:
+        """Puts the last of some tickets back; the others, and what they cost."""
+        asked = len(tickets) - self._spared
+        for ticket in tickets[asked:]:
+            self._lines.add(ticket)
+        self._waiting += self._spared
+        return tickets[:asked], cost * asked // len(tickets)
 
     def _ask(self, tickets: list[Ticket], cost: int) -> None:
         calls = [one.call for one in tickets if one.call is not None]
@@ -230,8 +242,11 @@ class _Queue:
         everyone = self._waiting + len(tickets)
         # Some may be on their way to ask again.
         self._clients = max(self._clients * _MEMORY, everyone)
-        quick = answers.seconds < self._clients * _ONE_CALL
-        self._enough = max(everyone // _SOME, 1) if quick else everyone
+        dealing = self._clients * _ONE_CALL
+        some = everyone // _SOME
+        self._enough = max(some, 1) if answers.seconds < dealing else everyone
+        # Asked for all at once it would go on being asked for all at once. Where it takes next to nothing it may.
+        self._spared = some if dealing / _SOME < answers.seconds < dealing else 0
         # Its process is free in a moment, and may be asked again before these are dealt with.
         self._back.append(lambda: self._return(tickets, parts_of(answers, body, sizes)))
 
