@@ -37,17 +37,19 @@ class NumberRows(Sequence[Any]):
         """Each row."""
         return iter(_plain(self.matrix))
 
-    def packed(self) -> bytes:
+    def packed(self) -> bytes | bytearray:
         """The list of lists of floats and None in MessagePack."""
         if np.isnan(self.matrix).any():
             return msgspec.msgpack.encode(_plain(self.matrix))
         rows, width = self.matrix.shape
-        head = np.array((_IS_LIST, rows), _LIST)
-        packed = np.empty(rows, np.dtype([("head", _LIST), ("numbers", _NUMBER, (width,))]))
-        packed["head"] = np.array((_IS_LIST, width), _LIST)
-        packed["numbers"]["kind"] = _IS_NUMBER
-        packed["numbers"]["value"] = self.matrix
-        return head.tobytes() + packed.tobytes()
+        row = np.dtype([("head", _LIST), ("numbers", _NUMBER, (width,))])
+        packed = bytearray(_LIST.itemsize + rows * row.itemsize)
+        np.frombuffer(packed, _LIST, 1)[0] = _IS_LIST, rows
+        # Written in place: copies of some hundred kB would cost more than making them.
+        written = np.frombuffer(packed, row, offset=_LIST.itemsize)
+        written["head"]["kind"], written["head"]["length"] = _IS_LIST, width
+        written["numbers"]["kind"], written["numbers"]["value"] = _IS_NUMBER, self.matrix
+        return packed
 
 
 def joined(parts: Sequence[Sequence[Any]]) -> Sequence[Any]:
