@@ -1,6 +1,7 @@
 """Tensors as bytes behind the JSON, and what is said when they are not right."""
 
 import json
+import math
 import struct
 from typing import Any
 
@@ -145,3 +146,28 @@ def test_nan_is_missing_where_it_may_be() -> None:
     content, headers = body(("a", "FP64", [2], numbers), ("b", "FP64", [2], values))
     with pytest.raises(Invalid, match="inputs 'b': row 0: expected a value of FP64, found NaN"):
         reader.read(content, int(headers[SIZE]))
+
+
+@pytest.mark.parametrize("datatype", ["FP64", "FP32", "INT16", "BF16"])
+@pytest.mark.parametrize("rows", [1, 21, 22, 500])
+def test_many_rows_are_what_few_are(datatype: str, rows: int) -> None:
+    inputs = tuple(Field(name=name, kind="number", nullable=True) for name in "abc")
+    reader = TensorsReader(Signature(inputs=inputs, task="regression"), ("prediction",))
+    data = np.arange(3 * rows, dtype={"FP64": "f8", "FP32": "f4", "BF16": "u2"}.get(datatype, "i2"))
+    content, headers = body(("features", datatype, [rows, 3], data.tobytes()))
+    read = reader.read(content, int(headers[SIZE])).values
+    flat = [float(value) if value is not None else None for value in unpack(datatype, 3 * rows, data.tobytes(), "x")]
+    assert [*map(list, read)] == [flat[start : start + 3] for start in range(0, 3 * rows, 3)]
+
+
+def test_nan_among_many_is_missing_where_it_may_be() -> None:
+    data = pack("FP64", [1.0, math.nan] * 100)
+    content, headers = body(("features", "FP64", [100, 2], data))
+    for nullable in (True, False):
+        inputs = tuple(Field(name=name, kind="number", nullable=nullable) for name in "ab")
+        reader = TensorsReader(Signature(inputs=inputs, task="regression"), ("prediction",))
+        if nullable:
+            assert list(reader.read(content, int(headers[SIZE])).values) == [[1.0, None]] * 100
+            continue
+        with pytest.raises(Invalid, match="the field 'b' must not be null"):
+            reader.read(content, int(headers[SIZE]))

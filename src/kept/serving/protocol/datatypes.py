@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kept.core.errors import Invalid
 
@@ -52,6 +53,13 @@ def unpack(datatype: str, count: int, data: bytes | memoryview, where: str) -> l
     else:
         values = np.frombuffer(data, dtype=f"<{_CODES[datatype]}").tolist()
     return without_nan(values) if datatype in FLOATS else values
+
+
+def unpack_many(datatype: str, count: int, data: bytes | memoryview) -> NDArray[np.float64] | None:
+    """Many numbers that came as bytes, in float64; None where they are better unpacked, or are not as many."""
+    if count <= _FEW or datatype not in _CODES or len(data) != count * _SIZES[datatype]:
+        return None
+    return np.frombuffer(data, dtype=f"<{_CODES[datatype]}").astype(np.float64)
 
 
 def without_nan(values: list[Any]) -> list[Any]:

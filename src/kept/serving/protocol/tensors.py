@@ -13,10 +13,12 @@ from collections.abc import Iterable, Sequence
 from typing import Annotated, Any
 
 import msgspec
+import numpy as np
 
 from kept.core.errors import Invalid
 from kept.packaging.signature import Field, Signature
-from kept.serving.protocol.datatypes import FLOATS, INTEGERS, unpack
+from kept.serving.protocol.datatypes import FLOATS, INTEGERS, unpack, unpack_many
+from kept.serving.protocol.number_rows import NumberRows
 from kept.serving.protocol.numbers import NumbersReader
 from kept.serving.protocol.tensor_columns import TensorColumn
 from kept.serving.protocol.values import (
@@ -168,7 +170,7 @@ class TensorsReader:
         inputs: Sequence[_Tensor | Part] = asked.inputs if json_size is None else _parts(asked.inputs, body, json_size)
         return asked, self._values(inputs)
 
-    def _values(self, inputs: Sequence[_Tensor | Part]) -> list[Any]:
+    def _values(self, inputs: Sequence[_Tensor | Part]) -> Sequence[Any]:
         """The values of each row, in the signature's order."""
         by_name = {tensor.name: tensor for tensor in inputs}
         if len(by_name) < len(inputs):
@@ -338,7 +340,7 @@ class _Matrix:
         self._required = [(place, field.name) for place, field in enumerate(inputs) if not field.nullable]
         self._elements = _Elements(float | None)
 
-    def read(self, tensor: _Tensor | Part) -> list[Any]:
+    def read(self, tensor: _Tensor | Part) -> Sequence[Any]:
         """The values of each row."""
         where = f"inputs {MATRIX!r}"
         if tensor.datatype not in FLOATS | INTEGERS:
@@ -348,6 +350,8 @@ class _Matrix:
             shape[1] != width if len(shape) == 2 else math.prod(shape[1:]) != width
         ):
             raise Invalid(f"expected the shape [rows, {width}], found {shape}", where=where)
+        if (rows := self._many(tensor)) is not None:
+            return rows
         flat = self._elements.read(tensor, where, "numbers", nullable=True)
         values = [flat] if shape[0] == 1 else [flat[start : start + width] for start in range(0, len(flat), width)]
         for place, name in self._integers:
@@ -359,6 +363,16 @@ class _Matrix:
                         f"the field {name!r} must not be null", where=f"{where}: row {row}", fix="Send a value"
                     )
         return values
+
+    def _many(self, tensor: _Tensor | Part) -> NumberRows | None:
+        """The values of many rows that came as bytes and need no look at each."""
+        shape, data = tensor.shape, tensor.data
+        if self._integers or not isinstance(data, bytes | memoryview) or min(shape) < 1:
+            return None
+        numbers = unpack_many(tensor.datatype, math.prod(shape), data)
+        if numbers is None or (self._required and np.isnan(numbers).any()):
+            return None
+        return NumberRows(numbers.reshape(shape[0], self._width))
 
 
 def _add_parameters(question: Question, given: Parameters) -> None:
