@@ -118,8 +118,9 @@ class Cells(msgspec.Struct, frozen=True, kw_only=True, eq=False, dict=True, omit
 
     @cached_property
     def _ends(self) -> NDArray[np.intp]:
-        """The last code of each run."""
-        return np.append(self._runs[0][1:], self.table.size) - 1
+        """The last step of each cell that has steps, and the three codes that follow the steps: cells of their own."""
+        inside = np.append(self.starts, STEPS).astype(np.intp) - 1
+        return np.append(inside, [BELOW_ALL, ABOVE_ALL, MISSING])
 
     @cached_property
     def edges(self) -> Floats:
@@ -157,18 +158,20 @@ class Cells(msgspec.Struct, frozen=True, kw_only=True, eq=False, dict=True, omit
             np.subtract(values, np.float64(self.centre), out=narrow, casting="same_kind")
         return np.right_shift(narrow.view(np.uint32), 16, out=found, casting="unsafe")
 
-    def gather(self, tally: Ints) -> Ints:
-        """How many values lie in each cell, missing ones last, of a tally of codes, which is used up."""
-        starts, cells = self._runs
-        counts = np.zeros(self.size + 1, dtype=np.int64)
-        if self.step:
-            # The runs are short and each is a cell of its own: differences are quicker.
-            sums = np.cumsum(tally, out=tally)[self._ends]
-            sums[1:] -= sums[:-1]
-            counts[cells] = sums
-        else:
+    def gather(self, tally: Ints, counts: Ints) -> None:
+        """How many values lie in each cell, missing ones last, into `counts`; of a tally of codes, which is used up."""
+        if not self.step:
+            starts, cells = self._runs
+            counts.fill(0)
             np.add.at(counts, cells, np.add.reduceat(tally, starts))
-        return counts
+            return
+        # The runs are short and each is a cell of its own: differences are quicker.
+        sums = np.add.accumulate(tally, out=tally).take(self._ends, mode="wrap")
+        inside = sums[:-3]
+        counts[1] = inside[0]
+        np.subtract(inside[1:], inside[:-1], out=counts[2:-2])
+        below, above, missing = np.diff(sums[-4:])
+        counts[0], counts[-2], counts[-1] = below, above, missing
 
 
 def learn_cells(sample: Floats) -> Cells:
