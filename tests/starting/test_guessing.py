@@ -8,6 +8,7 @@ import pytest
 from kept.app.starting.columns import Guess, choose_key, copies, guess_column, time_form
 from kept.app.starting.source import check_column, open_source
 from kept.app.starting.target import guess_target
+from kept.app.starting.texts import notes_on_text
 from kept.core.errors import Invalid
 
 
@@ -48,6 +49,24 @@ def test_marks_for_missing_are_found_and_those_that_are_new_are_told() -> None:
     assert (guess.taken, guess.missing) == ("number", 30)
     assert guess.marks == ("?", "unknown")
     assert guess.more_marks == ("unknown",)
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (["32%", "8 %", "?", None] * 20, "such as '32%' look like numbers with a unit, and were taken for category"),
+        ([f"${number},000.50" for number in range(60)], "such as '$0,000.50' look like numbers with a unit"),
+        (["basic", "Basic", "plus"] * 20, "differ by case alone ('Basic' and 'basic')"),
+    ],
+)
+def test_texts_that_mean_other_things_are_told(values: list[str | None], said: str) -> None:
+    (note,) = notes_on_text(pl.Series("x", values), taken(values))
+    assert said in note
+
+
+@pytest.mark.parametrize("values", [["a", "b"] * 30, ["12A", "3B", "4C", "1D"] * 15, ["1", "2"] * 30])
+def test_of_other_texts_nothing_is_told(values: list[str]) -> None:
+    assert notes_on_text(pl.Series("x", values), taken(values)) == []
 
 
 def test_days_before_months_are_told_from_months_before_days() -> None:

@@ -1,5 +1,6 @@
 """Drafting a project for a file: what each column is, what is to be predicted, and what can be promised of it."""
 
+import shlex
 from pathlib import Path
 
 import msgspec
@@ -17,6 +18,7 @@ from kept.app.starting.columns import (
 from kept.app.starting.probing import Probe, probe
 from kept.app.starting.source import Source, check_column, open_source
 from kept.app.starting.target import FEWEST_OF_A_CLASS, Target, guess_target
+from kept.app.starting.texts import notes_on_text
 from kept.core.durations import duration
 from kept.core.errors import Invalid
 from kept.data.delimited import separator_of
@@ -144,7 +146,7 @@ def _judged(
         target=target,
         probe=seen,
         window=None if moments is None else _window(moments),
-        notes=tuple(_notes(guesses, target, labels, moments, seen)),
+        notes=tuple(_notes(source, guesses, target, labels, moments, seen)),
     )
 
 
@@ -199,10 +201,10 @@ def _window(moments: pl.Series) -> str:
 
 
 def _notes(
-    guesses: list[Guess], target: Target, labels: pl.Series, moments: pl.Series | None, seen: Probe
+    source: Source, guesses: list[Guess], target: Target, labels: pl.Series, moments: pl.Series | None, seen: Probe
 ) -> list[str]:
     notes = [
-        f"{one.name} holds moments. If it says when a row happened, start again with --time {one.name}."
+        f"{one.name} holds moments. If it says when a row happened, start again with --time {shlex.quote(one.name)}."
         for one in guesses
         if one.taken == "moment" and moments is None
     ]
@@ -210,6 +212,7 @@ def _notes(
         if guess.more_marks:
             marks = " and ".join(repr(mark) for mark in guess.more_marks)
             notes.append(f"In {guess.name} all is numbers but {marks}: taken for missing.")
+        notes += notes_on_text(source.frame.get_column(guess.name), guess)
     notes += _notes_on_target(target)
     if moments is None and _in_order(labels, target):
         notes.append(
