@@ -62,7 +62,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     return Place(tmp_path)
 
 
-def test_a_run_is_logged(place: Place) -> None:
+def test_a_run_is_logged(place: Place, caplog: pytest.LogCaptureFixture) -> None:
     with kept.track("churn", name="trees", seed=3, params={"depth": 4, "how": "exact"}, tags={"stage": "try"}) as run:
         run.params(rate=0.1, layers=[1, 2])
         for step in range(5):
@@ -77,6 +77,7 @@ def test_a_run_is_logged(place: Place) -> None:
     # Without a step it is the one after the last.
     assert [(point.name, point.step) for point in found.latest] == [("loss", 4), ("val/accuracy", 5)]
     assert place.spools() == []
+    assert caplog.text == ""
 
 
 def test_values_of_any_kind_of_number_and_those_that_are_none(place: Place) -> None:
