@@ -7,7 +7,10 @@ import numpy as np
 import polars as pl
 import pytest
 import skops.io
+from sklearn.compose import ColumnTransformer
 from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
 
 from kept.app.model_files import bundle_of
 from kept.core.errors import Forbidden, Invalid, NotFound
@@ -71,3 +74,39 @@ def test_what_can_not_be_read_safely_or_says_too_little_is_refused(logged: Path,
         bundle_of(logged, None, tmp_path / "bundle")
     with pytest.raises(NotFound, match="no such model"):
         bundle_of(tmp_path / "nothing", None, tmp_path / "bundle")
+
+
+@pytest.fixture
+def by_name(tmp_path: Path) -> Path:
+    """An estimator as people train it on a data frame: text and numbers, columns chosen by name."""
+    encoder = ColumnTransformer([("line", OneHotEncoder(handle_unknown="ignore"), ["line"])], remainder="passthrough")
+    rows = ROWS.with_columns(line=pl.Series(["north", "south", "north", "south"]))
+    model = make_pipeline(encoder, LogisticRegression(max_iter=1000)).fit(rows, np.array(["no", "yes", "no", "yes"]))
+    skops.io.dump(model, tmp_path / "model.skops")
+    return tmp_path / "model.skops"
+
+
+def test_a_pipeline_with_an_encoder_of_its_own_is_packaged(by_name: Path, tmp_path: Path) -> None:
+    rows = ROWS.with_columns(line=pl.Series(["north", "south", "north", "south"]))
+    rows.select("line", pl.lit(1).alias("more"), "coaches", "people").write_csv(tmp_path / "rows.csv")
+    bundle = bundle_of(by_name, tmp_path / "rows.csv", tmp_path / "bundle")
+    manifest = read_bundle(bundle).manifest
+    assert manifest.signature.names == ("people", "coaches", "line")
+    answers = load_runtime(bundle).predict_rows(rows.to_dicts())
+    expected = skops.io.load(by_name, trusted=[]).predict_proba(rows)[:, 1]
+    assert np.allclose(answers, expected, rtol=0, atol=1e-9)
+
+
+def test_a_sample_that_is_no_sample_is_told(by_name: Path, tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match="there is no such file"):
+        bundle_of(by_name, tmp_path / "nothing.csv", tmp_path / "bundle")
+    ROWS.write_csv(tmp_path / "rows.csv")
+    with pytest.raises(Invalid, match="no column 'line', which the model takes"):
+        bundle_of(by_name, tmp_path / "rows.csv", tmp_path / "bundle")
+
+
+@pytest.mark.parametrize("name", ["model.pkl", "model.joblib"])
+def test_of_a_pickle_it_is_said_how_to_save_it(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"")
+    with pytest.raises(Invalid, match="skops.io.dump"):
+        bundle_of(tmp_path / name, None, tmp_path / "bundle")

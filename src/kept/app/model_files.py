@@ -1,5 +1,6 @@
 """Model files that come from outside: made into bundles, nothing in them run."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -7,6 +8,7 @@ import polars as pl
 
 from kept.app.logged_folders import is_logged, read_logged
 from kept.core.errors import Invalid, NotFound
+from kept.data.reading import read_table
 from kept.packaging.build import package
 from kept.packaging.bundle import read_bundle
 from kept.packaging.frames import fit_encoder, signature_of
@@ -15,6 +17,8 @@ from kept.packaging.signature import Label, Scored, Task
 from kept.packaging.sklearn_model import load_skops
 from kept.packaging.tensor_build import TENSOR_TOLERANCE, graph_signature, package_tensors
 from kept.packaging.tensor_sample import read_sample
+from kept.training.estimators import input_of
+from kept.training.taking import complete, names_of, refuse_categories
 
 
 class Answering(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,8 +37,8 @@ def bundle_of(path: Path, sample: Path | None, folder: Path, answering: Answerin
     """The folder of a bundle: the one given, or one that is made of a `.skops` file and sample rows, of an `.onnx` file, or
     of a folder that MLflow wrote, which may bring its sample along.
 
-    The sample's columns are a `.skops` model's inputs, in the order of training; categories are encoded by their order, so
-    a model that was trained on numbers alone needs a sample of numbers alone. An `.onnx` file says what it takes; its
+    Of the sample's columns a `.skops` model takes those that it was trained on by name, else all, in the order of training;
+    then categories are encoded by their order, so a model that was trained on numbers alone needs a sample of numbers alone. An `.onnx` file says what it takes; its
     sample, a `.npz` file, may hold what it should answer, too.
     """
     if path.is_dir() and (path / MANIFEST).is_file():
@@ -47,7 +51,10 @@ def bundle_of(path: Path, sample: Path | None, folder: Path, answering: Answerin
         raise NotFound("there is no such model", where=str(path), fix=fix)
     if path.suffix == ".onnx":
         return _of_graph(path, sample, folder, answering or Answering())
-    if path.suffix in {".pt", ".pth", ".ckpt", ".pkl", ".bin"}:
+    if path.suffix in {".pkl", ".pickle", ".joblib"}:
+        fix = "Save the fitted estimator where it was trained, with skops.io.dump(estimator, 'model.skops')"
+        raise Invalid(f"a {path.suffix} file may run any code when it is loaded", where=str(path), fix=fix)
+    if path.suffix in {".pt", ".pth", ".ckpt", ".bin"}:
         fix = (
             "Export the module with kept.packaging.torch_export.export_module(module, example), which needs kept[torch]"
         )
@@ -58,36 +65,44 @@ def bundle_of(path: Path, sample: Path | None, folder: Path, answering: Answerin
     if sample is None:
         fix = "Give some rows it takes: --sample rows.parquet"
         raise Invalid("a .skops file does not say what rows it takes", where=str(path), fix=fix)
-    return _of_estimator(path, _rows(sample), folder)
+    return _of_estimator(path, read_table(sample), folder)
 
 
 def _of_logged(path: Path, sample: Path | None, folder: Path, answering: Answering | None) -> Path:
     logged = read_logged(path)
     if logged.model.suffix == ".onnx":
         return _of_graph(logged.model, sample, folder, answering or Answering())
-    rows = logged.example if sample is None else _rows(sample)
+    rows = logged.example if sample is None else read_table(sample)
     if rows is None:
         fix = "Give some rows it takes: --sample rows.parquet; or log it with input_example=a data frame"
         raise Invalid("it was logged without an example of the rows it takes", where=str(path), fix=fix)
-    absent = [name for name in logged.inputs if name not in rows.columns]
-    if absent:
-        fix = f"It has {', '.join(rows.columns)}"
-        raise Invalid(f"the sample has no column {absent[0]!r}, which the model takes", where=str(path), fix=fix)
-    return _of_estimator(logged.model, rows.select(logged.inputs) if logged.inputs else rows, folder)
-
-
-def _rows(sample: Path) -> pl.DataFrame:
-    return pl.read_parquet(sample) if sample.suffix == ".parquet" else pl.read_csv(sample)
+    return _of_estimator(logged.model, _columns(rows, logged.inputs, path), folder)
 
 
 def _of_estimator(path: Path, rows: pl.DataFrame, folder: Path) -> Path:
     estimator = load_skops(path.read_bytes())
+    refuse_categories(estimator)
+    rows = _columns(rows, names_of(estimator), path)
     encoder = fit_encoder(rows)
     classes = getattr(estimator, "classes_", None)
     known = () if classes is None else tuple(classes.tolist())
     task: Task = "regression" if classes is None else "binary" if len(known) == 2 else "multiclass"
-    package(estimator, encoder, signature_of(rows, encoder, task=task, classes=known), rows, folder)
+    signature = signature_of(rows, encoder, task=task, classes=known)
+    # What was trained on a data frame with text, or chooses columns by name, has an encoder of its own.
+    if input_of(estimator) == "table" or (names_of(estimator) and encoder.categorical):
+        package(estimator, None, complete(signature), rows, folder)
+    else:
+        package(estimator, encoder, signature, rows, folder)
     return folder
+
+
+def _columns(rows: pl.DataFrame, names: Sequence[str], path: Path) -> pl.DataFrame:
+    """The columns that a model takes, in its order; all where it does not name them."""
+    absent = [name for name in names if name not in rows.columns]
+    if absent:
+        fix = f"It has {', '.join(rows.columns)}"
+        raise Invalid(f"the sample has no column {absent[0]!r}, which the model takes", where=str(path), fix=fix)
+    return rows.select(names) if names else rows
 
 
 def _of_graph(path: Path, sample: Path | None, folder: Path, answering: Answering) -> Path:

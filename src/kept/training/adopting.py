@@ -16,7 +16,7 @@ from kept.packaging.exporters.registry import NotExportable, export
 from kept.packaging.exporters.xgboost_booster import XgBoostModel
 from kept.packaging.frames import fit_encoder, signature_of
 from kept.packaging.mlmodel import LARGEST_MLMODEL, MLMODEL, ModelFolder, read_mlmodel
-from kept.packaging.signature import Label, Scored, ScoreForm, Signature
+from kept.packaging.signature import Label, Scored, ScoreForm
 from kept.packaging.sklearn_model import load_skops
 from kept.packaging.tensor_build import graph_signature, package_tensors
 from kept.packaging.tensor_frames import sample_of, with_numbers
@@ -32,6 +32,7 @@ from kept.training.fitting import baseline as simple_baseline
 from kept.training.fitting import keep_bundle, keep_made, rows_of
 from kept.training.preparing import columns as declared_columns
 from kept.training.splits import TRAIN, VALIDATION
+from kept.training.taking import complete, names_of, refuse_categories
 from kept.training.tuning import Tuned
 
 _LARGEST_MODEL = 4 * 1024**3
@@ -128,8 +129,8 @@ def package(
     if isinstance(estimator, LightGbmModel | XgBoostModel):
         _check_booster(estimator, columns)
         return keep(encoder, signature)
-    _refuse_categories(estimator)
-    named = bool(len(getattr(estimator, "feature_names_in_", ())))
+    refuse_categories(estimator)
+    named = bool(names_of(estimator))
     try:
         if input_of(estimator) == "matrix" and not columns.categorical:
             packaged = keep(encoder, signature)
@@ -138,7 +139,7 @@ def package(
         elif not named:
             fix = "Train it on a data frame, with a ColumnTransformer that chooses columns by name"
             raise Invalid("the model takes numbers by place, and the project's features hold text", fix=fix)
-        return keep(None, _complete(signature))
+        return keep(None, complete(signature))
     except (ImportError, ValueError, TypeError, KeyError, AttributeError) as error:
         what = f"the model does not answer rows of the project: {type(error).__name__}: {error}"
         raise Invalid(what, where="package", fix="Train it on the project's own columns and types") from error
@@ -246,7 +247,7 @@ def _read(context: StepContext, root: str, name: str, most: int) -> bytes:
 
 def _inputs(estimator: Any, folder: ModelFolder, where: str) -> tuple[str, ...]:
     """The columns in the order in which the estimator takes them: its own word counts before the signature's."""
-    known = tuple(map(str, getattr(estimator, "feature_names_in_", ())))
+    known = names_of(estimator)
     found, count = known or folder.inputs, getattr(estimator, "n_features_in_", None)
     if not found:
         raise Invalid("neither the model nor its signature names the columns that it takes", where=where, fix=_RELOG)
@@ -254,26 +255,3 @@ def _inputs(estimator: Any, folder: ModelFolder, where: str) -> tuple[str, ...]:
         what = f"its signature names {len(found)} columns, and the model takes {count}"
         raise Invalid(what, where=where, fix=_RELOG)
     return found
-
-
-def _refuse_categories(estimator: Any) -> None:
-    """Refuses what has learnt categories from the types of a pandas frame, which rows of a request do not have."""
-    for step in [estimator, *(step for _, step in getattr(estimator, "steps", ()))]:
-        if (
-            getattr(step, "is_categorical_", None) is not None
-            and getattr(step, "categorical_features", "") == "from_dtype"
-        ):
-            what = "it has learnt categories from the types of a pandas frame"
-            fix = "Encode them with an OrdinalEncoder in a Pipeline before it"
-            raise Invalid(what, where=type(step).__name__, fix=fix)
-
-
-def _complete(signature: Signature) -> Signature:
-    """The signature with text and truths that must be there.
-
-    pandas says NaN where we say None, and an encoder takes one for another: no row is answered where that could matter.
-    """
-    inputs = tuple(
-        msgspec.structs.replace(field, nullable=field.kind in {"number", "integer"}) for field in signature.inputs
-    )
-    return msgspec.structs.replace(signature, inputs=inputs)
