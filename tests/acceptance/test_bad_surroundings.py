@@ -49,7 +49,7 @@ def test_a_wrong_token_is_refused_on_both_ports(mine: Path) -> None:
         assert '"number": 1' in right.stdout
         for token in ("wrong", ""):
             refused = run_kept(mine, "models", "list", code=1, KEPT_URL=api, KEPT_TOKEN=token)
-            assert "The token is missing or wrong" in refused.stderr
+            assert "the token is missing or wrong. Set KEPT_TOKEN" in refused.stderr
         rows = {"rows": [{"line": "north", "people": 10.0}]}
         for token, status in (("right", 200), ("wrong", 401), ("", 401)):
             headers = {"Authorization": f"Bearer {token}"} if token else {}

@@ -177,7 +177,7 @@ def test_a_wrong_token_is_told_and_loses_nothing(
     monkeypatch.setattr("kept.app.tracked.run._PATIENCE_SECONDS", 0.5)
     with kept.track("churn", token="another") as run:
         run.log(loss=1.0)
-    assert "The token is missing or wrong" in caplog.text
+    assert "the token is missing or wrong" in caplog.text
     subprocess.run([sys.executable, "-m", "kept", "runs", "sync"], timeout=60, check=True, capture_output=True)
     assert server.history(run.id) == [1.0]
 

@@ -58,6 +58,13 @@ def test_another_server_is_told_from_the_prediction_service(
     assert "--port names that of the pages" in said
 
 
+def test_a_token_that_is_asked_for_is_named(command: Callable[..., Any], rows: str) -> None:
+    refused = b'{"error": "...", "what": "the token is missing or wrong", "where": "authorization", "fix": "..."}'
+    with answering(401, refused) as port:
+        said = command("predict", "--rows", rows, "--endpoint", "x", "--port", str(port), code=1)
+    assert "the token is missing or wrong. Set KEPT_TOKEN" in said
+
+
 def test_rows_of_something_else_are_told(command: Callable[..., Any], rows: str) -> None:
     inputs = [{"name": "age", "datatype": "FP64"}, {"name": "plan", "datatype": "BYTES"}]
     with answering(200, msgspec.json.encode({"inputs": inputs})) as port:

@@ -12,7 +12,7 @@ from kept.governance.operation import Operation
 from kept.governance.workspace import Workspace
 
 _PIECE = 1 << 20
-_TOO_MANY, _SERVER_FAULT = 429, 500
+_UNKNOWN, _TOO_MANY, _SERVER_FAULT = 401, 429, 500
 
 Request = TypeVar("Request", bound=msgspec.Struct)
 Answer = TypeVar("Answer")
@@ -96,6 +96,8 @@ class Remote:
             raise Unavailable(f"the server does not answer ({error})", where=self.url, fix=fix) from error
         if response.is_success:
             return response.content
+        if response.status_code == _UNKNOWN:
+            raise Forbidden("the token is missing or wrong", where=self.url, fix="Set KEPT_TOKEN to the server's token")
         try:
             problem = msgspec.json.decode(response.content, type=Problem)
         except msgspec.DecodeError as error:

@@ -14,7 +14,7 @@ import typer
 from kept.cli.options import Host, Json, Port, ProjectFile, Workspace, settings_for
 from kept.cli.reach import model_name, service_address
 from kept.cli.show import print_json, table
-from kept.core.errors import Invalid, KeptError, Unavailable
+from kept.core.errors import Forbidden, Invalid, KeptError, Unavailable
 from kept.data import frames
 from kept.data.reading import read_table
 from kept.plan.loading import load_project
@@ -139,4 +139,7 @@ def _call(http: httpx.Client, method: str, path: str, body: Any) -> dict[str, An
     if "what" not in answer or (response.status_code == httpx.codes.NOT_FOUND and not answer.get("where")):
         what = f"what answers there ({response.status_code}) is no prediction service of Kept"
         raise Unavailable(what, where=str(http.base_url), fix=_PORTS)
+    if response.status_code == httpx.codes.UNAUTHORIZED:
+        fix = "Set KEPT_TOKEN to the service's token"
+        raise Forbidden(answer["what"], where=str(http.base_url), fix=fix)
     raise KeptError(answer["what"], where=answer.get("where"), fix=answer.get("fix"))
