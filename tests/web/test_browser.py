@@ -42,6 +42,24 @@ def test_the_first_page_draws_its_chart_and_runs_nothing_else(address: str, tmp_
     assert "Error" not in console
 
 
+@pytest.mark.parametrize(
+    ("printed", "title"),
+    [
+        ("#/experiments/1/runs/{run}", "{run}"),
+        (f"#/models/{NAME}/versions/1", "v1 · Kept</title>"),
+        ("#/experiments/0", "<title>Compare runs · Kept</title>"),
+        ("#/nothing", "<title>Loop · Kept</title>"),
+    ],
+)
+def test_addresses_that_clients_of_mlflow_print_lead_to_our_pages(
+    address: str, full: tuple[Workspace, Filled], tmp_path: Path, printed: str, title: str
+) -> None:
+    run = full[1].run
+    shown, console = dom(f"{address}/{printed.format(run=run)}", tmp_path)
+    assert title.format(run=run) in shown, console
+    assert "Content Security Policy" not in console
+
+
 def test_a_prediction_says_why_it_cannot_be_explained(
     address: str, full: tuple[Workspace, Filled], tmp_path: Path
 ) -> None:

@@ -1,5 +1,19 @@
-// Keeps what is marked data-live="seconds" fresh: the page is asked for again and the marked parts are put in place.
+// Clients of MLflow print addresses of its pages, behind a #, which no server sees: they lead to ours.
 "use strict";
+(() => {
+  const pages = [
+    [/^#\/experiments\/[^/]+\/runs\/([^/?]+)/, (run) => `/runs/${run}`],
+    [/^#\/experiments\/([^/?]+)/, (experiment) => `/runs/compare?experiment=${experiment}`],
+    [/^#\/models\/([^/?]+)\/versions\/([^/?]+)/, (model, number) => `/models/${model}/${number}`],
+    [/^#\/models\/([^/?]+)/, (model) => `/models/${model}`],
+  ];
+  for (const [written, ours] of pages) {
+    const found = written.exec(location.hash);
+    if (location.pathname === "/" && found) return location.replace(ours(...found.slice(1)));
+  }
+})();
+
+// Keeps what is marked data-live="seconds" fresh: the page is asked for again and the marked parts are put in place.
 (() => {
   const parts = () => [...document.querySelectorAll("[data-live][id]")];
   if (parts().length === 0) return;
