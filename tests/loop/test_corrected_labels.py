@@ -8,6 +8,7 @@ from kept.monitoring.catalog import MonitorStatus, ShowMonitors, ShowWindows, sh
 from kept.monitoring.incidents import ListIncidents, list_incidents
 from kept.monitoring.labelled_state import read_state
 from kept.monitoring.result import WindowResult
+from kept.plan.policy import decay
 from kept.plan.project import Project
 
 from conftest import NAME, MakeWorld, World  # isort: skip
@@ -63,6 +64,22 @@ def test_an_alarm_that_corrected_labels_do_not_show_is_taken_back(make_world: Ma
     turned(world, 2)
     world.days(2)
     assert len(world.alerts("decay")) == 2
+
+
+def test_an_alarm_that_was_taken_back_sets_off_no_training(make_world: MakeWorld) -> None:
+    def waiting(project: Project) -> None:
+        declared(project)
+        project.retrain(on=[decay()], cooldown="12d")
+
+    world = make_world(waiting)
+    world.days(4)
+    right = turned(world, 2)
+    world.days(2)
+    assert [one.kind for one in world.decisions()] == ["hold"]
+    for one in right:
+        world.label(one)
+    world.days(8)
+    assert [one.kind for one in world.decisions()] == ["hold"]
 
 
 def test_corrected_labels_that_show_decay_alarm_for_their_window(make_world: MakeWorld) -> None:

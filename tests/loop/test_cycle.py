@@ -11,7 +11,7 @@ from kept.governance.actor import Actor
 from kept.governance.journal import ListAudit, VerifyAudit, list_audit, verify_audit
 from kept.governance.workspace import Workspace
 from kept.loop.decisions import RetrainNow, retrain
-from kept.monitoring.catalog import ShowMonitors, show_monitors
+from kept.monitoring.catalog import ShowMonitors, ShowWindows, show_monitors, show_windows
 from kept.monitoring.records import find_state
 from kept.plan.policy import broken, decay, drift, every, new_data
 from kept.plan.project import Project
@@ -19,7 +19,7 @@ from kept.registry.consent import Approve, approve
 from kept.testing.manual_clock import ManualClock
 from kept.tracking.runs import cancel, queued_runs
 
-from conftest import APRIL, NAME, MakeWorld, World  # isort: skip
+from conftest import APRIL, DAY, NAME, MakeWorld, World  # isort: skip
 
 
 def test_peace_is_quiet(make_world: MakeWorld) -> None:
@@ -312,3 +312,12 @@ def test_the_budget_of_decay_is_one_of_time_though_the_first_window_had_few_labe
     detector = show_monitors(world.workspace, world.me, ShowMonitors(endpoint=NAME)).decay
     assert detector is not None
     assert detector.budget > 0.9 * 90 * world.rows / 0.4
+
+
+def test_a_window_in_the_middle_of_which_serving_began_is_no_drift(make_world: MakeWorld) -> None:
+    """Its hours are not those of a day: what depends on them is unlike the training rows by that alone."""
+    world = make_world(lambda project: project.monitor(window="1d"))
+    world.now += timedelta(hours=12)
+    world.days(4)
+    found = show_windows(world.workspace, world.me, ShowWindows(endpoint=NAME, monitor="drift", metric="drift"))
+    assert [one.start for one in found] == [APRIL + day * DAY for day in (1, 2, 3)]

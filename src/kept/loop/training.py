@@ -22,7 +22,7 @@ from kept.monitoring.alert import Alert
 from kept.monitoring.incident import Incident
 from kept.monitoring.records import alerts_of, incidents_of, results_of
 from kept.monitoring.result import WindowResult
-from kept.monitoring.settling import KEPT, settle_gone
+from kept.monitoring.settling import KEPT, TAKEN_BACK, settle_gone
 from kept.monitoring.subject import champion_since
 from kept.plan.policy import Estimated, NewData
 from kept.registry.model import ModelVersion
@@ -254,8 +254,9 @@ def _situation(turn: Turn, now: datetime, last: datetime) -> Situation:
         ]
         asked = decisions_of(connection, turn.plan.name, endpoint=turn.endpoint, kinds=["retrain"], limit=_MOST_ALERTS)
     if not turn.plan.retraining.debounce:
-        # Where nothing is waited for, what was raised counts, though it has gone meanwhile; not what a person has ended.
-        over = [one for one in over if one.resolved_by != KEPT]
+        # Where nothing is waited for, what was raised counts, though it has gone meanwhile; not what a person has ended, or what
+        # labels no longer show.
+        over = [one for one in over if one.resolved_by != KEPT or one.resolution == TAKEN_BACK]
     own = sorted(
         (one for one in asked if one.trigger != "person" and one.event_time is not None),
         key=lambda one: one.event_time or now,

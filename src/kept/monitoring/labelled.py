@@ -29,7 +29,7 @@ from kept.monitoring.performance import MONITOR, Measured, failed_objectives, la
 from kept.monitoring.plan import MonitoringPlan
 from kept.monitoring.records import drop_results, find_state, results_of, save_results, save_state
 from kept.monitoring.result import MonitorState
-from kept.monitoring.settling import settle_gone
+from kept.monitoring.settling import TAKEN_BACK, settle_gone
 from kept.monitoring.span import covers, measure_span
 from kept.monitoring.stream import Stream, answered, features_of, scores_of
 from kept.monitoring.subject import Subject, subject_of
@@ -49,7 +49,6 @@ _EVER = datetime.min.replace(tzinfo=UTC)
 # A look that finds nothing is noted now and then, so that the next one need not read what has come since long ago.
 _NOTED_EVERY = timedelta(hours=1)
 _RECENT = 14
-_TAKEN_BACK = "labels that came later, or were corrected, do not show it"
 
 
 class LabelledWatch:
@@ -150,7 +149,7 @@ class LabelledWatch:
             gone = before.standing.keys() - self._watch.standing.keys()
             settle_gone(connection, name, ("objective",), gone, now)
             if before.alarmed and not self._watch.alarmed:
-                settle_gone(connection, name, ("decay",), (decay.TITLE,), now, why=_TAKEN_BACK)
+                settle_gone(connection, name, ("decay",), (decay.TITLE,), now, why=TAKEN_BACK)
             for alert in alerts:
                 raise_alert(self._workspace.inside(connection), self._actor, alert)
 

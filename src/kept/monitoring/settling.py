@@ -14,6 +14,7 @@ from kept.monitoring.records import incidents_of, standing_incident
 
 # Who it is that ends them, in the records.
 KEPT = "kept"
+TAKEN_BACK = "labels that came later, or were corrected, do not show it"
 
 _OF_A_VERSION: tuple[Kind, ...] = ("drift", "decay", "objective")
 # Of the kind `quality`, and yet found by a detector that starts anew with each version.

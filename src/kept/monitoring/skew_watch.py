@@ -120,7 +120,7 @@ class SkewWatch:
             self._save([], [], gone=[TITLE])
         last = window_of(watermark, self._plan.window, self._plan.time_zone).start
         if not self._state.compared and (self._state.looked_until is None or self._state.looked_until < last):
-            self._release(first_whole(champion_since, first, self._plan.window, self._plan.time_zone), last)
+            self._release(first_whole(champion_since or first, self._plan.window, self._plan.time_zone), last)
         if self._plan.views:
             self._values(first, watermark)
 

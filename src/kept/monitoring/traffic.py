@@ -81,7 +81,7 @@ class TrafficWatch:
         champion: Subject,
         stream: Stream,
         *,
-        champion_since: datetime | None,
+        champion_since: datetime,
         acted_at: datetime | None,
     ) -> None:
         self._workspace = workspace
@@ -230,7 +230,7 @@ class TrafficWatch:
     def _drift(
         self, window: Window, predictions: pl.DataFrame, watch: DriftWatch | None
     ) -> tuple[DriftWatch | None, DriftFinding | None, RaiseAlert | None]:
-        if self._champion_since is not None and window.start < self._champion_since:
+        if window.start < self._champion_since:
             return watch, None, None
         held = self._held_against(window, watch)
         if held is None:
@@ -268,8 +268,8 @@ class TrafficWatch:
             if self._accepted is None or self._accepted[0] != watch.reference:
                 kept = drift.load_reference(self._workspace.blobs.get(watch.reference))
                 self._accepted = (watch.reference, drift.without(kept, self._unseen))
-        elif (span := self._stream.span(None)) is not None:
-            since = first_whole(self._champion_since, span[0], self._project.window, self._project.time_zone)
+        else:
+            since = first_whole(self._champion_since, self._project.window, self._project.time_zone)
             comparable = partial(self._comparable, reference=known)
             found = accepted_reference(self._stream, known, since, window, self._project.windows, comparable)
             if found is not None:
@@ -308,7 +308,7 @@ class TrafficWatch:
         self, window: Window, predictions: pl.DataFrame, watch: DriftWatch | None
     ) -> tuple[DriftWatch | None, Shown | None]:
         """Whether the champion's predictions still hang on what they hung on in training, from its release on."""
-        if predictions.is_empty() or (self._champion_since is not None and window.start < self._champion_since):
+        if predictions.is_empty() or window.start < self._champion_since:
             return watch, None
         own = predictions.filter(pl.col("version_id") == self._champion.version_id)
         if own.is_empty() or self._attributions is None:

@@ -97,7 +97,8 @@ def watch(
     champion = subject_of(workspace, route.route.champion.version_id)
     # Labels that come late can only belong to windows that were judged.
     if closed or matured or looks_back(workspace, endpoint.name, known):
-        since = champion_since(routes)
+        # What serving began in the middle of is no whole window: its hours are not those of a day.
+        since = champion_since(routes) or first
         labelled = LabelledWatch(workspace, actor, project, endpoint, champion, stream, acted_at=acted_at)
         traffic = TrafficWatch(
             workspace, actor, project, endpoint, champion, stream, champion_since=since, acted_at=acted_at

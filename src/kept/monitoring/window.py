@@ -40,10 +40,10 @@ def windows_of(moments: pl.Series, length: timedelta, zone: str = UTC) -> list[W
     return [numbered(number, length, zone) for number in numbers]
 
 
-def first_whole(since: datetime | None, first: datetime, length: timedelta, zone: str = UTC) -> datetime:
-    """The start of the first window that a champion has to itself, which it is since then: None for the first event."""
-    begin = window_of(since or first, length, zone)
-    return begin.start if since is None or since == begin.start else begin.end
+def first_whole(since: datetime, length: timedelta, zone: str = UTC) -> datetime:
+    """The start of the first window that a champion has to itself from its beginning, which it is since then."""
+    begin = window_of(since, length, zone)
+    return begin.start if since == begin.start else begin.end
 
 
 def closed_windows(since: datetime, watermark: datetime, length: timedelta, zone: str = UTC) -> Iterator[Window]:
