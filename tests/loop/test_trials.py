@@ -219,6 +219,21 @@ def test_where_quality_is_required_labels_that_come_late_let_it_take_over(make_w
     assert "Its loss is not higher than the champion's by 0.02 or more" in happened[-1]
 
 
+def test_inputs_that_a_version_on_trial_does_not_take_are_not_missing(make_world: MakeWorld) -> None:
+    world = make_world(lambda project: project.release(canary=[0.4, 1.0], step="9d"))
+    world.days(2, labels=False)
+    version = world.register(features=("x",))
+    world.narrow = {version.id}
+    world.release(version)
+    world.days(4, labels=False)
+    assert roles(world)[1] == (2, "canary", 0.4)
+    assert world.alerts("quality") == world.alerts("drift") == world.alerts("skew") == []
+    # What the champion is asked is watched all the same.
+    world.shift = 2.0
+    world.days(3, labels=False)
+    assert len(world.alerts("drift")) == 1
+
+
 def test_a_bad_version_is_rolled_back_though_a_monitor_fails(make_world: MakeWorld) -> None:
     world = make_world(lambda project: project.release(canary=[0.5, 1.0], step="1d", step_rows=50))
     world.days(2)

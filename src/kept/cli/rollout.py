@@ -8,7 +8,7 @@ from kept.cli.options import Json, ProjectFile, Workspace, settings_for
 from kept.cli.reach import connect, name_here
 from kept.cli.routes import show_endpoint
 from kept.cli.show import print_json, say, table
-from kept.core.durations import format_duration
+from kept.core.durations import tell_duration
 from kept.core.errors import Conflict
 from kept.deployment.catalog import ShowStatus, show_status
 from kept.deployment.release import Advance, advance
@@ -72,7 +72,7 @@ def _arms(found: RolloutReport) -> None:
         return
     columns = ["version", "#rows", "#failed", "#p50 ms", "#p99 ms", "#labels", "#mean loss"]
     rows = [_row(f"{found.champion} champion", now.champion), _row(f"{found.candidate} on trial", now.candidate)]
-    table(f"{format_duration(now.elapsed)} of event time", columns, rows)
+    table(f"{tell_duration(now.elapsed)} of event time", columns, rows)
 
 
 def _row(name: str, arm: ArmStatistics) -> list[str]:

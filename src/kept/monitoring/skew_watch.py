@@ -39,7 +39,7 @@ from kept.monitoring.skew import (
     said,
 )
 from kept.monitoring.stream import Stream
-from kept.monitoring.subject import Subject
+from kept.monitoring.subject import Subject, asked_alike
 from kept.monitoring.window import Window, closed_windows, first_whole, window_of
 from kept.plan.reference import in_words
 from kept.serving.logrules import log_rules
@@ -259,7 +259,8 @@ class SkewWatch:
         )
 
     def _answers(self, window: Window) -> pl.DataFrame:
-        return self._stream.window(window).filter(pl.col("role") != "shadow")
+        rows = self._stream.window(window).filter(pl.col("role") != "shadow")
+        return asked_alike(self._workspace, self._champion, rows)
 
     def _save(self, measured: list[tuple[Window, list[Measured]]], alerts: list[RaiseAlert], *, gone: Any = ()) -> None:
         """Results, state and alerts, in one transaction."""

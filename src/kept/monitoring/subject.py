@@ -3,6 +3,7 @@
 from datetime import datetime
 
 import msgspec
+import polars as pl
 
 from kept.core.errors import Damaged, Invalid
 from kept.deployment.endpoint import RouteRecord
@@ -26,6 +27,8 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     """Digest of its drift reference; None when it was registered without one."""
     attribution: str | None
     """Digest of what its answers hung on over training rows; None where that was not kept."""
+    features: frozenset[str] = frozenset()
+    """The inputs that it takes; none where that is not told."""
     bundle: str
     """Digest of its bundle."""
     loss: LossReference | None
@@ -49,9 +52,23 @@ def subject_of(workspace: Workspace, version_id: str) -> Subject:
         classes=report.classes,
         reference=version.card.lineage.reference,
         attribution=version.card.lineage.attribution,
+        features=frozenset(version.card.lineage.features),
         bundle=version.bundle,
         loss=version.card.lineage.loss,
     )
+
+
+def asked_alike(workspace: Workspace, champion: Subject, predictions: pl.DataFrame) -> pl.DataFrame:
+    """Those of versions that take every input of the champion: of others the log does not hold what they do not take."""
+    if predictions.is_empty():
+        return predictions
+    fit = [champion.version_id]
+    with workspace.database.reading() as connection:
+        for one in predictions["version_id"].unique():
+            version = None if one == champion.version_id else version_by_id(connection, one)
+            if version is not None and champion.features.issubset(version.card.lineage.features):
+                fit.append(one)
+    return predictions.filter(pl.col("version_id").is_in(fit))
 
 
 def champion_since(routes: list[RouteRecord]) -> datetime | None:

@@ -34,7 +34,7 @@ from kept.monitoring.result import MonitorState, WindowResult
 from kept.monitoring.sameness import Sameness, check_sameness
 from kept.monitoring.settling import settle_gone
 from kept.monitoring.stream import Stream, answered, asked, features_of, latencies_of, scores_of
-from kept.monitoring.subject import Subject, drift_reference
+from kept.monitoring.subject import Subject, asked_alike, drift_reference
 from kept.monitoring.usual import Usual, day_of_rest
 from kept.monitoring.window import Window, first_whole
 from kept.plan.reference import SERVING, in_words
@@ -222,8 +222,9 @@ class TrafficWatch:
             found.append(check_answers(own.height, int(np.count_nonzero(~usable))))
         sameness = self._state.sameness
         if self._reference is not None and not predictions.is_empty():
-            features, expected = features_of(predictions), drift.expectations(self._reference, self._unseen)
-            alike, sameness = check_sameness(predictions, features, expected, sameness, self._project.window)
+            rows = self._comparable(predictions, self._reference)
+            features, expected = features_of(rows), drift.expectations(self._reference, self._unseen)
+            alike, sameness = check_sameness(rows, features, expected, sameness, self._project.window)
             found += [*check_columns(features, expected), *alike]
         return [one for one in found if one is not None], sameness
 
@@ -277,9 +278,9 @@ class TrafficWatch:
         return self._accepted
 
     def _comparable(self, predictions: pl.DataFrame, reference: Reference) -> pl.DataFrame:
-        """All traffic; where the reference has scores, only what the champion answered, since other scores differ."""
+        """What was asked as the champion is; where the reference has scores, only what it answered, since other scores differ."""
         if predictions.is_empty() or "score" not in reference.grid.columns:
-            return predictions
+            return asked_alike(self._workspace, self._champion, predictions)
         return predictions.filter(pl.col("version_id") == self._champion.version_id)
 
     def _estimates(self, predictions: pl.DataFrame, memory: Memory) -> list[Measured]:
