@@ -258,6 +258,7 @@ class Project:
         when they hang on other inputs than in training.
         Inputs are held against the training rows; with `reference="serving"` against each champion's first windows of
         serving (ten, or two weeks where weekdays are told apart), with `reference="flights@3"` against a version of a dataset.
+        What a version says is held against its own first windows, whatever is declared: it is surer of rows that it knows.
         """
         where = "project.monitor"
         self.silent_after = None if silent_after is None else _some_time(silent_after, f"{where}(silent_after)")
