@@ -115,7 +115,7 @@ def test_what_a_training_did_not_mend_is_raised_and_told_again(make_world: MakeW
     assert (first.state, first.resolution) == ("open", "")
     world.tick()
     (first,) = list_incidents(world.workspace, world.me, request)
-    assert (first.state, first.resolution) == ("resolved", "a training has acted on it")
+    assert (first.state, first.resolution) == ("resolved", "a training that knew of it has ended")
     world.days(3)
     assert [one.state for one in list_incidents(world.workspace, world.me, request)] == ["open", "resolved"]
 

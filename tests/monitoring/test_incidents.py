@@ -261,7 +261,7 @@ def test_it_ends_by_itself_when_the_condition_or_the_version_has_gone(place: Pla
     assert (place.now(drifted).state, place.now(drifted).resolution) == ("resolved", "another version serves now")
     again = place.raised()
     settle_acted(place.workspace, "flights", "v1", NOON)
-    assert place.now(again).resolution == "a training has acted on it"
+    assert place.now(again).resolution == "a training that knew of it has ended"
     assert place.now(failed).state == place.now(stays).state == "open"
 
 

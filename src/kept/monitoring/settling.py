@@ -72,5 +72,5 @@ def _settled(
         if one.version_id not in {None, champion}:
             found.append((one, "another version serves now"))
         elif acted_at is not None and one.last_event_time is not None and one.last_event_time <= acted_at:
-            found.append((one, "a training has acted on it"))
+            found.append((one, "a training that knew of it has ended"))
     return found
