@@ -26,7 +26,6 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 from sqlalchemy.dialects import postgresql
-from sqlalchemy.exc import DontWrapMixin
 from sqlalchemy.types import TypeEngine
 
 from kept.core.clock import as_utc
@@ -71,10 +70,6 @@ class Json(TypeDecorator[Any]):
         return None if value is None else msgspec.json.decode(value)
 
 
-class _Unwritable(Invalid, DontWrapMixin):
-    """Reaches the caller as it is, not inside an error of SQLAlchemy."""
-
-
 class Words(TypeDecorator[str]):
     """Text that sorts and compares by code point on every database; the length is for the reader, nothing holds to it.
 
@@ -95,7 +90,7 @@ class Words(TypeDecorator[str]):
         """Refuses what can not be written."""
         del dialect
         if value is not None and "\0" in value:
-            raise _Unwritable("a text holds the character NUL", where=repr(value[:60]), fix="Leave it out")
+            raise Invalid("a text holds the character NUL", where=repr(value[:60]), fix="Leave it out")
         return value
 
 

@@ -12,7 +12,7 @@ from kept.governance.workspace import Workspace
 from kept.tracking.experiment import View
 from kept.tracking.filtering import Term
 from kept.tracking.grammar import experiment_numbers, run_orders, run_terms
-from kept.tracking.paging import check_limit, offset_of, token_of
+from kept.tracking.paging import MOST_NAMED, check_limit, check_named, offset_of, token_of
 from kept.tracking.points import DatasetSummary, PointPage, RunPoint
 from kept.tracking.records.experiments import experiment_names
 from kept.tracking.records.inputs import dataset_summaries, datasets_of, inputs_of, outputs_of
@@ -24,7 +24,7 @@ from kept.tracking.requests import LARGEST_PAGE, MetricHistory, MetricHistoryBul
 from kept.tracking.run import RunData, RunPage
 
 _MOST_POINTS = 1_000_000
-MOST_COMPARED = 10_000
+MOST_COMPARED = MOST_NAMED
 """How many runs can be compared at once."""
 
 
@@ -33,6 +33,7 @@ def search_runs(workspace: Workspace, actor: Actor, request: SearchRuns) -> RunP
     """Runs of experiments that fit, a page at a time; those begun last first unless ordered otherwise."""
     del actor
     check_limit(request.limit, LARGEST_PAGE)
+    check_named(request.experiments, "experiments")
     offset = offset_of(request.page)
     terms, orders = run_terms(request.filter), run_orders(request.order_by)
     experiments = experiment_numbers(request.experiments)
@@ -70,6 +71,10 @@ def metric_history_bulk(workspace: Workspace, actor: Actor, request: MetricHisto
     if (request.start_step is None) != (request.end_step is None):
         raise Invalid("Both start_step and end_step must be specified together, or neither may be specified.")
     check_limit(request.limit, _MOST_POINTS)
+    check_named(request.runs, "runs")
+    if request.sample is not None and len(request.runs) * request.sample > _MOST_POINTS:
+        what = f"{request.sample:,} points of each of {len(request.runs):,} runs"
+        raise Invalid(what, where="sample", fix=f"Ask for at most {_MOST_POINTS:,} points in all")
     with workspace.database.reading() as connection:
         numbers = run_numbers(connection, request.runs)
         if request.sample is None:
@@ -87,6 +92,8 @@ def metric_history_bulk(workspace: Workspace, actor: Actor, request: MetricHisto
 def search_datasets(workspace: Workspace, actor: Actor, request: SearchDatasets) -> list[DatasetSummary]:
     """Datasets that runs of experiments read, each once for each thing it was read for."""
     del actor
+    check_limit(request.limit, LARGEST_PAGE)
+    check_named(request.experiments, "experiments")
     with workspace.database.reading() as connection:
         return dataset_summaries(connection, experiment_numbers(request.experiments), request.limit)
 
@@ -98,6 +105,8 @@ def found_runs(
 
     Experiments are named or given by id. With the names of the runs' experiments by id.
     """
+    check_named(runs, "runs")
+    check_named(experiments, "experiments")
     names = experiment_names(connection)
     if runs:
         data = _data_of(connection, run_rows(connection, runs))

@@ -11,7 +11,7 @@ from kept.tracking.experiments import active_experiment
 from kept.tracking.grammar import experiment_numbers, model_orders, model_terms
 from kept.tracking.logged_model import LoggedModel, LoggedModelPage
 from kept.tracking.naming import random_name
-from kept.tracking.paging import check_limit, offset_of, token_of
+from kept.tracking.paging import check_limit, check_named, offset_of, token_of
 from kept.tracking.records import models as records
 from kept.tracking.records.model_searching import search_model_rows
 from kept.tracking.requests import (
@@ -76,6 +76,7 @@ def search_logged_models(workspace: Workspace, actor: Actor, request: SearchLogg
     """Logged models of experiments that fit, a page at a time; newest first unless ordered otherwise."""
     del actor
     check_limit(request.limit, LARGEST_PAGE)
+    check_named(request.experiments, "experiments")
     offset = offset_of(request.page)
     terms, orders = model_terms(request.filter), model_orders(request.order_by)
     with workspace.database.reading() as connection:

@@ -2,11 +2,14 @@
 
 import base64
 import binascii
+from collections.abc import Sized
 
 import msgspec
 
 from kept.core.errors import Invalid
 
+MOST_NAMED = 10_000
+"""How many things one question can name; databases take few more, and slowly."""
 _LARGEST_OFFSET = 2**62
 
 
@@ -53,3 +56,9 @@ def check_limit(limit: int, largest: int) -> None:
         raise Invalid(f"Invalid value {limit} for parameter 'max_results' supplied. It must be a positive integer")
     if limit > largest:
         raise Invalid(f"Invalid value {limit} for parameter 'max_results' supplied. It must be at most {largest}")
+
+
+def check_named(names: Sized, where: str) -> None:
+    """Refuses questions that name too many things."""
+    if len(names) > MOST_NAMED:
+        raise Invalid(f"{len(names):,} are named at once", where=where, fix=f"Name at most {MOST_NAMED:,}")
