@@ -1,6 +1,7 @@
 """A server that answers MLflow's API, brought over."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import count, cycle
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from kept.app.importing.moving import Import
 from kept.app.importing.opening import Options, authorization, open_source
 from kept.app.importing.report import Findings, ImportReport
 from kept.app.workspace import embedded_actor, open_workspace
-from kept.core.errors import Forbidden, Unavailable
+from kept.core.errors import Forbidden, Invalid, Unavailable
 from kept.governance.actor import Actor
 from kept.governance.workspace import Workspace
 from kept.registry.registered_models import find_model
@@ -278,9 +279,47 @@ def test_a_file_without_an_end_is_left_out_before_it_fills_the_disk(
         ("metrics/get-history", {"metrics": [{"timestamp": "y"}]}),
         ("artifacts/list", {"files": [3, {"path": "notes.txt", "file_size": "abc"}]}),
         ("artifacts/list", {"files": [{"path": "notes.txt", "file_size": []}]}),
+        ("registered-models/search", {"registered_models": [{"name": "a", "tags": 5}, {"name": "b", "aliases": 5}]}),
+        ("registered-models/search", {"registered_models": [{"name": {}, "tags": ["x"]}]}),
+        ("traces/search", {"traces": 5}),
     ],
     ids=str,
 )
 def test_answers_of_another_form_end_no_import(bring: Bring, wire: Wire, path: str, said: Any) -> None:
     wire.routes[path] = lambda _: said
     assert bring(wire.address).tallies
+
+
+@pytest.mark.parametrize(
+    "said",
+    [b"[" * 200_000, b'{"experiments":' + b"[" * 200_000, b"<p>Log in</p>", b"[]"],
+    ids=["deep", "deep within", "a page", "a list"],
+)
+def test_what_is_no_answer_is_not_taken_for_an_empty_one(bring: Bring, wire: Wire, said: bytes) -> None:
+    wire.routes["artifacts/list"] = lambda _: said
+    assert not bring(wire.address).complete
+    wire.routes["experiments/search"] = lambda _: said
+    with pytest.raises(Invalid, match="Name a server of MLflow's API"):
+        bring(wire.address)
+
+
+@pytest.mark.parametrize("tokens", [["again"], ["a", "b", "c"], count()], ids=["the same", "a round", "ever new"])
+def test_pages_without_an_end_are_left(bring: Bring, wire: Wire, tokens: Iterable[object]) -> None:
+    following = cycle(tokens)
+    wire.routes["metrics/get-history"] = lambda _: {"metrics": [], "next_page_token": str(next(following))}
+    report = bring(wire.address)
+    assert [(one.what, one.why) for one in report.left_out] == [("points", "the server's pages have no end")]
+    wire.routes["experiments/search"] = lambda _: {"next_page_token": str(next(following))}
+    with pytest.raises(Invalid, match="pages have no end"):
+        bring(wire.address)
+    assert len(wire.asked) < 500
+
+
+def test_folders_without_an_end_are_left(bring: Bring, wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "_MOST_FOLDERS", 100)
+    wire.routes["artifacts/list"] = lambda asked: {
+        "files": [{"path": "/".join(filter(None, [asked.get("path"), name])), "is_dir": True} for name in "ab"]
+    }
+    report = bring(wire.address)
+    assert "in more than 100 folders" in {one.why for one in report.left_out}
+    assert len(wire.asked) < 300

@@ -38,6 +38,8 @@ _DEEPEST = 64
 _TRIES, _NAP_SECONDS = 5, 0.5
 _LATER = {429, 500, 502, 503, 504}
 _MOST_TRACES = 100_000
+_MOST_FOLDERS = 10_000
+_MOST_EMPTY = 100
 Answer = dict[str, Any]
 
 
@@ -118,20 +120,10 @@ class ServerSource:
         for name in sorted(self._latest.get(run.id, ())):
             if name <= after:
                 continue
-            asked = {"run_id": run.id, "metric_key": name, "max_results": _PAGE_OF_POINTS}
-            for page in self._pages("metrics/get-history", asked, method="GET"):
-                at, step, value = [], [], []
-                for one in _list(page, "metrics"):
-                    try:
-                        point = _point(one)
-                    except (TypeError, ValueError):
-                        self._findings.leave_out("points", "an answer that is no point", f"{run.id}: {name}")
-                        continue
-                    at.append(point[0])
-                    step.append(point[1])
-                    value.append(point[2])
-                if at:
-                    yield Series(run=run.id, name=name, at=at, step=step, value=value)
+            try:
+                yield from self._history(run.id, name)
+            except Invalid as error:
+                self._findings.leave_out("points", error.what, f"{run.id}: {name}")
 
     def models(self, experiment: str) -> Iterator[ImportedModel]:
         """All logged models of an experiment; of the deleted ones those that versions, read before, have their files of."""
@@ -150,10 +142,10 @@ class ServerSource:
     def registered_models(self) -> Iterator[ImportedRegisteredModel]:
         """All registered models with their versions."""
         for said in self._paged("registered-models/search", "registered_models", {"max_results": 200}, method="GET"):
-            tags = _pairs(said.get("tags"))
-            if tags.get(PROMPT_TAG) == "true":
-                continue
             with self._one("registered models", said.get("name")):
+                tags = _pairs(said.get("tags"))
+                if tags.get(PROMPT_TAG) == "true":
+                    continue
                 name = text(said.get("name"))
                 aliases = {text(one.get("alias")): int(one.get("version") or 0) for one in _list(said, "aliases")}
                 yield ImportedRegisteredModel(
@@ -169,7 +161,7 @@ class ServerSource:
     def files(self, holder: Holder) -> Iterator[FoundFile]:
         """All files of a run or logged model, as the server lists them."""
         try:
-            yield from self._listed(holder, "", 0)
+            yield from self._listed(holder, "", 0, iter(range(_MOST_FOLDERS)))
         except (Invalid, Forbidden) as error:
             raise NotFound(f"the server does not list its files ({error.what})") from error
 
@@ -224,8 +216,8 @@ class ServerSource:
         for one in self.experiments():
             place = {"type": "MLFLOW_EXPERIMENT", "mlflow_experiment": {"experiment_id": one.id}}
             asked = {"locations": [place], "max_results": 500}
-            for page in self._pages("/api/3.0/mlflow/traces/search", asked):
-                found += len(page.get("traces") or ())
+            for page in self._pages("/api/3.0/mlflow/traces/search", "traces", asked):
+                found += len(_list(page, "traces"))
                 if found >= _MOST_TRACES:
                     return found
         return found
@@ -247,9 +239,29 @@ class ServerSource:
         except (NotFound, Invalid):
             return ""
 
-    def _listed(self, holder: Holder, below: str, depth: int) -> Iterator[FoundFile]:
-        if depth > _DEEPEST:
-            self._findings.leave_out("files", "in folders that are nested too deep", f"{holder.id}: {below}")
+    def _history(self, run: str, name: str) -> Iterator[Series]:
+        asked = {"run_id": run, "metric_key": name, "max_results": _PAGE_OF_POINTS}
+        for page in self._pages("metrics/get-history", "metrics", asked, method="GET"):
+            at, step, value = [], [], []
+            for one in _list(page, "metrics"):
+                try:
+                    point = _point(one)
+                except (TypeError, ValueError):
+                    self._findings.leave_out("points", "an answer that is no point", f"{run}: {name}")
+                    continue
+                at.append(point[0])
+                step.append(point[1])
+                value.append(point[2])
+            if at:
+                yield Series(run=run, name=name, at=at, step=step, value=value)
+
+    def _listed(self, holder: Holder, below: str, depth: int, room: Iterator[int]) -> Iterator[FoundFile]:
+        """The files of a folder and of those below it, while there is room for more folders."""
+        if depth > _DEEPEST or next(room, None) is None:
+            why = (
+                "in folders that are nested too deep" if depth > _DEEPEST else f"in more than {_MOST_FOLDERS:,} folders"
+            )
+            self._findings.leave_out("files", why, f"{holder.id}: {below}")
             return
         place = self._deleted.place(holder.id)
         if place:
@@ -267,23 +279,28 @@ class ServerSource:
             if not _is_below(name, below):
                 self._findings.leave_out("files", "a name that can not be kept", f"{holder.id}: {name!r}")
             elif said.get("is_dir"):
-                yield from self._listed(holder, name, depth + 1)
+                yield from self._listed(holder, name, depth + 1, room)
             else:
                 yield FoundFile(path=name, size=_size(said.get("file_size")))
 
     def _paged(self, path: str, field: str, asked: Mapping[str, Any], *, method: str = "POST") -> Iterator[Answer]:
-        for page in self._pages(path, asked, method=method):
+        for page in self._pages(path, field, asked, method=method):
             yield from _list(page, field)
 
-    def _pages(self, path: str, asked: Mapping[str, Any], *, method: str = "POST") -> Iterator[Answer]:
-        token = ""
+    def _pages(self, path: str, field: str, asked: Mapping[str, Any], *, method: str = "POST") -> Iterator[Answer]:
+        """The pages of what stands in a field; `Invalid` when they come again, or are empty and empty again."""
+        token, before, empty = "", set(), 0
         while True:
             page = self._asked(method, path, {**asked, **({"page_token": token} if token else {})})
             yield page
-            following = text(page.get("next_page_token"))
-            if not following or following == token:
+            empty = 0 if _list(page, field) else empty + 1
+            token = text(page.get("next_page_token"))
+            if not token:
                 return
-            token = following
+            mark = digest_json(token)
+            if mark in before or empty > _MOST_EMPTY:
+                raise Invalid("the server's pages have no end", where=f"{self.address}: {path}", fix="Mend the server")
+            before.add(mark)
 
     def _asked(self, method: str, path: str, asked: Mapping[str, Any]) -> Answer:
         address = path if path.startswith("/") else _API + path
@@ -312,8 +329,11 @@ class ServerSource:
     def _answer(self, status: int, body: bytes, address: str) -> Answer:
         try:
             said = msgspec.json.decode(body)
-        except msgspec.DecodeError:
-            said = {}
+        except (
+            msgspec.DecodeError,
+            RecursionError,
+        ):  # a page for people, perhaps: it must not be taken for an empty answer
+            said = None
         if status == httpx.codes.OK and isinstance(said, dict):
             return said
         what = str(said.get("message") or said.get("error_code") or "")[:300] if isinstance(said, dict) else ""
