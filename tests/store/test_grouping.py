@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, insert, select
 
+from kept.core.errors import Unavailable
 from kept.store.database import Database
 from kept.store.schema import experiment_tags
 
@@ -77,3 +78,33 @@ def test_of_work_that_comes_together_only_what_fails_is_undone(database: Databas
         thread.join()
     assert sorted(errors) == list(range(0, 30, 3))
     assert names(database) == [f"{number:02}" for number in range(30) if number % 3]
+
+
+def test_when_the_transaction_is_ended_under_one_all_that_came_with_it_are_told_why(database: Database) -> None:
+    """As it is when a connection is cut or a disk is full: there is nothing to go back to."""
+    done: list[str] = []
+    errors: list[Exception] = []
+
+    def work(connection: Connection, number: int) -> str:
+        put(connection, f"{number:02}")
+        if number % 10 == 3:
+            connection.exec_driver_sql("ROLLBACK")
+            raise Unavailable("the connection was cut", fix="Try again")
+        return f"{number:02}"
+
+    def do(number: int) -> None:
+        try:
+            done.append(database.grouped(lambda connection: work(connection, number)))
+        except Exception as error:  # noqa: BLE001 - looked at below
+            errors.append(error)
+
+    threads = [threading.Thread(target=do, args=(number,)) for number in range(30)]
+    with database.writing():
+        for thread in threads:
+            thread.start()
+    for thread in threads:
+        thread.join()
+    assert {type(error) for error in errors} == {Unavailable}
+    assert len(errors) + len(done) == 30
+    assert names(database) == sorted(done)
+    assert database.grouped(lambda connection: put(connection, "next")) == "next"

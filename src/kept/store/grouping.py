@@ -98,7 +98,10 @@ def _do(connection: Connection, group: list[_Waiting]) -> None:
             waiting.answer = waiting.work(connection)
         except Exception as error:  # noqa: BLE001 - it is handed to the one whose work it is
             waiting.error = error
-            connection.exec_driver_sql("ROLLBACK TO work")
+            try:
+                connection.exec_driver_sql("ROLLBACK TO work")
+            except Exception:  # noqa: BLE001 - the database has ended the transaction: why it did is the error of all in it
+                raise error from None
         else:
             if waiting.closing is not None:
                 notes.setdefault(waiting.closing, []).append(waiting.note)
