@@ -16,6 +16,7 @@ from mlflow_database import (
     MODEL,
     MODEL_VERSIONS,
     REGISTERED_MODEL_ALIASES,
+    REGISTERED_MODELS,
     RUN,
     RUNS,
     Rows,
@@ -115,6 +116,18 @@ def test_the_files_of_copies_come_too(
     assert location(4) == location(5) == location(6) == location(3)
     assert location(7) == location(1)
     assert location(3).startswith("mlflow-artifacts:/")
+
+
+def test_what_stands_at_no_address_is_left_out(bring: Bring, rows: Rows, tmp_path: Path) -> None:
+    rows.put(RUNS, {"run_uuid": "e" * 32, "name": "far", "experiment_id": 7, "artifact_uri": "s3://[store"})
+    rows.put(REGISTERED_MODELS, {"name": "far"})
+    rows.put(MODEL_VERSIONS, {"name": "far", "version": 1, "source": "s3://[store", "storage_location": "//[store"})
+    report = bring(tmp_path / "mlflow.db")
+    assert [(one.what, one.count, one.examples) for one in report.left_out] == [
+        ("runs", 1, ["e" * 32]),
+        ("registered models", 1, ["far"]),
+    ]
+    assert (report.tallies["runs"].verified, report.tallies["versions"].verified) == (3, 2)
 
 
 def test_the_number_of_a_deleted_version_is_not_given_again(

@@ -126,6 +126,15 @@ def test_no_address_past_the_proxy_is_given(ask: Ask, run: str) -> None:
     assert "'run_id'" in said("download", path="f")
 
 
+@pytest.mark.parametrize("address", ["s3://[x", "//[x", "http://[::1", "models://[x/1", "s3://%5bx"])
+def test_what_is_no_address_is_the_fault_of_who_sends_it(ask: Ask, address: str) -> None:
+    ask("POST", "registered-models/create", {"name": "iris"})
+    assert "is no address" in ask("POST", "model-versions/create", {"name": "iris", "source": address}, fails=BAD)
+    if "%" not in address:
+        body = {"name": "far", "artifact_location": address}
+        assert "is no address" in ask("POST", "experiments/create", body, fails=BAD)
+
+
 def test_a_run_that_is_not_there_is_told_in_the_words_of_every_other_endpoint(
     client: TestClient[Litestar], ask: Ask
 ) -> None:

@@ -20,6 +20,7 @@ from kept.tracking import experiments as verbs
 from kept.tracking import finding
 from kept.tracking import requests as asked
 from kept.tracking.experiment import Lifecycle
+from kept.tracking.location import check_address
 
 _MOST_EXPERIMENTS = 20
 
@@ -117,6 +118,7 @@ def search_datasets(call: Call, request: sent.SearchDatasets) -> DatasetSummarie
 
 def _location(address: str) -> str:
     """The address under which files stand; a path of this machine that is not whole begins where the server runs."""
+    check_address(address, "artifact_location")
     parts = urlparse(address)  # which knows in which addresses a semicolon begins parameters
     if parts.fragment or parts.params:
         raise invalid("'artifact_location' URL can't include fragments or params.")

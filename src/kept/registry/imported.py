@@ -9,6 +9,7 @@ from kept.core.digests import digest_json
 from kept.registry.naming import check_model_name
 from kept.registry.registered import Stage
 from kept.tracking.imported import check_texts
+from kept.tracking.location import check_address
 
 
 class ImportedVersion(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,3 +77,5 @@ def check_registered(model: ImportedRegisteredModel) -> None:
         texts = (one.source, one.location, one.run_id, one.run_link, one.logged_model, one.description)
         check_texts(f"{where} version {one.number}", {str(place): text or "" for place, text in enumerate(texts)})
         check_texts(f"{where} version {one.number}", one.tags)
+        for address in (one.source, one.location):
+            check_address(address, f"{where} version {one.number}")

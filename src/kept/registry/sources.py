@@ -18,6 +18,7 @@ from kept.registry.naming import LATEST, check_model_name, stage_of, version_num
 from kept.registry.records.registered import model_by_name, newest_registered, registered_by_number
 from kept.registry.registered import RegisteredModel, RegisteredVersion
 from kept.registry.requests import CreateVersion
+from kept.tracking.location import check_address
 from kept.tracking.logged_model import LoggedModel
 from kept.tracking.records.models import model_by_id
 from kept.tracking.run import Run
@@ -50,6 +51,8 @@ class Origin(NamedTuple):
 
 def origin_of(workspace: Workspace, connection: Connection, request: CreateVersion) -> Origin:
     """The source with the place of its files, and with the run and logged model that it comes from."""
+    for address in (request.source, _shown(request.source)):
+        check_address(address, "source")
     _check_host(request.source, workspace.settings.source_schemes)
     request, registered = _followed(connection, request)
     model = None
@@ -198,9 +201,7 @@ def _check_host(source: str, allowed: str) -> None:
 
 def _check_path(source: str) -> None:
     """Refuses an address that leads elsewhere than it seems."""
-    plain = source
-    while (shown := unquote_plus(plain)) != plain:
-        plain = shown
+    plain = _shown(source)
     path = urlsplit(plain).path.rstrip("/")
     while "//" in path:
         path = path.replace("//", "/")
@@ -210,6 +211,13 @@ def _check_path(source: str) -> None:
             "absolute path must be provided without relative path references present. Please provide an absolute path."
         )
         raise Invalid(f"Invalid model version source: '{source}'. {rule}")
+
+
+def _shown(source: str) -> str:
+    """An address without what hides letters in it, however often that was done."""
+    while (shown := unquote_plus(source)) != source:
+        source = shown
+    return source
 
 
 def _within(source: str, root: str) -> bool:

@@ -11,6 +11,7 @@ from kept.governance.workspace import Workspace
 from kept.tracking import location
 from kept.tracking.experiment import Experiment, ExperimentPage, Lifecycle
 from kept.tracking.grammar import experiment_numbers, experiment_orders, experiment_terms
+from kept.tracking.location import check_address
 from kept.tracking.names import LONGEST_EXPERIMENT_TAG, check_experiment_name, check_tag
 from kept.tracking.paging import check_limit, offset_of, token_of
 from kept.tracking.records import experiments as records
@@ -206,6 +207,7 @@ def _expect_free(connection: Connection, name: str) -> None:
 
 
 def _check_location(address: str) -> None:
+    check_address(address, "artifact_location")
     if address.startswith("runs:"):
         raise Invalid(f"Artifact location cannot be a runs:/ URI. Given: '{address}'")
     if len(address) > _LONGEST_LOCATION:

@@ -9,6 +9,7 @@ import msgspec
 from kept.core.digests import digest_json
 from kept.core.errors import Invalid
 from kept.tracking.experiment import Lifecycle
+from kept.tracking.location import check_address
 from kept.tracking.logged_model import ModelStatus
 from kept.tracking.names import check_experiment_name, check_run_id
 from kept.tracking.points import DatasetInput, ModelOutput, RunPoint
@@ -204,6 +205,7 @@ def check_run(run: ImportedRun) -> None:
     check_run_id(run.id)
     where = f"run {run.id}"
     check_texts(where, {"": run.name, "user": run.user, "location": run.location})
+    check_address(run.location, where)
     check_texts(where, run.tags)
     check_texts(where, run.params)
     for read in run.datasets:
@@ -220,6 +222,7 @@ def check_model(model: ImportedModel) -> None:
     check_run_id(model.id)
     where = f"logged model {model.id}"
     check_texts(where, {"": model.name, "type": model.type, "message": model.status_message or ""})
+    check_address(model.location, where)
     check_texts(where, model.tags)
     check_texts(where, model.params)
 

@@ -1,5 +1,9 @@
 """Where the files of experiments, runs and logged models stand: addresses that clients fetch through the server."""
 
+from urllib.parse import urlsplit
+
+from kept.core.errors import Invalid
+
 ROOT = "mlflow-artifacts:/"
 EXPERIMENT = ROOT + "{experiment}"
 
@@ -12,6 +16,14 @@ def run_location(experiment: str, run: str) -> str:
 def model_location(experiment: str, model: str) -> str:
     """Below the location of an experiment, that of a logged model."""
     return _below(experiment, f"models/{model}/artifacts")
+
+
+def check_address(address: str, where: str) -> None:
+    """Refuses what no reader of addresses can take apart, as a host with one bracket."""
+    try:
+        urlsplit(address)
+    except ValueError as error:
+        raise Invalid(f"{address!r:.200} is no address: {error}", where=where, fix="Name another") from error
 
 
 def _below(location: str, path: str) -> str:

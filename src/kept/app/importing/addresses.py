@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from itertools import pairwise
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 import msgspec
 
@@ -33,13 +33,13 @@ class Addresses:
         """The version with the addresses of its files here, and whether they are here."""
         owners = _owners(version)
         location = self._moved(version.location, owners) or self._moved(version.source, owners)
-        is_symbol = urlsplit(version.source).scheme in {"runs", "models"}
+        is_symbol = _parts(version.source).scheme in {"runs", "models"}
         source = version.source if is_symbol else self._moved(version.source, owners) or version.source
         moved = msgspec.structs.replace(version, source=source, location=location or version.location or version.source)
         return moved, bool(location) or not (version.location or version.source)
 
     def _moved(self, address: str, owners: Iterable[str]) -> str:
-        parts = urlsplit(address)
+        parts = _parts(address)
         if parts.scheme in {"runs", "models"}:
             owner, _, below = (parts.netloc + parts.path).strip("/").partition("/")
             new = self._new.get(owner, "")
@@ -60,16 +60,24 @@ def _owners(version: ImportedVersion) -> list[str]:
     """
     named = [version.logged_model, _run_of(version.source), version.run_id]
     for address in (version.location, version.source):
-        parts = urlsplit(address).path.split("/")
+        parts = _parts(address).path.split("/")
         named += [owner for owner, after in pairwise(parts) if after == "artifacts"]
     return list(dict.fromkeys(one for one in named if one))
 
 
 def _run_of(source: str) -> str:
-    parts = urlsplit(source)
+    parts = _parts(source)
     return (parts.netloc + parts.path).strip("/").partition("/")[0] if parts.scheme == "runs" else ""
 
 
+def _parts(address: str) -> SplitResult:
+    """The parts of an address; of what is none, none."""
+    try:
+        return urlsplit(address)
+    except ValueError:
+        return urlsplit("")
+
+
 def _plain(address: str) -> str:
-    parts = urlsplit(address)
+    parts = _parts(address)
     return unquote(parts.path).rstrip("/") if parts.scheme == "file" else address.rstrip("/")
