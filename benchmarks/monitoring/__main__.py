@@ -101,7 +101,7 @@ def measure(full: bool, data: Path, peers: Peers, peer_windows: int) -> list[Fig
         def each_seed(measured: Callable[..., Any], *arguments: Any) -> list[Any]:
             return [pool.submit(measured, seed, *arguments) for seed in seeds]
 
-        replays = [pool.submit(elec.market, data), pool.submit(elec.drawn)]
+        replays = [pool.submit(elec.market, data), *(pool.submit(elec.drawn, kind) for kind in ("sudden", "gradual"))]
         alarms = {kind: each(drift.false_alarms, kind, windows) for kind in KINDS}
         delays = {shift: each(drift.delays, shift, runs) for shift in SHIFTS}
         streams, raised = (200, 200) if full else (20, 30)
