@@ -84,6 +84,20 @@ def test_what_is_no_table_is_refused(tmp_path: Path) -> None:
         read_table(tmp_path / "half.parquet")
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "fix"),
+    [
+        ("sheet.xlsx", b"PK\x03\x04\x14\x00\xff\xfe", "Save the sheet as CSV"),
+        ("rows.csv.gz", b"\x1f\x8b\x08\x00\xff", "gunzip --keep rows.csv.gz"),
+        ("rows.csv", b"PAR1\x15\xff\xfe", "the ending .parquet"),
+    ],
+)
+def test_what_only_looks_like_text_is_told_by_its_form(tmp_path: Path, name: str, content: bytes, fix: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(Invalid, match=fix):
+        read_table(tmp_path / name)
+
+
 def test_a_value_that_is_not_what_its_column_holds_is_named(tmp_path: Path) -> None:
     path = write(tmp_path, "age\n1\nold\n")
     with pytest.raises(Invalid, match=r"column age: 'old' is not a number.*missing=\['old'\]"):

@@ -43,8 +43,14 @@ def list_(
     if as_json:
         print_json(found)
         return
-    rows = [(one.dataset, one.number, one.rows, one.rows_added, one.rows_quarantined, one.created_at) for one in found]
+    rows: list[tuple[object, ...]] = [
+        (one.dataset, one.number, one.rows, one.rows_added, one.rows_quarantined, one.created_at) for one in found
+    ]
     columns = ["~dataset", "#version", "#rows", "#added", "#set aside", "made"]
+    if len({one.project for one in found}) > 1:
+        # Two projects may call a dataset alike.
+        rows = [(one.project, *row) for one, row in zip(found, rows, strict=True)]
+        columns = ["project", *columns]
     table("Data", columns, rows, nothing="No versions of data yet. A run stores the first: kept run")
 
 

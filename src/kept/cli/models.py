@@ -166,12 +166,20 @@ def _show_unjudged(version: RegisteredVersion) -> None:
     table("What is known of it", ["fact", "value"], [(name, value) for name, value in facts.items() if value])
 
 
+def telling(found: list[ModelSummary]) -> list[str]:
+    """The metrics to show: of every version the one that tells most, and a second one where there is room."""
+    measured = [[name for name in _TELLING if one.metrics.get(name) is not None] for one in found]
+    wanted = {names[0] for names in measured if names}
+    more = [name for name in _TELLING if any(name in names for names in measured) and name not in wanted]
+    wanted |= set(more[: max(0, 2 - len(wanted))])
+    return [name for name in _TELLING if name in wanted]
+
+
 def _show(found: list[ModelSummary], as_json: bool, *, nothing: str) -> None:
     if as_json:
         print_json(found)
         return
-    known = {name for one in found for name in one.metrics}
-    measured = [name for name in _TELLING if name in known][:2]
+    measured = telling(found)
     rows = [
         (
             one.model,

@@ -10,6 +10,12 @@ import polars as pl
 from kept.core.errors import Invalid, NotFound
 
 _SEPARATORS = (",", ";", "\t", "|")
+# What people take for text, told by how it begins: that it is something else, and what to do.
+_OTHER_FORMS = (
+    (b"PK", "it is a zip archive, as files of Excel are", "Save the sheet as CSV, or unpack {0}"),
+    (b"\x1f\x8b", "it is packed with gzip", "Unpack it: gunzip --keep {0}"),
+    (b"PAR1", "it is a Parquet file", "Give {0} the ending .parquet"),
+)
 _AT_ONCE = 50_000
 # The module's own limit, of the whole process, is 128 KiB; without any, a quote that is not closed would take in the file.
 csv.field_size_limit(64 << 20)
@@ -124,6 +130,11 @@ def _rows(path: Path, separator: str) -> Iterator[tuple[int, list[str]]]:
 
 
 def _not_text(path: Path, error: UnicodeDecodeError) -> Invalid:
+    with path.open("rb") as stream:
+        begin = stream.read(4)
+    for sign, what, fix in _OTHER_FORMS:
+        if begin.startswith(sign):
+            return Invalid(what, where=str(path), fix=fix.format(path.name))
     fix = f"Convert it: iconv -f WINDOWS-1252 -t UTF-8 {path.name} > new.csv"
     return Invalid(f"it is not UTF-8 text ({error.reason})", where=str(path), fix=fix)
 
