@@ -1,5 +1,6 @@
 """The pages of a run's curves and of runs that are compared."""
 
+import re
 from urllib.parse import quote
 
 import msgspec
@@ -42,6 +43,13 @@ def test_a_run_shows_the_curves_of_its_metrics(open_site: Open, runs: list[str])
     assert [curve.name for curve in found] == ["loss", "odd"]
     assert (found[0].steps, found[0].values[1]) == (list(range(30)), 0.5)
     assert found[1].values == [None, None]
+
+
+def test_logged_runs_are_listed_with_their_experiment(open_site: Open, runs: list[str]) -> None:
+    site = open_site()
+    link = r'<a href="/runs/compare\?experiment=\d+">churn</a>'
+    assert len(re.findall(link, site.get("/runs", headers=PAGE).text)) == len(runs)
+    assert re.search(link, site.get(f"/runs/{runs[0]}", headers=PAGE).text)
 
 
 def test_runs_are_compared_on_a_page(open_site: Open, runs: list[str]) -> None:

@@ -12,6 +12,9 @@ from kept.pipelines.catalog import ListSteps, ShowLog, list_steps, show_log
 from kept.pipelines.run_step import RunStep, StepStatus
 from kept.registry.catalog import ListVersions, list_versions
 from kept.registry.model import ModelSummary
+from kept.tracking.experiment import View
+from kept.tracking.experiments import search_experiments
+from kept.tracking.requests import SearchExperiments
 from kept.tracking.run import RunStatus
 from kept.tracking.runs import ListRuns, ShowRun, list_runs, show_run
 from kept.web.rendering import render
@@ -19,6 +22,7 @@ from kept.web.rendering import render
 _LISTED = 100
 _MOST_VERSIONS = 500
 _MOST_TRIALS = 60
+_MOST_EXPERIMENTS = 1_000
 
 
 def routes(connection: Connection) -> list[HTTPRouteHandler]:
@@ -33,6 +37,7 @@ def routes(connection: Connection) -> list[HTTPRouteHandler]:
             section="Runs",
             now=datetime.now(UTC),
             found=connection.call(list_runs, request),
+            experiments=_experiments(connection),
             project=project,
             kind=kind,
             status=status,
@@ -50,6 +55,7 @@ def routes(connection: Connection) -> list[HTTPRouteHandler]:
             now=datetime.now(UTC),
             found=found,
             run=found.run,
+            experiments=_experiments(connection),
             steps=steps,
             chosen=chosen,
             log=connection.call(show_log, ShowLog(run=run, step=chosen.step)) if chosen else "",
@@ -59,6 +65,12 @@ def routes(connection: Connection) -> list[HTTPRouteHandler]:
         )
 
     return [runs, run_page]
+
+
+def _experiments(connection: Connection) -> dict[str, str]:
+    """The names of the newest experiments, by their ids."""
+    request = SearchExperiments(view=View.ALL, limit=_MOST_EXPERIMENTS)
+    return {one.id: one.name for one in connection.call(search_experiments, request).experiments}
 
 
 def _chosen(steps: list[RunStep], name: str) -> RunStep | None:
