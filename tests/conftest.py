@@ -5,6 +5,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from kept.core.clock import SystemClock
 from kept.governance.actor import Actor, owner
@@ -19,6 +20,10 @@ from postgres_server import Server, running_server
 
 # Threads that wait by spinning make small fits a hundred times slower where several test processes share the cores.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+# How long an example takes tells of the machine: the first one loads what it needs, and others may be at work.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
