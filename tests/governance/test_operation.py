@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from sqlalchemy import column, table, update
 
-from kept.core.errors import Conflict, Damaged, Forbidden, Invalid
+from kept.core.errors import CheckFailed, Conflict, Damaged, Forbidden, Invalid
 from kept.core.ids import new_id
 from kept.core.spans import Span, Traces
 from kept.governance.actor import Actor, Permission
@@ -226,7 +226,7 @@ def test_an_end_that_was_cut_off_is_found_by_an_earlier_check(workspace: Workspa
     with workspace.database.writing() as connection:
         connection.execute(audit.delete().where(audit.c.sequence > 3))
     assert verify_audit(workspace, me, VerifyAudit()).entries == 3
-    with pytest.raises(Damaged, match="audit entry 4: it is shorter than it was"):
+    with pytest.raises(CheckFailed, match="audit entry 4: it is shorter than it was"):
         verify_audit(workspace, me, earlier)
 
 
@@ -237,7 +237,7 @@ def test_a_chain_that_was_made_anew_is_found_by_an_earlier_check(workspace: Work
         connection.execute(audit.delete())
     filled(workspace, me)
     assert verify_audit(workspace, me, VerifyAudit()).entries == found.entries
-    with pytest.raises(Damaged, match=f"audit entry {found.entries}: it is another chain than it was"):
+    with pytest.raises(CheckFailed, match=f"audit entry {found.entries}: it is another chain than it was"):
         verify_audit(workspace, me, VerifyAudit(entries=found.entries, head=found.head))
 
 

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from kept.core.errors import Damaged
+from kept.core.errors import CheckFailed
 from kept.core.listing import list_limit
 from kept.governance.actor import Actor, Permission
 from kept.governance.audit import GENESIS, AuditEntry, ChainLink, check_link
@@ -44,7 +44,7 @@ def list_audit(workspace: Workspace, actor: Actor, request: ListAudit) -> list[A
 
 @operation("audit.verify", needs=Permission.VIEW, audit=Audit.READ)
 def verify_audit(workspace: Workspace, actor: Actor, request: VerifyAudit) -> Verified:
-    """Checks every entry's seal and place; `Damaged` names the first one that was touched.
+    """Checks every entry's seal and place; `Damaged` names the first one that was touched, `CheckFailed` where it goes on otherwise.
 
     An end that was cut off, and a chain that was made anew, look whole by themselves: against the answer of an earlier check,
     kept where nobody can write who can write the database, they do not.
@@ -59,5 +59,5 @@ def verify_audit(workspace: Workspace, actor: Actor, request: VerifyAudit) -> Ve
     if not met:
         what = "it is shorter than it was" if link.sequence < request.entries else "it is another chain than it was"
         where = f"audit entry {min(request.entries, link.sequence + 1)}"
-        raise Damaged(what, where=where, fix="Restore the database from a backup")
+        raise CheckFailed(what, where=where, fix="Restore the database from a backup")
     return Verified(entries=link.sequence, head=link.digest)
