@@ -2,6 +2,7 @@
 
 import math
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 import pytest
@@ -124,6 +125,22 @@ def test_what_cannot_be_kept_is_refused_alone(sending: Sending) -> None:
     assert answer.position == 7
     assert len(sending.history()) == 1
     assert sending.shown().params == {"lr": "0.1"}
+
+
+@pytest.mark.parametrize(
+    "facts", [{"seed": 2**63}, {"seed": -(10**300)}, {"at": datetime(2026, 3, 1)}], ids=["64 bits", "huge", "no zone"]
+)
+def test_a_beginning_that_no_database_holds_is_refused_and_leaves_nothing(
+    workspace: Workspace, me: Actor, sending: Sending, facts: dict[str, Any]
+) -> None:
+    sending.send(begun())
+    other = Sending(workspace, me, "c" * 32)
+    with pytest.raises(NotFound):
+        other.send(begun(experiment="never", **facts), measured(2, 0, loss=0.5))
+    with pytest.raises(NotFound):
+        find_experiment(workspace, me, FindExperiment(name="never"))
+    assert [one.position for one in other.send(begun(1, **facts), begun(2), measured(3, 0, loss=0.5)).refused] == [1]
+    assert [point.value for point in other.history()] == [0.5]
 
 
 def test_a_run_that_there_is_not_is_waited_for(workspace: Workspace, me: Actor, sending: Sending) -> None:

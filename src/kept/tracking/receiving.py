@@ -65,7 +65,9 @@ class _Taking:
         try:
             points = _checked(frame)
             if frame.begun is not None:
-                _begin(connection, actor, self._run, frame.begun, now)
+                # The database may know better: then nothing of it stays, and the next frame finds all as it was.
+                with connection.begin_nested():
+                    _begin(connection, actor, self._run, frame.begun, now)
             key = _known(connection, self._run)
             if frame.params:
                 keep_params(connection, key, self._run, frame.params)
