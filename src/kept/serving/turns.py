@@ -173,6 +173,8 @@ class Turns:
         """Takes calls that come back with their answers, or with why they have none."""
         now = time.perf_counter_ns()
         for ticket, call in back:
+            if ticket.arm.arm.fallback is None and call.detour is None:
+                continue
             asked = self._fallbacks.after(ticket.arm, [call], now - ticket.handed)
             if asked:
                 self._ask(asked, now)
