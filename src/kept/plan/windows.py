@@ -1,12 +1,16 @@
 """How event time is cut into monitoring windows: equal lengths from midnight UTC, or whole days by the clock of a place."""
 
 from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import msgspec
-import polars as pl
 
 from kept.measures.drift.cycle import UTC as OF_UTC
+
+if TYPE_CHECKING:
+    # The prediction service reads rollouts, and does without it.
+    import polars as pl
 
 _MIDNIGHT = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST_DAY = date(1970, 1, 1)
@@ -34,11 +38,11 @@ class Windows(msgspec.Struct, frozen=True, kw_only=True):
             return (moment - _MIDNIGHT) // self.length
         return (moment.astimezone(ZoneInfo(self.zone)).date() - _FIRST_DAY) // self.length
 
-    def numbers(self, moments: pl.Expr) -> pl.Expr:
+    def numbers(self, moments: "pl.Expr") -> "pl.Expr":
         """The number of the window that each moment, in UTC, lies in."""
         if not self.local:
             return moments.dt.epoch("us") // (self.length // timedelta(microseconds=1))
-        days = moments.dt.convert_time_zone(self.zone).dt.date().cast(pl.Int32).cast(pl.Int64)
+        days = moments.dt.convert_time_zone(self.zone).dt.date().dt.epoch("d").cast(int)
         return days // (self.length // _DAY)
 
     def start(self, number: int) -> datetime:
