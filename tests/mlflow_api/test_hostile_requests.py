@@ -60,6 +60,12 @@ def test_a_part_of_no_number_is_refused(client: TestClient[Litestar], number: in
     assert client.post(f"{FILES}mpu/complete/a", json=asked).status_code == 400
 
 
+@pytest.mark.parametrize(("field", "path"), [("run_view_type", "runs/search"), ("view_type", "experiments/search")])
+def test_a_choice_of_endless_digits_is_none(client: TestClient[Litestar], field: str, path: str) -> None:
+    answer = client.post(f"{API}{path}", json={"experiment_ids": ["0"], "max_results": 1, field: "9" * 5_000})
+    assert (answer.status_code, answer.json()["error_code"]) == (400, "INVALID_PARAMETER_VALUE")
+
+
 def test_long_headers_are_not_answered_ten_thousand_times(client: TestClient[Litestar]) -> None:
     asked = {"path": "b", "num_parts": 10_000}
     answer = client.post(f"{FILES}mpu/create/a", json=asked, headers={"Authorization": "x" * 60_000})

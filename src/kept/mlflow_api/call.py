@@ -18,6 +18,7 @@ Answer = TypeVar("Answer")
 Choice = TypeVar("Choice")
 Asked = TypeVar("Asked", bound=msgspec.Struct)
 
+_LONGEST_NUMBER = 18
 _VIEWS = {1: ("ACTIVE_ONLY", View.ACTIVE), 2: ("DELETED_ONLY", View.DELETED), 3: ("ALL", View.ALL)}
 
 
@@ -68,7 +69,7 @@ def view_of(sent: str | int | None) -> View:
 
 def choice(field: str, sent: str | int, words: Mapping[int, tuple[str, Choice]]) -> Choice:
     """What a word or its number stands for."""
-    number = int(sent) if isinstance(sent, int) or sent.isdecimal() else None
+    number = int(sent) if isinstance(sent, int) or (sent.isdecimal() and len(sent) <= _LONGEST_NUMBER) else None
     found = next((value for key, (word, value) in words.items() if key == number or word == sent), None)
     if found is None:
         raise unfit(field, sent)
