@@ -204,6 +204,8 @@ def test_splines_of_what_is_missing_are_zeros(extrapolation: Any) -> None:
         (SplineTransformer(extrapolation="error"), "refuse values beyond the knots"),
         (SplineTransformer(degree=0), "no continuation"),
         (SplineTransformer(degree=1, extrapolation="linear"), "no continuation"),
+        (SplineTransformer(extrapolation="continue", handle_missing="zeros", sparse_output=True), "by the other rows"),
+        (SplineTransformer(extrapolation="periodic", handle_missing="zeros", sparse_output=True), "by the other rows"),
     ],
 )
 def test_splines_that_cannot_be_continued_say_so(splines: Any, reason: str) -> None:

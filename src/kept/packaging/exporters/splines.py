@@ -10,18 +10,25 @@ from kept.core.errors import Invalid
 from kept.packaging.exporters.graph import Graph, Origin, Tensor
 from kept.packaging.exporters.selecting import join, select
 
+# Ways beyond the knots for which scikit-learn evaluates all values at once.
+_WHOLE = {"continue", "periodic"}
+
 
 def export_splines(step: Any, graph: Graph, features: Tensor) -> Tensor:
     """SplineTransformer: for each column the values of its splines, by Taylor's formula at the knot below each value.
 
     Raises:
-        Invalid: it refuses values beyond its knots, or continues splines of too low a degree, or a column has one value.
+        Invalid: it refuses values beyond its knots, or continues splines of too low a degree, or a column has one value; or what
+            is missing has no answer of its own.
     """
     if step.extrapolation == "error":
         raise Invalid("its splines refuse values beyond the knots, so give it another extrapolation")
     # scikit-learn itself answers otherwise from column to column there, or not at all.
     if step.degree < (2 if step.extrapolation == "linear" and features.width > 1 else 1):
         raise Invalid(f"splines of degree {step.degree} have no continuation that holds for each column")
+    if step.sparse_output and step.handle_missing == "zeros" and step.extrapolation in _WHOLE and features.width > 1:
+        # Behind the first column scikit-learn takes the least value of the rows that are asked together instead of zeros.
+        raise Invalid("its sparse splines answer what is missing by the other rows, so give it sparse_output=False")
     return join(graph, [_column(step, place, graph, features) for place in range(features.width)])
 
 
