@@ -45,6 +45,13 @@ def test_what_grows_from_line_to_line_is_refused(line: str) -> None:
         read(laughs(8, line))
 
 
+@pytest.mark.parametrize("number", ["1" + ":1" * 2_000_000, "0x" + "f" * 9000, "'1" + ":1" * 600 + "'", "9" * 1001])
+def test_numbers_of_thousands_of_digits_are_refused(number: str) -> None:
+    """Of sixties of sixties it took a quarter of an hour to read 4 MB, and no error can tell of a number that long."""
+    with pytest.raises(Invalid, match="more than 1000 digits"):
+        read(f"a: !!int {number}")
+
+
 @pytest.mark.parametrize("text", ["&a [*a]", "a: &a {b: [*a]}", "&a {<<: *a}", "&a !!str {=: *a}"])
 def test_what_holds_itself_is_refused(text: str) -> None:
     with pytest.raises(Invalid, match="repeats parts of its own"):

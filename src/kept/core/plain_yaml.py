@@ -7,10 +7,25 @@ import yaml
 from kept.core.errors import Invalid
 
 # The parser in C takes time by the length of a text; that in Python takes the square of how deep it is nested.
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_PARSER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _DEEPEST = 64
 _MOST_REPEATED = 100_000
+# Time grows with the square of a number's digits where they are written in sixties, and nothing can tell of ones with thousands.
+_LONGEST_NUMBER = 1_000
 _FAULTS = (yaml.YAMLError, ValueError, ArithmeticError, LookupError, AttributeError, TypeError, RecursionError)
+
+
+class _Loader(_PARSER):  # type: ignore[misc] # of whichever there is
+    """The parser's values, but for whole numbers that are too long."""
+
+    def whole_number(self, node: Any) -> Any:
+        """A whole number."""
+        if isinstance(node, yaml.ScalarNode) and len(node.value) > _LONGEST_NUMBER:
+            raise ValueError(f"a number has more than {_LONGEST_NUMBER} digits")
+        return self.construct_yaml_int(node)
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.whole_number)
 
 
 def read_yaml(text: str | bytes, *, where: str, fix: str) -> Any:
@@ -22,7 +37,7 @@ def read_yaml(text: str | bytes, *, where: str, fix: str) -> Any:
     """
     try:
         _check(text, where, fix)
-        return yaml.load(text, _LOADER)  # noqa: S506 - it is the safe one
+        return yaml.load(text, _Loader)  # noqa: S506 - it is the safe one
     except _FAULTS as error:
         raise Invalid(f"not valid YAML ({error})", where=where, fix=fix) from error
 
@@ -32,7 +47,7 @@ def _check(text: str | bytes, where: str, fix: str) -> None:
     sizes: dict[str, int] = {}
     opened: list[tuple[str | None, int]] = []
     size = repeated = 0
-    for event in yaml.parse(text, _LOADER):
+    for event in yaml.parse(text, _Loader):
         if isinstance(event, yaml.CollectionEndEvent):
             anchor, before = opened.pop()
             if anchor is not None:
