@@ -1,10 +1,12 @@
 """Explanations of answers over HTTP and gRPC: additive, refused with a reason, and no burden to other requests."""
 
+import asyncio
 import contextlib
 import os
 import re
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -15,20 +17,25 @@ import httpx
 import msgspec
 import numpy as np
 import pytest
+from odd_models import ODD, Forking
+from odd_models import packaged as packaged_odd
 from predicting import ROW, Packaged, Service, flights
 from sklearn.neighbors import NearestCentroid
 from tensor_models import pack_images
 
 from graphs import IMAGE
+from kept.core.errors import Unavailable
 from kept.core.listening import listen
 from kept.packaging.build import package
-from kept.packaging.bundle import describe_files
+from kept.packaging.bundle import describe_files, read_bundle
 from kept.packaging.explaining.recipe import COVERS, RECIPE
 from kept.packaging.frames import encode_frame, fit_encoder, infer_signature
 from kept.packaging.manifest import MANIFEST, decode_manifest, encode_manifest
 from kept.serving.entries import Answered, Failed, frames
+from kept.serving.explaining.frames import Wanted
+from kept.serving.explaining.process import Process
 from kept.store.spool import segments
-from kept.testing.jobs import alive
+from kept.testing.jobs import alive, until
 
 ROWS = [ROW, {**ROW, "distance": 2500.0, "hour": 22, "carrier": None}]
 
@@ -242,7 +249,7 @@ def test_other_requests_go_on_and_a_killed_process_is_replaced(service: Service)
     asking.start()
     with httpx.Client() as client:
         for _ in range(50):
-            assert client.post(f"{service.url}/predict/late", json={"rows": [ROW]}, timeout=2).status_code == 200
+            assert client.post(f"{service.url}/predict/late", json={"rows": [ROW]}, timeout=60).status_code == 200
     assert not waiting
     os.kill(child, signal.SIGKILL)
     asking.join(timeout=60)
@@ -251,12 +258,39 @@ def test_other_requests_go_on_and_a_killed_process_is_replaced(service: Service)
     assert children(service.pid) != [child]
     (child,) = children(service.pid)
     assert service.stop() == 0
-    for _ in range(100):
-        if not alive(child):
-            break
-        time.sleep(0.05)
-    else:
-        pytest.fail("the process that explains has outlived the service")
+    until(lambda: not alive(child))
+
+
+def test_what_a_model_started_ends_with_the_process_that_explained_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when that one was killed, and what it started still holds its output."""
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))
+    note = tmp_path / "pid"
+    model = Forking()
+    model.note = str(note)
+    folder = tmp_path / "forking"
+    assert packaged_odd(model, folder) == "pickle-trusted"
+    digest = read_bundle(folder).digest
+    wanted = Wanted(folder=str(folder), digest=digest, trusted=True, rows=[[ODD, 1.0]])
+
+    def kill() -> int:
+        until(lambda: note.exists() and note.read_text() != "")
+        started = int(note.read_text())
+        os.kill(int(Path(f"/proc/{started}/stat").read_text().rpartition(")")[2].split()[1]), signal.SIGKILL)
+        return started
+
+    async def asked() -> int:
+        process = Process(0)
+        asking = asyncio.create_task(process.ask(wanted))
+        started = await asyncio.to_thread(kill)
+        async with asyncio.timeout(60):
+            with pytest.raises(Unavailable, match="has ended"):
+                await asking
+        return started
+
+    started = asyncio.run(asked())
+    until(lambda: not alive(started))
 
 
 def test_a_deadline_holds_for_explanations(service: Service) -> None:

@@ -16,6 +16,7 @@ from kept.serving.explaining.frames import LENGTH, Refused, Told, Wanted, decode
 CHILD = "kept.serving.explaining.child"
 # Of one that takes longer nobody knows whether it ever comes up.
 _LONGEST_START = 120.0
+_LOOK_SECONDS = 0.5
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 _logger = logging.getLogger("kept.serving")
@@ -33,6 +34,7 @@ class Process:
         self._started: asyncio.Task[subprocess.Process] | None = None
         # A pipe that closes when the service is gone, in whatever way.
         self._life: tuple[int, int] | None = None
+        self._watching: set[asyncio.Task[None]] = set()
 
     async def ask(self, wanted: Wanted) -> Told | Refused:
         """The answer; `Unavailable` when there is none. Who gives up while it is at work ends it, but not while it starts."""
@@ -78,6 +80,9 @@ class Process:
             sys.executable, "-m", CHILD, str(reading), str(self._megabytes),
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=[reading], env=os.environ | _ONE_THREAD,
         )  # fmt: skip
+        watching = asyncio.create_task(_clear_up(process))
+        self._watching.add(watching)
+        watching.add_done_callback(self._watching.discard)
         try:
             async with asyncio.timeout(_LONGEST_START):
                 assert process.stdout is not None  # noqa: S101 - it is piped
@@ -98,10 +103,19 @@ async def _ask(process: subprocess.Process, wanted: Wanted) -> Told | Refused:
 
 
 async def _end(process: subprocess.Process) -> None:
-    end_group(process.pid)
-    with contextlib.suppress(ProcessLookupError):
-        process.kill()
+    # What has ended is cleared up behind at once: later another process may have its number.
+    if process.returncode is None:
+        end_group(process.pid)
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
     await process.wait()
+
+
+async def _clear_up(process: subprocess.Process) -> None:
+    """Ends what it has started soon after it has ended by itself. Waiting for it would last for as long as they hold its output."""
+    while process.returncode is None:  # noqa: ASYNC110 - nothing tells of it
+        await asyncio.sleep(_LOOK_SECONDS)
+    end_group(process.pid)
 
 
 def _gone(how: str) -> Unavailable:
