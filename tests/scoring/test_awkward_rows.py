@@ -349,6 +349,17 @@ def test_two_that_score_to_one_place_do_not_meet(bundle: Path, rows: pl.DataFram
     score(bundle, others, to, overwrite=True)
 
 
+def test_a_try_that_failed_at_its_beginning_keeps_no_place(bundle: Path, rows: pl.DataFrame, tmp_path: Path) -> None:
+    source, to = tmp_path / "rows.parquet", tmp_path / "scores.parquet"
+    rows.write_parquet(source)
+    strange = tmp_path / ".scores.parquet.parts" / "folder"
+    strange.mkdir(parents=True)
+    with pytest.raises(Unavailable, match="scores cannot be written"):
+        score(bundle, source, to)
+    strange.rmdir()
+    assert score(bundle, source, to).rows == rows.height
+
+
 def test_a_full_disk_is_told_and_the_next_try_goes_on(bundle: Path, rows: pl.DataFrame, tmp_path: Path) -> None:
     source, to = tmp_path / "rows.parquet", tmp_path / "scores.parquet"
     rows.write_parquet(source)

@@ -94,13 +94,20 @@ def _writing(path: Path) -> Iterator[None]:
         raise Unavailable(f"scores cannot be written ({said})", where=str(path), fix=fix) from error
 
 
-def _claimed(path: Path, lock: Path) -> Exclusive:
-    """The place that whoever scores to a path holds. `Conflict` while another process does."""
+@contextmanager
+def _claimed(path: Path, lock: Path) -> Iterator[Exclusive]:
+    """The place that whoever scores to a path holds, given back when the block fails. `Conflict` while another process has it."""
     place = Exclusive(lock)
-    if not place.take():
+    with _writing(path):
+        taken = place.take()
+    if not taken:
         fix = "Wait for it, or name another place"
         raise Conflict("another process scores to there", where=str(path), fix=fix)
-    return place
+    try:
+        yield place
+    except BaseException:
+        place.leave()
+        raise
 
 
 class FileSink:
@@ -111,7 +118,7 @@ class FileSink:
         self._parts = path.with_name(f".{path.name}.parts")
         with _writing(path):
             self._parts.mkdir(parents=True, exist_ok=True)
-            self._lock = _claimed(path, self._parts / _LOCK)
+        with _claimed(path, self._parts / _LOCK) as self._lock, _writing(path):
             self._begin(job)
 
     def _begin(self, job: str) -> None:
@@ -180,12 +187,8 @@ class DeltaSink:
         path = self._path = path.resolve()
         with _writing(path):
             path.mkdir(parents=True, exist_ok=True)
-            self._lock = _claimed(path, path / _SCORING_LOCK)
-        try:
+        with _claimed(path, path / _SCORING_LOCK) as self._lock:
             self._take_up(job, overwrite=overwrite, former=former)
-        except BaseException:
-            self._lock.leave()
-            raise
 
     def _take_up(self, job: str, *, overwrite: bool, former: str | None) -> None:
         """Goes on with the job where it stopped, or begins it."""
