@@ -8,6 +8,7 @@ import contextlib
 import ctypes
 import resource
 import threading
+import time
 from collections import Counter, OrderedDict
 from collections.abc import Collection, Iterable
 from pathlib import Path
@@ -122,17 +123,24 @@ def keep_little() -> None:
 
 
 class Remains:
-    """What many requests at once leave behind: gaps between what stays, which the library keeps. Linux only."""
+    """What many requests at once leave behind: gaps between what stays, which the library keeps. Linux only.
 
-    def __init__(self) -> None:
+    Args:
+        seconds: after which they are given back in any case: what bodies on their way in held at a look are gaps later.
+    """
+
+    def __init__(self, seconds: float = 60.0) -> None:
+        self._seconds = seconds
         self._least = _held()
+        self._at = time.monotonic() + seconds
 
     def look(self) -> None:
         """Gives them back if there are many. For when nothing is asked."""
-        held = _held()
-        if held > self._least + _MUCH:
+        held, now = _held(), time.monotonic()
+        if held > self._least + _MUCH or now >= self._at:
             give_to_the_system()
             self._least = held = _held()
+            self._at = now + self._seconds
         self._least = min(self._least, held)
 
 
