@@ -125,6 +125,19 @@ def test_what_it_has_started_ends_with_it(how: str) -> None:
         os.close(life)
 
 
+def test_a_number_that_another_process_may_have_is_not_ended_again(tmp_path: Path) -> None:
+    one = Duty(socket=-1, life=-1, folder=str(tmp_path), digest="", trusted=False, megabytes=0, quiet=False)
+    process = Process(one)
+    process.end()
+    with subprocess.Popen(["sleep", "600"], process_group=0) as other:
+        # As if the system had given it the number of the one that has ended.
+        process.pid = other.pid
+        process.end()
+        with pytest.raises(subprocess.TimeoutExpired):
+            other.wait(0.5)
+        other.kill()
+
+
 @pytest.mark.parametrize("room", range(1, 7))
 def test_without_room_for_its_files_it_is_not_started_and_leaves_nothing_open(tmp_path: Path, room: int) -> None:
     one = Duty(socket=-1, life=-1, folder=str(tmp_path), digest="", trusted=False, megabytes=0, quiet=False)

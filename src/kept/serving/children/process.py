@@ -184,7 +184,9 @@ class Process(asyncio.Protocol):
             self._transport.abort()
 
     def _kill(self) -> None:
-        """Ends it and what it has started."""
+        """Ends it and what it has started; once, as another process may have its number when it is buried."""
+        if self._life < 0:
+            return
         end_group(self.pid)
         with contextlib.suppress(OSError):
             self._process.kill()
