@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import polars as pl
 import pytest
 
 from kept.core.errors import KeptError
@@ -270,3 +271,22 @@ def test_a_candidate_that_answers_late_is_rolled_back(make_world: MakeWorld) -> 
     moved = rollout_of(world).evidence[-1].evidence
     assert moved is not None
     assert moved.slow_evidence > 20
+
+
+def test_what_fails_in_a_shadow_counts_nothing_in_its_canary_before_that_is_asked(make_world: MakeWorld) -> None:
+    world = make_world(shadowed)
+    world.days(2)
+    version = world.register()
+    world.release(version)
+    frame = world.day()
+    few = frame.filter(pl.col("role") == "shadow").head(3)
+    failed = few.select(pl.col("id") + "-again", "received_at", "version_id", "role", "latency_us", status=500)
+    world.workspace.tables.append("prediction_errors/flights", failed)
+    world.tick()
+    world.days(1)
+    assert roles(world) == [(1, "champion", 0.5), (2, "canary", 0.5)]
+    report = show_rollout(world.workspace, world.me, ShowRollout(endpoint="flights"))
+    assert report.now is not None
+    assert (report.now.champion.rows, report.now.candidate.rows, report.now.candidate.errors) == (0, 0, 0)
+    world.tick()
+    assert roles(world) == [(1, "champion", 0.5), (2, "canary", 0.5)]

@@ -10,6 +10,7 @@ import polars as pl
 from kept.data import labels as ledger
 from kept.deployment.records import rollouts_of
 from kept.deployment.rollout import Rollout, RolloutStep, Rule
+from kept.deployment.routing import Role
 from kept.deployment.rule import LEAST_LATENCIES, slowest_median
 from kept.deployment.statistics import ArmStatistics, PairStatistics, StepStatistics
 from kept.governance.workspace import Workspace
@@ -27,6 +28,7 @@ from kept.training.reference import window_numbers
 # Numbers that are apart by no more than this share of the larger one are taken for the same answer.
 _SAME_NUMBER = 0.05
 _MOST_ROLLOUTS = 1_000
+_ROLES: dict[str, Role] = {"shadow": "shadow", "canary": "canary", "ab": "challenger"}
 
 
 def step_statistics(
@@ -67,14 +69,13 @@ def step_statistics(
 def _begins(workspace: Workspace, stream: Stream, rollout: Rollout, steps: list[RolloutStep]) -> list[datetime]:
     """When each step began by the clock that requests are stamped with.
 
-    That is the time at which the step was taken, unless the clock was ahead then. A trial begins with the first request to
-    the version, wherever none has come since it was said to; and what was taken at a time that has not come yet cannot be
-    told from the step before it: both are looked at as one.
+    That is the time at which the step was taken, unless the clock was ahead then: of a time that has not come yet, the trial
+    begins with the first request to the version in its present role; and a later step cannot be told from the one before it:
+    both are looked at as one.
     """
     begins = [one.at for one in steps]
-    newest = stream.last_request()
-    if newest is not None and newest < begins[0]:
-        first = stream.first_on_trial(rollout.candidate, _last_trial(workspace, rollout))
+    if begins[0] > stream.now:
+        first = stream.first_on_trial(rollout.candidate, _ROLES[steps[0].state], _last_trial(workspace, rollout))
         begins[0] = min(first or begins[0], begins[0])
     if begins[-1] > stream.now:
         past = max((one for one in begins if one <= stream.now), default=stream.now)

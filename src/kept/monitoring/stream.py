@@ -32,7 +32,6 @@ _ANSWERS = pl.Schema(
         "scores": pl.List(pl.Float64()),
     }
 )
-_ON_TRIAL = ["canary", "challenger", "shadow"]
 _ANSWERING = ["champion", "canary", "challenger"]
 _DECLARED = ["constant", "rule"]
 _COMPARED = ("score", "scores", "prediction", "latency_us")
@@ -133,17 +132,13 @@ class Stream:
         asked = rows.filter((pl.col("received_at") >= received) & mine)
         return asked.select(_ANSWERS.names()).collect().sort("received_at", "id")
 
-    def first_on_trial(self, version_id: str, after: datetime | None) -> datetime | None:
-        """When the first request came that a version on trial was asked, after a moment or ever, and answered or not."""
+    def first_on_trial(self, version_id: str, role: str, after: datetime | None) -> datetime | None:
+        """When the first request came that a version was asked in a role, after a moment or ever, and answered or not."""
         tables = [one for one in (self.rows(), self._failed_rows()) if one is not None]
-        mine = (pl.col("version_id") == version_id) & pl.col("role").is_in(_ON_TRIAL)
+        mine = (pl.col("version_id") == version_id) & (pl.col("role") == role)
         asked = mine if after is None else mine & (pl.col("received_at") > after)
         firsts = [one.filter(asked).select(pl.min("received_at")).collect().item() for one in tables]
         return min((one for one in firsts if one is not None), default=None)
-
-    def last_request(self) -> datetime | None:
-        """When the newest request came, answered or not."""
-        return max((one for one in (self.last_answer(), self.last_failure()) if one is not None), default=None)
 
     def next_event(self, since: datetime) -> datetime | None:
         """The oldest event time at or after a moment, up to now."""
