@@ -82,6 +82,29 @@ def test_an_alarm_that_was_taken_back_sets_off_no_training(make_world: MakeWorld
     assert [one.kind for one in world.decisions()] == ["hold"]
 
 
+def test_an_alarm_is_not_taken_back_by_more_traffic(make_world: MakeWorld) -> None:
+    world = make_world(declared)
+    world.rows = 20
+    world.days(3)
+    for _ in range(40):
+        frame = world.day(labels=False)
+        said = zip(frame["key"], frame["score"] > 0.5, strict=True)
+        world.label({key: late == (place % 5 > 1) for place, (key, late) in enumerate(said)})
+        world.tick()
+        if world.alerts("decay"):
+            break
+    world.rows = 4000
+    world.days(3)
+    found = values(world)
+    assert [one.holds for one in found][-1]
+    assert found[-1].rows == 4000
+    detector = status(world).decay
+    assert detector is not None
+    assert detector.alarmed
+    (incident,) = list_incidents(world.workspace, world.me, ListIncidents(endpoint=NAME, kind="decay"))
+    assert incident.state == "open"
+
+
 def test_corrected_labels_that_show_decay_alarm_for_their_window(make_world: MakeWorld) -> None:
     world = make_world(declared)
     frames = [world.day() for _ in range(3)]

@@ -225,21 +225,23 @@ class LabelledWatch:
             return [], []
         fed = decay.in_place(watch.fed, one)
         found = list(decay.course(detector, reference, fed))
-        first = next((each for each in found if each.alarm), None)
+        # More labels a window make a larger budget, which takes back no alarm: that was within the budget of its time.
+        first = next((each for each in found if each.after.value >= (watch.alarmed_above or detector.budget)), None)
+        # What showed an alarm may be too long ago to be looked at again.
+        stands = watch.alarmed and (watch.alarmed_at is None or watch.alarmed_at < fed[0].start)
         alerts: list[RaiseAlert] = []
-        alarmed_at = watch.alarmed_at
         if first is not None and not watch.alarmed:
-            alarmed_at = first.window.start
             shown_by = window_of(first.window.start, self._project.window, self._project.time_zone)
             alerts.append(self._alert(shown_by, "decay", decay.TITLE, first.evidence(budget)))
-        # What showed an alarm may be too long ago to be looked at again.
-        stands = watch.alarmed and (alarmed_at is None or alarmed_at < fed[0].start)
+            watch = msgspec.structs.replace(watch, alarmed=True, alarmed_above=detector.budget)
+        if first is not None and not stands:
+            watch = msgspec.structs.replace(watch, alarmed_at=first.window.start)
+        elif first is None and not stands:
+            watch = msgspec.structs.replace(watch, alarmed=False, alarmed_at=None, alarmed_above=None)
         self._watch = msgspec.structs.replace(
             watch,
             detector=found[0].after if len(fed) > _WINDOWS_BACK else detector,
             fed=fed[-_WINDOWS_BACK:],
-            alarmed=first is not None or stands,
-            alarmed_at=alarmed_at,
             labels=labels,
             observed=decay.observed(reference),
         )
@@ -322,7 +324,15 @@ class LabelledWatch:
             return VersionWatch(version_id=self._champion.version_id, acted_at=acted_at, memory=Memory.empty())
         if acted_at is not None and (watch.acted_at is None or watch.acted_at < acted_at):
             return msgspec.structs.replace(
-                watch, acted_at=acted_at, detector=None, fed=(), alarmed=False, alarmed_at=None, streaks={}, standing={}
+                watch,
+                acted_at=acted_at,
+                detector=None,
+                fed=(),
+                alarmed=False,
+                alarmed_at=None,
+                alarmed_above=None,
+                streaks={},
+                standing={},
             )
         return watch
 

@@ -30,7 +30,9 @@ class VersionWatch(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """What the detector counts: labels, or windows where the labels of one hang together."""
     alarmed: bool = False
     alarmed_at: datetime | None = None
-    """The start of the window that showed it."""
+    """The start of the first window that shows it."""
+    alarmed_above: float | None = None
+    """The budget of false alarms at which it was raised."""
     labels: tuple[int, ...] = ()
     """How many labels the last windows had."""
     streaks: dict[str, int] = {}
