@@ -3,6 +3,7 @@
 from itertools import pairwise
 
 import numpy as np
+import pytest
 
 from kept.monitoring.catalog import MonitorStatus, ShowMonitors, ShowWindows, show_monitors, show_windows
 from kept.monitoring.incidents import ListIncidents, list_incidents
@@ -143,8 +144,14 @@ def test_it_stands_as_if_the_labels_had_been_known_at_once(make_world: MakeWorld
     assert (detector.seen, detector.value) == (800, found[-1].value)
 
 
-def test_estimates_are_learned_from_the_corrected_labels(make_world: MakeWorld) -> None:
+@pytest.mark.parametrize("watched", [True, False])
+def test_estimates_are_learned_from_the_corrected_labels(make_world: MakeWorld, *, watched: bool) -> None:
     world = make_world(declared)
+    if not watched:
+        world.loss = None
+        world.release(world.register())
+        world.days(3, labels=False)
+        assert status(world).decay is None
     world.days(2)
     right = turned(world, 3)
     world.days(2, labels=False)

@@ -38,7 +38,9 @@ class FedWindow(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 
     def does_as(self, other: "FedWindow") -> bool:
         """Whether both are of as many labels that do the same."""
-        return self.rows == other.rows and np.array_equal(self.part.log_gains, other.part.log_gains)
+        own, its = self.part, other.part
+        same = np.array_equal(own.log_gains, its.log_gains) and np.array_equal(own.log_sums, its.log_sums)
+        return same and self.rows == other.rows
 
 
 class DecayFinding(msgspec.Struct, frozen=True, kw_only=True, eq=False):

@@ -104,8 +104,11 @@ class LabelledWatch:
         now, before = self._stream.now, self._looked_at
         if not found and before is not None and timedelta(0) <= now - before < _NOTED_EVERY:
             return
-        for window in sorted(self._touched(fresh, judged) | late):
+        corrected = sorted(self._touched(fresh, judged) | late)
+        for window in corrected:
             self._keep(window, self._joined(window), first_time=False)
+        if corrected:
+            self._watch = msgspec.structs.replace(self._watch, memory=self._memory_anew(self.until))
         if not fresh.is_empty():
             self._sequence = int(fresh.select(pl.max("sequence")).item())
         seen = MonitorState(
@@ -131,8 +134,6 @@ class LabelledWatch:
             alerts, shown = self._consider(window, own, measured[self._champion.version_id])
         elif own is not None and own.rows and any(one.start == window.start for one in before.fed):
             alerts, shown = self._detect(window, own)
-            if shown:
-                self._watch = msgspec.structs.replace(self._watch, memory=self._memory_anew())
         if first_time:
             self.until = window.end
         name, now = self._endpoint.name, self._workspace.clock.now()
@@ -247,18 +248,17 @@ class LabelledWatch:
         )
         return alerts, [each for each in found if each.window.start >= window.start]
 
-    def _memory_anew(self) -> Memory:
-        """The champion's newest labelled predictions, by what is known of them now."""
-        champion, until = self._champion.version_id, self.until
-        if until is None:
-            return self._watch.memory
+    def _memory_anew(self, until: datetime) -> Memory:
+        """The champion's newest labelled predictions of the windows that were judged, by what is known of them now."""
+        name, champion = self._endpoint.name, self._champion
         with self._workspace.database.reading() as connection:
             counted = results_of(
                 connection,
-                self._endpoint.name,
+                name,
                 monitor=MONITOR,
                 metric="coverage",
-                version_id=champion,
+                version_id=champion.version_id,
+                until=until,
                 limit=_WINDOWS_BACK,
             )
         since, labels = until, 0.0
@@ -266,8 +266,13 @@ class LabelledWatch:
             if labels >= REMEMBERED:
                 break
             since, labels = one.start, labels + (one.value or 0.0) * one.rows
-        rows = self._joined(Window(start=since, end=until)).filter(pl.col("version_id") == champion)
-        outcomes = outcomes_of(rows, self._champion)
+        rows = self._stream.rows()
+        if rows is None or not labels:
+            return self._watch.memory
+        inside = pl.col("event_time").is_between(since, until, closed="left")
+        own = rows.filter(inside & (pl.col("version_id") == champion.version_id))
+        labelled = ledger.join(self._workspace, own, name).filter(pl.col("label").is_not_null())
+        outcomes = outcomes_of(labelled.collect().sort("event_time", "id"), champion)
         features = covariates(outcomes.frame, outcomes.scores)
         return Memory.empty().with_rows(outcomes.labels, outcomes.scores, features)
 
