@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from kept.plan.windows import Windows
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
-# In Beirut, Havana and Santiago clocks go from 0 to 1 o'clock, or back from 24 to 23; the Azores are west of UTC in winter alone.
+# In Beirut, Havana and Santiago clocks go from 0 to 1 o'clock, or back from 24 to 23; the Azores are west of UTC in winter alone;
+# in St. John's they went back from one past midnight, so that a minute later it was the day before.
 ZONES = [
     "UTC",
     "Europe/Berlin",
@@ -21,8 +22,11 @@ ZONES = [
     "America/Havana",
     "America/Santiago",
     "Atlantic/Azores",
+    "America/St_Johns",
 ]
-moments = st.datetimes(datetime(1996, 1, 1), datetime(2035, 1, 1), timezones=st.just(UTC))
+any_moments = st.datetimes(datetime(1996, 1, 1), datetime(2035, 1, 1), timezones=st.just(UTC))
+back_again = st.datetimes(datetime(2006, 10, 29, 1), datetime(2006, 10, 29, 5), timezones=st.just(UTC))
+moments = any_moments | back_again
 windows = st.builds(Windows, length=st.sampled_from([HOUR, 6 * HOUR, DAY, 7 * DAY]), zone=st.sampled_from(ZONES))
 
 

@@ -21,7 +21,7 @@ class Windows(msgspec.Struct, frozen=True, kw_only=True):
     """Windows of one length, numbered from 1970 on.
 
     Whole days of a declared time zone begin at its midnight, so that two of them a year have 23 and 25 hours; shorter windows are
-    the same in every zone. Where clocks leave midnight out, a day begins when it is over.
+    the same in every zone. Where clocks leave midnight out, a day begins when it is over; where they show it twice, the first time.
     """
 
     length: timedelta
@@ -36,14 +36,20 @@ class Windows(msgspec.Struct, frozen=True, kw_only=True):
         """The number of the window that a moment lies in."""
         if not self.local:
             return (moment - _MIDNIGHT) // self.length
-        return (moment.astimezone(ZoneInfo(self.zone)).date() - _FIRST_DAY) // self.length
+        number = (moment.astimezone(ZoneInfo(self.zone)).date() - _FIRST_DAY) // self.length
+        # Clocks that go back from one past midnight show the day before once more.
+        return number + (moment >= self.start(number + 1))
 
     def numbers(self, moments: "pl.Expr") -> "pl.Expr":
         """The number of the window that each moment, in UTC, lies in."""
         if not self.local:
             return moments.dt.epoch("us") // (self.length // timedelta(microseconds=1))
-        days = moments.dt.convert_time_zone(self.zone).dt.date().dt.epoch("d").cast(int)
-        return days // (self.length // _DAY)
+        shown = moments.dt.convert_time_zone(self.zone)
+        days = shown.dt.date()
+        following = days.dt.offset_by("1d").cast(datetime)
+        begun = following.dt.replace_time_zone(self.zone, ambiguous="earliest", non_existent="null") <= shown
+        numbered = days.dt.epoch("d").cast(int) + begun.fill_null(value=False).cast(int)
+        return numbered // (self.length // _DAY)
 
     def start(self, number: int) -> datetime:
         """The moment at which a window begins, in UTC."""
