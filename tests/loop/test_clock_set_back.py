@@ -12,6 +12,7 @@ from kept.core import ids
 from kept.deployment.routing import Arm
 from kept.governance.journal import VerifyAudit, verify_audit
 from kept.loop.decisions import Decide, decide
+from kept.loop.rollout_report import ShowRollout, show_rollout
 from kept.monitoring.alerts import RaiseAlert, raise_alert
 from kept.monitoring.incidents import Resolve, ShowIncident, resolve, show_incident
 from kept.plan.policy import drift, every
@@ -125,6 +126,34 @@ def test_a_later_step_that_began_by_a_clock_that_was_ahead_is_looked_at(make_wor
     world.failing = {version.id}
     world.days(1, labels=False)
     assert [arm.weight for arm in arms(world)] == [1.0]
+
+
+@pytest.mark.parametrize("ahead", [0, 1])
+def test_what_was_taken_ahead_is_looked_at_when_that_time_has_come(make_world: MakeWorld, ahead: int) -> None:
+    world = make_world(lambda project: project.release(canary=[0.3, 0.5, 0.7, 1.0], step="12h", step_rows=50))
+    clock = with_a_clock(world)
+    world.days(2, labels=False)
+    version = world.register()
+    shares = []
+    for step in range(3):
+        clock.set(datetime.now(UTC) + timedelta(days=2 if step == ahead else 0))
+        if step == 0:
+            world.release(version)
+        else:
+            world.tick()
+        shares.append(arms(world)[1].weight)
+        clock.set(datetime.now(UTC))
+        world.day()
+    assert shares == [0.3, 0.5, 0.7]
+    clock.advance(timedelta(days=3))
+    report = show_rollout(world.workspace, world.me, ShowRollout(endpoint=NAME))
+    assert report.now is not None
+    assert 100 < report.now.candidate.rows < 180
+    assert report.said is not None
+    judged = report.said.evidence
+    assert judged.champion_outcomes + judged.candidate_outcomes == 3 * 200
+    world.tick()
+    assert [arm.version_id for arm in arms(world)] == [version.id]
 
 
 def arms(world: World) -> tuple[Arm, ...]:

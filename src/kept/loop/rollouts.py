@@ -1,6 +1,7 @@
 """What a version on trial did, step by step, from the tables of predictions, failed requests and labels."""
 
 from datetime import datetime, timedelta
+from itertools import accumulate
 from math import sqrt
 
 import msgspec
@@ -69,18 +70,18 @@ def step_statistics(
 def _begins(workspace: Workspace, stream: Stream, rollout: Rollout, steps: list[RolloutStep]) -> list[datetime]:
     """When each step began by the clock that requests are stamped with.
 
-    That is the time at which the step was taken, unless the clock was ahead then: of a time that has not come yet, the trial
-    begins with the first request to the version in its present role; and a later step cannot be told from the one before it:
-    both are looked at as one.
+    That is the time at which the step was taken, unless the clock was ahead then, which shows when that time has not come yet, or
+    when a later step was taken before it. The trial begins then with the first request to the version in its present role; and
+    a later step cannot be told from its neighbour: the two are looked at as one.
     """
     begins = [one.at for one in steps]
-    if begins[0] > stream.now:
+    if begins[0] > min([stream.now, *begins[1:]]):
         first = stream.first_on_trial(rollout.candidate, _ROLES[steps[0].state], _last_trial(workspace, rollout))
         begins[0] = min(first or begins[0], begins[0])
     if begins[-1] > stream.now:
         past = max((one for one in begins if one <= stream.now), default=stream.now)
         begins = [min(one, past) for one in begins]
-    return begins
+    return list(accumulate(reversed(begins), min))[::-1]
 
 
 def _last_trial(workspace: Workspace, rollout: Rollout) -> datetime | None:
