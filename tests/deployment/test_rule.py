@@ -125,6 +125,13 @@ def test_a_candidate_with_nearly_all_requests_goes_back_after_a_few_dozen_failur
     assert decide(rule, (step(tried, shared),)).action == "go_on"
 
 
+@pytest.mark.parametrize(("limit", "errors"), [(0.0, 1), (0.0001, 2), (0.001, 3)])
+def test_single_failures_that_both_would_have_had_roll_nothing_back(limit: float, errors: int) -> None:
+    rule = msgspec.structs.replace(RULE, canary=(0.95, 1.0), max_error_rate=limit)
+    decision = decide(rule, (step(arm(rows=57, errors=errors), arm(rows=3)),))
+    assert decision.action == "go_on"
+
+
 @pytest.mark.parametrize(
     ("candidate", "champion", "share"),
     [(0.05, 0.05, 0.5), (0.3, 0.3, 0.5), (0.05, 0.08, 0.1), (0.04, 0.04, 0.95)],

@@ -16,9 +16,9 @@ _Count = Literal["rows", "errors", "slow", "latencies"]
 _SLOW_SHARE = 0.01
 _SMALLEST_EFFECT = 0.01
 # Beside a candidate that has nine requests of ten, hundreds of its failures are needed to tell them from those that both would have:
-# a rate of so many times the limit is then enough, where the champion shows none above it.
+# a rate of so many times the limit, and of one in twenty, is then enough, where the champion shows none above it.
 _MOST_OF_ALL = 9
-_BROKEN = 5
+_BROKEN, _BROKEN_AT_LEAST = 5, 0.05
 # A median latency that is longer by less than this is nobody's trouble, whatever its ratio: small models answer in 0.1 ms.
 _NOTICEABLE_MS = 1.0
 
@@ -38,8 +38,8 @@ def decide(rule: Rule, steps: tuple[StepStatistics, ...], phase: Phase = "canary
     their information, upper end below 0). Otherwise it goes a step on when the step's time and rows are reached and the
     failures and the median latency seen are within their limits; when neither has happened by the timeout, it is rolled
     back, or held where that is declared. For failures and slow answers a candidate is rolled back only when it has more of
-    them than the champion has, too; where it has nine of ten requests or more, also when it fails five times as often as it may
-    and the champion does not.
+    them than the champion has, too; where it has nine of ten requests or more, also when it fails five times as often as it may,
+    and one time in twenty, and the champion does not.
 
     Quality does not hold a step up, because labels may come late: the reason says whether it was judged. With
     `quality_required` it holds the last one: until labels show that the candidate is no worse, and when they have not
@@ -216,7 +216,7 @@ def _excess(limit: float, steps: tuple[StepStatistics, ...], events: _Count, tri
     beside = min(above, rate_evidence(own_events, own_events + their_events, share))
     if own_trials < _MOST_OF_ALL * their_trials or their_events > limit * their_trials:
         return beside
-    return max(beside, rate_evidence(own_events, own_trials, min(_BROKEN * limit, 0.5)))
+    return max(beside, rate_evidence(own_events, own_trials, min(max(_BROKEN * limit, _BROKEN_AT_LEAST), 0.5)))
 
 
 def _total(steps: tuple[StepStatistics, ...], name: _Count) -> int:
