@@ -43,6 +43,8 @@ ONE = '{mlflowGetExperiment(input: {experimentId: "0"}) {%s}}'
         (ONE % " ".join(f"k{one} {{name}}" for one in range(1_001)), "Query exceeds maximum total selections of 1000"),
         ("{mlflowGetRun(input: {runId: %s}) {run {info {runId}}}}" % ("9" * 5_000), "Int cannot represent value of 5000 digits"),
         ("{" + "a " * 50_000 + "}", "Query exceeds maximum length of 65536 characters"),
+        # A text without an end is looked at once, not once for each quote in it: that took minutes.
+        ('{a(b: "' + '\\"' * 32_000 + "\n)}", "Syntax Error: Unterminated string."),
         ("{...Round} fragment Round on Query {a {...Round}}", "Query exceeds maximum depth of 10"),
     ],
 )  # fmt: skip

@@ -14,7 +14,9 @@ import msgspec
 _TOKEN = re.compile(
     r"[\s,\ufeff]+|#[^\n]*"
     r'|(?P<block>"""(?:\\"""|(?!""")[\s\S])*""")'
-    r'|(?P<text>"(?:\\.|[^"\\\n])*")'
+    r'|(?P<text>"(?:\\.|[^"\\\n])*+")'
+    # One that does not end takes its line with it: each quote in it would be looked at again.
+    r'|(?P<open>"[^\n]*+)'
     r"|(?P<number>-?\d++(?:\.\d++)?+(?:[eE][+-]?\d++)?+)"
     r"|(?P<word>[_A-Za-z][_0-9A-Za-z]*)"
     r"|(?P<mark>\.\.\.|[!$()\[\]{}:=@])"
@@ -107,6 +109,8 @@ class _Reader:
 
     def __init__(self, text: str) -> None:
         self._tokens = [(found.lastgroup, found[0]) for found in _TOKEN.finditer(text) if found.lastgroup]
+        if any(sort == "open" for sort, _ in self._tokens):
+            raise GraphFault("Syntax Error: Unterminated string.")
         self._at = 0
         self._depth = 0
 
