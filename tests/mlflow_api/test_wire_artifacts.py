@@ -135,6 +135,13 @@ def test_what_is_no_address_is_the_fault_of_who_sends_it(ask: Ask, address: str)
         assert "is no address" in ask("POST", "experiments/create", body, fails=BAD)
 
 
+def test_an_address_that_is_encoded_without_end_is_refused_at_once(ask: Ask) -> None:
+    ask("POST", "registered-models/create", {"name": "iris"})
+    # Taken apart to its end this took minutes, and nobody could write in the meantime.
+    body = {"name": "iris", "source": "s3://store/%" + "25" * 250_000 + "41"}
+    assert "is encoded more than" in ask("POST", "model-versions/create", body, fails=BAD)
+
+
 def test_a_run_that_is_not_there_is_told_in_the_words_of_every_other_endpoint(
     client: TestClient[Litestar], ask: Ask
 ) -> None:

@@ -5,6 +5,7 @@ server, and no files of others.
 """
 
 import posixpath
+from collections.abc import Callable
 from pathlib import PurePosixPath
 from typing import NamedTuple
 from urllib.parse import unquote, unquote_plus, urlsplit
@@ -37,6 +38,7 @@ _HOST_SCHEMES = {
     "sftp",
     "viewfs",
 }
+_DECODINGS = 10
 _PROXY = ("api", "2.0", "mlflow-artifacts", "artifacts")
 
 
@@ -213,11 +215,17 @@ def _check_path(source: str) -> None:
         raise Invalid(f"Invalid model version source: '{source}'. {rule}")
 
 
-def _shown(source: str) -> str:
-    """An address without what hides letters in it, however often that was done."""
-    while (shown := unquote_plus(source)) != source:
-        source = shown
-    return source
+def _shown(address: str, decode: Callable[[str], str] = unquote_plus) -> str:
+    """An address without what hides letters in it, however often that was done; refused when it was done too often.
+
+    Each time takes as long as the address is, and a long one can hide letters half as often as it has any.
+    """
+    plain = address
+    for _ in range(_DECODINGS):
+        if (shown := decode(plain)) == plain:
+            return plain
+        plain = shown
+    raise Invalid(f"Invalid model version source: '{address:.200}'. It is encoded more than {_DECODINGS - 1} times.")
 
 
 def _within(source: str, root: str) -> bool:
@@ -229,9 +237,7 @@ def _within(source: str, root: str) -> bool:
 def _parts(address: str) -> tuple[str, str, tuple[str, ...]]:
     parts = urlsplit(address)
     scheme = "file" if parts.scheme.lower() in _LOCAL else parts.scheme.lower()
-    path = parts.path
-    while (shown := unquote(path)) != path:
-        path = shown
+    path = _shown(parts.path, unquote)
     return scheme, parts.netloc.lower(), tuple(part for part in PurePosixPath(path).parts if part != "/")
 
 
