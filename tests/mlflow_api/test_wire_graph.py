@@ -108,3 +108,16 @@ def test_the_operation_that_is_named_is_answered(query: Query) -> None:
     text = "query First {__typename} mutation Second {kind: __typename}"
     assert query(text, operationName="Second") == {"kind": "Mutation"}
     assert query(text, operationName="Third", faults=True) == ["Unknown operation named 'Third'."]
+
+
+def test_aliases_within_each_other_do_not_multiply_an_answer_without_end(ask: Ask, query: Query) -> None:
+    tags = [{"key": f"k{one}", "value": "v"} for one in range(400)]
+    for _ in range(5):
+        ask("POST", "runs/create", {"experiment_id": "0", "tags": tags})
+    text = "{key value}"
+    for name, times in (("tags", 2), ("data", 10), ("runs", 10)):
+        text = "{" + " ".join(f"{name}{one}: {name} {text}" for one in range(times)) + "}"
+    asked = '{mlflowSearchRuns(input: {experimentIds: ["0"]}) %s}'
+    told = query(asked % "{runs {data {tags {key value}}}}")
+    assert len(told["mlflowSearchRuns"]["runs"]) == 5
+    assert query(asked % text, faults=True) == ["Query exceeds maximum of 1000000 values answered"]

@@ -24,6 +24,10 @@ from kept.mlflow_api.spelling import camel
 
 _CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
 _RUN = "MlflowRunExtension"
+_MOST_VALUES = 1_000_000
+"""How many values an answer can hold: aliases within each other would multiply what is found, until no memory is left."""
+_LOOKED_UP = 100
+"""As many values what is looked up for a run counts, as it takes that long."""
 
 
 class _Root(NamedTuple):
@@ -106,6 +110,8 @@ class _Query:
         self._document = document
         self._operation = operation
         self._given = given
+        self._room = _MOST_VALUES
+        self._found: dict[tuple[str, str], dict[str, Any]] = {}
 
     def answer(self) -> _Answered:
         """What is asked for, checked as a whole before anything is looked up."""
@@ -221,14 +227,25 @@ class _Query:
     def _of_run(self, name: str, run: Mapping[str, Any]) -> Any:
         """A field of a run; its experiment and the versions of models that it made are looked up."""
         if name == "experiment":
-            root = _ROOTS["query"]["mlflowGetExperiment"]
-            return self._told(root, {"experimentId": run["info"]["experiment_id"]})["experiment"]
+            return self._found_once("mlflowGetExperiment", "experimentId", run["info"]["experiment_id"])["experiment"]
         if name == "modelVersions":
-            root = _ROOTS["query"]["mlflowSearchModelVersions"]
-            return self._told(root, {"filter": f"run_id='{run['info']['run_id']}'"}).get("model_versions")
+            wanted = f"run_id='{run['info']['run_id']}'"
+            return self._found_once("mlflowSearchModelVersions", "filter", wanted).get("model_versions")
         return run.get(_snake(name))
 
+    def _found_once(self, root: str, field: str, value: str) -> dict[str, Any]:
+        if (root, value) not in self._found:
+            self._take(_LOOKED_UP)
+            self._found[root, value] = self._told(_ROOTS["query"][root], {field: value})
+        return self._found[root, value]
+
+    def _take(self, values: int) -> None:
+        self._room -= values
+        if self._room < 0:
+            raise GraphFault(f"Query exceeds maximum of {_MOST_VALUES} values answered")
+
     def _value(self, kind: str, selections: Sequence[Selection], value: Any) -> Any:
+        self._take(1)
         if kind == "ApiError":
             return None  # errors are told beside the data
         if kind in TYPES:
