@@ -121,3 +121,17 @@ def test_aliases_within_each_other_do_not_multiply_an_answer_without_end(ask: As
     told = query(asked % "{runs {data {tags {key value}}}}")
     assert len(told["mlflowSearchRuns"]["runs"]) == 5
     assert query(asked % text, faults=True) == ["Query exceeds maximum of 1000000 values answered"]
+
+
+@pytest.mark.parametrize("depth", [700, 940, 980, 100_000])
+@pytest.mark.parametrize(
+    "field", ["mlflowGetRun(input: {runId: $x}) {run", "mlflowSearchRuns(input: {filter: $x}) {runs"]
+)
+def test_variables_that_are_nested_without_end_are_refused(
+    client: TestClient[Litestar], depth: int, field: str
+) -> None:
+    body = '{"query": "query Q($x: X) {%s {info {runId}}}}", "variables": {"x": %s}}'
+    sent = (body % (field, "[" * depth + "]" * depth)).encode()
+    told = client.post("/graphql", content=sent, headers={"content-type": "application/json"})
+    assert told.status_code == 400 or told.json()["errors"], told.text
+    assert told.status_code < 500, told.text

@@ -87,7 +87,7 @@ def answer(endpoints: Endpoints, call: Call, body: bytes) -> bytes:
     """The answer to a query as JSON."""
     try:
         asked = _ASKED.decode(body)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise invalid(f"Invalid request: {error}.") from error
     try:
         document = read(asked.query)
@@ -96,6 +96,8 @@ def answer(endpoints: Endpoints, call: Call, body: bytes) -> bytes:
         answered = _Query(endpoints, call, document, operation, asked.variables or {}).answer()
     except GraphFault as error:
         answered = _Answered(None, [str(error)])
+    except RecursionError:
+        answered = _Answered(None, ["Variables are nested too deep."])
     return msgspec.json.encode(answered)
 
 
