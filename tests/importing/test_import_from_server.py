@@ -26,6 +26,7 @@ from kept.tracking.artifacts import files_of
 from kept.tracking.experiment import Lifecycle
 from kept.tracking.finding import metric_history
 from kept.tracking.importing import model_here, runs_here
+from kept.tracking.logged_model import ModelStatus
 from kept.tracking.requests import MetricHistory
 
 
@@ -252,6 +253,39 @@ def test_the_files_of_a_deleted_model_come_with_the_versions_that_have_them(
     assert files_of(workspace).locate(f"{place}/d/w.bin").read_bytes() == b"w"
     again = bring(wire.address)
     assert all((one.new, one.changed) == (0, 0) for one in again.tallies.values()), again.tallies
+
+
+def test_a_model_that_is_deleted_after_it_was_brought_keeps_what_is_known_of_it(
+    bring: Bring, wire: Wire, workspace: Workspace
+) -> None:
+    gone = f"m-{'0' * 32}"
+    home = f"mlflow-artifacts:/7/models/{gone}/artifacts"
+    times = {"creation_timestamp": 1_700_000_000_000, "last_updated_timestamp": 1_700_000_000_000}
+    info = {"model_id": gone, "name": "forest", "status": "LOGGED_MODEL_UPLOAD_FAILED", "artifact_uri": home} | {
+        f"{name}_ms": at for name, at in times.items()
+    }
+    said: list[dict[str, Any]] = [{"info": info, "data": {"params": [{"key": "depth", "value": "8"}]}}]
+    version = {"name": "net", "version": "1", "source": f"models:/{gone}", **times}
+    wire.routes |= {
+        "registered-models/search": lambda asked: (
+            {} if "filter" in asked else {"registered_models": [{"name": "net", **times}]}
+        ),
+        "model-versions/search": lambda _: {"model_versions": [version]},
+        "get-download-uri": lambda _: {"artifact_uri": home},
+        "logged-models/search": lambda _: {"models": said},
+        "artifacts/directories": lambda _: {},
+        "mlflow-artifacts/artifacts": lambda _: {},
+    }
+    assert bring(wire.address).complete
+    said.clear()
+    for _ in range(2):
+        report = bring(wire.address)
+        assert report.complete, report
+    assert report.tallies["logged models"].changed == 0
+    model = model_here(workspace, gone)
+    assert model is not None
+    assert (model.name, model.status, model.lifecycle) == ("forest", ModelStatus.FAILED, Lifecycle.DELETED)
+    assert model.params == {"depth": "8"}
 
 
 @pytest.mark.parametrize("size", [4, None])

@@ -61,6 +61,7 @@ class ImportedModel(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     experiment: str
     name: str
+    """'' where no more is known than that it was deleted: then it is called by its id, and stays what it is if it is here."""
     run: str | None = None
     type: str = ""
     status: ModelStatus = ModelStatus.READY

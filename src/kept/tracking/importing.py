@@ -136,7 +136,7 @@ def import_models(workspace: Workspace, actor: Actor, request: ImportModels) -> 
             model = _model(one, experiments[one.experiment].local, runs, actor.name)
             earlier = before.get(one.id)
             held = model_rows.model_by_id(connection, earlier.local if earlier else one.id)
-            if held is not None and earlier is None and (held.name, held.experiment) != (model.name, model.experiment):
+            if held is not None and earlier is None and not _may_be(held, one, model.experiment):
                 model = _renamed(model, _other_id(source, one.id))
                 held = model_rows.model_by_id(connection, model.id)
             matched += earlier is None and held is not None
@@ -145,7 +145,7 @@ def import_models(workspace: Workspace, actor: Actor, request: ImportModels) -> 
                 model_rows.insert_model(connection, model)
             else:
                 model = _renamed(model, held.id)
-                _update_model(connection, held, model, stays=one.stays)
+                _update_model(connection, held, model, one)
             for two in one.points:
                 point = msgspec.structs.replace(two.point, model=model.id)
                 model_rows.put_model_points(connection, runs.get(two.run, two.run), [point])
@@ -344,7 +344,7 @@ def _model(one: ImportedModel, experiment: str, runs: dict[str, str], actor: str
     return LoggedModel(
         id=one.id,
         experiment=experiment,
-        name=one.name,
+        name=one.name or one.id,
         artifact_location=one.location if one.stays else model_location(experiment, one.id),
         run=runs.get(one.run, one.run) if one.run else None,
         type=one.type,
@@ -365,11 +365,18 @@ def _renamed(model: LoggedModel, local: str) -> LoggedModel:
     return msgspec.structs.replace(model, id=local, artifact_location=place)
 
 
-def _update_model(connection: Connection, held: LoggedModel, model: LoggedModel, *, stays: bool) -> None:
-    changes = {"status": model.status.value, "status_message": model.status_message, "lifecycle": model.lifecycle.value}
-    if not stays:
+def _may_be(held: LoggedModel, one: ImportedModel, experiment: str) -> bool:
+    """Whether a logged model that is here may be the one that was brought."""
+    return held.experiment == experiment and one.name in {"", held.name}
+
+
+def _update_model(connection: Connection, held: LoggedModel, model: LoggedModel, one: ImportedModel) -> None:
+    changes: dict[str, str | None] = {"lifecycle": model.lifecycle.value}
+    if one.name:
+        changes |= {"status": model.status.value, "status_message": model.status_message}
+    if not one.stays:
         changes["artifact_location"] = model.artifact_location
-    model_rows.change_model(connection, held.id, model.updated_at, **changes)
+    model_rows.change_model(connection, held.id, max(held.updated_at, model.updated_at), **changes)
     model_rows.put_model_tags(connection, held.id, model.tags)
     model_rows.put_model_params(connection, held.id, model.params)
 

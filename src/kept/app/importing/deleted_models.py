@@ -27,7 +27,7 @@ class DeletedModels:
         self._named[home[3]] = ImportedModel(
             id=home[3],
             experiment=home[2],
-            name=home[3],
+            name="",
             run=version.run_id,
             lifecycle=Lifecycle.DELETED,
             created_at=version.created_at,

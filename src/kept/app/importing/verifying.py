@@ -123,8 +123,8 @@ class Checks:
         here = {(one.run, one.point.name, one.point.at, one.point.step) for one in held.metrics}
         names = {(two.point.name, two.point.at, two.point.step) for two in model.points}
         checks = {
-            "name": held.name == model.name,
-            "status": (held.status, held.lifecycle) == (model.status, model.lifecycle),
+            "name": model.name in {"", held.name},
+            "status": held.lifecycle == model.lifecycle and (held.status == model.status or not model.name),
             "tags": model.tags.items() <= held.tags.items(),
             "parameters": model.params.items() <= held.params.items(),
             "points": names <= {one[1:] for one in here},
