@@ -230,6 +230,14 @@ def test_an_end_that_was_cut_off_is_found_by_an_earlier_check(workspace: Workspa
         verify_audit(workspace, me, earlier)
 
 
+def test_half_of_an_earlier_check_is_refused(workspace: Workspace, me: Actor) -> None:
+    filled(workspace, me)
+    found = verify_audit(workspace, me, VerifyAudit())
+    for half in (VerifyAudit(entries=found.entries), VerifyAudit(head=found.head)):
+        with pytest.raises(Invalid, match="by its entries and its head"):
+            verify_audit(workspace, me, half)
+
+
 def test_a_chain_that_was_made_anew_is_found_by_an_earlier_check(workspace: Workspace, me: Actor) -> None:
     filled(workspace, me)
     found = verify_audit(workspace, me, VerifyAudit())

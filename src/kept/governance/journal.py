@@ -2,7 +2,7 @@
 
 import msgspec
 
-from kept.core.errors import CheckFailed
+from kept.core.errors import CheckFailed, Invalid
 from kept.core.listing import list_limit
 from kept.governance.actor import Actor, Permission
 from kept.governance.audit import GENESIS, AuditEntry, ChainLink, check_link
@@ -50,6 +50,9 @@ def verify_audit(workspace: Workspace, actor: Actor, request: VerifyAudit) -> Ve
     kept where nobody can write who can write the database, they do not.
     """
     del actor
+    if (request.entries == 0) != (request.head == GENESIS):
+        fix = "Give both, as the earlier check answered them"
+        raise Invalid("an earlier check is known by its entries and its head", where="entries, head", fix=fix)
     link = ChainLink()
     met = link.sequence == request.entries and link.digest == request.head
     with workspace.database.reading() as connection:
