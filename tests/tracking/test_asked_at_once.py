@@ -13,7 +13,7 @@ from kept.tracking.comparing import compare_runs
 from kept.tracking.comparison import CompareRuns
 from kept.tracking.finding import metric_history_bulk, search_datasets, search_runs
 from kept.tracking.logged_models import search_logged_models
-from kept.tracking.requests import MetricHistoryBulk, SearchDatasets, SearchLoggedModels, SearchRuns
+from kept.tracking.requests import DatasetFilter, MetricHistoryBulk, SearchDatasets, SearchLoggedModels, SearchRuns
 
 pytestmark = pytest.mark.each_database
 MOST = 10_000
@@ -53,3 +53,14 @@ def test_points_of_runs_are_bounded_in_all(workspace: Workspace, me: Actor) -> N
 def test_a_page_of_datasets_has_a_size(workspace: Workspace, me: Actor, limit: int) -> None:
     with pytest.raises(Invalid, match="max_results"):
         search_datasets(workspace, me, SearchDatasets(experiments=["0"], limit=limit))
+
+
+def test_models_are_searched_on_so_many_datasets(workspace: Workspace, me: Actor) -> None:
+    """SQLite took fewer than a thousand, and the fault was called ours."""
+    filter_ = " AND ".join(f"metrics.a{one} > 1" for one in range(50))
+    many = [DatasetFilter(name=f"d{one}", digest="1") for one in range(101)]
+    asked = SearchLoggedModels(experiments=[str(one) for one in range(MOST)], filter=filter_, datasets=many[:100])
+    for fits in (asked, msgspec.structs.replace(asked, filter="")):
+        assert search_logged_models(workspace, me, fits).models == []
+    with pytest.raises(Invalid, match="datasets: 101 are named at once. Name at most 100"):
+        search_logged_models(workspace, me, SearchLoggedModels(experiments=["0"], datasets=many))

@@ -26,6 +26,8 @@ from kept.tracking.requests import (
     ShowLoggedModel,
 )
 
+_MOST_DATASETS = 100
+"""How many datasets a question can name: each is a condition within every term of its filter."""
 _NOT_IN_NAMES = ("/", ":", ".", "%", '"', "'")
 
 
@@ -77,6 +79,7 @@ def search_logged_models(workspace: Workspace, actor: Actor, request: SearchLogg
     del actor
     check_limit(request.limit, LARGEST_PAGE)
     check_named(request.experiments, "experiments")
+    check_named(request.datasets, "datasets", _MOST_DATASETS)
     offset = offset_of(request.page)
     terms, orders = model_terms(request.filter), model_orders(request.order_by)
     with workspace.database.reading() as connection:

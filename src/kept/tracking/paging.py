@@ -58,7 +58,7 @@ def check_limit(limit: int, largest: int) -> None:
         raise Invalid(f"Invalid value {limit} for parameter 'max_results' supplied. It must be at most {largest}")
 
 
-def check_named(names: Sized, where: str) -> None:
+def check_named(names: Sized, where: str, most: int = MOST_NAMED) -> None:
     """Refuses questions that name too many things."""
-    if len(names) > MOST_NAMED:
-        raise Invalid(f"{len(names):,} are named at once", where=where, fix=f"Name at most {MOST_NAMED:,}")
+    if len(names) > most:
+        raise Invalid(f"{len(names):,} are named at once", where=where, fix=f"Name at most {most:,}")
