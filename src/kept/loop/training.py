@@ -24,6 +24,7 @@ from kept.monitoring.records import alerts_of, incidents_of, results_of
 from kept.monitoring.result import WindowResult
 from kept.monitoring.settling import KEPT, TAKEN_BACK, settle_gone
 from kept.monitoring.subject import champion_since
+from kept.monitoring.window import window_of
 from kept.plan.policy import Estimated, NewData
 from kept.registry.model import ModelVersion
 from kept.registry.records.versions import models_of_run, version_of_run
@@ -288,7 +289,7 @@ def _estimated(turn: Turn, results: list[WindowResult]) -> tuple[EstimatedWindow
         if not one.holds and ends and not any(map(bound.holds, ends)):
             found.append(bound.metric)
     return tuple(
-        EstimatedWindow(end=start + turn.plan.window, failing=tuple(metrics))
+        EstimatedWindow(end=window_of(start, turn.plan.window, turn.plan.time_zone).end, failing=tuple(metrics))
         for start, metrics in sorted(failing.items())
     )
 

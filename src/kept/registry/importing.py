@@ -25,7 +25,8 @@ from kept.tracking.importing import MODEL, RUN
 from kept.tracking.records.importing import known_of, put_known
 
 REGISTERED, VERSION = "registered_model", "model_version"
-_LARGEST = 2**31 - 1
+# Numbers have 32 bits, and others are to follow.
+_LARGEST = 2_000_000_000
 
 
 @operation("imports.registered_model", needs=Permission.ADMINISTER, on="source", remote=False)
