@@ -3,13 +3,13 @@
 from pathlib import Path
 
 import pytest
+from world import NAME, MakeWorld, World
 
 from kept.governance.actor import Actor
 from kept.governance.workspace import Workspace
 from kept.monitoring.catalog import ShowMonitors, show_monitors
 from kept.plan.project import Project
 
-from conftest import NAME, MakeWorld, World  # isort: skip
 from test_seasons import WEEKEND, released  # isort: skip
 
 

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from world import APRIL, NAME, MakeWorld, World
 
 from kept.core.clock import format_time, parse_time
 from kept.core.durations import duration
@@ -26,8 +27,6 @@ from kept.plan.objective import at_least
 from kept.plan.policy import Retrain, decay, drift, estimated, every
 from kept.plan.project import Project
 from kept.tracking.runs import queued_runs
-
-from conftest import APRIL, NAME, MakeWorld, World  # isort: skip
 
 START = datetime(2013, 3, 1, tzinfo=UTC)
 DAY = timedelta(days=1)

@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 from sklearn.linear_model import LogisticRegression
+from world import APRIL, DAY, NAME, World
 
 from kept.governance.actor import Actor
 from kept.governance.workspace import Workspace
@@ -19,8 +20,6 @@ from kept.packaging.frames import encode_frame, fit_encoder, signature_of
 from kept.pipelines.context import StepContext
 from kept.training.attribution import attribution, some_of_each
 from kept.training.facts import Columns, Packaged
-
-from conftest import APRIL, DAY, NAME, World  # isort: skip
 
 PROJECT = """
 import kept

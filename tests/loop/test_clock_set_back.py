@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from world import NAME, MakeWorld, World
 
 from kept.core import ids
 from kept.deployment.routing import Arm
@@ -19,8 +20,6 @@ from kept.plan.policy import drift, every
 from kept.plan.project import Project
 from kept.testing.manual_clock import ManualClock
 from kept.tracking.runs import queued_runs
-
-from conftest import NAME, MakeWorld, World  # isort: skip
 
 HOUR = timedelta(hours=1)
 

@@ -4,6 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from world import NAME, MakeWorld, World
 
 from kept.monitoring.catalog import MonitorStatus, ShowMonitors, ShowWindows, show_monitors, show_windows
 from kept.monitoring.incidents import ListIncidents, list_incidents
@@ -11,8 +12,6 @@ from kept.monitoring.labelled_state import read_state
 from kept.monitoring.result import WindowResult
 from kept.plan.policy import decay
 from kept.plan.project import Project
-
-from conftest import NAME, MakeWorld, World  # isort: skip
 
 
 def declared(project: Project) -> None:

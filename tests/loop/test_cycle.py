@@ -4,6 +4,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+from world import APRIL, DAY, NAME, MakeWorld, World
 
 from kept.core.clock import format_time
 from kept.core.errors import Conflict
@@ -18,8 +19,6 @@ from kept.plan.project import Project
 from kept.registry.consent import Approve, approve
 from kept.testing.manual_clock import ManualClock
 from kept.tracking.runs import cancel, queued_runs
-
-from conftest import APRIL, DAY, NAME, MakeWorld, World  # isort: skip
 
 
 def test_peace_is_quiet(make_world: MakeWorld) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from world import NAME, MakeWorld
 
-from conftest import NAME, MakeWorld
 from kept.deployment.statistics import ArmStatistics
 from kept.governance.workspace import Workspace
 from kept.measures.drift.reference import Reference, build_reference

@@ -2,6 +2,7 @@
 
 import msgspec
 import pytest
+from world import NAME, MakeWorld, World
 
 from kept.core.errors import KeptError
 from kept.loop.decisions import RetrainNow, asked_for, retrain
@@ -9,8 +10,6 @@ from kept.loop.status import ShowLoop, show_loop
 from kept.plan.policy import drift, every
 from kept.plan.project import Project
 from kept.tracking.runs import get_run
-
-from conftest import NAME, MakeWorld, World  # isort: skip
 
 
 def declare(project: Project) -> None:

@@ -1,12 +1,11 @@
 """What monitors add to the loop's evidence: causes of a decay, estimates beside labels, drift of the answers."""
 
 import pytest
+from world import NAME, MakeWorld
 
 from kept.monitoring.catalog import ShowMonitors, ShowWindows, show_monitors, show_windows
 from kept.monitoring.causes import ShowCauses, show_causes
 from kept.monitoring.estimates import ShowEstimates, show_estimates
-
-from conftest import NAME, MakeWorld  # isort: skip
 
 
 def test_decay_comes_with_its_causes_and_estimates_are_compared(make_world: MakeWorld) -> None:

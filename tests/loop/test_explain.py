@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import NearestCentroid
+from world import MakeWorld, World
 
 from kept.app.connection import Embedded
 from kept.cli import explain, show
@@ -22,8 +23,6 @@ from kept.packaging.bundle import store_bundle
 from kept.packaging.frames import encode_frame, fit_encoder, signature_of
 from kept.settings.settings import Settings
 from kept.web.pages.explaining import chart_of
-
-from conftest import MakeWorld, World  # isort: skip
 
 
 @pytest.fixture

@@ -3,11 +3,10 @@
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
+from world import NAME, MakeWorld, World
 
 from kept.monitoring.gauges import GAUGES, Gauges
 from kept.plan.policy import decay, drift
-
-from conftest import NAME, MakeWorld, World  # isort: skip
 
 
 def gauges(world: World) -> dict[str, dict[tuple[str, ...], float]]:

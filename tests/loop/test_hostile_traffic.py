@@ -7,11 +7,10 @@ from typing import Any
 
 import polars as pl
 import pytest
+from world import NAME, MakeWorld, World
 
 from kept.monitoring.catalog import ShowMonitors, show_monitors
 from kept.monitoring.incidents import ListIncidents, list_incidents
-
-from conftest import NAME, MakeWorld, World  # isort: skip
 
 
 class Changed:

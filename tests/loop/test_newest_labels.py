@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 from sklearn.linear_model import LogisticRegression
+from world import MakeWorld, World
 
 from kept.governance.workspace import Workspace
 from kept.packaging.build import package
@@ -14,8 +15,6 @@ from kept.packaging.frames import encode_frame, fit_encoder, signature_of
 from kept.plan.policy import drift
 from kept.plan.project import Project
 from kept.tracking.runs import queued_runs
-
-from conftest import MakeWorld, World  # isort: skip
 
 
 def declare(project: Project) -> None:

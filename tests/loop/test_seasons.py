@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
+from world import NAME, World
 
-from conftest import NAME, World
 from kept.governance.actor import Actor
 from kept.governance.workspace import Workspace
 from kept.measures.arrays import encode

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import polars as pl
 import pytest
+from world import APRIL, DAY, NAME, MakeWorld, World
 
 from kept.core.errors import NotFound
 from kept.features.catalog import ingest_views
@@ -24,8 +25,6 @@ from kept.monitoring.skew import ShowSkew, show_skew
 from kept.monitoring.skew_watch import SkewState
 from kept.plan.catalog import ensure_registered
 from kept.plan.project import Project
-
-from conftest import APRIL, DAY, NAME, MakeWorld, World  # isort: skip
 
 
 def declare_weather(project: Project) -> None:

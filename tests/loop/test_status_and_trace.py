@@ -1,5 +1,6 @@
 import polars as pl
 import pytest
+from world import APRIL, DAY, NAME, MakeWorld
 
 from kept.core.errors import Invalid, NotFound
 from kept.core.ids import new_id
@@ -8,8 +9,6 @@ from kept.loop.trace import TracePrediction, trace_prediction
 from kept.monitoring.catalog import ShowMonitors, ShowWindows, show_monitors, show_windows
 from kept.plan.policy import drift
 from kept.tracking.runs import queued_runs
-
-from conftest import APRIL, DAY, NAME, MakeWorld  # isort: skip
 
 
 def test_the_loop_says_where_it_stands(make_world: MakeWorld) -> None:

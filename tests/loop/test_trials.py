@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import polars as pl
 import pytest
+from world import NAME, MakeWorld, World
 
 from kept.core.errors import KeptError
 from kept.deployment.catalog import ListRollouts, list_rollouts
@@ -18,8 +19,6 @@ from kept.monitoring.result import MonitorState
 from kept.monitoring.wording import message_of
 from kept.plan.project import Project
 from kept.plan.windows import Windows
-
-from conftest import NAME, MakeWorld, World  # isort: skip
 
 pytestmark = pytest.mark.each_database
 

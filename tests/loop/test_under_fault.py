@@ -7,14 +7,13 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Connection
+from world import MakeWorld, World
 
 from kept.governance.journal import VerifyAudit, verify_audit
 from kept.loop.cycle import tick
 from kept.plan.policy import drift
 from kept.store.database import Database
 from kept.store.grouping import Answer, Closing, Work
-
-from conftest import MakeWorld, World  # isort: skip
 
 
 class Killed(Exception):

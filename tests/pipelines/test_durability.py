@@ -6,8 +6,8 @@ import time
 from pathlib import Path
 
 import pytest
+from bench import Bench
 
-from conftest import Bench
 from kept.pipelines import engine
 from kept.pipelines.catalog import output_of
 from kept.pipelines.codec import Codec

@@ -3,7 +3,8 @@
 from dataclasses import replace
 from uuid import UUID
 
-from conftest import Bench
+from bench import Bench
+
 from kept.settings.settings import Settings
 from kept.settings.tracing import traces_of
 from otlp_receiver import collecting, facts

@@ -6,8 +6,8 @@ import time
 
 import polars as pl
 import pytest
+from bench import Bench
 
-from conftest import Bench
 from kept.core.errors import CheckFailed, Conflict, NotFound
 from kept.governance.actor import Actor
 from kept.pipelines.catalog import ShowLog, failure_of, output_of, show_log
