@@ -5,8 +5,8 @@ which does not wait for it: its answers come back in a later turn. A lone reques
 may is refused.
 
 A process that has answered is asked again when those that were answered have asked again, or no more come, as two halves of the
-clients, asked for in turn, would each have the price of all. Where that price is less than what it takes to deal with the answers,
-it is asked as soon as some wait, and works meanwhile.
+clients, asked for in turn, would each have the price of all. Where twice that price is less than what it takes to deal with the
+answers, it is asked as soon as some wait, and works meanwhile.
 """
 
 import asyncio
@@ -37,6 +37,8 @@ _ROUNDS = 2
 _ONE_CALL = 4e-5
 _SOME = 3
 _LITTLE = 8
+# All are then asked for in two parts, and a part has nearly the price of all.
+_PARTS = 2
 # How much of the number of clients is kept from answer to answer.
 _MEMORY = 0.9
 # A model that takes so many seconds waits for those who ask again, so many seconds longer. Timers know milliseconds.
@@ -242,7 +244,7 @@ class _Queue:
         # Some may be on their way to ask again.
         self._clients = max(self._clients * _MEMORY, everyone)
         dealing = self._clients * _ONE_CALL
-        meanwhile = dealing / _LITTLE < answers.seconds < dealing
+        meanwhile = dealing / _LITTLE < answers.seconds < dealing / _PARTS
         self._enough = max(everyone // _SOME, 1) if meanwhile else everyone
         # Asked for all at once it would go on being asked for all at once.
         self._spared = everyone // _SOME if meanwhile else 0
