@@ -14,6 +14,7 @@ from kept.monitoring import decay, drift
 from kept.monitoring import predictions as said
 from kept.monitoring.budget import Budget, Detector, budget_of
 from kept.monitoring.window import window_of
+from kept.plan.windows import Windows
 
 DAY = timedelta(days=1)
 NOON = datetime(2013, 4, 1, 12, tzinfo=UTC)
@@ -84,7 +85,7 @@ class World:
         for number in range(windows):
             day = self._day()
             inputs = self._drift(inputs, budgets["drift"], day)
-            window = window_of(NOON + number * DAY, DAY)
+            window = window_of(NOON + number * DAY, Windows(length=DAY))
             answers, _ = said.feed(answers, "binary", day["score"], budgets["predictions"], window)
             labels = labels or decay.begin(self.loss, 0.0, ROWS, budgets["decay"])
             fed = decay.fed_window(labels, self.loss, window.start, day["loss"], ROWS)

@@ -11,6 +11,7 @@ from kept.monitoring.budget import Budget
 from kept.monitoring.predictions import PredictionWatch, continued, evidence_of, feed, measured
 from kept.monitoring.window import Window, window_of
 from kept.plan.specs import Task
+from kept.plan.windows import Windows
 
 NOON = datetime(2013, 4, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -28,7 +29,9 @@ def run(task: Task, seed: int, shifts: list[float], classes: int = 1) -> tuple[P
     random, watch, found = np.random.default_rng(seed), continued(None, "v1", None), []
     for day, shift in enumerate(shifts):
         told = scores(random, shift, classes)
-        watch, one = feed(decode(encode(watch), PredictionWatch), task, told, 90, window_of(NOON + day * DAY, DAY))
+        watch, one = feed(
+            decode(encode(watch), PredictionWatch), task, told, 90, window_of(NOON + day * DAY, Windows(length=DAY))
+        )
         found += [one] if one is not None else []
     return watch, found
 
@@ -65,7 +68,7 @@ def test_a_new_version_begins_anew_and_an_act_starts_the_detector_anew() -> None
 
 def test_thin_windows_and_other_shapes_are_left_out() -> None:
     watch, _ = run("binary", 0, [0.0] * 12)
-    window = window_of(NOON, DAY)
+    window = window_of(NOON, Windows(length=DAY))
     assert feed(watch, "binary", np.full(5, 0.5), 90, window) == (watch, None)
     assert feed(watch, "multiclass", np.full((50, 3), 1 / 3), 90, window) == (watch, None)
     assert feed(watch, "binary", np.full(50, np.nan), 90, window) == (watch, None)
@@ -77,7 +80,7 @@ def test_answers_with_a_rhythm_are_held_against_their_own_hour() -> None:
     for part in range(36):
         begin = datetime(2013, 4, 1, tzinfo=UTC) + part * timedelta(hours=4)
         night = 2.0 if begin.hour < 8 else 0.0
-        window = window_of(begin, timedelta(hours=4))
+        window = window_of(begin, Windows(length=timedelta(hours=4)))
         changed = 0.6 if part >= 30 else 0.0
         watch, one = feed(watch, "binary", scores(random, night + changed, 1), 90, window, "hour of day")
         alarms += [] if one is None else [(part, one.alarm)]
@@ -94,6 +97,6 @@ def test_what_is_collected_stays_small_however_many_windows_and_classes(length: 
     said = random.dirichlet(np.ones(classes), 1_500) if classes > 1 else random.uniform(size=1_500)
     watch, enough = continued(None, "v1", None), timedelta(days=14) // length
     for part in range(20):
-        watch, _ = feed(watch, task, said, 90, window_of(NOON + part * length, length), "day of week")
+        watch, _ = feed(watch, task, said, 90, window_of(NOON + part * length, Windows(length=length)), "day of week")
     assert all(each.shape[0] >= 30 for each in watch.collected)
     assert len(encode(watch)) / 20 * enough < 12_000_000

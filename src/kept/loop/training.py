@@ -289,7 +289,7 @@ def _estimated(turn: Turn, results: list[WindowResult]) -> tuple[EstimatedWindow
         if not one.holds and ends and not any(map(bound.holds, ends)):
             found.append(bound.metric)
     return tuple(
-        EstimatedWindow(end=window_of(start, turn.plan.window, turn.plan.time_zone).end, failing=tuple(metrics))
+        EstimatedWindow(end=window_of(start, turn.plan.windows).end, failing=tuple(metrics))
         for start, metrics in sorted(failing.items())
     )
 

@@ -44,7 +44,7 @@ def accepted_reference(
         comparable: which of a window's predictions count.
     """
     enough = enough_windows(known.cycle, windows.length)
-    accepted = windows_of(stream.times_between(since, window.start), windows.length, windows.zone)[:enough]
+    accepted = windows_of(stream.times_between(since, window.start), windows)[:enough]
     if len(accepted) < enough:
         return None
     rows = (stream.window(one).filter(pl.col("role") != "shadow") for one in accepted)

@@ -232,7 +232,7 @@ class LabelledWatch:
         stands = watch.alarmed and (watch.alarmed_at is None or watch.alarmed_at < fed[0].start)
         alerts: list[RaiseAlert] = []
         if first is not None and not watch.alarmed:
-            shown_by = window_of(first.window.start, self._project.window, self._project.time_zone)
+            shown_by = window_of(first.window.start, self._project.windows)
             alerts.append(self._alert(shown_by, "decay", decay.TITLE, first.evidence(budget)))
             watch = msgspec.structs.replace(watch, alarmed=True, alarmed_above=detector.budget)
         if first is not None and not stands:
@@ -385,7 +385,7 @@ class LabelledWatch:
             fresh["key"].drop_nulls().implode()
         )
         moments = inside.filter(hit).select("event_time").collect()["event_time"].to_list()
-        return {window_of(moment, self._project.window, self._project.time_zone) for moment in moments}
+        return {window_of(moment, self._project.windows) for moment in moments}
 
     def _state(self) -> MonitorState:
         return MonitorState(

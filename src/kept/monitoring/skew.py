@@ -162,8 +162,8 @@ def _first(
     own: pl.LazyFrame, span: tuple[datetime, datetime], since: datetime | None, windows: Windows, notes: list[str]
 ) -> pl.DataFrame:
     """What a version was asked in its first whole windows; before one has ended all that it was asked, which `notes` tell."""
-    begin = first_whole(since or span[0], windows.length, windows.zone)
-    end = window_of(span[1], windows.length, windows.zone).start
+    begin = first_whole(since or span[0], windows)
+    end = window_of(span[1], windows).start
     whole = first_windows(own.filter(pl.col("event_time").is_between(begin, end, closed="left")), windows)
     if not whole.is_empty():
         return whole

@@ -118,9 +118,9 @@ class SkewWatch:
                 looked_until=None,
             )
             self._save([], [], gone=[TITLE])
-        last = window_of(watermark, self._plan.window, self._plan.time_zone).start
+        last = window_of(watermark, self._plan.windows).start
         if not self._state.compared and (self._state.looked_until is None or self._state.looked_until < last):
-            self._release(first_whole(champion_since or first, self._plan.window, self._plan.time_zone), last)
+            self._release(first_whole(champion_since or first, self._plan.windows), last)
         if self._plan.views:
             self._values(first, watermark)
 
@@ -136,13 +136,13 @@ class SkewWatch:
         if rows.height < ENOUGH:
             self._save([], [])
             return
-        end = window_of(rows["event_time"][-1], self._plan.window, self._plan.time_zone).end
+        end = window_of(rows["event_time"][-1], self._plan.windows).end
         finding = compare_with_training(self._workspace, self._champion, rows, self._hidden, self._plan.windows)
         self._state = msgspec.structs.replace(self._state, compared=True)
         if finding is None:
             self._save([], [])
             return
-        window = window_of(rows["event_time"][0], self._plan.window, self._plan.time_zone)
+        window = window_of(rows["event_time"][0], self._plan.windows)
         whole = msgspec.structs.replace(drift.measured(finding), metric=RELEASE)
         alerts = [self._release_alert(finding, end)] if finding.alarm else []
         self._save([(window, [whole, *drift.measured_columns(finding)])], alerts)
@@ -154,9 +154,9 @@ class SkewWatch:
             return
         until, begin = (
             min(known, watermark),
-            self._state.until or window_of(first, self._plan.window, self._plan.time_zone).start,
+            self._state.until or window_of(first, self._plan.windows).start,
         )
-        if next(closed_windows(begin, until, self._plan.window, self._plan.time_zone), None) is None:
+        if next(closed_windows(begin, until, self._plan.windows), None) is None:
             return
         views = stored_views(self._workspace, self._plan.name, self._plan.views, [])
         a_day = min(self._plan.window / timedelta(days=1), 1.0)
@@ -166,15 +166,13 @@ class SkewWatch:
             sample = evenly(self._answers(window), size)
             self._judge(window, () if sample.is_empty() else compare_values(sample, views, [], self._hidden))
         if len(windows) < _WINDOWS_AT_ONCE:
-            self._state = msgspec.structs.replace(
-                self._state, until=window_of(until, self._plan.window, self._plan.time_zone).start
-            )
+            self._state = msgspec.structs.replace(self._state, until=window_of(until, self._plan.windows).start)
             self._save([], [])
 
     def _windows(self, begin: datetime, until: datetime) -> Iterator[Window]:
         """Closed windows in which something was asked: one event of 1970 does not make a window of every day since."""
         while (event := self._stream.next_event(begin)) is not None:
-            window = window_of(event, self._plan.window, self._plan.time_zone)
+            window = window_of(event, self._plan.windows)
             if window.end > until:
                 return
             yield window

@@ -166,7 +166,7 @@ class Stream:
         inside = (pl.col("event_time") >= stretch.start) & (pl.col("event_time") < stretch.end)
         by_window = rows.filter(inside).group_by(windows.numbers(pl.col("event_time")).alias("number"))
         found = by_window.agg(pl.len(), pl.max("shipped_at")).filter(pl.col("shipped_at") > shipped).collect()
-        return {numbered(number, windows.length, windows.zone): count for number, count, _ in found.iter_rows()}
+        return {numbered(number, windows): count for number, count, _ in found.iter_rows()}
 
     def last_answer(self) -> datetime | None:
         """When the newest request that was answered came."""

@@ -270,7 +270,7 @@ class TrafficWatch:
                 kept = drift.load_reference(self._workspace.blobs.get(watch.reference))
                 self._accepted = (watch.reference, drift.without(kept, self._unseen))
         else:
-            since = first_whole(self._champion_since, self._project.window, self._project.time_zone)
+            since = first_whole(self._champion_since, self._project.windows)
             comparable = partial(self._comparable, reference=known)
             found = accepted_reference(self._stream, known, since, window, self._project.windows, comparable)
             if found is not None:

@@ -87,7 +87,7 @@ def watch(
     first, watermark, news = seen
     with workspace.database.reading() as connection:
         known = {one.monitor: one for one in states_of(connection, endpoint.name)}
-    beginning = window_of(first, project.window, project.time_zone).start
+    beginning = window_of(first, project.windows).start
     traffic_from, labelled_from = (
         (known[monitor].watermark if monitor in known else None) or beginning for monitor in (TRAFFIC, LABELLED)
     )
@@ -134,15 +134,15 @@ def _due(stream: Stream, since: datetime, until: datetime, windows: Windows) -> 
 
     One request that claims to be of 1970 must not make every day since then a window that is read, judged and stored.
     """
-    length, zone = windows.length, windows.zone
-    first = list(islice(closed_windows(since, until, length, zone), 1))
-    if first and until - since > _MOST_WINDOWS * length:
+    first = list(islice(closed_windows(since, until, windows), 1))
+    long = _MOST_WINDOWS * windows.length
+    if first and until - since > long:
         following = stream.next_event(first[0].end)
-        if following is not None and following - since > _MOST_WINDOWS * length:
+        if following is not None and following - since > long:
             return first + list(
-                islice(closed_windows(window_of(following, length, zone).start, until, length, zone), _MOST_WINDOWS)
+                islice(closed_windows(window_of(following, windows).start, until, windows), _MOST_WINDOWS)
             )
-    return list(islice(closed_windows(since, until, length, zone), _MOST_WINDOWS))
+    return list(islice(closed_windows(since, until, windows), _MOST_WINDOWS))
 
 
 def _look(workspace: Workspace, stream: Stream) -> tuple[datetime, datetime, bool] | None:

@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 import msgspec
 import polars as pl
 
-from kept.measures.drift.cycle import UTC
 from kept.plan.windows import Windows
 
 
@@ -22,45 +21,42 @@ class Window(msgspec.Struct, frozen=True, kw_only=True, order=True):
         return self.start + (self.end - self.start) / 2
 
 
-def window_of(moment: datetime, length: timedelta, zone: str = UTC) -> Window:
-    """The window that a moment lies in: of a length, where that is of days by the clock of a time zone."""
-    return numbered(Windows(length=length, zone=zone).number(moment), length, zone)
+def window_of(moment: datetime, windows: Windows) -> Window:
+    """The window that a moment lies in."""
+    return numbered(windows.number(moment), windows)
 
 
-def numbered(number: int, length: timedelta, zone: str = UTC) -> Window:
+def numbered(number: int, windows: Windows) -> Window:
     """The window of a number."""
-    windows = Windows(length=length, zone=zone)
     return Window(start=windows.start(number), end=windows.start(number + 1))
 
 
-def windows_of(moments: pl.Series, length: timedelta, zone: str = UTC) -> list[Window]:
+def windows_of(moments: pl.Series, windows: Windows) -> list[Window]:
     """The windows that moments lie in, oldest first."""
-    told = Windows(length=length, zone=zone).numbers(pl.col("at"))
-    numbers = moments.to_frame("at").select(told).to_series().unique().sort()
-    return [numbered(number, length, zone) for number in numbers]
+    numbers = moments.to_frame("at").select(windows.numbers(pl.col("at"))).to_series().unique().sort()
+    return [numbered(number, windows) for number in numbers]
 
 
-def first_whole(since: datetime, length: timedelta, zone: str = UTC) -> datetime:
+def first_whole(since: datetime, windows: Windows) -> datetime:
     """The start of the first window that a champion has to itself from its beginning, which it is since then."""
-    begin = window_of(since, length, zone)
+    begin = window_of(since, windows)
     return begin.start if since == begin.start else begin.end
 
 
-def closed_windows(since: datetime, watermark: datetime, length: timedelta, zone: str = UTC) -> Iterator[Window]:
+def closed_windows(since: datetime, watermark: datetime, windows: Windows) -> Iterator[Window]:
     """The windows that begin at or after a window's start and have ended by the watermark, oldest first.
 
     Args:
         since: the start of the first window to give.
         watermark: the newest event time that has been seen.
-        length: the windows' length.
-        zone: the time zone whose midnights days begin at.
+        windows: how event time is cut.
     """
-    window = window_of(since, length, zone)
+    window = window_of(since, windows)
     if window.start < since:
-        window = window_of(window.end, length, zone)
+        window = window_of(window.end, windows)
     while window.end <= watermark:
         yield window
-        window = window_of(window.end, length, zone)
+        window = window_of(window.end, windows)
 
 
 def maturity(label_delay: timedelta, length: timedelta) -> timedelta:

@@ -8,6 +8,7 @@ from kept.core.errors import Forbidden, Invalid, KeptError
 from kept.core.spans import Traces
 from kept.serving.request import Request
 from kept.serving.turns import Turns
+from kept.settings.exposure import LOOPBACK
 
 TIMEOUT_HEADER = b"x-request-timeout-ms"
 TRACE_HEADER = b"traceparent"
@@ -15,7 +16,7 @@ _JSON_SIZE = b"inference-header-content-length"
 _JSON = b"application/json"
 _SITE = b"sec-fetch-site"
 _OTHER_SITES = {b"cross-site", b"same-site"}
-_LOOPBACK = {b"127.0.0.1", b"localhost", b"[::1]"}
+_LOOPBACK = {name.encode() for name in LOOPBACK}
 _PORT = re.compile(rb":\d*$")
 _DIGITS = frozenset(string.digits.encode())
 # Bodies on their way in may hold this much together; each alone may be as large as the door allows.
