@@ -10,6 +10,21 @@ from kept.registry.catalog import RegisterVersion, register_version
 from kept.registry.model import ModelVersion
 
 
+def a_report(classes: tuple[Label, Label] = (False, True)) -> EvaluationReport:
+    """The report of a model of two classes, of which it says nothing."""
+    return EvaluationReport(
+        task="binary",
+        classes=classes,
+        rows=100,
+        metrics={},
+        slices=(),
+        calibration=None,
+        confusion=((50, 0), (0, 50)),
+        operational={},
+        seed=0,
+    )
+
+
 def register(
     workspace: Workspace, actor: Actor, model: str, bundle: str, classes: tuple[Label, Label] = (False, True)
 ) -> ModelVersion:
@@ -17,18 +32,7 @@ def register(
     lineage = Lineage(
         question="Which?", owner="ops", estimator="trees", data=(), features=("x",), training_rows=1, bundle=bundle
     )
-    report = EvaluationReport(
-        task="binary",
-        classes=classes,
-        rows=2,
-        metrics={},
-        slices=(),
-        calibration=None,
-        confusion=((1, 0), (0, 1)),
-        operational={},
-        seed=0,
-    )
     verdict = Verdict(accepted=True, objectives=(), checks=(), reasons=())
-    card = write_card(lineage, report)
+    card = write_card(lineage, a_report(classes))
     request = RegisterVersion(project=model, model=model, bundle=bundle, verdict=verdict, card=card)
     return register_version(workspace, actor, request)

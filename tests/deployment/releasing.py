@@ -8,7 +8,6 @@ import pytest
 
 from kept.core.ids import new_id
 from kept.evaluation.gate import ObjectiveResult, Verdict
-from kept.evaluation.report import EvaluationReport
 from kept.governance.actor import Actor
 from kept.governance.workspace import Workspace
 from kept.plan.objective import at_least, at_most
@@ -17,6 +16,7 @@ from kept.plan.records import ProjectRecord, save_project
 from kept.registry.card import Lineage, write_card
 from kept.registry.catalog import RegisterVersion, register_version
 from kept.registry.model import ModelVersion
+from registering import a_report
 
 Register = Callable[..., ModelVersion]
 Declare = Callable[[Release], None]
@@ -41,22 +41,11 @@ def register(workspace: Workspace, me: Actor) -> Register:
         verdict = Verdict(
             accepted=passed, objectives=(result,), checks=(), reasons=() if passed else (result.sentence,)
         )
-        report = EvaluationReport(
-            task="binary",
-            classes=(False, True),
-            rows=100,
-            metrics={},
-            slices=(),
-            calibration=None,
-            confusion=((50, 0), (0, 50)),
-            operational={},
-            seed=0,
-        )
         bundle = workspace.blobs.put(new_id().encode())
         lineage = Lineage(
             question="Late?", owner="ops", estimator="trees", data=(), features=("x",), training_rows=10, bundle=bundle
         )
-        card = write_card(lineage, report)
+        card = write_card(lineage, a_report())
         return register_version(
             workspace, me, RegisterVersion(project=project, model=model, bundle=bundle, verdict=verdict, card=card)
         )

@@ -17,7 +17,6 @@ from kept.deployment.release import ReleaseVersion, release
 from kept.deployment.routing import Arm
 from kept.evaluation.gate import ObjectiveResult, Verdict
 from kept.evaluation.loss import LossReference
-from kept.evaluation.report import EvaluationReport
 from kept.governance.actor import Actor, automation
 from kept.governance.workspace import Workspace
 from kept.loop.cycle import tick
@@ -35,6 +34,7 @@ from kept.registry.catalog import RegisterVersion, register_version
 from kept.registry.model import ModelVersion
 from kept.tracking.run import Run
 from kept.tracking.runs import fail, finish, queued_runs, start
+from registering import a_report
 
 APRIL = datetime(2013, 4, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -82,17 +82,6 @@ class World:
             objective=objective, value=auc, low=None, high=None, margin=0.0, passed=passed, sentence=sentence
         )
         verdict = Verdict(accepted=passed, objectives=(result,), checks=(), reasons=() if passed else (sentence,))
-        report = EvaluationReport(
-            task="binary",
-            classes=(False, True),
-            rows=100,
-            metrics={},
-            slices=(),
-            calibration=None,
-            confusion=((50, 0), (0, 50)),
-            operational={},
-            seed=0,
-        )
         bundle = self.bundle or self.workspace.blobs.put(new_id().encode())
         lineage = Lineage(
             question="Late?",
@@ -113,7 +102,7 @@ class World:
             bundle=bundle,
             run_id=run_id,
             verdict=verdict,
-            card=write_card(lineage, report),
+            card=write_card(lineage, a_report()),
         )
         return register_version(self.workspace, self.me, request)
 

@@ -19,7 +19,6 @@ from kept.deployment.catalog import ShowStatus, show_status
 from kept.deployment.release import Advance, ReleaseVersion, advance, release
 from kept.deployment.rollback import RollBack, roll_back
 from kept.evaluation.gate import Verdict
-from kept.evaluation.report import EvaluationReport
 from kept.governance.actor import Actor, owner
 from kept.governance.workspace import Workspace
 from kept.packaging.bundle import store_bundle
@@ -29,6 +28,7 @@ from kept.plan.records import ProjectRecord, save_project
 from kept.registry.card import Lineage, write_card
 from kept.registry.catalog import RegisterVersion, register_version
 from kept.settings.settings import Settings
+from registering import a_report
 
 CLIENTS = 4
 
@@ -72,23 +72,12 @@ class VersionLoad:
 
 
 def register(workspace: Workspace, me: Actor, packaged: Packaged) -> int:
-    report = EvaluationReport(
-        task="binary",
-        classes=(False, True),
-        rows=100,
-        metrics={},
-        slices=(),
-        calibration=None,
-        confusion=((50, 0), (0, 50)),
-        operational={},
-        seed=0,
-    )
     bundle = store_bundle(packaged.folder, workspace.blobs)
     lineage = Lineage(
         question="Late?", owner="ops", estimator="trees", data=(), features=("x",), training_rows=10, bundle=bundle
     )
     verdict = Verdict(accepted=True, objectives=(), checks=(), reasons=())
-    card = write_card(lineage, report)
+    card = write_card(lineage, a_report())
     return register_version(
         workspace, me, RegisterVersion(project="late", model="late", bundle=bundle, verdict=verdict, card=card)
     ).number

@@ -1,7 +1,7 @@
 """What shares a transaction is all or nothing each for itself; what is alone in one, too."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -22,6 +22,16 @@ def put(connection: Connection, name: str) -> str:
 def names(database: Database) -> list[str]:
     with database.reading() as connection:
         return list(connection.execute(select(experiment_tags.c.name).order_by(experiment_tags.c.name)).scalars())
+
+
+def thirty_at_once(database: Database, do: Callable[[int], None]) -> None:
+    """Thirty threads, each with its number, which gather while somebody else writes."""
+    threads = [threading.Thread(target=do, args=(number,)) for number in range(30)]
+    with database.writing():
+        for thread in threads:
+            thread.start()
+    for thread in threads:
+        thread.join()
 
 
 def test_work_that_is_alone_is_kept_with_its_closing(database: Database) -> None:
@@ -69,13 +79,7 @@ def test_of_work_that_comes_together_only_what_fails_is_undone(database: Databas
         except KeyError:
             errors.append(number)
 
-    threads = [threading.Thread(target=do, args=(number,)) for number in range(30)]
-    # While somebody else writes, they gather.
-    with database.writing():
-        for thread in threads:
-            thread.start()
-    for thread in threads:
-        thread.join()
+    thirty_at_once(database, do)
     assert sorted(errors) == list(range(0, 30, 3))
     assert names(database) == [f"{number:02}" for number in range(30) if number % 3]
 
@@ -98,12 +102,7 @@ def test_when_the_transaction_is_ended_under_one_all_that_came_with_it_are_told_
         except Exception as error:  # noqa: BLE001 - looked at below
             errors.append(error)
 
-    threads = [threading.Thread(target=do, args=(number,)) for number in range(30)]
-    with database.writing():
-        for thread in threads:
-            thread.start()
-    for thread in threads:
-        thread.join()
+    thirty_at_once(database, do)
     assert {type(error) for error in errors} == {Unavailable}
     assert len(errors) + len(done) == 30
     assert names(database) == sorted(done)
