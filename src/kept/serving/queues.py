@@ -36,7 +36,7 @@ _ROUNDS = 2
 # takes but a small part of that, nothing is gained.
 _ONE_CALL = 4e-5
 _SOME = 3
-_LITTLE = 8
+_LITTLE = 4
 # All are then asked for in two parts, and a part has nearly the price of all.
 _PARTS = 2
 # How much of the number of clients is kept from answer to answer.

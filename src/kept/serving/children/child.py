@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from kept.core.errors import Invalid, KeptError
 from kept.packaging.runtime import Runtime, load_runtime
 from kept.serving.children.bounds import end_with, limit_memory
+from kept.serving.children.matrices import know_matrices
 from kept.serving.children.messages import Answers, Ask, Duty, Failure, Inbox, Ready, failure_of, packed
 from kept.serving.warming import warm
 
@@ -61,6 +62,7 @@ class Asked:
         trusted = frozenset({duty.digest} if duty.trusted else ())
         runtime = load_runtime(Path(duty.folder), digest=duty.digest, trusted=trusted)
         assert isinstance(runtime, Runtime)  # noqa: S101 - models of tensors are ONNX, which the service runs itself
+        know_matrices()
         self._runtime = runtime
         signature = self._runtime.manifest.signature
         self._names = signature.names
