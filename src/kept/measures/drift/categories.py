@@ -18,6 +18,8 @@ TOP = 20
 # Values seen less often than this in the reference count as rare: new ones of their like are to be expected.
 _SEEN = 5
 _MOST_COUNTERS = 1_024
+# Of so few categories each is looked for by itself.
+_FEW = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +92,10 @@ def _code_counts(codes: Array, categories: int) -> Ints:
         if int(codes.max()) >= categories:
             raise Invalid("a code has no category", where="categorical column", fix="Give all categories")
         return np.bincount(codes + 1, minlength=categories + 1)
+    if categories <= _FEW:
+        narrow = codes.astype(np.uint8)
+        found = [int(np.count_nonzero(narrow == code)) for code in range(1, categories)]
+        return np.array([0, codes.size - sum(found), *found][: categories + 1], dtype=np.int64)
     # Several rows at a time: adding to one of few counters has to wait for the last addition to it.
     together = max(int(math.log(_MOST_COUNTERS, max(categories, 2))), 1)
     rows = codes.size // together

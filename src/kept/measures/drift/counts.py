@@ -16,9 +16,9 @@ _MANY_ROWS = 20_000
 # Products of two scores are below 2^14 in 32nds, so sums of so few of them are exact in 32-bit floats; and products of
 # matrices this small are not split over threads, whose waiting for one another cost as much again as the counting.
 _EXACT = 128
-# From so many rows on a correlation is known to 0.01, finer than any that matters: of larger windows every second, third
-# ... row is paired, as pairs would be half of what counting costs.
-PAIRED_ROWS = 10_000
+# From so many rows on a correlation is known to 0.015, finer than any that matters: of windows with twice as many or more every
+# second, third ... row is paired, as pairs would be half of what counting costs.
+PAIRED_ROWS = 5_000
 # As an array, since to see what a number is takes numpy three times as long.
 _ONE = np.array(1)
 
@@ -77,7 +77,7 @@ def count_rows(grid: Grid, columns: Table) -> WindowCounts:
     counts = empty_counts(grid)
     if not rows:
         return counts
-    step, many = -(-rows // PAIRED_ROWS), rows >= _MANY_ROWS
+    step, many = max(rows // PAIRED_ROWS, 1), rows >= _MANY_ROWS
     in_pairs = len(range(0, rows, step))
     scores = np.zeros((grid.paired, -(-in_pairs // _EXACT) * _EXACT), dtype=np.int8)
     block = -(-rows // -(-rows // _BLOCK) // step) * step
