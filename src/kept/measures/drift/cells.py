@@ -40,8 +40,8 @@ class Scratch:
     """Memory for placing up to so many values at a time: making it anew for each block costs more than the placing."""
 
     def __init__(self, rows: int) -> None:
-        self._narrow = np.empty(rows, dtype=np.float32)
-        self._codes = np.empty(rows, dtype=np.intp)
+        self.narrow = np.empty(rows, dtype=np.float32)
+        self.codes = np.empty(rows, dtype=np.intp)
         self._tally = np.empty(_ALL_CODES, dtype=np.int64)
 
     def tally(self, codes: int) -> Ints:
@@ -49,10 +49,6 @@ class Scratch:
         cleared = self._tally[:codes]
         cleared.fill(0)
         return cleared
-
-    def first(self, rows: int) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
-        """Its arrays, cut to this many rows."""
-        return self._narrow[:rows], self._codes[:rows]
 
 
 class Cells(msgspec.Struct, frozen=True, kw_only=True, eq=False, dict=True, omit_defaults=True):
@@ -150,9 +146,10 @@ class Cells(msgspec.Struct, frozen=True, kw_only=True, eq=False, dict=True, omit
             found[np.isneginf(wide)] = 0
             found[np.isnan(wide)] = self.size
             return found
-        narrow, found = scratch.first(values.size)
+        found = scratch.codes[: values.size]
         if self.step:
             return self._steps.number(values, among, found)
+        narrow = scratch.narrow[: values.size]
         with np.errstate(over="ignore", invalid="ignore"):
             # The difference is taken in 64 bits whatever the column's type, and then rounded.
             np.subtract(values, np.float64(self.centre), out=narrow, casting="same_kind")

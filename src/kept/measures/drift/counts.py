@@ -78,8 +78,9 @@ def count_rows(grid: Grid, columns: Table) -> WindowCounts:
     if not rows:
         return counts
     step, many = max(rows // PAIRED_ROWS, 1), rows >= _MANY_ROWS
-    in_pairs = len(range(0, rows, step))
-    scores = np.zeros((grid.paired, -(-in_pairs // _EXACT) * _EXACT), dtype=np.int8)
+    paired, in_pairs = grid.paired, len(range(0, rows, step))
+    scores = np.zeros((paired, -(-in_pairs // _EXACT) * _EXACT), dtype=np.int8)
+    chosen = np.empty(in_pairs, dtype=np.intp)
     block = -(-rows // -(-rows // _BLOCK) // step) * step
     lows, highs = np.full((2, len(grid.numeric), -(-rows // block)), np.nan)
     scratch = Scratch(min(block, rows))
@@ -97,15 +98,16 @@ def count_rows(grid: Grid, columns: Table) -> WindowCounts:
                 np.add.at(tally, codes, _ONE)
             else:
                 counts.cells[begin:end] += np.bincount(cells.table[codes], minlength=cells.size + 1)
-            if place < grid.paired:
-                # Every code has a score, so that no bounds need be looked at first.
-                found = cells.code_scores.take(codes[::step], mode="wrap")
-                scores[place, start // step : start // step + found.size] = found
+            if place < paired:
+                chosen[start // step : (start + block) // step] = codes[::step]
+        if place < paired:
+            # Every code has a score, so that no bounds need be looked at first.
+            cells.code_scores.take(chosen, mode="wrap", out=scores[place, :in_pairs])
         if many:
             cells.gather(tally, counts.cells[begin:end])
     for place, (name, categories) in enumerate(zip(grid.categorical, grid.categories, strict=True), len(grid.numeric)):
         counts.cells[grid.offsets[place] : grid.offsets[place + 1]] = categories.count(columns[name])
-    if grid.paired > 1:
+    if paired > 1:
         counts.cross[...] = _products(scores.astype(np.float32))
         counts.paired_sums[...] = scores.sum(axis=1)
     low, high = np.fmin.reduce(lows, axis=1), np.fmax.reduce(highs, axis=1)
