@@ -169,12 +169,9 @@ class SqliteDatabase:
 
 def sqlite_engine(path: Path, *, synchronous: str = "FULL") -> Engine:
     """An engine whose transactions begin where we say, in WAL."""
-    engine = create_engine(
-        f"sqlite:///{path}",
-        connect_args={"timeout": _PATIENCE_SECONDS, "check_same_thread": False, "autocommit": True}
-        if hasattr(sqlite3, "LEGACY_TRANSACTION_CONTROL")
-        else {"timeout": _PATIENCE_SECONDS, "check_same_thread": False, "isolation_level": None},
-    )
+    # Not `autocommit`, as newer Pythons have it: its transactions begin where Python says, or never end.
+    connect_args = {"timeout": _PATIENCE_SECONDS, "check_same_thread": False, "isolation_level": None}
+    engine = create_engine(f"sqlite:///{path}", connect_args=connect_args)
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: sqlite3.Connection, _: object) -> None:
