@@ -56,10 +56,10 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Databas
         with server.fresh() as url, closing(PostgresDatabase(url)) as kept:
             yield kept
         return
-    made = SqliteDatabase(tmp_path / "workspace" / "kept.db")
     (tmp_path / "workspace").mkdir()
-    made.create()
-    yield made
+    with closing(SqliteDatabase(tmp_path / "workspace" / "kept.db")) as made:
+        made.create()
+        yield made
 
 
 @pytest.fixture

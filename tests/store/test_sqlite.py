@@ -1,5 +1,7 @@
 """What is so of SQLite only; what every database does is in its conformance kit."""
 
+import gc
+import os
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -50,3 +52,19 @@ def test_opening_again_waits_for_no_writer(database: SqliteDatabase, tmp_path: P
     again.close()
     # A writer is waited for thirty seconds.
     assert time.monotonic() - begun < 10
+
+
+def test_one_that_nobody_closed_closes_what_it_opened(tmp_path: Path) -> None:
+    # From Python 3.13 on a connection that is left open warns, and warnings are errors.
+    made = SqliteDatabase(tmp_path / "left.db")
+    made.create()
+    assert open_files(tmp_path / "left.db")
+    del made
+    gc.collect()
+    assert not open_files(tmp_path / "left.db")
+
+
+def open_files(path: Path) -> list[str]:
+    """The descriptors of this process that lead to a file."""
+    found = [os.readlink(one) for one in Path("/proc/self/fd").iterdir() if one.is_symlink()]
+    return [one for one in found if one == str(path)]

@@ -36,7 +36,7 @@ def open_site(workspace: Workspace, me: Actor) -> Iterator[Open]:
 
 
 @pytest.fixture(scope="session")
-def full(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, Filled]:
+def full(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Workspace, Filled]]:
     """A workspace with something of everything; nobody changes it."""
     root = tmp_path_factory.mktemp("full")
     database = SqliteDatabase(root / "kept.db")
@@ -50,7 +50,8 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, Filled]:
         settings=Settings(workspace=str(root)),
     )
     random = np.random.default_rng(5).uniform(size=600)
-    return workspace, fill(workspace, owner("ada", "python"), Path(tmp_path_factory.mktemp("project")), random)
+    yield workspace, fill(workspace, owner("ada", "python"), Path(tmp_path_factory.mktemp("project")), random)
+    database.close()
 
 
 @pytest.fixture(scope="session")

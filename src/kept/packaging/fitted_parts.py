@@ -1,6 +1,7 @@
 """The parts of a fitted estimator: everything that its attributes, lists and dictionaries lead to, however deep."""
 
 from collections.abc import Callable, Iterator
+from types import ModuleType
 from typing import Any, TypeVar
 
 import numpy as np
@@ -36,7 +37,9 @@ def parts_with(estimator: Any, told: _Told, tell: Callable[[Any, _Told], _Told])
 
 
 def _held_by(part: Any) -> list[Any]:
-    """What a part's attributes hold, or a plain holder of values."""
+    """What a part's attributes hold, or a plain holder of values. A module is no part of a model."""
+    if isinstance(part, ModuleType):
+        return []
     found = list(getattr(part, "__dict__", {}).values())
     if isinstance(part, np.ndarray):
         return [*found, *part.ravel()] if part.dtype == object else found

@@ -40,12 +40,19 @@ def _is_sound(part: Any) -> bool:
 def _is_sound_spline(spline: BSpline) -> bool:
     """Knots in order, and as many coefficients as splines between them."""
     # As compiled code is given them: what is told of them goes through a function of the file's own.
-    knots, coefficients, degree = (vars(spline)[name] for name in ("_t", "_c", "k"))
+    held = vars(spline)
+    if "_delegate_to" in held:
+        # From SciPy 1.18 on they are in a part of it.
+        held = vars(held["_delegate_to"])
+        knots, coefficients = held["t"], held["c"]
+    else:
+        knots, coefficients = held["_t"], held["_c"]
+    degree, axis = held["k"], held["axis"]
     return (
         type(knots) is np.ndarray
         and type(coefficients) is np.ndarray
         and type(degree) is int
-        and spline.axis == 0
+        and axis == 0
         and knots.dtype == coefficients.dtype == np.float64
         and (knots.ndim, coefficients.ndim) == (1, 2)
         and degree >= 0

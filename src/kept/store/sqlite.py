@@ -9,6 +9,7 @@ import logging
 import os
 import sqlite3
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -37,6 +38,8 @@ class SqliteDatabase:
         self._engine = _explaining(sqlite_engine(path), path)
         self._unflushed = _explaining(sqlite_engine(path, synchronous="NORMAL"), path)
         self._groups = GroupCommit(lambda: self._transaction(self._unflushed))
+        # Of one that nobody closed they are closed with it.
+        weakref.finalize(self, _give_back, self._engine, self._unflushed).atexit = False
         # Writers of this process queue here: the queue in the file system is one of naps, up to 100 ms long.
         self._turn = threading.Lock()
 
@@ -95,8 +98,7 @@ class SqliteDatabase:
 
     def close(self) -> None:
         """Gives the connections back."""
-        self._engine.dispose()
-        self._unflushed.dispose()
+        _give_back(self._engine, self._unflushed)
 
     def _is_there(self) -> bool:
         try:
@@ -165,6 +167,11 @@ class SqliteDatabase:
                 connection.commit()
         finally:
             self._turn.release()
+
+
+def _give_back(*engines: Engine) -> None:
+    for engine in engines:
+        engine.dispose()
 
 
 def sqlite_engine(path: Path, *, synchronous: str = "FULL") -> Engine:
