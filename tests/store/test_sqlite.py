@@ -1,7 +1,6 @@
 """What is so of SQLite only; what every database does is in its conformance kit."""
 
 import gc
-import os
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -66,5 +65,5 @@ def test_one_that_nobody_closed_closes_what_it_opened(tmp_path: Path) -> None:
 
 def open_files(path: Path) -> list[str]:
     """The descriptors of this process that lead to a file."""
-    found = [os.readlink(one) for one in Path("/proc/self/fd").iterdir() if one.is_symlink()]
+    found = [str(one.readlink()) for one in Path("/proc/self/fd").iterdir() if one.is_symlink()]
     return [one for one in found if one == str(path)]
