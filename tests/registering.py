@@ -7,7 +7,7 @@ from kept.governance.workspace import Workspace
 from kept.packaging.signature import Label
 from kept.registry.card import Lineage, write_card
 from kept.registry.catalog import RegisterVersion, register_version
-from kept.registry.model import ModelVersion
+from kept.registry.version import ModelVersion
 
 
 def a_report(classes: tuple[Label, Label] = (False, True)) -> EvaluationReport:

@@ -19,7 +19,7 @@ from onnx.reference import ReferenceEvaluator
 
 from graphs import CLASSES, IMAGE, image_model
 from kept.app.connection import Embedded
-from kept.app.graphs import register_checked, register_graph
+from kept.app.onnx_files import register_checked, register_graph
 from kept.app.projects import Projects
 from kept.app.running import make_runner
 from kept.app.workspace import embedded_actor, open_workspace

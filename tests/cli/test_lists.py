@@ -11,7 +11,7 @@ import pytest
 from kept.app.workspace import embedded_actor, open_workspace
 from kept.cli.models import telling
 from kept.data.ingestion import TableSpec, ingest
-from kept.registry.model import ModelSummary
+from kept.registry.version import ModelSummary
 from kept.settings.settings import Settings
 
 

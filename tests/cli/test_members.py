@@ -26,7 +26,7 @@ HEAVY = {
     [
         # What only watches the others.
         ("kept.cli.members, kept.cli.starting", set()),
-        ("kept.cli.members, kept.app.predictions", {"onnxruntime", "sqlalchemy"}),
+        ("kept.cli.members, kept.app.prediction_service", {"onnxruntime", "sqlalchemy"}),
         ("kept.cli.members, kept.app.worker", {"polars", "sqlalchemy"}),
         ("kept.cli.members, kept.web.site", {"litestar", "polars", "sqlalchemy"}),
     ],

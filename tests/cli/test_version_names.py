@@ -22,7 +22,7 @@ from kept.plan.loading import load_project
 from kept.plan.objective import at_most
 from kept.registry.card import Lineage, write_card
 from kept.registry.catalog import RegisterVersion, SetAlias, register_version, set_alias
-from kept.registry.model import ModelVersion
+from kept.registry.version import ModelVersion
 from kept.settings.settings import Settings
 
 Ask = Callable[..., Any]

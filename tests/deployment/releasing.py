@@ -15,7 +15,7 @@ from kept.plan.policy import Release
 from kept.plan.records import ProjectRecord, save_project
 from kept.registry.card import Lineage, write_card
 from kept.registry.catalog import RegisterVersion, register_version
-from kept.registry.model import ModelVersion
+from kept.registry.version import ModelVersion
 from registering import a_report
 
 Register = Callable[..., ModelVersion]

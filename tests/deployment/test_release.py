@@ -28,7 +28,7 @@ from kept.measures.sequential import Arm as Outcomes
 from kept.plan.policy import Fallback, Release, fall_back, when
 from kept.registry.catalog import ListVersions, ShowVersion, list_versions, show_version
 from kept.registry.consent import Approve, Waive, approve, waive
-from kept.registry.model import ModelVersion
+from kept.registry.version import ModelVersion
 
 pytestmark = pytest.mark.each_database
 

@@ -31,7 +31,7 @@ from kept.governance.journal import ListAudit, VerifyAudit, list_audit, verify_a
 from kept.governance.workspace import Workspace
 from kept.plan.policy import Fallback, Release
 from kept.registry.catalog import ListVersions, list_versions
-from kept.registry.model import ModelVersion
+from kept.registry.version import ModelVersion
 
 pytest_plugins = ["releasing"]
 

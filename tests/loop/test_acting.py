@@ -13,9 +13,9 @@ from world import APRIL, NAME, MakeWorld, World
 from kept.core.clock import format_time, parse_time
 from kept.core.durations import duration
 from kept.core.errors import Invalid
-from kept.loop import training
-from kept.loop.answers import ShowAnswer, show_answer
+from kept.loop import retraining
 from kept.loop.decisions import Decide, RetrainNow, decide, retrain
+from kept.loop.incident_answers import ShowAnswer, show_answer
 from kept.loop.triggers import Situation, choose
 from kept.monitoring.alert import Alert
 from kept.monitoring.alerts import RaiseAlert, raise_alert
@@ -347,7 +347,7 @@ def test_a_persons_training_does_not_make_old_alarms_new(make_world: MakeWorld) 
 def test_many_other_alerts_do_not_push_out_the_one_that_is_waited_for(
     make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(training, "_MOST_ALERTS", 3)
+    monkeypatch.setattr(retraining, "_MOST_ALERTS", 3)
     world = make_world(declared(debounce="3d"))
     drifted(world)
     for place in range(4):

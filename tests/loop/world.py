@@ -31,7 +31,7 @@ from kept.plan.objective import at_least
 from kept.plan.project import Project
 from kept.registry.card import Lineage, write_card
 from kept.registry.catalog import RegisterVersion, register_version
-from kept.registry.model import ModelVersion
+from kept.registry.version import ModelVersion
 from kept.tracking.run import Run
 from kept.tracking.runs import fail, finish, queued_runs, start
 from registering import a_report

@@ -32,7 +32,7 @@ from kept.packaging.signature import Signature
 from kept.plan.objective import at_most
 from kept.registry.card import Lineage, write_card
 from kept.registry.catalog import RegisterVersion, register_version
-from kept.registry.model import ModelVersion
+from kept.registry.version import ModelVersion
 from kept.settings.settings import Settings
 
 SCRIPT = Path(__file__).parent / "exchanging" / "loading_judged_versions.py"

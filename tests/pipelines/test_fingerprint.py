@@ -6,7 +6,7 @@ import pytest
 
 from kept.core.errors import Invalid, NotFound
 from kept.pipelines.fingerprint import code_digest
-from kept.pipelines.reference import Reference
+from kept.pipelines.function_reference import Reference
 
 FILES = {
     "project.py": """

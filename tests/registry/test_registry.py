@@ -33,8 +33,8 @@ from kept.registry.catalog import (
 )
 from kept.registry.consent import Approve, Waive, approve, waive
 from kept.registry.markdown import render_markdown
-from kept.registry.model import ModelVersion
-from kept.registry.search import parse_bounds
+from kept.registry.metric_bounds import parse_bounds
+from kept.registry.version import ModelVersion
 
 pytestmark = pytest.mark.each_database
 

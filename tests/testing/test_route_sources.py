@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from kept.app.predictions import DatabaseRoutes
+from kept.app.prediction_service import DatabaseRoutes
 from kept.deployment.endpoint import RouteRecord
 from kept.deployment.records import append_route
 from kept.deployment.routing import Route, RoutingTable

@@ -29,7 +29,7 @@ from kept.plan.policy import drift
 from kept.plan.project import Project
 from kept.registry.card import DataSource, Lineage, write_card
 from kept.registry.catalog import RegisterVersion, register_version
-from kept.registry.model import ModelVersion
+from kept.registry.version import ModelVersion
 from kept.tracking.runs import create_run, fail, finish, log_metrics, log_params, start
 
 NAME = "flights"

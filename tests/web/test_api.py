@@ -6,7 +6,7 @@ from visiting import Client, Open
 from kept.app.connection import Problem, route
 from kept.app.operations import OPERATIONS
 from kept.governance.workspace import Workspace
-from kept.registry.model import ModelDetail, ModelSummary
+from kept.registry.version import ModelDetail, ModelSummary
 
 REMOTE = [one for one in OPERATIONS.values() if one.remote]
 LOCAL = [one for one in OPERATIONS.values() if not one.remote]

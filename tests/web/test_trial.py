@@ -19,7 +19,7 @@ from kept.governance.actor import Actor
 from kept.governance.workspace import Workspace
 from kept.plan.catalog import ensure_registered
 from kept.plan.project import Project
-from kept.registry.model import ModelVersion
+from kept.registry.version import ModelVersion
 from kept.settings.settings import Settings
 from kept.web.site import make_site
 

@@ -18,7 +18,7 @@ from kept.packaging.sklearn_model import load_skops
 from kept.packaging.tensor_build import TENSOR_TOLERANCE, graph_signature, package_tensors
 from kept.packaging.tensor_sample import read_sample
 from kept.training.estimators import input_of
-from kept.training.taking import complete, names_of, refuse_categories
+from kept.training.foreign_estimators import complete, names_of, refuse_categories
 
 
 class Answering(msgspec.Struct, frozen=True, kw_only=True):

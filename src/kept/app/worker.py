@@ -29,7 +29,7 @@ from kept.registry.lineage_runs import note_runs
 from kept.serving.cadence import Cadence
 from kept.serving.retention import log_keep
 from kept.serving.shipping import Shipper
-from kept.store.alone import Exclusive
+from kept.store.process_lock import Exclusive
 
 _DELIVER_SECONDS = 5.0
 _NOTE_SECONDS = 1.0

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from kept.app.connection import Embedded
-from kept.app.graphs import register_checked, register_graph
+from kept.app.onnx_files import register_checked, register_graph
 from kept.cli.following import follow
 from kept.cli.reach import connect
 from kept.cli.versions import version_named
@@ -15,8 +15,8 @@ from kept.core.errors import Invalid
 from kept.plan.catalog import ensure_registered
 from kept.plan.loading import load_project
 from kept.registry.adoption import Adopt, adopt
-from kept.registry.model import ModelVersion
-from kept.registry.naming import LATEST
+from kept.registry.names import LATEST
+from kept.registry.version import ModelVersion
 from kept.settings.settings import Settings
 from kept.tracking.runs import CancelRun, cancel_run
 

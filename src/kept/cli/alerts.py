@@ -10,7 +10,7 @@ from kept.cli.reach import connect
 from kept.cli.show import lines, print_json, say, short, table, text
 from kept.core.clock import parse_time
 from kept.core.errors import Invalid, NotFound
-from kept.loop.answers import ShowAnswer, show_answer
+from kept.loop.incident_answers import ShowAnswer, show_answer
 from kept.monitoring.alert import Kind
 from kept.monitoring.incident import Incident, Mute
 from kept.monitoring.incidents import (

@@ -14,8 +14,8 @@ from kept.governance.actor import Actor
 from kept.governance.workspace import Workspace
 from kept.packaging.bundle import fetch_bundle
 from kept.registry.catalog import ShowVersion, show_version
-from kept.registry.model import CHAMPION, ModelVersion
-from kept.registry.naming import LATEST
+from kept.registry.names import LATEST
+from kept.registry.version import CHAMPION, ModelVersion
 from kept.registry.version_name import FORMS, parse_version_name
 
 ModelReference = Annotated[

@@ -36,7 +36,7 @@ from kept.packaging.runtime import load_runtime
 from kept.plan.catalog import ensure_registered
 from kept.plan.loading import load_project
 from kept.registry.catalog import ShowVersion, show_version
-from kept.registry.model import ModelVersion
+from kept.registry.version import ModelVersion
 from kept.settings.settings import Settings, load_settings
 from kept.tracking.run import RunStatus
 

@@ -16,7 +16,7 @@ from kept.settings.settings import Settings, load_settings
 
 def serve(settings: Settings) -> None:
     """Answers predictions until SIGTERM or SIGINT."""
-    from kept.app.predictions import serve_predictions  # noqa: PLC0415
+    from kept.app.prediction_service import serve_predictions  # noqa: PLC0415
 
     stop_with_parent()
     serve_predictions(settings, started=_say)

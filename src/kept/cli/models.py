@@ -19,9 +19,9 @@ from kept.registry.catalog import (
     show_version,
 )
 from kept.registry.markdown import render_markdown
-from kept.registry.model import ModelSummary, ModelVersion, Status
-from kept.registry.naming import LATEST
+from kept.registry.names import LATEST
 from kept.registry.registered import RegisteredVersion
+from kept.registry.version import ModelSummary, ModelVersion, Status
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from kept.app.model_files import bundle_of
-from kept.cli.graphs import Classes, Form, Scores, Task, Tolerance, answering
+from kept.cli.onnx_options import Classes, Form, Scores, Task, Tolerance, answering
 from kept.cli.options import Json
 from kept.cli.show import print_json, say
 from kept.packaging.bundle import read_bundle

@@ -8,7 +8,7 @@ from kept.app.connection import Connection
 from kept.cli.reach import name_here
 from kept.core.errors import Invalid
 from kept.registry.catalog import ShowVersion, show_version
-from kept.registry.naming import LATEST
+from kept.registry.names import LATEST
 from kept.registry.version_name import FORMS, VersionName, parse_version_name
 from kept.settings.settings import Settings
 

@@ -11,7 +11,7 @@ from kept.cli.show import lines, print_json, say
 from kept.core.errors import CheckFailed, Conflict, KeptError
 from kept.pipelines.run_step import RunStep
 from kept.registry.catalog import ShowVersion, show_version
-from kept.registry.model import ModelVersion
+from kept.registry.version import ModelVersion
 from kept.tracking.run import Run, RunStatus
 
 

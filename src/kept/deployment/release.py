@@ -28,7 +28,7 @@ from kept.plan.policy import Release
 from kept.plan.records import find_project
 from kept.plan.windows import Windows
 from kept.registry.catalog import resolve
-from kept.registry.model import ModelVersion
+from kept.registry.version import ModelVersion
 
 # Answers to copies that a version must give before it takes all traffic at once.
 _LEAST_LOOK = 20

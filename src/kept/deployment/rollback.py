@@ -20,7 +20,7 @@ from kept.governance.actor import Actor, Permission
 from kept.governance.operation import operation
 from kept.governance.workspace import Workspace
 from kept.registry.catalog import resolve
-from kept.registry.model import ModelVersion
+from kept.registry.version import ModelVersion
 
 
 class RollBack(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -13,8 +13,8 @@ from kept.deployment.rollout import Evidence, Phase, Rollout, RolloutStep, State
 from kept.deployment.routing import Arm, Fallback, Role, Route
 from kept.governance.records import approvers_of
 from kept.registry.announcing import announce_alias, announce_no_alias
-from kept.registry.model import CHALLENGER, CHAMPION, Alias, ModelVersion
 from kept.registry.records.versions import find_alias, put_alias, remove_alias, version_by_id
+from kept.registry.version import CHALLENGER, CHAMPION, Alias, ModelVersion
 
 _TRIALS: dict[Phase, Role] = {"shadow": "shadow", "canary": "canary", "ab": "challenger"}
 

@@ -13,9 +13,9 @@ from kept.deployment.endpoint import EndpointStatus
 from kept.deployment.records import routes_of
 from kept.governance.actor import Actor
 from kept.governance.workspace import Workspace
-from kept.loop.moving import begin, move
 from kept.loop.progress import decided_until, note_progress, read_progress
-from kept.loop.training import consider, last_training, settle, under_way
+from kept.loop.retraining import consider, last_training, settle, under_way
+from kept.loop.rollout_moves import begin, move
 from kept.loop.turn import Turn
 from kept.monitoring.plan import monitoring_plan
 from kept.monitoring.settling import settle_acted

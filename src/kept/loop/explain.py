@@ -11,7 +11,7 @@ from kept.core.errors import Conflict, NotFound
 from kept.governance.actor import Actor, Permission
 from kept.governance.operation import Audit, operation
 from kept.governance.workspace import Workspace
-from kept.loop.logged import FEATURE, the_prediction
+from kept.loop.logged_prediction import FEATURE, the_prediction
 from kept.packaging.bundle import fetch_bundle
 from kept.packaging.explaining.explanation import Explanation
 from kept.registry.records.versions import version_by_id

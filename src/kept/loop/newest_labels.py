@@ -29,7 +29,7 @@ from kept.monitoring.stream import Stream, features_of
 from kept.monitoring.subject import Subject, subject_of
 from kept.packaging.bundle import fetch_bundle
 from kept.plan.windows import Windows
-from kept.registry.model import ModelVersion
+from kept.registry.version import ModelVersion
 
 _MOST = 5_000
 

@@ -16,7 +16,7 @@ from kept.governance.workspace import Workspace
 from kept.loop.decision import Decision
 from kept.loop.progress import read_progress
 from kept.loop.records import decisions_of, trainings_of
-from kept.loop.training import open_training, unsettled
+from kept.loop.retraining import open_training, unsettled
 from kept.monitoring.alert import Alert
 from kept.monitoring.estimate import SUPPORT
 from kept.monitoring.records import alerts_of, results_of

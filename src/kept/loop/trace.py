@@ -21,10 +21,10 @@ from kept.governance.operation import Audit, operation
 from kept.governance.records import approvals_of, entries
 from kept.governance.workspace import Workspace
 from kept.loop.decision import Decision
-from kept.loop.logged import the_prediction
+from kept.loop.logged_prediction import the_prediction
 from kept.loop.records import decisions_about
-from kept.registry.model import ModelVersion
 from kept.registry.records.versions import version_by_id
+from kept.registry.version import ModelVersion
 from kept.tracking.records import run_by_id
 from kept.tracking.run import Run
 

@@ -20,7 +20,7 @@ from kept.registry import registered_models as verbs
 from kept.registry import registered_versions as versions
 from kept.registry import requests as asked
 from kept.registry.grammar import registered_model_terms
-from kept.registry.naming import check_alias, check_new_alias
+from kept.registry.names import check_alias, check_new_alias
 from kept.registry.requests import LARGEST_PAGE_OF_MODELS
 
 _PAGE = 100

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from kept.mlflow_api.call import Call
 from kept.mlflow_api.errors import PERMISSION_DENIED, Refused
-from kept.registry.files import list_version_files, open_version_file
+from kept.registry.exported_files import list_version_files, open_version_file
 from kept.registry.registered import RegisteredVersion
 from kept.tracking.artifact_files import FileEntry
 from kept.tracking.location import ROOT

@@ -10,8 +10,8 @@ from kept.governance.actor import Actor, Permission
 from kept.governance.operation import Audit, operation
 from kept.governance.workspace import Workspace
 from kept.measures.arrays import Floats
-from kept.measures.attribution import PLAYERS, ColumnPart, Shifts, SlicePart, by_column, by_shift
 from kept.measures.covariates import Covariates
+from kept.measures.loss_attribution import PLAYERS, ColumnPart, Shifts, SlicePart, by_column, by_shift
 from kept.measures.loss_slices import Cut, cut_columns, slices_of
 from kept.measures.losses import row_loss
 from kept.measures.slice_search import LEAST_ROWS, MOST_SLICES, WorseSlice, worse_slices

@@ -14,8 +14,8 @@ from typing import Any
 
 from kept.core.digests import digest_file, digest_json
 from kept.core.errors import Invalid, NotFound
+from kept.pipelines.function_reference import Reference, is_installed, reference_of
 from kept.pipelines.graph import Node
-from kept.pipelines.reference import Reference, is_installed, reference_of
 from kept.pipelines.source import Definition, Import, Source, file_digest, locate, read_source
 
 FORMAT = 1

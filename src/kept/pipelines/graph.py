@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kept.core.errors import Invalid
-from kept.pipelines.reference import Reference, reference_of
+from kept.pipelines.function_reference import Reference, reference_of
 from kept.pipelines.step import Step
 
 CONTEXT = "context"

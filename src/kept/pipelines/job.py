@@ -8,7 +8,7 @@ import msgspec
 from kept.core import errors
 from kept.core.errors import KeptError
 from kept.governance.actor import Actor
-from kept.pipelines.reference import Reference
+from kept.pipelines.function_reference import Reference
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):

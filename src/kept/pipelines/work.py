@@ -19,9 +19,9 @@ from kept.core.errors import Invalid, KeptError
 from kept.governance.workspace import Workspace
 from kept.pipelines.codec import Codec
 from kept.pipelines.context import StepContext
+from kept.pipelines.function_reference import forget_sources, load_function
 from kept.pipelines.graph import CONTEXT
 from kept.pipelines.job import Cause, Failure, Job, Outcome, Output, Progress
-from kept.pipelines.reference import forget_sources, load_function
 
 _ON_MEMORY = "Give the machine more memory, or the step less data at a time"
 

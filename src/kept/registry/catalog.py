@@ -15,8 +15,8 @@ from kept.governance.records import approvals_of
 from kept.governance.workspace import Workspace
 from kept.registry.announcing import announce_alias, announce_model, announce_no_alias, announce_version
 from kept.registry.card import ModelCard
-from kept.registry.model import Alias, ModelDetail, ModelSummary, ModelVersion, Status, summarize, unjudged
-from kept.registry.naming import LATEST, check_new_alias
+from kept.registry.metric_bounds import parse_bounds
+from kept.registry.names import LATEST, check_new_alias
 from kept.registry.records.listing import versions
 from kept.registry.records.registered import (
     ensure_model,
@@ -37,7 +37,7 @@ from kept.registry.records.versions import (
     versions_by_id,
 )
 from kept.registry.registered import RegisteredModel, RegisteredVersion, Stage
-from kept.registry.search import parse_bounds
+from kept.registry.version import Alias, ModelDetail, ModelSummary, ModelVersion, Status, summarize, unjudged
 from kept.registry.version_name import FORMS, parse_version_name
 
 _MODEL = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,199}$")

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from kept.core.digests import digest_json
-from kept.registry.naming import check_model_name
+from kept.registry.names import check_model_name
 from kept.registry.registered import Stage
 from kept.tracking.imported import check_texts
 from kept.tracking.location import check_address

@@ -16,10 +16,10 @@ from kept.registry.imported import (
     ImportRegisteredModel,
     check_registered,
 )
-from kept.registry.model import Alias
 from kept.registry.records import registered as records
 from kept.registry.records.versions import find_alias, put_alias
 from kept.registry.registered import RegisteredModel, RegisteredVersion, Stage
+from kept.registry.version import Alias
 from kept.tracking.imported import Known
 from kept.tracking.importing import MODEL, RUN
 from kept.tracking.records.importing import known_of, put_known

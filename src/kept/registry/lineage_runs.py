@@ -12,9 +12,9 @@ from kept.pipelines.records import steps_of
 from kept.pipelines.run_step import RunStep, StepStatus
 from kept.plan.records import ProjectRecord, find_project
 from kept.registry.lineage_telling import Due, is_told, note
-from kept.registry.model import ModelVersion
 from kept.registry.openlineage import Data, EventType, Job, JobType, Work, id_of
 from kept.registry.records.versions import version_of_run
+from kept.registry.version import ModelVersion
 from kept.tracking.records.runs import find_runs
 from kept.tracking.run import Run, RunStatus
 

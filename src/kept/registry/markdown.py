@@ -7,7 +7,7 @@ from kept.evaluation.gate import ObjectiveResult
 from kept.evaluation.report import EvaluationReport
 from kept.measures.intervals import Interval
 from kept.registry.card import Lineage
-from kept.registry.model import ModelVersion
+from kept.registry.version import ModelVersion
 
 
 def render_markdown(version: ModelVersion) -> str:

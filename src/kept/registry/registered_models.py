@@ -7,7 +7,7 @@ from kept.governance.workspace import Workspace
 from kept.registry import requests as asked
 from kept.registry.announcing import announce_model
 from kept.registry.grammar import registered_model_orders, registered_model_terms
-from kept.registry.naming import check_model_name, check_tag, stage_of
+from kept.registry.names import check_model_name, check_tag, stage_of
 from kept.registry.records import registered as records
 from kept.registry.records.searching import search_model_rows
 from kept.registry.registered import RegisteredModel, RegisteredModels, RegisteredVersion

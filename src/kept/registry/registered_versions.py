@@ -8,7 +8,7 @@ from kept.governance.workspace import Workspace
 from kept.registry import requests as asked
 from kept.registry.announcing import announce, announce_version
 from kept.registry.grammar import registered_version_orders, registered_version_terms
-from kept.registry.naming import LATEST, check_alias, check_model_name, check_tag, stage_of, version_number
+from kept.registry.names import LATEST, check_alias, check_model_name, check_tag, stage_of, version_number
 from kept.registry.records import registered as records
 from kept.registry.records.searching import search_version_rows
 from kept.registry.registered import ACTIVE_STAGES, RegisteredVersion, RegisteredVersions, Stage

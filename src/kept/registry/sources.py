@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from kept.core.errors import Invalid, NotFound
 from kept.governance.workspace import Workspace
-from kept.registry.naming import LATEST, check_model_name, stage_of, version_number
+from kept.registry.names import LATEST, check_model_name, stage_of, version_number
 from kept.registry.records.registered import model_by_name, newest_registered, registered_by_number
 from kept.registry.registered import RegisteredModel, RegisteredVersion
 from kept.registry.requests import CreateVersion

@@ -14,11 +14,11 @@ from kept.plan.loading import load_project
 from kept.plan.project import Project
 from kept.registry.card import Adoption, DataSource, Lineage, write_card
 from kept.registry.catalog import RegisterVersion, register_version
-from kept.registry.model import CHAMPION, ModelVersion
 from kept.registry.records.registered import registered_by_id
 from kept.registry.records.versions import find_alias, version_by_id
 from kept.registry.registered_versions import set_version_tag
 from kept.registry.requests import SetVersionTag
+from kept.registry.version import CHAMPION, ModelVersion
 from kept.tracking.runs import get_run, log_metrics, log_params
 from kept.training.adopting import Adopted, note_of
 from kept.training.facts import Columns, Packaged, Pinned

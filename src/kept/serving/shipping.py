@@ -20,7 +20,7 @@ from kept.serving.compaction import Compaction
 from kept.serving.entries import MAGIC, Answered, ArmNote, Entry, Failed, frames
 from kept.serving.frames import error_rows, prediction_rows
 from kept.serving.retention import Retention
-from kept.store.alone import alone
+from kept.store.process_lock import alone
 from kept.store.spool import is_live, segments
 from kept.store.tables import Tables
 

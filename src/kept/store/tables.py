@@ -16,8 +16,8 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 
 from kept.core.errors import Conflict, Invalid, NotFound, Unavailable
 from kept.core.flushing import flush
-from kept.store.alone import alone
 from kept.store.delta import check_folder, scan_folder
+from kept.store.process_lock import alone
 
 _ATTEMPTS = 10
 _HOUR = timedelta(hours=1)

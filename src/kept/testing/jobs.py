@@ -12,8 +12,8 @@ from kept.app.workspace import open_workspace
 from kept.governance.actor import automation
 from kept.pipelines.codec import Codec
 from kept.pipelines.executor import Executor
+from kept.pipelines.function_reference import Reference
 from kept.pipelines.job import Failure, Job, Outcome, Output, Progress
-from kept.pipelines.reference import Reference
 from kept.settings.settings import Settings
 
 OPENER = "kept.app.workspace:open_root"

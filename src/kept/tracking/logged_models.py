@@ -6,11 +6,11 @@ from kept.governance.actor import Actor, Permission
 from kept.governance.operation import Audit, operation
 from kept.governance.workspace import Workspace
 from kept.tracking import location
+from kept.tracking.default_names import random_name
 from kept.tracking.experiment import Lifecycle
 from kept.tracking.experiments import active_experiment
 from kept.tracking.grammar import experiment_numbers, model_orders, model_terms
 from kept.tracking.logged_model import LoggedModel, LoggedModelPage
-from kept.tracking.naming import random_name
 from kept.tracking.paging import check_limit, check_named, offset_of, token_of
 from kept.tracking.records import models as records
 from kept.tracking.records.model_searching import search_model_rows

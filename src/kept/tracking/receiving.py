@@ -8,6 +8,7 @@ from kept.core.errors import Conflict, Invalid, NotFound
 from kept.governance.actor import Actor, Permission
 from kept.governance.operation import Audit, operation
 from kept.governance.workspace import Workspace
+from kept.tracking.default_names import random_name
 from kept.tracking.experiments import experiment_named
 from kept.tracking.names import (
     check_experiment_name,
@@ -16,7 +17,6 @@ from kept.tracking.names import (
     check_run_id,
     check_tag,
 )
-from kept.tracking.naming import random_name
 from kept.tracking.points import Point
 from kept.tracking.recording import keep_params, keep_tags, logged_run
 from kept.tracking.records.keys import RunKey

@@ -11,6 +11,7 @@ from kept.governance.actor import Actor, Permission
 from kept.governance.operation import Audit, operation
 from kept.governance.workspace import Workspace
 from kept.tracking import location
+from kept.tracking.default_names import random_name
 from kept.tracking.experiment import Experiment, Lifecycle
 from kept.tracking.experiments import active_experiment
 from kept.tracking.names import (
@@ -25,7 +26,6 @@ from kept.tracking.names import (
     check_run_id,
     check_tag,
 )
-from kept.tracking.naming import random_name
 from kept.tracking.points import Point
 from kept.tracking.records.inputs import put_dataset, put_model_inputs, put_model_outputs
 from kept.tracking.records.keys import RunKey

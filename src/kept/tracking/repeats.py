@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 
 from kept.core.errors import Invalid
-from kept.tracking.naming import is_made_up
+from kept.tracking.default_names import is_made_up
 from kept.tracking.run import RunData
 
 REPEATS = ("seed", "fold")

@@ -30,9 +30,9 @@ from kept.training.estimators import input_of
 from kept.training.facts import Columns, Packaged
 from kept.training.fitting import baseline as simple_baseline
 from kept.training.fitting import keep_bundle, keep_made, rows_of
+from kept.training.foreign_estimators import complete, names_of, refuse_categories
 from kept.training.preparing import columns as declared_columns
 from kept.training.splits import TRAIN, VALIDATION
-from kept.training.taking import complete, names_of, refuse_categories
 from kept.training.tuning import Tuned
 
 _LARGEST_MODEL = 4 * 1024**3

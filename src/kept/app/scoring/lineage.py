@@ -13,8 +13,8 @@ from kept.core.ids import new_id
 from kept.governance.workspace import Workspace
 from kept.registry.lineage_runs import model_of
 from kept.registry.lineage_telling import Due, is_told, note
-from kept.registry.model import ModelVersion
 from kept.registry.openlineage import Data, EventType, Job, Work
+from kept.registry.version import ModelVersion
 
 _FILES = "file"
 

@@ -12,7 +12,7 @@ import polars as pl
 from kept.core.errors import Conflict, Invalid, KeptError, Unavailable
 from kept.core.flushing import flush
 from kept.core.ids import new_id
-from kept.store.alone import Exclusive
+from kept.store.process_lock import Exclusive
 from kept.store.tables import DeltaTables
 
 _JOB = "job.json"

@@ -10,7 +10,7 @@ import msgspec
 from kept.governance.workspace import Workspace
 from kept.registry.lineage_telling import Due, has_ended, note
 from kept.registry.openlineage import Work
-from kept.store.alone import alone
+from kept.store.process_lock import alone
 
 
 class _UnderWay(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,8 +10,8 @@ from kept.core.errors import Damaged, KeptError, NotFound
 from kept.deployment.routing import Arm
 from kept.governance.workspace import Workspace
 from kept.packaging.bundle import fetch_bundle
-from kept.registry.model import ModelVersion
 from kept.registry.records.versions import version_by_id
+from kept.registry.version import ModelVersion
 from kept.serving.runtime import LoadedModel
 
 _logger = logging.getLogger("kept.stream")

@@ -14,8 +14,8 @@ from kept.app.tracked.run import TrackedRun, writable
 from kept.core.errors import Invalid
 from kept.core.ids import new_id
 from kept.settings.settings import load_settings
+from kept.tracking.default_names import random_name
 from kept.tracking.names import check_experiment_name, check_run_id
-from kept.tracking.naming import random_name
 from kept.tracking.spooled import Begun
 
 

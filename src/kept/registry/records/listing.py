@@ -2,9 +2,9 @@
 
 from sqlalchemy import Connection, or_, select
 
-from kept.registry.model import Status
 from kept.registry.records.registered import versions_from
 from kept.registry.registered import RegisteredVersion
+from kept.registry.version import Status
 from kept.store.schema import model_versions, registered_versions
 from kept.store.within import text_within
 

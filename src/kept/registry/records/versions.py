@@ -2,7 +2,7 @@
 
 from sqlalchemy import Connection, delete, insert, select
 
-from kept.registry.model import Alias, ModelVersion
+from kept.registry.version import Alias, ModelVersion
 from kept.store.rows import from_row, to_row
 from kept.store.schema import model_aliases, model_versions
 from kept.store.upsert import Upsert

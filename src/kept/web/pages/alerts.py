@@ -7,7 +7,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, FromQuery
 
 from kept.app.connection import Connection
-from kept.loop.answers import ShowAnswer, show_answer
+from kept.loop.incident_answers import ShowAnswer, show_answer
 from kept.monitoring.incidents import (
     ListIncidents,
     ListMutes,

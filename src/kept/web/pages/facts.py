@@ -22,7 +22,7 @@ from kept.pipelines.run_step import RunStep
 from kept.plan.catalog import ListProjects, list_projects
 from kept.plan.records import ProjectRecord
 from kept.registry.catalog import ListVersions, list_versions
-from kept.registry.model import ModelSummary
+from kept.registry.version import ModelSummary
 from kept.tracking.run import Run
 from kept.tracking.runs import ListRuns, list_runs
 

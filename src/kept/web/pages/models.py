@@ -10,7 +10,7 @@ from litestar.params import FromPath, FromQuery
 from kept.app.connection import Connection
 from kept.measures.calibration import ReliabilityCurve
 from kept.registry.catalog import SearchVersions, ShowVersion, search_versions, show_version
-from kept.registry.model import Status
+from kept.registry.version import Status
 from kept.web.rendering import render
 
 _LISTED = 200

@@ -11,7 +11,7 @@ from kept.core.errors import NotFound
 from kept.pipelines.catalog import ListSteps, ShowLog, list_steps, show_log
 from kept.pipelines.run_step import RunStep, StepStatus
 from kept.registry.catalog import ListVersions, list_versions
-from kept.registry.model import ModelSummary
+from kept.registry.version import ModelSummary
 from kept.tracking.experiment import View
 from kept.tracking.experiments import search_experiments
 from kept.tracking.requests import SearchExperiments

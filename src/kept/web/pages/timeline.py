@@ -14,7 +14,7 @@ from kept.monitoring.alerts import ListAlerts, list_alerts
 from kept.monitoring.catalog import ShowWindows, show_windows
 from kept.monitoring.result import WindowResult
 from kept.plan.objective import Objective
-from kept.registry.model import ModelSummary
+from kept.registry.version import ModelSummary
 from kept.web.pages.facts import LoopFacts
 from kept.web.rendering import metric
 

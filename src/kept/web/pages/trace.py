@@ -6,7 +6,7 @@ from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect
 
 from kept.app.connection import Connection
-from kept.loop.logged import FEATURE
+from kept.loop.logged_prediction import FEATURE
 from kept.loop.trace import TracePrediction, tensors_in, trace_prediction
 from kept.web.rendering import render, segment
 

@@ -11,8 +11,8 @@ from kept.deployment.rollout import Action, Decision, Rollout
 from kept.deployment.statistics import StepStatistics
 from kept.governance.records import approvals_of
 from kept.loop.decision import Kind
+from kept.loop.dry_run import report
 from kept.loop.records import decisions_about
-from kept.loop.reporting import report
 from kept.loop.rollouts import step_statistics
 from kept.loop.turn import Cause, Turn
 from kept.monitoring.stream import Stream

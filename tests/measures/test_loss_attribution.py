@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kept.measures.arrays import Floats
-from kept.measures.attribution import by_column, by_shift
 from kept.measures.covariates import Covariates
+from kept.measures.loss_attribution import by_column, by_shift
 from kept.measures.loss_slices import cut_columns, slices_of
 from kept.measures.slice_search import LEAST_ROWS, MOST_SLICES, worse_slices
 

@@ -2,12 +2,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from kept.store.alone import Exclusive
+from kept.store.process_lock import Exclusive
 
 HOLD = """
 import sys
 from pathlib import Path
-from kept.store.alone import Exclusive
+from kept.store.process_lock import Exclusive
 place = Exclusive(Path(sys.argv[1]))
 print(place.take(), flush=True)
 sys.stdin.read()

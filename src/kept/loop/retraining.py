@@ -11,10 +11,10 @@ from kept.deployment.endpoint import Endpoint, EndpointStatus, RouteRecord
 from kept.deployment.release import ReleaseVersion, release
 from kept.governance.workspace import Workspace
 from kept.loop.decision import Decision
+from kept.loop.dry_run import report
 from kept.loop.newest_labels import on_newest_labels
 from kept.loop.records import decisions_about, decisions_of, last_asked, trainings_of
-from kept.loop.reporting import report
-from kept.loop.rows import training_data
+from kept.loop.training_rows import training_data
 from kept.loop.triggers import ALARMS, Choice, EstimatedWindow, Situation, alarms_named, choose
 from kept.loop.turn import Cause, Turn
 from kept.monitoring import estimate
@@ -26,8 +26,8 @@ from kept.monitoring.settling import KEPT, TAKEN_BACK, settle_gone
 from kept.monitoring.subject import champion_since
 from kept.monitoring.window import window_of
 from kept.plan.policy import Estimated, NewData
-from kept.registry.model import ModelVersion
 from kept.registry.records.versions import models_of_run, version_of_run
+from kept.registry.version import ModelVersion
 from kept.tracking.run import Run, RunStatus
 from kept.tracking.runs import get_run
 

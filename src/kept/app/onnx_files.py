@@ -26,11 +26,11 @@ from kept.packaging.tensor_build import DECLARED
 from kept.plan.records import find_project
 from kept.registry.card import Adoption, Lineage, write_card
 from kept.registry.catalog import RegisterVersion, register_version
-from kept.registry.model import ModelVersion
 from kept.registry.registered import RegisteredVersion
 from kept.registry.registered_models import create_model
 from kept.registry.registered_versions import create_version
 from kept.registry.requests import CreateModel, CreateVersion
+from kept.registry.version import ModelVersion
 from kept.tracking.artifacts import begin_artifact, end_artifact
 from kept.tracking.location import ROOT
 from kept.tracking.runs import create_run, finish, start
