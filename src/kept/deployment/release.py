@@ -8,15 +8,14 @@ from sqlalchemy import Connection
 
 from kept.core.clock import as_utc
 from kept.core.errors import CheckFailed, Conflict, Invalid
-from kept.core.ids import new_id
 from kept.deployment.catalog import status_of, the_endpoint
 from kept.deployment.endpoint import Endpoint, EndpointStatus
-from kept.deployment.records import find_endpoint, insert_rollout, running_rollout, save_endpoint
+from kept.deployment.records import find_endpoint, running_rollout, save_endpoint
 from kept.deployment.rollout import Decision, Rollout, Rule, State
 from kept.deployment.routing import Fallback
 from kept.deployment.rule import decide
 from kept.deployment.statistics import StepStatistics
-from kept.deployment.switching import Change, begin, champion_of, go_on, hold, stop
+from kept.deployment.switching import Change, begin, champion_of, go_on, hold, open_rollout, stop
 from kept.governance.actor import Actor, Permission
 from kept.governance.operation import operation
 from kept.governance.records import approvals_of
@@ -195,22 +194,7 @@ def _start(change: Change, endpoint: Endpoint, version: ModelVersion, *, replace
         stop(change.because(f"Version {version.number} of {version.model} replaces it."), running, "replaced")
     rule = _rule_for(change.connection, version)
     _check_fallback(rule, version)
-    rollout = Rollout(
-        id=new_id(),
-        endpoint=endpoint.name,
-        candidate=version.id,
-        champion=champion.version_id if champion else None,
-        rule=rule,
-        state="waiting",
-        step=0,
-        evidence=(),
-        reason=change.reason,
-        event_time=change.event_time,
-        created_at=change.at,
-        updated_at=change.at,
-    )
-    insert_rollout(change.connection, rollout)
-    begin(change, rollout)
+    begin(change, open_rollout(change, endpoint.name, version, champion.version_id if champion else None, rule))
 
 
 def _check_fallback(rule: Rule, version: ModelVersion) -> None:

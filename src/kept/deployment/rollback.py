@@ -8,14 +8,13 @@ from sqlalchemy import Connection
 
 from kept.core.clock import as_utc
 from kept.core.errors import CheckFailed, Conflict, Invalid
-from kept.core.ids import new_id
 from kept.deployment.catalog import status_of, the_endpoint
 from kept.deployment.endpoint import EndpointStatus
-from kept.deployment.records import insert_rollout, promotion_of, routes_of, running_rollout
+from kept.deployment.records import promotion_of, routes_of, running_rollout
 from kept.deployment.release import expect_running, rule_decision
 from kept.deployment.rollout import Rollout, Rule
 from kept.deployment.statistics import StepStatistics
-from kept.deployment.switching import Change, bring_back, champion_of, promote, stop, the_version
+from kept.deployment.switching import Change, bring_back, champion_of, open_rollout, promote, stop, the_version
 from kept.governance.actor import Actor, Permission
 from kept.governance.operation import operation
 from kept.governance.workspace import Workspace
@@ -103,22 +102,8 @@ def _go_back(change: Change, actor: Actor, request: RollBack) -> None:
 
 def _jump(change: Change, endpoint: str, version: ModelVersion, champion: str, undone: Rollout | None) -> None:
     """Goes to a version that is not the one before: a promotion of its own, so that going back from it leads here."""
-    rollout = Rollout(
-        id=new_id(),
-        endpoint=endpoint,
-        candidate=version.id,
-        champion=champion,
-        rule=undone.rule if undone else Rule(),
-        state="waiting",
-        step=0,
-        evidence=(),
-        reason=change.reason,
-        event_time=change.event_time,
-        created_at=change.at,
-        updated_at=change.at,
-    )
-    insert_rollout(change.connection, rollout)
-    promote(change, rollout)
+    rule = undone.rule if undone else Rule()
+    promote(change, open_rollout(change, endpoint, version, champion, rule))
 
 
 def _target(connection: Connection, request: RollBack, model: str) -> ModelVersion:

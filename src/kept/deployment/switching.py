@@ -7,9 +7,10 @@ import msgspec
 from sqlalchemy import Connection
 
 from kept.core.errors import Conflict, Damaged
+from kept.core.ids import new_id
 from kept.deployment.endpoint import Endpoint, RouteRecord
-from kept.deployment.records import append_route, current_route, save_endpoint, update_rollout
-from kept.deployment.rollout import Evidence, Phase, Rollout, RolloutStep, State
+from kept.deployment.records import append_route, current_route, insert_rollout, save_endpoint, update_rollout
+from kept.deployment.rollout import Evidence, Phase, Rollout, RolloutStep, Rule, State
 from kept.deployment.routing import Arm, Fallback, Role, Route
 from kept.governance.records import approvers_of
 from kept.registry.announcing import announce_alias, announce_no_alias
@@ -40,6 +41,26 @@ class Change:
             event_time=self.event_time,
             evidence=evidence,
         )
+
+
+def open_rollout(change: Change, endpoint: str, candidate: ModelVersion, champion: str | None, rule: Rule) -> Rollout:
+    """A stored rollout of a version, which has no traffic yet."""
+    rollout = Rollout(
+        id=new_id(),
+        endpoint=endpoint,
+        candidate=candidate.id,
+        champion=champion,
+        rule=rule,
+        state="waiting",
+        step=0,
+        evidence=(),
+        reason=change.reason,
+        event_time=change.event_time,
+        created_at=change.at,
+        updated_at=change.at,
+    )
+    insert_rollout(change.connection, rollout)
+    return rollout
 
 
 def begin(change: Change, rollout: Rollout) -> Rollout:

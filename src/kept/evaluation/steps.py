@@ -1,5 +1,6 @@
 """The steps of the standard pipeline that judge: evaluate the bundle, hold it against what was promised."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -15,11 +16,12 @@ from kept.evaluation.loss import LossReference, reference_loss
 from kept.evaluation.report import EvaluationReport
 from kept.evaluation.report import evaluate as measure_all
 from kept.evaluation.unseen import learnt_rows, unseen
-from kept.measures.arrays import Floats
+from kept.measures.arrays import Floats, Ints
 from kept.packaging.bundle import fetch_bundle
 from kept.packaging.runtime import load_runtime
 from kept.pipelines.context import StepContext
 from kept.plan.loading import load_project
+from kept.plan.project import Project
 from kept.training.facts import Columns, Packaged
 from kept.training.fitting import rows_of
 from kept.training.reference import window_numbers
@@ -49,6 +51,33 @@ class Evaluated(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Scored:
+    """The test rows as the new model scored them."""
+
+    rows: pl.DataFrame
+    labels: Floats
+    scores: Floats
+    windows: Ints | None
+    columns: Columns
+    project: Project
+    seed: int
+
+    def against(self, rival: str, theirs: Floats, fair: NDArray[np.bool_]) -> Comparison:
+        """The model beside a rival, which scored the rows on which comparing the two is fair."""
+        return compare(
+            self.columns.task,
+            self.columns.classes,
+            self.labels[fair],
+            self.scores[fair],
+            theirs,
+            name=rival,
+            objectives=self.project.objectives,
+            seed=self.seed,
+            windows=None if self.windows is None else self.windows[fair],
+        )
+
+
 def evaluate(
     context: StepContext,
     source: str,
@@ -63,56 +92,35 @@ def evaluate(
 
     The champion is compared on the rows that it has not learnt from.
     """
-    project = load_project(Path(source))
-    test = rows_of(join, split, TEST)
-    labels = np.asarray(encode_labels(test.get_column(columns.label), columns.classes), dtype=np.float64)
-    scores = score_bundle(context, package.bundle, test)
+    scored = _score(context, load_project(Path(source)), rows_of(join, split, TEST), columns, package.bundle)
     operational = {
         "latency_p50_ms": package.latency_p50_ms,
         "latency_p99_ms": package.latency_p99_ms,
         "size_mb": package.size_mb,
     }
-    seed, task, classes, objectives = context.seed, columns.task, columns.classes, project.objectives
-    time = columns.event_time
-    windows = None if time is None else window_numbers(test.get_column(time), project.windows)
-    report = measure_all(task, classes, scores, labels, test, objectives, operational, seed=seed, windows=windows)
-    rival, notes = None, []
-    if champion.bundle:
-        fair, said = _unseen_by(context, champion, test, project.the_dataset.key)
-        notes += said
-        try:
-            if fair.any():
-                theirs = score_bundle(context, champion.bundle, test.filter(fair))
-                ours = (labels[fair], scores[fair])
-                rival = compare(
-                    task,
-                    classes,
-                    *ours,
-                    theirs,
-                    name="champion",
-                    objectives=objectives,
-                    seed=seed,
-                    windows=None if windows is None else windows[fair],
-                )
-        except KeptError as error:
-            notes.append(f"The champion (version {champion.number}) could not be compared: {error}")
+    report = measure_all(
+        columns.task,
+        columns.classes,
+        scored.scores,
+        scored.labels,
+        scored.rows,
+        scored.project.objectives,
+        operational,
+        seed=scored.seed,
+        windows=scored.windows,
+    )
+    rival, notes = _against_champion(context, scored, champion)
     simple = baseline.to_numpy()
     evaluated = Evaluated(
         report=report,
-        baseline=compare(
-            task,
-            classes,
-            labels,
-            scores,
-            simple if task == "multiclass" else simple[:, 0],
-            name="baseline",
-            objectives=objectives,
-            seed=seed,
-            windows=windows,
+        baseline=scored.against(
+            "baseline",
+            simple if columns.task == "multiclass" else simple[:, 0],
+            np.ones(scored.rows.height, dtype=np.bool_),
         ),
         champion=rival,
-        loss=reference_loss(task, labels, scores, windows),
-        notes=tuple(notes),
+        loss=reference_loss(columns.task, scored.labels, scored.scores, scored.windows),
+        notes=notes,
     )
     found = {name: one.estimate for name, one in report.metrics.items() if one.estimate is not None}
     context.log(", ".join(f"{name} {value:.4g}" for name, value in found.items()))
@@ -128,6 +136,36 @@ def judge(context: StepContext, source: str, evaluate: Evaluated) -> Verdict:
     for check in verdict.checks:
         context.log(("holds  " if check.passed else "FAILS  ") + check.sentence)
     return verdict
+
+
+def _score(context: StepContext, project: Project, test: pl.DataFrame, columns: Columns, bundle: str) -> _Scored:
+    time = columns.event_time
+    return _Scored(
+        rows=test,
+        labels=np.asarray(encode_labels(test.get_column(columns.label), columns.classes), dtype=np.float64),
+        scores=score_bundle(context, bundle, test),
+        windows=None if time is None else window_numbers(test.get_column(time), project.windows),
+        columns=columns,
+        project=project,
+        seed=context.seed,
+    )
+
+
+def _against_champion(
+    context: StepContext, scored: _Scored, champion: Incumbent
+) -> tuple[Comparison | None, tuple[str, ...]]:
+    """The model beside the champion, if there is one and the two can be compared; and what is to be said of that."""
+    if not champion.bundle:
+        return None, ()
+    fair, notes = _unseen_by(context, champion, scored.rows, scored.project.the_dataset.key)
+    if not fair.any():
+        return None, tuple(notes)
+    try:
+        theirs = score_bundle(context, champion.bundle, scored.rows.filter(fair))
+        return scored.against("champion", theirs, fair), tuple(notes)
+    except KeptError as error:
+        failed = f"The champion (version {champion.number}) could not be compared: {error}"
+        return None, (*notes, failed)
 
 
 def _unseen_by(

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
+from sqlalchemy import Connection
 
 from kept.core.clock import format_time, parse_time
 from kept.core.errors import Conflict
@@ -224,40 +225,12 @@ def _reject(turn: Turn, cause: Cause, run: Run, version: ModelVersion | None, *,
 
 def _situation(turn: Turn, now: datetime, last: datetime) -> Situation:
     """What triggers look at: alarms on the version that serves, since the last training."""
-    labelled, kinds = 0, alarms_named(turn.plan.retraining)
+    policy = turn.plan.retraining
     with turn.workspace.database.reading() as connection:
-        alerts = [
-            one
-            for kind in kinds
-            for one in alerts_of(connection, endpoint=turn.endpoint, kind=kind, since=last, limit=_MOST_ALERTS)
-        ]
-        if any(isinstance(one, NewData) for one in turn.plan.retraining.on):
-            results = results_of(
-                connection, turn.endpoint, monitor="performance", metric="coverage", since=last, limit=_MOST_RESULTS
-            )
-            labelled = round(sum((one.value or 0.0) * one.rows for one in results))
-        estimates = (
-            results_of(
-                connection,
-                turn.endpoint,
-                monitor=estimate.MONITOR,
-                version_id=turn.champion,
-                since=last,
-                limit=_MOST_RESULTS,
-            )
-            if any(isinstance(one, Estimated) for one in turn.plan.retraining.on)
-            else []
-        )
-        over = [
-            one
-            for kind in kinds
-            for one in incidents_of(connection, endpoint=turn.endpoint, kind=kind, state="resolved", limit=_MOST_ALERTS)
-        ]
+        alerts, over = _alarms(connection, turn, last)
+        labelled = _labelled_rows(connection, turn, last) if any(isinstance(one, NewData) for one in policy.on) else 0
+        estimates = _estimates(connection, turn, last) if any(isinstance(one, Estimated) for one in policy.on) else []
         asked = decisions_of(connection, turn.plan.name, endpoint=turn.endpoint, kinds=["retrain"], limit=_MOST_ALERTS)
-    if not turn.plan.retraining.debounce:
-        # Where nothing is waited for, what was raised counts, though it has gone meanwhile; not what a person has ended, or what
-        # labels no longer show.
-        over = [one for one in over if one.resolved_by != KEPT or one.resolution == TAKEN_BACK]
     own = sorted(
         (one for one in asked if one.trigger != "person" and one.event_time is not None),
         key=lambda one: one.event_time or now,
@@ -273,6 +246,34 @@ def _situation(turn: Turn, now: datetime, last: datetime) -> Situation:
         changed=None if alarmed is None else own[alarmed].event_time,
         followed=sum(one.trigger == "follow_up" for one in own[:alarmed]),
         estimates=_estimated(turn, estimates),
+    )
+
+
+def _alarms(connection: Connection, turn: Turn, last: datetime) -> tuple[list[Alert], list[Incident]]:
+    """Alerts of the kinds that the policy names, and the incidents of these kinds that are over."""
+    alerts: list[Alert] = []
+    over: list[Incident] = []
+    for kind in alarms_named(turn.plan.retraining):
+        alerts += alerts_of(connection, endpoint=turn.endpoint, kind=kind, since=last, limit=_MOST_ALERTS)
+        over += incidents_of(connection, endpoint=turn.endpoint, kind=kind, state="resolved", limit=_MOST_ALERTS)
+    if not turn.plan.retraining.debounce:
+        # Where nothing is waited for, what was raised counts, though it has gone meanwhile; not what a person has ended, or what
+        # labels no longer show.
+        over = [one for one in over if one.resolved_by != KEPT or one.resolution == TAKEN_BACK]
+    return alerts, over
+
+
+def _labelled_rows(connection: Connection, turn: Turn, last: datetime) -> int:
+    results = results_of(
+        connection, turn.endpoint, monitor="performance", metric="coverage", since=last, limit=_MOST_RESULTS
+    )
+    return round(sum((one.value or 0.0) * one.rows for one in results))
+
+
+def _estimates(connection: Connection, turn: Turn, last: datetime) -> list[WindowResult]:
+    monitor = estimate.MONITOR
+    return results_of(
+        connection, turn.endpoint, monitor=monitor, version_id=turn.champion, since=last, limit=_MOST_RESULTS
     )
 
 

@@ -32,84 +32,69 @@ class Deployed(msgspec.Struct, frozen=True, kw_only=True):
 
 def kubernetes(asked: Deployed) -> dict[str, dict[str, Any]]:
     """Objects by file name: a Deployment, its Service, a HorizontalPodAutoscaler and a PodDisruptionBudget."""
-    chosen = {"matchLabels": _labels(asked)}
     return {
-        "deployment.yaml": {
-            "apiVersion": "apps/v1",
-            "kind": "Deployment",
-            "metadata": _metadata(asked),
-            "spec": {
-                # No `replicas`: their number is the autoscaler's, and applying this again must not reset it.
-                "selector": chosen,
-                "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
-                "template": {
-                    "metadata": _metadata(asked, named=False),
-                    "spec": {
-                        "automountServiceAccountToken": False,
-                        "terminationGracePeriodSeconds": 30,
-                        "securityContext": {
-                            "runAsNonRoot": True,
-                            "runAsUser": _UID,
-                            "runAsGroup": _UID,
-                            "fsGroup": _UID,
-                            "seccompProfile": {"type": "RuntimeDefault"},
-                        },
-                        "containers": [_container(asked, "serving") | {"lifecycle": _LINGER}],
-                        "volumes": _VOLUMES,
-                    },
-                },
-            },
-        },
-        "service.yaml": {
-            "apiVersion": "v1",
-            "kind": "Service",
-            "metadata": _metadata(asked),
-            "spec": {
-                "selector": _labels(asked),
-                "ports": [{"name": "http", "port": 80, "targetPort": "http1"}],
-            },
-        },
-        "autoscaler.yaml": {
-            "apiVersion": "autoscaling/v2",
-            "kind": "HorizontalPodAutoscaler",
-            "metadata": _metadata(asked),
-            "spec": {
-                "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": asked.name},
-                "minReplicas": asked.smallest,
-                "maxReplicas": asked.largest,
-                "metrics": [
-                    {
-                        "type": "Resource",
-                        "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 70}},
-                    }
-                ],
-            },
-        },
-        "disruption.yaml": {
-            "apiVersion": "policy/v1",
-            "kind": "PodDisruptionBudget",
-            "metadata": _metadata(asked),
-            "spec": {"maxUnavailable": 1, "selector": chosen},
-        },
+        "deployment.yaml": _object(asked, "apps/v1", "Deployment", _deployment(asked)),
+        "service.yaml": _object(
+            asked,
+            "v1",
+            "Service",
+            {"selector": _labels(asked), "ports": [{"name": "http", "port": 80, "targetPort": "http1"}]},
+        ),
+        "autoscaler.yaml": _object(asked, "autoscaling/v2", "HorizontalPodAutoscaler", _autoscaler(asked)),
+        "disruption.yaml": _object(
+            asked,
+            "policy/v1",
+            "PodDisruptionBudget",
+            {"maxUnavailable": 1, "selector": {"matchLabels": _labels(asked)}},
+        ),
     }
 
 
 def kserve(asked: Deployed) -> dict[str, dict[str, Any]]:
     """One InferenceService whose predictor is the image; it speaks the Open Inference Protocol v2."""
+    predictor = {
+        "minReplicas": asked.smallest,
+        "maxReplicas": asked.largest,
+        "containers": [_container(asked, "kserve-container")],
+        "volumes": _VOLUMES,
+    }
+    service = _object(asked, "serving.kserve.io/v1beta1", "InferenceService", {"predictor": predictor})
+    return {"inference-service.yaml": service}
+
+
+def _object(asked: Deployed, version: str, kind: str, specification: dict[str, Any]) -> dict[str, Any]:
+    return {"apiVersion": version, "kind": kind, "metadata": _metadata(asked), "spec": specification}
+
+
+def _deployment(asked: Deployed) -> dict[str, Any]:
+    pod = {
+        "automountServiceAccountToken": False,
+        "terminationGracePeriodSeconds": 30,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": _UID,
+            "runAsGroup": _UID,
+            "fsGroup": _UID,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "containers": [_container(asked, "serving") | {"lifecycle": _LINGER}],
+        "volumes": _VOLUMES,
+    }
     return {
-        "inference-service.yaml": {
-            "apiVersion": "serving.kserve.io/v1beta1",
-            "kind": "InferenceService",
-            "metadata": _metadata(asked),
-            "spec": {
-                "predictor": {
-                    "minReplicas": asked.smallest,
-                    "maxReplicas": asked.largest,
-                    "containers": [_container(asked, "kserve-container")],
-                    "volumes": _VOLUMES,
-                }
-            },
-        }
+        # No `replicas`: their number is the autoscaler's, and applying this again must not reset it.
+        "selector": {"matchLabels": _labels(asked)},
+        "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
+        "template": {"metadata": _metadata(asked, named=False), "spec": pod},
+    }
+
+
+def _autoscaler(asked: Deployed) -> dict[str, Any]:
+    busy = {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 70}}
+    return {
+        "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": asked.name},
+        "minReplicas": asked.smallest,
+        "maxReplicas": asked.largest,
+        "metrics": [{"type": "Resource", "resource": busy}],
     }
 
 
