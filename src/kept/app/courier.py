@@ -1,4 +1,4 @@
-"""The courier: carries what webhooks and the receivers of alerts are owed, beside whatever else a process does."""
+"""The courier: delivers outboxes (webhooks, notices of alerts, lineage) beside whatever else a process does."""
 
 import logging
 import threading

@@ -1,4 +1,4 @@
-"""The database of records of a workspace: the one it began with, which the settings name or its folder remembers."""
+"""Which database holds a workspace's records: the one it began with, which the settings name or its folder remembers."""
 
 import os
 from pathlib import Path

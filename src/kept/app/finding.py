@@ -1,4 +1,4 @@
-"""Runs by the name of their experiment and a filter, wherever they are kept."""
+"""Finding runs by their experiment's name and a filter, in a workspace or on a server."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""The sign of life that each process of Kept gives, so that anyone can see which are up."""
+"""The heartbeat of each process, so that anyone can see which are up."""
 
 import os
 import socket

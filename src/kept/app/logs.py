@@ -1,4 +1,4 @@
-"""What the processes that stay say: lines for a file."""
+"""Logging of the long-running processes: lines for a file."""
 
 import logging
 import sys

@@ -1,4 +1,4 @@
-"""The file `workspace.json`, which says that a folder is a workspace, of which format, and where its records are."""
+"""The file `workspace.json`: it marks a folder as a workspace and names its format and where its records are."""
 
 from pathlib import Path
 

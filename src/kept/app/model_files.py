@@ -1,4 +1,4 @@
-"""Model files that come from outside: made into bundles, nothing in them run."""
+"""Bundles from model files that come from outside; nothing in the files is run."""
 
 from collections.abc import Sequence
 from pathlib import Path

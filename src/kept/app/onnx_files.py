@@ -1,4 +1,4 @@
-"""ONNX files that somebody hands over.
+"""Registering ONNX files that somebody hands over, as unjudged or as checked versions.
 
 Where a project has labels to judge them by they are registered as unjudged versions, in the form in which MLflow logs such
 models, and adopted like these. Where there are none, the answers that are declared beside them are what they are held to.

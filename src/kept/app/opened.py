@@ -1,4 +1,4 @@
-"""`kept.open`: a workspace or a server, to be asked from Python."""
+"""`kept.open`: a workspace or a server, queried from Python."""
 
 from collections.abc import Sequence
 from pathlib import Path

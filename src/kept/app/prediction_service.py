@@ -1,4 +1,4 @@
-"""The prediction service of a workspace. It opens only what it needs, so that it starts light."""
+"""Starting the prediction service of a workspace. It opens only what it needs, so that it starts light."""
 
 from collections.abc import Callable
 from contextlib import nullcontext

@@ -1,4 +1,4 @@
-"""A process of Kept."""
+"""A process of a running Kept, as its heartbeat describes it."""
 
 from datetime import datetime
 from typing import Any

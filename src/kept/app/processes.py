@@ -1,4 +1,4 @@
-"""The processes of a running Kept, as they last said of themselves."""
+"""Listing the processes of a running Kept by their heartbeats."""
 
 from datetime import timedelta
 

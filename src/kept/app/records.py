@@ -1,4 +1,4 @@
-"""Rows of processes."""
+"""Rows of the heartbeats of processes."""
 
 from datetime import datetime, timedelta
 

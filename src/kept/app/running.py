@@ -1,4 +1,4 @@
-"""Running pipelines of a workspace, in the worker or in a command."""
+"""Making the runner that executes a workspace's training pipelines, in the worker or in a command."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""The bundle that a command line names: a registered model's, or a folder."""
+"""Resolving the bundle that a command line names: a registered model's, or a folder."""
 
 from pathlib import Path
 from typing import Annotated, NamedTuple

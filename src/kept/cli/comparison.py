@@ -1,4 +1,4 @@
-"""A comparison of runs on the terminal: each metric with its interval, then how each group differs, in words."""
+"""Showing a comparison of runs on the terminal: each metric with its interval, then how each group differs."""
 
 from rich.text import Text
 

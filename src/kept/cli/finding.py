@@ -1,4 +1,4 @@
-"""Runs as a person names them: by the end of an id."""
+"""Resolving the run that a person names by the end of its id."""
 
 from kept.app.connection import Connection
 from kept.app.finding import find_runs

@@ -1,4 +1,4 @@
-"""Watching a run while it goes: its steps, live."""
+"""Following a run live: its steps as they go."""
 
 import time
 from collections.abc import Iterator

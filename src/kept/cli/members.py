@@ -1,4 +1,4 @@
-"""The processes of a running Kept: `kept up` starts them from here, without the command line, which takes each 9 MB."""
+"""Entry point of the processes that `kept up` starts: without the command line, which would take each 9 MB more."""
 
 import signal
 import sys

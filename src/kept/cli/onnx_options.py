@@ -1,4 +1,4 @@
-"""What the command line says of a graph's answers: which are its scores, and of what."""
+"""Options that say which outputs of an ONNX graph are its scores, and of what."""
 
 from typing import Annotated, cast, get_args
 

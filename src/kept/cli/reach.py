@@ -1,4 +1,4 @@
-"""What a command works on: a server, or a workspace of this machine."""
+"""Connecting a command to what it works on: a server, or a workspace of this machine."""
 
 from pathlib import Path
 

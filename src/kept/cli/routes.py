@@ -1,4 +1,4 @@
-"""How routes and endpoints are shown."""
+"""Showing routes and endpoints."""
 
 from collections.abc import Iterable
 

@@ -1,4 +1,4 @@
-"""Showing answers: tables and spark lines for people, JSON for programs."""
+"""Printing answers: tables and spark lines for people, JSON for programs."""
 
 import sys
 from collections.abc import Iterable, Sequence

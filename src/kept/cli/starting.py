@@ -1,4 +1,4 @@
-"""Starting web, work and serve together, and waiting until they answer."""
+"""Starting web, work and serve together, and waiting until they are ready."""
 
 import http.client
 

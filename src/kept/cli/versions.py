@@ -1,4 +1,4 @@
-"""Versions as a person names them: one way in every command that takes one."""
+"""Resolving the version that a person names: one way in every command that takes one."""
 
 from typing import Annotated
 

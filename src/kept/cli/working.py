@@ -1,4 +1,4 @@
-"""Runs that a command asked for and waits for: worked on here unless a worker does, and told at their end."""
+"""Waiting for runs that a command queued: executed here unless a worker does it, and reported at their end."""
 
 import threading
 from collections.abc import Iterator

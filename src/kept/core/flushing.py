@@ -1,4 +1,4 @@
-"""Files and folders on the disk: what the kernel alone holds, a power cut takes."""
+"""Flushing files and folders to the disk (fsync): what the kernel alone holds, a power cut takes."""
 
 import os
 from pathlib import Path

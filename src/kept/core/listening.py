@@ -1,4 +1,4 @@
-"""Taking a port of this machine."""
+"""Binding a TCP port of this machine."""
 
 import resource
 import socket

@@ -1,4 +1,4 @@
-"""How long a list may be that somebody asks for: the same for every list, so that none can be asked to death."""
+"""The largest page of any list that can be requested."""
 
 from kept.core.errors import Invalid
 

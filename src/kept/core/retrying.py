@@ -1,4 +1,4 @@
-"""How long to wait before something is tried again."""
+"""Back-off: how long to wait before something is tried again."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""Holding a frame against a contract: what cannot be used stops it, bad rows are set aside, changes are noted."""
+"""Validating a frame against its contract: breaches stop it, bad rows are quarantined, changes are noted."""
 
 import math
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What differs between two frames of one dataset: rows by key, columns, values."""
+"""The difference of two frames of one dataset: rows by key, columns, values."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Frames from a project's functions: called, taken over from any library, brought to the types that are stored."""
+"""Data frames from a project's functions: called, converted from any library, cast to the types that are stored."""
 
 import inspect
 from collections.abc import Callable, Iterable

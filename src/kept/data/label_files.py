@@ -1,4 +1,4 @@
-"""Labels from a file: read as a whole before any is recorded, and recorded once however often it is given."""
+"""Importing labels from a file: validated as a whole before any is recorded, and idempotent."""
 
 import csv
 import math

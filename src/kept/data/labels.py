@@ -1,4 +1,4 @@
-"""The ledger of labels: late, in any order, corrected; nothing that was acknowledged is lost, no history overwritten.
+"""The ledger of labels: they may come late, in any order, and be corrected; none is lost, no history overwritten.
 
 A label is acknowledged when the transaction that holds it is durable: it waits in the database's inbox, from where
 `ship` moves it to the table `labels/<endpoint>`, each exactly once for every reader. Of the labels of one target (a

@@ -1,4 +1,4 @@
-"""Tables from files, as people keep them: marks for what is missing, blanks, numbers as text, times without a zone."""
+"""Reading tables from files as people keep them: marks for what is missing, blanks, numbers as text, times without a zone."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path

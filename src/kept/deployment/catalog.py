@@ -1,4 +1,4 @@
-"""Looking up endpoints: what they serve, what they served, and how their rollouts go."""
+"""Listing and showing endpoints: what they serve, what they served, and how their rollouts go."""
 
 from datetime import datetime
 

@@ -1,4 +1,4 @@
-"""A rollout: a version on its way to taking over an endpoint, the rule it is held to, and what was decided."""
+"""A rollout: a version on its way to taking over an endpoint, the rule that judges it, and its decisions."""
 
 from datetime import datetime, timedelta
 from typing import Literal

@@ -1,4 +1,4 @@
-"""The rule of a rollout: what the answers and outcomes so far say must be done. Pure: no state, no clock, no store."""
+"""The decision rule of a rollout: advance, promote, roll back or wait. Pure: no state, no clock, no store."""
 
 from collections.abc import Sequence
 from typing import Literal

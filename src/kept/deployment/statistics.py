@@ -1,4 +1,4 @@
-"""What both versions of a rollout did: the numbers that its rule looks at."""
+"""The statistics of a rollout that its rule decides on: of champion and candidate, by step."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""How a rollout moves: the row, the route and the aliases change together, in the caller's transaction."""
+"""State changes of a rollout: its row, the route and the aliases change together, in the caller's transaction."""
 
 from dataclasses import dataclass
 from datetime import datetime

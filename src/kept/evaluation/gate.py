@@ -1,4 +1,4 @@
-"""The gate: whether a model keeps what its project promised, with every reason."""
+"""The gate: accepts or rejects a model by its project's objectives, with every reason."""
 
 from collections.abc import Iterable
 from math import isfinite

@@ -1,4 +1,4 @@
-"""The report: everything that is measured of a model on its test rows, with intervals."""
+"""The evaluation report: every metric of a model on its test rows, with intervals."""
 
 from collections.abc import Iterable, Mapping
 from math import isfinite

@@ -1,4 +1,4 @@
-"""A metric in every slice of a column: the promise by origin, by age group, by machine."""
+"""A metric in every slice of a column: an objective by origin, by age group, by machine."""
 
 import difflib
 

@@ -1,4 +1,4 @@
-"""The steps of the standard pipeline that judge: evaluate the bundle, hold it against what was promised."""
+"""The pipeline steps `evaluate` and `judge`: measure the bundle on the test rows, then apply the gate."""
 
 from dataclasses import dataclass
 from pathlib import Path

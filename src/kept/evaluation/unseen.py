@@ -1,4 +1,4 @@
-"""Which rows a rival has not learnt from: only on those is comparing with it fair.
+"""Test rows that the champion was not trained on: only on those is comparing with it fair.
 
 Where rows are divided by time, newer test rows are new to it. Where they are divided at random, many of today's test rows
 were among yesterday's training rows, and a model looks better on rows that it knows.

@@ -1,4 +1,4 @@
-"""Who acts, and what they may do."""
+"""Actors and their permissions."""
 
 from enum import StrEnum
 

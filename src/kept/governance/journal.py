@@ -1,4 +1,4 @@
-"""Reading and checking the audit chain."""
+"""Operations to read and verify the audit chain."""
 
 import msgspec
 

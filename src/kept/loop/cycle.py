@@ -1,4 +1,4 @@
-"""The closed loop: watch, decide, train, release, promote or roll back; one look at every endpoint.
+"""The closed loop: one tick watches every endpoint, decides, trains, releases, promotes or rolls back.
 
 What is done is done in one transaction with the decision that tells of it, and what is to be done next is found from
 what is stored. So a tick that is killed anywhere is made up for by the next one, and nothing is done twice.

@@ -1,4 +1,4 @@
-"""A decision of the loop: what it did or left, why, and on what evidence."""
+"""A decision of the loop: what it did or refrained from, why, and on what evidence."""
 
 from datetime import datetime
 from typing import Any, Literal

@@ -1,4 +1,4 @@
-"""What is done with decisions: taking one, asking for a training, listing them."""
+"""Operations on decisions: recording one, requesting a training, listing them."""
 
 from datetime import datetime
 from typing import Any

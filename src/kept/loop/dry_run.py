@@ -1,4 +1,4 @@
-"""A dry run: what the loop would do is told with its evidence, once, and nothing is done."""
+"""Dry run: what the loop would do is recorded with its evidence, once, and nothing is done."""
 
 from typing import Any
 

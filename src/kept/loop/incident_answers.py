@@ -1,4 +1,4 @@
-"""What the loop did about an incident: the decisions that name its alerts, and what became of the trainings they set off."""
+"""The loop's answer to an incident: decisions that name its alerts, and what became of the trainings they set off."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Releases and monitoring as OpenLineage is told of them."""
+"""OpenLineage events of releases and monitoring."""
 
 from collections.abc import Iterator
 from functools import partial

@@ -1,4 +1,4 @@
-"""How far the loop has come with an endpoint: noted last in a turn, so that what it says is settled."""
+"""The loop's progress with an endpoint: noted last, so that what it says is settled."""
 
 from datetime import datetime
 

@@ -1,4 +1,4 @@
-"""Training again when a trigger is raised, and what becomes of what it made."""
+"""Retraining: queues a run when a trigger fires, and releases or rejects what it made."""
 
 from datetime import datetime
 from typing import Any

@@ -1,4 +1,4 @@
-"""How a rollout goes, as of now: both versions' numbers, the shadow's differences, and what the rule says."""
+"""The progress report of a rollout: both versions' numbers, the shadow's differences, and what the rule says."""
 
 from datetime import datetime
 

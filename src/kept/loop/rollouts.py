@@ -1,4 +1,4 @@
-"""What a version on trial did, step by step, from the tables of predictions, failed requests and labels."""
+"""Statistics of a rollout, step by step, from the tables of predictions, failed requests and labels."""
 
 from datetime import datetime, timedelta
 from itertools import accumulate

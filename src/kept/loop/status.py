@@ -1,4 +1,4 @@
-"""Where the loop stands: what serves, how far it was watched, what was found, what is under way."""
+"""The state of the loop: what serves, how far it was watched, what was found, what is under way."""
 
 from datetime import datetime
 

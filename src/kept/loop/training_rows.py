@@ -1,4 +1,4 @@
-"""The rows to train on, by the rule that the project declares: all, the newest, or those since the change."""
+"""Which rows a retraining learns from, by the project's rule: all, the newest, or those since the change."""
 
 from datetime import datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""One look at one endpoint: what is known when it begins, and how what follows from it is told."""
+"""The context of one look at one endpoint: its state when the look begins, and how decisions and alerts are recorded."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime

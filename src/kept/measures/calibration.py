@@ -1,4 +1,4 @@
-"""Whether probabilities mean what they say."""
+"""Calibration error of predicted probabilities."""
 
 import msgspec
 import numpy as np

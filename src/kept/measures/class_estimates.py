@@ -1,4 +1,4 @@
-"""Performance of many classes before labels come: each class's probability calibrated where traffic now is.
+"""Performance estimates of multiclass models before labels come: each class's probability calibrated where traffic now is.
 
 M-CBPE and its weighted form (Bialek et al. 2024, "Estimating model performance under covariate shift without
 labels", the multi-class case): one calibration a class against all others, each row's results scaled to 1; a

@@ -1,4 +1,4 @@
-"""The error of a regression before labels come, learned from the errors of labelled rows.
+"""Direct loss estimation: a regression's error before labels come, learned from the errors of labelled rows.
 
 Direct loss estimation (DLE, NannyML): a second model foresees the loss of each row from its features and the prediction.
 Here what it gets wrong on labelled rows, weighted to today's traffic, is added: doubly robust, right when either the

@@ -1,4 +1,4 @@
-"""How much likelier each reference row is in today's traffic, by a classifier that tells the two apart."""
+"""Importance weights: how much likelier each reference row is in today's traffic, by a classifier that tells the two apart."""
 
 import numpy as np
 

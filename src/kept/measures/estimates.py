@@ -1,4 +1,4 @@
-"""Performance before labels come: what the scores themselves say it is, once they are calibrated where traffic now is.
+"""Performance estimates before labels come, from scores that are calibrated where traffic now is.
 
 CBPE: the expected confusion of calibrated probabilities. PAPE (Bialek et al. 2024, "Estimating model performance under
 covariate shift without labels"): the calibration is fitted on reference rows weighted by how much likelier they are in

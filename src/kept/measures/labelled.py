@@ -1,4 +1,4 @@
-"""Metrics of predicted labels against true ones, from the counts of what was mistaken for what."""
+"""Metrics of predicted labels against true ones, from the confusion matrix."""
 
 import numpy as np
 

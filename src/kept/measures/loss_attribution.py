@@ -1,4 +1,4 @@
-"""Why a loss has risen: parts that add up to the rise.
+"""Why a loss has risen: a decomposition into parts that add up to the rise.
 
 By column: Kitagawa 1955, "Components of a difference between two rates": slices took another share of the rows (mix), or lose
 more than they did (within). By shifts of columns: Shapley values of the loss that reference rows have once

@@ -1,4 +1,4 @@
-"""Evidence that a rate is above its limit, from counts alone, looked at as often as one likes."""
+"""An e-value for a rate above its limit, from counts alone: it may be looked at as often as one likes."""
 
 import math
 

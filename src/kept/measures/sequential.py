@@ -1,4 +1,4 @@
-"""Champion against challenger, looked at as often as one likes.
+"""Sequential test of champion against challenger: it may be looked at as often as one likes.
 
 Asymptotic confidence sequences with the normal mixture boundary (Robbins 1970; Howard, Ramdas, McAuliffe and Sekhon
 2021; Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas 2021, "Time-uniform central limit theory"): the interval covers

@@ -1,4 +1,4 @@
-"""What clients are answered, field by field. A field that holds its default is left out, as theirs are."""
+"""The schema of MLflow's responses. A field that holds its default is left out, as theirs are."""
 
 import math
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""The error tree in MLflow's words: a code, a status and a sentence."""
+"""Kept's errors as MLflow's error codes, statuses and messages."""
 
 import logging
 from typing import Any, NamedTuple

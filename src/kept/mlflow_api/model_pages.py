@@ -1,4 +1,4 @@
-"""Tokens of pages of logged models, which clients can give only to the search that they came from."""
+"""Page tokens of searches of logged models, bound to the search that they came from."""
 
 import base64
 import binascii

@@ -1,4 +1,4 @@
-"""Uploads in parts through the proxy, as clients with `MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD` do them.
+"""Multipart uploads through the proxy, as clients with `MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD` do them.
 
 A client asks for an upload, puts each part to the address that it is given, and says when all are there. The address is
 one of this server; the headers that go with it are those by which the client came through the gate.

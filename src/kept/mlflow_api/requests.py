@@ -1,4 +1,4 @@
-"""What clients send, field by field. A field without a default must be there and must not be empty."""
+"""The schema of MLflow's requests. A field without a default must be there and must not be empty."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""A file as an answer: whole, a part of it, or only what is known of it (RFC 9110, sections 13 and 14)."""
+"""Sending files over HTTP: whole, ranges, or headers only (RFC 9110, sections 13 and 14)."""
 
 import mimetypes
 import os

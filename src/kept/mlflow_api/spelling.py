@@ -1,4 +1,4 @@
-"""Names of fields in camel case: clients may spell each field of a body so instead."""
+"""Camel-case spellings of fields, which clients may use in any body."""
 
 from typing import Any, get_args, get_origin
 

@@ -1,4 +1,4 @@
-"""What is done with alerts: raising and listing them."""
+"""Operations on alerts: raising and listing them."""
 
 from datetime import datetime
 from typing import Any

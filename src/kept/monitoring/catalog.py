@@ -1,4 +1,4 @@
-"""Looking at what monitors have found: results by window, and how each monitor stands."""
+"""Reading what monitors have found: results by window, and each monitor's state."""
 
 from collections.abc import Mapping
 from datetime import datetime

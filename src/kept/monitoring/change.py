@@ -1,4 +1,4 @@
-"""When a change began that a detector has found: from the evidence it had gathered by each window."""
+"""Change-point estimate: when a change began that a detector has found, from its evidence by window."""
 
 import math
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Chats and everything else that Apprise can write to: Slack, Teams, Matrix, Telegram, ..."""
+"""Sending notices through Apprise: Slack, Teams, Matrix, Telegram, ..."""
 
 import apprise
 

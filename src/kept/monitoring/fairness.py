@@ -1,4 +1,4 @@
-"""Whether groups of people or things are treated alike, window by window: rates by group, and their widest gap.
+"""Fairness: rates by group of people or things, window by window, and their widest gap.
 
 Groups are the values of the columns by which an objective is promised. Of two classes: the share that is said to be
 positive (demographic parity), of the truly positive (equal opportunity; Hardt, Price and Srebro 2016) and of the truly

@@ -1,4 +1,4 @@
-"""What people do with incidents: look at them, acknowledge, mute, resolve."""
+"""Operations on incidents: look at them, acknowledge, mute, resolve."""
 
 from datetime import datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""Mails, by the mail server that the settings name."""
+"""Sending notices as mails, by the mail server that the settings name."""
 
 import smtplib
 import socket

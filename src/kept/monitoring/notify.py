@@ -1,4 +1,4 @@
-"""Carrying notices of alerts from the outbox, again and again until each receiver has taken them."""
+"""The outbox of notices: delivered again and again until each receiver has taken them."""
 
 import hashlib
 import hmac

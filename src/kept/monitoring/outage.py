@@ -1,4 +1,4 @@
-"""An endpoint that answers nothing: without answers no window closes, so it is told by the clock."""
+"""Outage of an endpoint: without answers no window closes, so it is detected by the clock."""
 
 from datetime import datetime, timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a project declares that concerns its monitors and the loop, from its record: the project's code is not run here."""
+"""The monitoring plan of a project, from its stored declaration: the project's code is not run here."""
 
 from datetime import timedelta
 

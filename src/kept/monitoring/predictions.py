@@ -1,4 +1,4 @@
-"""Drift of what a version says, against what it said in its first windows of serving.
+"""Drift of a version's predictions, against those of its first windows of serving.
 
 Scores on training rows are not what serving sees (they were fitted to, or drawn otherwise), so that a detector held against
 them would alarm on the first day. The first ten windows with traffic (two whole cycles, where the project declares a season)

@@ -1,4 +1,4 @@
-"""Rules that need no statistics: a window that is empty or thin, another schema, missing, unknown and wild values, failures."""
+"""Data quality rules of traffic: empty or thin windows, another schema, missing, unknown and wild values, failures."""
 
 import math
 from collections.abc import Iterable, Sequence

@@ -1,4 +1,4 @@
-"""Who is told of an alert: the first receivers at once, the others one after another until somebody answers for it."""
+"""Escalation: which receivers are told of an alert at once, and which later until somebody acknowledges it."""
 
 from datetime import timedelta
 from typing import Literal

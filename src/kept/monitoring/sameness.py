@@ -1,4 +1,4 @@
-"""Rules about rows that are too much alike: a column that has stopped to vary, requests that come again and again.
+"""Rules against constant columns and repeated requests.
 
 What is alike by its nature (the month in a window of a day, the sunshine of a night, rows of few categories) was so in the
 week before, too: a rule breaks only against what was usual in it.

@@ -1,4 +1,4 @@
-"""Ending incidents by themselves: the condition has gone, or the version that it was about serves no more."""
+"""Resolving incidents automatically: the condition has gone, or the version that it was about serves no more."""
 
 from collections.abc import Iterable
 from datetime import datetime

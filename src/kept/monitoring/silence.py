@@ -1,4 +1,4 @@
-"""Silence: no request, or no label, for longer than the project declares. Told by the clock, since event time stands still."""
+"""Missing traffic: no request, or no label, for longer than declared. By the clock, since event time stands still."""
 
 from datetime import datetime, timedelta
 

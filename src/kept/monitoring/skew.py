@@ -1,4 +1,4 @@
-"""Training against serving: whether traffic looks as the training rows did, and whether features are served as they are stored.
+"""Training-serving skew: whether traffic looks as the training rows did, and features are served as they are stored.
 
 Distributions: the drift engine looks once, at the champion's first monitoring windows against its training rows. Values: for
 a sample of requests, each feature of a view as it was sent beside the same recomputed from the store, as it was known at the

@@ -1,4 +1,4 @@
-"""The usual number of rows: that of earlier windows of the same time of day, and of the same time of the week."""
+"""The expected number of rows: that of earlier windows of the same time of day and of the week."""
 
 from datetime import datetime
 from zoneinfo import ZoneInfo

@@ -1,4 +1,4 @@
-"""An alert in words, for mails and chats, with links to its evidence."""
+"""The text of an alert for mails and chats, with links to its evidence."""
 
 from typing import Any
 

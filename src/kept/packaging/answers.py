@@ -1,4 +1,4 @@
-"""What a scikit-learn style estimator answers, in the one form that Kept uses."""
+"""Predictions of scikit-learn style estimators, in the one form that Kept uses."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Arrays in files that somebody else wrote: what they say of their size is looked at before room is made for them."""
+"""Reading arrays from untrusted files: declared sizes are checked before memory is allocated."""
 
 import math
 import zlib

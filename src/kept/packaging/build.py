@@ -1,4 +1,4 @@
-"""Packaging: export, prove, measure, write."""
+"""Packaging a fitted estimator of tables: export, parity check, latency, bundle."""
 
 import math
 import warnings

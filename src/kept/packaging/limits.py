@@ -1,4 +1,4 @@
-"""What an estimator takes, found by asking it rather than by knowing its class."""
+"""Input limits of an estimator (what may be missing, how large values may be), found by trying it rather than by its class."""
 
 from collections.abc import Callable, Iterator
 

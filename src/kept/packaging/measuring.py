@@ -1,4 +1,4 @@
-"""What a packaged model costs: time for one row."""
+"""Latency of a packaged model for one row."""
 
 import time
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Foreign ONNX files are looked at in a process of its own: what ONNX itself takes to infer shapes hangs on numbers in the file."""
+"""Checking foreign ONNX files in a process of their own: shape inference may take any time and memory."""
 
 import json
 import resource

@@ -1,4 +1,4 @@
-"""What a foreign ONNX graph may allocate and for how long it may run: bounded before it is run, or the graph is refused.
+"""Upper bounds on what a foreign ONNX graph may allocate and how long it may run; beyond them it is refused.
 
 Sizes are told by ONNX's shape inference, as far as that gets, of one row with open lengths of 1 and of 256; in the bodies of
 If, Loop and Scan and in the model's own functions, too. What it cannot tell is not taken where nothing else sets a bound:

@@ -1,4 +1,4 @@
-"""Holds a packaged model against the original estimator: a wrong export is refused, never served."""
+"""The parity check: a packaged model must answer like the original estimator, or it is refused."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Rows on which a packaged model is most likely to differ from the original."""
+"""Probe rows for the parity check: those on which a packaged model most likely differs from the original."""
 
 from collections.abc import Iterable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Places and counts in arrays of models that somebody else wrote: compiled code goes there without looking.
+"""Bounds checks of indices and counts in untrusted models' arrays, which compiled code follows unchecked.
 
 Sparse matrices, and the trees that find neighbours, are no types that are loaded.
 """

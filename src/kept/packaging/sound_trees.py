@@ -1,4 +1,4 @@
-"""Trees in models that somebody else wrote: scikit-learn follows their nodes without looking whether they are there."""
+"""Structural checks of untrusted models' trees, which scikit-learn follows unchecked."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""Rows on which a model of tensors is tried: its own, and such as can be made up from its signature."""
+"""Probe rows for models of tensors: sample rows, and such as can be made up from the signature."""
 
 from collections.abc import Mapping
 

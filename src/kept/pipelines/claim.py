@@ -1,4 +1,4 @@
-"""Which process runs the pipelines of a workspace."""
+"""The lock by which one process at a time runs a workspace's pipelines."""
 
 import fcntl
 import threading

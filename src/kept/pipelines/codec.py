@@ -1,4 +1,4 @@
-"""Step outputs as blobs and back, typed by kind and without pickle.
+"""Encoding step outputs as blobs: typed by kind, without pickle.
 
 An output's digest names a small JSON blob that says of what kind it is and holds plain values itself; frames, arrays,
 bytes and files are blobs of their own that it names. Format 1.

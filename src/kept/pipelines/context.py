@@ -1,4 +1,4 @@
-"""What a step is told about the run it is part of, and how it speaks."""
+"""The context that a step receives: its run, its workspace, its log and its progress."""
 
 import time
 from collections.abc import Callable

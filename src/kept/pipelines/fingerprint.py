@@ -1,4 +1,4 @@
-"""What a step's code is: a digest of the step and of everything of the project that it names, however far away.
+"""Code fingerprints of steps: a digest of the step and of everything of the project that it names, transitively.
 
 The code is read, not imported, so what is fingerprinted is what a fresh process will run. Of installed distributions
 only name and version count. What no name in the text leads to (a module found through a computed name) is not seen:

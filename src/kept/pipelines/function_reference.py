@@ -1,4 +1,4 @@
-"""Naming a function so that another process finds it: by its module, its name there, and the folder it is imported from."""
+"""References to functions that another process can resolve: module, qualified name, and import folder."""
 
 import importlib
 import importlib.util

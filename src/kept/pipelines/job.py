@@ -1,4 +1,4 @@
-"""What an executor is asked and what it answers: messages that go between processes as JSON."""
+"""Messages between executor and step process, as JSON: the job, and its result."""
 
 from enum import StrEnum
 from typing import Any

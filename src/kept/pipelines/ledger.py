@@ -1,4 +1,4 @@
-"""What a run leaves behind of what it has done, and how it is interrupted."""
+"""The ledger of a run's finished steps, and how a run is interrupted."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol

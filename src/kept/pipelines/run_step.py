@@ -1,4 +1,4 @@
-"""A step of a run: how far it has come, and what came of it."""
+"""The state of one step of a run: how far it has come, and its result."""
 
 from datetime import datetime
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""Python modules as text: what each name at the top of a module stands for, without importing anything."""
+"""Static analysis of Python modules: what each name at the top of a module stands for, without importing anything."""
 
 import ast
 import hashlib

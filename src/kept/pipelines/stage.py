@@ -1,4 +1,4 @@
-"""Performing one step of a run: from the cache, or by an executor, tried again where that may help."""
+"""Executing one step of a run: from the cache, or by an executor, with retries."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""Doing one step in its process: inputs are read, the function is called, the output is kept."""
+"""Inside a step's process: load the inputs, call the function, store the output."""
 
 import contextlib
 import importlib

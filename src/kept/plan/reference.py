@@ -1,4 +1,4 @@
-"""What drift of the inputs is held against: the training rows, the first windows of serving, or a version of a dataset."""
+"""The declared reference of drift: training rows, the first windows of serving, or a version of a dataset."""
 
 import re
 

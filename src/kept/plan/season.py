@@ -1,4 +1,4 @@
-"""What makes a declared season one that monitoring windows can be told apart by."""
+"""Declared seasons that monitoring windows can be told apart by."""
 
 from datetime import timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError

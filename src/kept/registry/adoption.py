@@ -1,4 +1,4 @@
-"""Taking over a version that a client registered: queued as a run that fetches, packages, evaluates and judges it."""
+"""Adopting a version that a client registered: queued as a run that fetches, packages, evaluates and judges it."""
 
 from typing import Literal
 

@@ -1,4 +1,4 @@
-"""Telling webhooks what happened to models: what they are owed is written in the transaction of the change itself."""
+"""Queuing webhook events: written in the transaction of the change that they are about."""
 
 from collections.abc import Mapping
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""The model card: what a version was made of and what it can and cannot do, written from lineage.
+"""The model card, built from lineage: what a version was made of, and what it can and cannot do.
 
 After Mitchell et al. 2019, "Model cards for model reporting".
 """

@@ -1,4 +1,4 @@
-"""What is done with model versions: registering, finding, naming them."""
+"""Operations on judged model versions: registering, finding, aliasing them."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Deleted runs go for good, with their points and files, once they were deleted long enough and nothing rests on them."""
+"""Garbage collection of deleted runs, with their points and files, once nothing refers to them."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress

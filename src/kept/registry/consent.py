@@ -1,4 +1,4 @@
-"""People's word for a version: approvals before a release, waivers of objectives that it failed."""
+"""Approvals before a release, and waivers of failed objectives: operations by which a person consents."""
 
 import msgspec
 

@@ -1,4 +1,4 @@
-"""Files of judged versions as clients of MLflow load them: made of the bundle when they are first asked for.
+"""MLflow's files of judged versions: made from the bundle when they are first requested.
 
 They can be made again at any time: nothing is lost when their folder is removed.
 """

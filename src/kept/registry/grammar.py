@@ -1,4 +1,4 @@
-"""What can be said of registered models and versions in the search language."""
+"""Searchable fields of registered models and versions."""
 
 from collections.abc import Mapping, Sequence
 

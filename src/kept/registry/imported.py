@@ -1,4 +1,4 @@
-"""Registered models and their versions as they were elsewhere."""
+"""Facts of an import: registered models and their versions as another registry held them."""
 
 from datetime import datetime
 from typing import Any

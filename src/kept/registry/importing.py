@@ -1,4 +1,4 @@
-"""Bringing over registered models from another registry: each with its versions in one transaction, and once."""
+"""Importing registered models from another registry: each with its versions in one transaction, once."""
 
 from datetime import datetime
 

@@ -1,4 +1,4 @@
-"""Trainings as OpenLineage is told of them, with their evaluation and their packaging as parts of them."""
+"""OpenLineage events of trainings, with evaluation and packaging as parts of them."""
 
 from collections.abc import Iterator
 from functools import partial

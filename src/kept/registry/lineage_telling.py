@@ -1,4 +1,4 @@
-"""Telling others of work in OpenLineage's words: noted as it begins and ends, carried until each target has taken it."""
+"""The outbox of OpenLineage events: written as work begins and ends, delivered until each target has taken them."""
 
 import os
 from collections.abc import Callable, Collection, Iterable

@@ -1,4 +1,4 @@
-"""Bounds on metrics as people write them: `roc_auc > 0.7 and log_loss < 0.5`."""
+"""Parsing bounds on metrics as people write them: `roc_auc > 0.7 and log_loss < 0.5`."""
 
 import operator
 import re

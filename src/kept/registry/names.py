@@ -1,4 +1,4 @@
-"""Which names of models, versions, aliases and tags can be registered, in the sentences that clients know."""
+"""Validation of names of models, versions, aliases and tags, with the messages that clients know."""
 
 import posixpath
 import re

@@ -1,4 +1,4 @@
-"""Work as OpenLineage tells of it: what a training, an evaluation, a release, ... read and made, when it began, and how it ended.
+"""OpenLineage events: what a training, an evaluation, a release, ... read and made, and when.
 
 The shape is that of the specification 2-0-2 (https://openlineage.io/spec/2-0-2/OpenLineage.json) and of its facets.
 """

@@ -1,4 +1,4 @@
-"""A registered model and its versions, as whoever registers from outside sees them: judged or not."""
+"""A registered model and its numbered versions, judged or not, as outside clients see them."""
 
 from datetime import datetime
 from enum import StrEnum

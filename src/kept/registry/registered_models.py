@@ -1,4 +1,4 @@
-"""What is done with registered models: naming, describing, finding, removing them."""
+"""Operations on registered models: naming, describing, finding, removing them."""
 
 from kept.core.errors import Conflict, Forbidden, NotFound
 from kept.governance.actor import Actor, Permission

@@ -1,4 +1,4 @@
-"""What is done with versions in their model's numbering: registering from outside, describing, finding, removing them."""
+"""Operations on numbered versions, judged or not: registering from outside, describing, finding, removing them."""
 
 from kept.core.errors import Forbidden, Invalid, NotFound
 from kept.core.ids import new_id

@@ -1,4 +1,4 @@
-"""What is asked of registered models and their versions."""
+"""Request structs of the operations on registered models and their versions."""
 
 from msgspec import Struct
 

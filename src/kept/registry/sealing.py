@@ -1,4 +1,4 @@
-"""Secrets of webhooks as they are stored: sealed under the key of the settings, or as text where there is none."""
+"""Encryption of webhooks' secrets at rest, under the key of the settings; plain text where there is none."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""Where a version that a client registers comes from: its source held against the run or logged model that it names.
+"""Validating the source of a version that a client registers, against the run or logged model that it names.
 
 A client may name only files that belong to the run or logged model it gives, or a store of its own: no path of the
 server, and no files of others.

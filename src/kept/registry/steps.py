@@ -1,4 +1,4 @@
-"""The steps of the standard pipeline that meet the registry: who is champion, and who comes next."""
+"""The pipeline steps `champion` and `register`, which meet the registry."""
 
 from pathlib import Path
 

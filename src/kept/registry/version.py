@@ -1,4 +1,4 @@
-"""A model version: a bundle with its verdict and its card, under a name and a number."""
+"""A judged model version: a bundle with its verdict and its card, under a name and a number."""
 
 from datetime import datetime
 from typing import Literal

@@ -1,4 +1,4 @@
-"""How a version is named in one word, wherever one is asked for."""
+"""Parsing a version's name in one word, such as `flights/3`, wherever one is accepted."""
 
 import re
 from typing import Literal

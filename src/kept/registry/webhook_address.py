@@ -1,4 +1,4 @@
-"""Where webhooks may be sent: names and addresses that are refused, in the sentences that clients know."""
+"""Validation of webhook addresses, against requests into this network; messages that clients know."""
 
 import ipaddress
 import re

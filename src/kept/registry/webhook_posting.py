@@ -1,4 +1,4 @@
-"""Posting to an address that a user gave: to that address and no other, without redirects, within a time."""
+"""A POST to a user-given address: to that address and no other, without redirects, within a deadline."""
 
 import base64
 import http.client

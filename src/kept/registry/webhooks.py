@@ -1,4 +1,4 @@
-"""What is done with webhooks: making, finding, changing, trying and removing them."""
+"""Operations on webhooks: creating, finding, changing, testing and removing them."""
 
 from datetime import timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""When to ship: soon enough to be watched, seldom enough that a trickle of traffic is not a commit for each request."""
+"""When to ship spools: soon enough to be watched, seldom enough that a trickle of traffic is not a commit for each request."""
 
 import time
 from collections.abc import Callable

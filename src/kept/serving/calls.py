@@ -1,4 +1,4 @@
-"""Calls: one request on its way from its body to its answer, and the steps of that way."""
+"""The life of one request: from its body to its answer, and the steps of that way."""
 
 import logging
 import time

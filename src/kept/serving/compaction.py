@@ -1,4 +1,4 @@
-"""Many small writes to a table, put together now and then."""
+"""Compaction: many small writes to a table, put together now and then."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""The door: which request may come in, by its head alone, and what it brings."""
+"""Admission: which request may come in, by its head alone, and what it brings."""
 
 import re
 import string

@@ -1,4 +1,4 @@
-"""Waiting lines: one for each caller, as long as can be worked off in time, and emptied in turn.
+"""Waiting lines (fair queues): one for each caller, as long as can be worked off in time, and emptied in turn.
 
 What a call costs is guessed from its size; what a unit of cost takes, and how much of the time is left for work beside reading and
 refusing, is learnt from the turns that were run. A call whose line is full is not taken in: it would wait longer than its caller

@@ -1,4 +1,4 @@
-"""The service's own copy of what it serves: with the database and the blobs away it goes on, also from cold."""
+"""The service's local copy of what it serves: with the database and the blobs away it goes on, also from a cold start."""
 
 import contextlib
 import os

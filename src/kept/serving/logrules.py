@@ -1,4 +1,4 @@
-"""What was declared of the prediction log: how much of it is kept, what it must not hold, and what gives way when it is full."""
+"""The rules of the prediction log: how much of it is kept, what it must not hold, and what gives way when it is full."""
 
 from typing import Literal
 

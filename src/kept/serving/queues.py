@@ -1,4 +1,4 @@
-"""Queues before models that run in processes of their own.
+"""Micro-batching for models that run in processes of their own.
 
 What came in one turn, and what queued while the processes were busy, is one prediction call. A process is asked from the event loop,
 which does not wait for it: its answers come back in a later turn. A lone request is asked for at once. What would wait longer than it

@@ -1,4 +1,4 @@
-"""What must not be logged is taken out before it reaches the spool: named features are left out, or a keyed hash stands for them."""
+"""Redaction before anything reaches the spool: named features are left out, or a keyed hash stands for them."""
 
 import hashlib
 import logging

@@ -1,4 +1,4 @@
-"""How the prediction log does not grow without bound: old rows, versions of its tables that nobody reads, bytes set aside."""
+"""Retention of the prediction log: old rows, unread versions of its tables, and bytes set aside are removed."""
 
 import contextlib
 import time

@@ -1,4 +1,4 @@
-"""Declared rules as answers: the first whose condition holds for a row answers it."""
+"""Declared fallback rules: the first whose condition holds for a row answers it."""
 
 import operator
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""The stages of a request's way through the service, and how long they take.
+"""Latency histograms of the stages of a request's way through the service.
 
 A turn in so many is timed, whole, so that times are those of all requests and the others cost nothing more.
 """

@@ -1,4 +1,4 @@
-"""Errors as HTTP statuses, for this door."""
+"""Kept's errors as HTTP statuses of the prediction service."""
 
 from kept.core.errors import Conflict, Forbidden, Invalid, KeptError, NotFound, Unavailable
 

@@ -1,4 +1,4 @@
-"""Answering by turns of the event loop: what came in one turn for the same arm is one prediction call and one log frame.
+"""Micro-batching by turns of the event loop: what came in one turn for the same arm is one prediction call and one log frame.
 
 No timer is involved, so a lone request waits for nothing. The frame is written before any answer of the turn goes out. When more
 comes than can be answered, a turn takes what it can do in a few milliseconds, and what cannot be answered in time is refused

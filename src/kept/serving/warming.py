@@ -1,4 +1,4 @@
-"""The first predictions of a model, before anybody waits for one."""
+"""Warming up: the first predictions of a model, before anybody waits for one."""
 
 from collections.abc import Callable, Sequence
 from typing import Any

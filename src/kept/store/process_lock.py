@@ -1,4 +1,4 @@
-"""What one process does at a time. The kernel gives the place back however the process ends."""
+"""Locks between processes, on files. The kernel releases them however the process ends."""
 
 import fcntl
 import os

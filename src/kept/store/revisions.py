@@ -1,4 +1,4 @@
-"""Which revision the tables of a database have, and which this Kept needs.
+"""The schema revision of a database, and the one that this Kept needs.
 
 Looking costs a row: Alembic, which brings tables from one revision to the next, is loaded only when there is a next.
 """

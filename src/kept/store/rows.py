@@ -1,4 +1,4 @@
-"""Facts to rows and back: a frozen struct's fields are the columns of its table."""
+"""Mapping structs to rows and back: a frozen struct's fields are the columns of its table."""
 
 from collections.abc import Mapping
 from datetime import datetime

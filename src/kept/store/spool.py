@@ -1,4 +1,4 @@
-"""Spools: what a process has yet to hand on, framed on disk, so that it outlives the process (format 1).
+"""Spools: write-ahead logs of what a process has yet to hand on, framed on disk, so that it outlives the process (format 1).
 
 A spool is a folder per process with segments `<offset>.log`. Offsets count the bytes of all segments of a spool, one after
 the other; a segment's name is the offset of its first byte, in 20 digits. A segment is 8 bytes that say whose it is, then

@@ -1,4 +1,4 @@
-"""Insert, or settle with the row that is there already, in the words of each database."""
+"""Upserts, in the dialect of each database."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Texts inside a column of JSON, in the words of each database."""
+"""Texts inside a JSON column, in the dialect of each database."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Files below one folder, named by clients: no name leads out of it, and none is seen before it is whole."""
+"""Artifact files below one folder, named by clients: no name leads out of it, and none is visible before it is whole."""
 
 import errno
 import hashlib

@@ -1,5 +1,4 @@
-"""What is done with the files of runs and logged models: they are written, read, listed and deleted, never whole in
-memory.
+"""Operations on the files of runs and logged models: written, read, listed and deleted as streams.
 
 A door that gets a file begins it, writes piece after piece and ends it; the file and the record of it are then durable:
 

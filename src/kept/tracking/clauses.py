@@ -1,4 +1,4 @@
-"""Takes text of the search language apart: into comparisons, and into what is none.
+"""Parser of the search language: text to comparisons.
 
 A name is a word, or words joined by dots; what is not of letters, digits and underscores stands in backticks or
 quotes. What is compared with is a text in quotes, a number, a word or a list in parentheses.

@@ -1,4 +1,4 @@
-"""Runs are compared as repeats: means with intervals, differences with a verdict in words, never bare numbers alone."""
+"""Comparing runs as repeats: means with intervals, differences with a verdict in words."""
 
 import re
 from collections.abc import Sequence

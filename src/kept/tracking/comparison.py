@@ -1,4 +1,4 @@
-"""A comparison of runs: groups of repeats, what each metric is in each, and how each differs from a baseline."""
+"""The result of comparing runs: groups of repeats, each metric in each, and differences from a baseline."""
 
 from typing import Annotated, Literal
 

@@ -1,4 +1,4 @@
-"""Names that runs and logged models get when they are given none."""
+"""Generated names of runs and logged models that are given none."""
 
 import re
 import secrets

@@ -1,4 +1,4 @@
-"""What is done with experiments: they are made, found, renamed, tagged, deleted and brought back."""
+"""Operations on experiments: create, find, rename, tag, delete, restore."""
 
 from datetime import datetime
 

@@ -1,4 +1,4 @@
-"""The language in which runs, experiments and logged models are searched, as a tree that knows nothing of SQL."""
+"""The syntax tree of the search language, which knows nothing of SQL."""
 
 from enum import StrEnum
 

@@ -1,4 +1,4 @@
-"""What can be read of runs that clients log: searches and histories."""
+"""Operations that read logged runs: searches and metric histories."""
 
 import difflib
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What can be said of runs, experiments and logged models in the search language.
+"""Searchable fields of runs, experiments and logged models, and the comparisons that each allows.
 
 Comparisons are joined by AND, such as ``metrics.auc > 0.9 AND tags.`team name` = 'risk'``. A name is `kind.name`, or
 an attribute's name alone. Texts stand in quotes, numbers do not.

@@ -1,4 +1,4 @@
-"""What is brought over from another tracking server: experiments, runs with their points, logged models, as they were."""
+"""Facts of an import: experiments, runs with their points, and logged models as another server held them."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""Bringing over what another tracking server holds: many things in one transaction, each once however often it is asked.
+"""Importing what another tracking server holds: in bulk, in one transaction each, idempotent.
 
 What was brought is noted by its source and what it was called there. Only whoever administers a workspace may do it: it
 writes a history, with the names and times of others.

@@ -1,4 +1,4 @@
-"""Where the files of experiments, runs and logged models stand: addresses that clients fetch through the server."""
+"""Artifact locations of experiments, runs and logged models: addresses that clients fetch through the server."""
 
 from urllib.parse import urlsplit
 

@@ -1,4 +1,4 @@
-"""What is done with logged models: they are made, finalized, searched, tagged and deleted."""
+"""Operations on logged models: create, finalize, search, tag, delete."""
 
 from kept.core.errors import Invalid, NotFound
 from kept.core.ids import new_id

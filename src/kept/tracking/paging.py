@@ -1,4 +1,4 @@
-"""Tokens of pages: where the next page begins, and of which question."""
+"""Page tokens: where the next page begins, and of which query."""
 
 import base64
 import binascii

@@ -1,4 +1,4 @@
-"""The sentences in which searches are refused: clients of experiment tracking know them, and some look for them."""
+"""Messages of refused searches: clients of experiment tracking know them, and some look for them."""
 
 from collections.abc import Iterable, Mapping, Sequence
 

@@ -1,4 +1,4 @@
-"""What processes that log have spooled is taken in: each frame exactly once, however often it is sent."""
+"""Receiving spooled frames from processes that log: each exactly once, however often it is sent."""
 
 from datetime import datetime
 

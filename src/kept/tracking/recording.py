@@ -1,4 +1,4 @@
-"""What is done with runs that clients log: they are made, logged to, changed, deleted and brought back."""
+"""Operations on runs that clients log: create, log, change, delete, restore."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime

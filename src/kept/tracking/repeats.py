@@ -1,4 +1,4 @@
-"""How runs fall into groups of repeats, and which repeats of two groups belong together."""
+"""Grouping runs into repeats (seeds, folds), and pairing the repeats of two groups."""
 
 import math
 from collections.abc import Mapping, Sequence

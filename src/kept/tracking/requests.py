@@ -1,4 +1,4 @@
-"""What can be asked of experiments, runs and logged models.
+"""Request structs of the operations on experiments, runs and logged models.
 
 A filter is text in the search language or the terms it was read into, an order text or the key it was read into.
 """

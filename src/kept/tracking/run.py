@@ -1,4 +1,4 @@
-"""A run: one piece of work that Kept did, with what it was given and how it ended."""
+"""A run: one piece of work, with its parameters, its state and its outcome."""
 
 from datetime import datetime
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""What is done with runs: they are made, started, noted on, ended, listed and shown."""
+"""Kept's own runs: created, started, noted on, ended, listed and shown."""
 
 import math
 from collections.abc import Mapping

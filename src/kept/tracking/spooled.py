@@ -1,4 +1,4 @@
-"""What a process that logs hands on: frames, each with its position in the order of the process, so that each is kept once."""
+"""Frames that a logging process hands on, each with its position, so that each is stored once."""
 
 import math
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""The steps that stand in for tuning and fitting when a model comes from outside: fetched, never run, packaged, checked."""
+"""Pipeline steps that replace tuning and fitting when a model comes from outside: fetched, never run, packaged, checked."""
 
 from functools import partial
 from pathlib import Path, PurePosixPath

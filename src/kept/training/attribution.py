@@ -1,4 +1,4 @@
-"""The step that keeps what the model's answers hang on, so that production can be held against it."""
+"""The step `attribution`: keeps the feature contributions that production is compared with."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Which of a model's classes is which of a project's, where the two have different names for them."""
+"""Matching a model's class labels with its project's, where they are spelled differently."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any

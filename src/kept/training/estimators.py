@@ -1,4 +1,4 @@
-"""From hyperparameters to a fitted estimator."""
+"""Building and fitting an estimator from hyperparameters."""
 
 from typing import Any, Literal
 

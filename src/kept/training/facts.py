@@ -1,4 +1,4 @@
-"""What the steps of training hand to one another and to those after them."""
+"""Structs that the training steps pass to one another and to later steps."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The steps of the standard pipeline from rows to a bundle: tune, fit, baseline, package.
+"""The pipeline steps `tune`, `fit`, `baseline` and `package`.
 
 Each step receives other steps' outputs by parameter name.
 """

@@ -1,4 +1,4 @@
-"""How an estimator that was trained elsewhere takes its rows."""
+"""How an estimator that was trained elsewhere expects its rows."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The first steps of the standard pipeline, from the source to rows that are ready to learn from.
+"""The pipeline steps `ingest`, `join`, `columns` and `split`: from the source to rows to learn from.
 
 Each step receives other steps' outputs by parameter name.
 """

@@ -1,4 +1,4 @@
-"""The step that keeps what the rows looked like, so that production can be held against it."""
+"""The step `reference`: keeps the distribution of the training rows that production is compared with."""
 
 from pathlib import Path
 

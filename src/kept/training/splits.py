@@ -1,4 +1,4 @@
-"""Rows into training, validation and test."""
+"""Splitting rows into training, validation and test."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""How far back to learn from: of the declared stretches of the newest rows, the one that predicts the newest others best.
+"""How much history to train on: of the declared stretches, the one that predicts the newest rows best.
 
 Or all of them: which one will do best is told roughly by a few days of labels, and the mean of models that err each in their
 own way is better than most of them.

@@ -1,4 +1,4 @@
-"""Labels as numbers to learn from, and the classes they stand for."""
+"""Encoding labels as numbers to learn from, and their classes."""
 
 from typing import Any, cast
 

@@ -1,4 +1,4 @@
-"""The search for hyperparameters: Optuna's TPE over the declared ranges, weak trials cut short."""
+"""Hyperparameter search: Optuna's TPE over the declared ranges, with pruning."""
 
 from collections.abc import Callable
 from math import isnan

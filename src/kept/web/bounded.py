@@ -1,4 +1,4 @@
-"""How much of a head the web server takes in, and how long it waits for it: what uvicorn itself leaves to whoever stands before it."""
+"""Limits on request heads: bytes and time, which uvicorn leaves to whoever stands before it."""
 
 import asyncio
 import fcntl

@@ -1,4 +1,4 @@
-"""Who may ask: this machine, or whoever has the token; and only pages of this server's own."""
+"""Who may call: this machine, or whoever has the token; and forms only from this server's own pages."""
 
 import base64
 import hmac

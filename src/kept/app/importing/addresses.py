@@ -1,4 +1,4 @@
-"""Where the files that versions of registered models name stand after an import."""
+"""Artifact locations of registered models' versions after an import."""
 
 from collections.abc import Iterable
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""Logged models that a server has deleted, whose files versions of registered models still are.
+"""Logged models that a server has deleted, while versions of registered models still use their files.
 
 A server tells nothing of them any more, and goes on giving their files.
 """

@@ -1,4 +1,4 @@
-"""Numbers that tell sets of points apart, whatever their order."""
+"""Order-independent fingerprints of sets of metric points, to compare a copy with its source."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Flat YAML from outside: names with texts, numbers, lists and names with texts. Nothing is made of it but these."""
+"""Parsing MLflow's flat YAML from outside: names with texts, numbers, lists and maps of texts, and nothing else."""
 
 import re
 from collections.abc import Iterator

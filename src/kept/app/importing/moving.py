@@ -1,4 +1,4 @@
-"""Bringing over all that a source holds: in large batches, each checked when it is here, from where it was stopped.
+"""Importing all that a source holds: in large batches, each verified once it is here, resumable where it was stopped.
 
 What is here whole is marked with what it was in the source; what is marked and has not changed is not read again.
 """

@@ -1,4 +1,4 @@
-"""The source that an address names."""
+"""Choosing the source (server, database or folder) that an address names."""
 
 import base64
 import os

@@ -1,4 +1,4 @@
-"""Where files of runs stand on this machine. Only folders that a person named are read, and no link is followed."""
+"""Where runs' files are on this machine. Only folders that a person named are read, and no link is followed."""
 
 import os
 import stat

@@ -1,4 +1,4 @@
-"""What an import found, brought, checked and left out."""
+"""The report of an import: what was found, brought, verified and left out."""
 
 from dataclasses import dataclass, field
 

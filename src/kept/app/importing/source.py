@@ -1,4 +1,4 @@
-"""The seam to what is brought over: a server, a database or a folder tells the same stream of facts."""
+"""The seam to an import's source: a server, a database or a folder gives the same stream of facts."""
 
 from collections.abc import Iterator
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""The tables of a database that somebody else made, found as they are there, and read only."""
+"""Reflected tables of MLflow's database, of whatever version it is; read only."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Reading back what was brought, and holding it against what the source told."""
+"""Verifying an import: what was brought is read back and compared with the source."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The words of MLflow that its server, its database and its folder share."""
+"""MLflow's vocabulary (keys, tags, states) that its server, database and folder share."""
 
 from typing import Any
 

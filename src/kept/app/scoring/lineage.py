@@ -1,4 +1,4 @@
-"""Scoring of a file or table as OpenLineage is told of it."""
+"""OpenLineage events of batch scoring."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

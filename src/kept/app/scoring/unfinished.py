@@ -1,4 +1,4 @@
-"""Scorings that are under way, each as a file that its process holds a lock on: who finds one without its process tells the end."""
+"""Scorings under way: each is a locked file, so that a scoring whose process died is found and reported."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""Guessing what each column is, from its name and its values; and saying why."""
+"""Inferring each column's role from its name and values, with the reason."""
 
 import re
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""A quick look at what can be promised: cross-validated scores of a model and of the simple baseline, with their spread."""
+"""A quick estimate of what can be promised: cross-validated scores of a model and of the baseline, with their spread."""
 
 import math
 from typing import Any, Literal

@@ -1,4 +1,4 @@
-"""Guessing the kind of task from the target's values; refusing a target that nothing can be learnt from."""
+"""Inferring the task from the target's values; refusing a target that nothing can be learnt from."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""What to know of a column of texts whose values may mean other things than they say."""
+"""Text columns whose values may mean something else: numbers with units, spellings that differ by case."""
 
 import polars as pl
 

@@ -1,4 +1,4 @@
-"""What a stream scorer counts: for its progress line, its last word, and Prometheus."""
+"""Counters of a stream scorer: for its progress line, its summary, and Prometheus."""
 
 import time
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Which endpoint's prediction log a stream is written to."""
+"""Choosing the endpoint whose prediction log a stream is written to."""
 
 from kept.core.errors import Invalid, NotFound
 from kept.deployment.records import all_endpoints

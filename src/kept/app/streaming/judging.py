@@ -1,4 +1,4 @@
-"""What one model says of messages: the readers and the runtime of the prediction service, message by message."""
+"""Scoring messages with one loaded model, by the readers and the runtime of the prediction service."""
 
 import time
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The prediction log of a stream: what a message was answered is in the tables once, however often the message comes.
+"""The prediction log of a stream: each message's answer is in the tables once, however often the message is delivered.
 
 Rows go straight to `predictions/<endpoint>` and `prediction_errors/<endpoint>`, without a spool: the stream itself gives back
 what was not committed. Each write carries, for each partition, the offset up to which it goes, in the very transaction that

@@ -1,4 +1,4 @@
-"""What a stream carries, and where it stands in it."""
+"""Messages of a stream, and positions in it."""
 
 from typing import Protocol
 

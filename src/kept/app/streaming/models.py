@@ -1,4 +1,4 @@
-"""The model that scores a stream: looked up again and again, so that a release reaches the stream without a restart."""
+"""The model that scores a stream, looked up repeatedly, so that a release reaches the stream without a restart."""
 
 import logging
 import time

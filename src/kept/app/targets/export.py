@@ -1,4 +1,4 @@
-"""A model as a folder that an image is built from, with what the chosen target must be told."""
+"""Exporting a model as a build folder for an image, with the manifests of the chosen target."""
 
 import re
 import shutil

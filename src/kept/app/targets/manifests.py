@@ -1,4 +1,4 @@
-"""What Kubernetes and KServe are told: plain objects, written as YAML."""
+"""Manifests for Kubernetes and KServe, as plain objects that are written as YAML."""
 
 import re
 from typing import Any

@@ -1,4 +1,4 @@
-"""The part of Kept that answers predictions, as files: what `kept.serving` imports, and nothing else."""
+"""The files of `kept.serving` and of what it imports, and nothing else: what an image needs to answer predictions."""
 
 import ast
 import shutil

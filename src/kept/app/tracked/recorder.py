@@ -1,4 +1,4 @@
-"""From the training thread to the spool: a bounded buffer in memory, and a thread that writes it down."""
+"""From the training thread to the spool: a bounded buffer in memory, and a thread that writes it to disk."""
 
 import logging
 import sys

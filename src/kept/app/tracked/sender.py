@@ -1,4 +1,4 @@
-"""The thread that carries a run's spool on, and tries again while its destination is away."""
+"""The thread that delivers a run's spool, and retries while its destination is away."""
 
 import logging
 import random

@@ -1,4 +1,4 @@
-"""Spools whose process is dead: what they hold is delivered by whoever comes next."""
+"""Orphaned spools: what a dead process left is delivered by the next one that comes."""
 
 import fcntl
 import os

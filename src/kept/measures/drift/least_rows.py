@@ -1,4 +1,4 @@
-"""From how many rows on a statistic is compared at all: with fewer its chances are not those of a normal curve."""
+"""From how many rows on a statistic is compared at all: with fewer its normal approximation does not hold."""
 
 import numpy as np
 

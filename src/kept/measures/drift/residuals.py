@@ -1,4 +1,4 @@
-"""How surprising a window's statistics are, as numbers that are standard normal, or less, when nothing has changed.
+"""Standardised residuals of a window's statistics: standard normal, or less, when nothing has changed.
 
 Each residual comes twice: one for rises and one for falls. For a continuous statistic they differ by the tolerance alone; for
 a share of few rows each is made from its own exact tail, so that neither is larger than a normal one would be.

@@ -1,4 +1,4 @@
-"""What is looked at in a window: one number a statistic, for all columns at once.
+"""The drift statistics of a window: one number a statistic, for all columns at once.
 
 location: mean normal score. scale: variance of the scores about the window's own mean. missing: share. shape: shares of
 ten bins. category: shares of the most frequent values and of unseen ones. pair: correlation of two columns' scores about

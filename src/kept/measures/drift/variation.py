@@ -1,4 +1,4 @@
-"""How much windows differ from one another beyond sampling: real traffic wanders without having changed.
+"""Overdispersion: how much windows differ from one another beyond sampling, without having changed.
 
 Random effects as in meta-analysis (DerSimonian and Laird 1986), each statistic's variance between windows shrunk to that
 of its group by empirical Bayes (Smyth 2004, "Linear models and empirical Bayes methods", section 6.2).

@@ -1,4 +1,4 @@
-"""How much each statistic counts: a share a kind, split evenly among the statistics of the kind."""
+"""Weights of the drift statistics: a share for each kind, split evenly within the kind."""
 
 import numpy as np
 

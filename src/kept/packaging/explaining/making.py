@@ -1,4 +1,4 @@
-"""What is put into a bundle so that its answers can be explained. Training's side: serving never imports this module."""
+"""Preparing a bundle for explanations. Training's side: serving never imports this module."""
 
 import msgspec
 import numpy as np

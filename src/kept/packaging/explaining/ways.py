@@ -1,4 +1,4 @@
-"""The ways that rows take through an exported model's trees: what `TreeEnsemble` does with them, node by node."""
+"""Decision paths of rows through an exported model's trees: what `TreeEnsemble` does, node by node."""
 
 from typing import Any
 

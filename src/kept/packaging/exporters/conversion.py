@@ -1,4 +1,4 @@
-"""What no exporter here covers, by skl2onnx (`pip install 'kept[skl2onnx]'`): in float64 where it can, else in float32.
+"""Conversion by skl2onnx (`pip install 'kept[skl2onnx]'`) where no exporter here fits: float64 where it can, else float32.
 
 skl2onnx makes graphs of some estimators that answer otherwise than these, without an error: what comes from here is only
 ever served behind the check of `kept.packaging.parity`.

@@ -1,4 +1,4 @@
-"""Code of others that may not come to an end, ended."""
+"""A deadline for third-party code that may not terminate."""
 
 import ctypes
 import threading

@@ -1,4 +1,4 @@
-"""From raw scores to answers."""
+"""Link functions: from raw scores to probabilities, classes and values."""
 
 from typing import Any
 

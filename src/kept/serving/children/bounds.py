@@ -1,4 +1,4 @@
-"""What a process that the service has started keeps to: it ends with the service, and needs no more memory than it may."""
+"""Limits of the service's child processes: they end with the service, and have a bound on memory."""
 
 import contextlib
 import fcntl

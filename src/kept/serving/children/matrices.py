@@ -1,4 +1,4 @@
-"""What spares scikit-learn a question that it asks of each matrix, many times in one prediction."""
+"""A shortcut for narwhals: a plain array is no table, which scikit-learn asks it many times in one prediction."""
 
 import sys
 from collections.abc import Callable

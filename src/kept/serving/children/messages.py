@@ -1,4 +1,4 @@
-"""What the service and the process of a model say to each other, over a socket: data only, never code.
+"""Messages between the service and the process of a model, over a socket: data only, never code.
 
 A message is a head in MessagePack and a body of plain bytes, with their sizes before them (4 and 8 bytes, little-endian).
 The body of a question is a float64 matrix row by row, or rows in MessagePack where the model takes a table; that of an answer are

@@ -1,4 +1,4 @@
-"""The forms that a request may have."""
+"""Which protocol a request speaks."""
 
 from typing import Literal
 

@@ -1,4 +1,4 @@
-"""Errors as they stand behind an answer over gRPC, where clients take no more than 8 KB in all."""
+"""Errors as gRPC statuses, where clients take no more than 8 KB in all."""
 
 from urllib.parse import quote
 

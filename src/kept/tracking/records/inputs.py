@@ -1,4 +1,4 @@
-"""Rows of what runs read and made: datasets, and logged models."""
+"""Rows of runs' inputs and outputs: datasets and logged models."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence

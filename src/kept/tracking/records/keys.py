@@ -1,4 +1,4 @@
-"""What the rows of a run's logged values call it, and how many of them one query asks for."""
+"""The key of a run in the rows of its logged values, and batches of as many as one query can bind."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, TypeVar

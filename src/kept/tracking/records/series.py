@@ -1,4 +1,4 @@
-"""Rows of many series and points at once, each kind in one statement: a database that is asked row by row answers row by row."""
+"""Bulk inserts of series and points: one statement a kind, not one a row."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any

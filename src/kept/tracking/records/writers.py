@@ -1,4 +1,4 @@
-"""Rows of writers: how far each process that logs was heard."""
+"""Rows of log writers: the last position received from each process that logs."""
 
 from datetime import datetime
 
