@@ -9,8 +9,8 @@ from pages import PAGES, ROOT, Block, blocks
 from kept.app.connection import Embedded
 from kept.app.workspace import embedded_actor, open_workspace
 from kept.data.frames import call
+from kept.plan.description import describe
 from kept.plan.loading import load_project
-from kept.plan.project import describe
 from kept.settings.settings import Settings
 from kept.tracking.comparing import compare_runs
 from kept.tracking.comparison import CompareRuns

@@ -15,9 +15,10 @@ from kept.monitoring.plan import MonitoringPlan
 from kept.monitoring.records import find_state, save_state
 from kept.monitoring.silence import NO_LABELS, NO_REQUESTS, STATE, watch_silence
 from kept.monitoring.stream import Stream
+from kept.plan.description import describe
 from kept.plan.objective import at_least
 from kept.plan.policy import Release, Retrain
-from kept.plan.project import Project, describe
+from kept.plan.project import Project
 from kept.testing.manual_clock import ManualClock
 
 pytestmark = pytest.mark.each_database

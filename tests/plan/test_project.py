@@ -12,8 +12,9 @@ from kept.governance.actor import Actor
 from kept.governance.journal import ListAudit, list_audit
 from kept.governance.workspace import Workspace
 from kept.plan.catalog import ShowProject, ensure_registered, show_project
+from kept.plan.description import describe
 from kept.plan.loading import load_project
-from kept.plan.project import Project, describe
+from kept.plan.project import Project
 
 
 def flights(**changes: Any) -> Project:

@@ -22,8 +22,9 @@ from kept.evaluation.gate import Verdict
 from kept.governance.actor import Actor, owner
 from kept.governance.workspace import Workspace
 from kept.packaging.bundle import store_bundle
+from kept.plan.description import describe
 from kept.plan.objective import at_least
-from kept.plan.project import Project, describe
+from kept.plan.project import Project
 from kept.plan.records import ProjectRecord, save_project
 from kept.registry.card import Lineage, write_card
 from kept.registry.catalog import RegisterVersion, register_version

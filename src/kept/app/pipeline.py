@@ -10,7 +10,8 @@ from kept.core.durations import format_duration
 from kept.evaluation.steps import evaluate, judge
 from kept.pipelines.graph import Graph
 from kept.pipelines.step import Step
-from kept.plan.project import Project, describe
+from kept.plan.description import describe
+from kept.plan.project import Project
 from kept.registry.steps import champion, register, register_adopted
 from kept.tracking.run import Run
 from kept.training import adopting

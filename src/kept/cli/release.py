@@ -14,8 +14,8 @@ from kept.cli.versions import Version, version_here
 from kept.core.errors import KeptError
 from kept.deployment.release import ReleaseVersion, release
 from kept.plan.catalog import ShowProject, show_project
+from kept.plan.description import describe
 from kept.plan.loading import load_project
-from kept.plan.project import describe
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 

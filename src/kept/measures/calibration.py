@@ -1,4 +1,4 @@
-"""Calibration error of predicted probabilities."""
+"""Calibration of predicted probabilities: the expected error, and the reliability curve."""
 
 import msgspec
 import numpy as np

@@ -9,7 +9,8 @@ from kept.core.errors import NotFound
 from kept.governance.actor import Actor, Permission
 from kept.governance.operation import Audit, operation
 from kept.governance.workspace import Workspace
-from kept.plan.project import Project, describe
+from kept.plan.description import describe
+from kept.plan.project import Project
 from kept.plan.records import ProjectRecord, all_projects, find_project, save_project
 
 

@@ -1,17 +1,24 @@
 """A project: the question, who answers for it, what is promised, and the functions it is made of."""
 
 import inspect
-import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import Any, Literal, TypeVar
 
-import msgspec
-
 from kept.core.durations import duration
 from kept.core.errors import Invalid
 from kept.measures.drift.cycle import UTC, Cycle
-from kept.measures.metrics import metric as metric_named
+from kept.plan.checks import (
+    NAME,
+    check_fits_task,
+    check_release,
+    check_tuning,
+    checked_objective,
+    expect,
+    name_of,
+    names_of,
+    some_time,
+)
 from kept.plan.objective import Objective
 from kept.plan.policy import (
     MOST_FOLLOW_UPS,
@@ -33,8 +40,8 @@ from kept.plan.windows import Windows
 Function = TypeVar("Function", bound=Callable[..., Any])
 _FALL_BACK = "Write fallback=kept.fall_back(constant=0.5)"
 _FEWEST_EXPLAINED, _MOST_EXPLAINED = 30, 10_000
-_NAME = re.compile(r"^[a-z0-9][a-z0-9_-]{0,99}$")
-_MAX_SKEW = 0.01
+MAX_SKEW = 0.01
+"""The share of values that may be served otherwise than stored, where a project declares none."""
 
 
 class Project:
@@ -52,7 +59,7 @@ class Project:
 
     def __init__(self, name: str, *, question: str, owner: str, objectives: Iterable[Objective]) -> None:
         where = f"Project({name!r})"
-        if not _NAME.fullmatch(name):
+        if not NAME.fullmatch(name):
             fix = "Use lower-case letters, digits, - and _, for example flight-delays"
             raise Invalid("the name cannot be used", where=where, fix=fix)
         if not question.strip():
@@ -62,7 +69,7 @@ class Project:
         self.name = name
         self.question = question
         self.owner = owner
-        self.objectives = tuple(_checked(objective, where) for objective in objectives)
+        self.objectives = tuple(checked_objective(objective, where) for objective in objectives)
         if not self.objectives:
             fix = 'Promise something: objectives=[at_least("roc_auc", 0.65)]'
             raise Invalid("it has no objectives", where=where, fix=fix)
@@ -78,7 +85,7 @@ class Project:
         self.explained_rows = 0
         self.silent_after: timedelta | None = None
         self.unlabelled_after: timedelta | None = None
-        self.max_skew = _MAX_SKEW
+        self.max_skew = MAX_SKEW
         self.season: Cycle | None = None
         self.time_zone = UTC
         self.reference = TRAINING
@@ -111,23 +118,23 @@ class Project:
                 raise Invalid(f"max_bad_share={max_bad_share!r} is not a share", where=where, fix="Write 0.01 for 1%")
             if mode not in ("append", "replace"):
                 raise Invalid(f"{mode!r} is not a mode", where=where, fix='Write mode="append" or mode="replace"')
-            if mode == "append" and not _names(key):
+            if mode == "append" and not names_of(key):
                 fix = 'Declare key=..., or mode="replace"'
                 raise Invalid("without a key, rows that come again cannot be told from new ones", where=where, fix=fix)
-            told = ({label, label_time} & {*_names(features or ()), *_names(key), event_time}) - {None}
+            told = ({label, label_time} & {*names_of(features or ()), *names_of(key), event_time}) - {None}
             if told:
                 fix = "Take it out of features, key and event_time"
                 raise Invalid(f"{told.pop()!r} tells the label", where=where, fix=fix)
             self.data = DatasetSpec(
-                name=_named(function, where),
+                name=name_of(function, where),
                 function=function,
-                key=_names(key),
+                key=names_of(key),
                 event_time=event_time,
                 label=label,
                 label_time=label_time,
                 label_delay=duration(label_delay, where=where),
-                features=None if features is None else _names(features),
-                ignore=_names(ignore),
+                features=None if features is None else names_of(features),
+                ignore=names_of(ignore),
                 mode=mode,
                 max_bad_share=max_bad_share,
                 source=source or (inspect.getdoc(function) or function.__name__).splitlines()[0],
@@ -151,13 +158,13 @@ class Project:
 
         def wrap(function: Function) -> Function:
             where = f"@project.features on {function.__name__}"
-            name = _named(function, where)
+            name = name_of(function, where)
             if name in self.views:
                 raise Invalid("two feature views have this name", where=where, fix="Rename one")
             self.views[name] = FeatureViewSpec(
                 name=name,
                 function=function,
-                entity=_names(entity),
+                entity=names_of(entity),
                 event_time=event_time,
                 known_at=known_at or event_time,
                 ttl=None if ttl is None else duration(ttl, where=where),
@@ -185,15 +192,15 @@ class Project:
                     fix = f"Add it: def {function.__name__}({name}=...)"
                     raise Invalid(f"search names {name!r}, which the function does not take", where=where, fix=fix)
                 fix = f'Write {{"{name}": kept.floats(0.01, 0.3)}}'
-                _expect(space, Space, f"the range of {name!r} is not a search space", where, fix)
+                expect(space, Space, f"the range of {name!r} is not a search space", where, fix)
             without = [name for name, one in parameters.items() if one.default is inspect.Parameter.empty]
             if without:
                 fix = f"Give a default: {without[0]}=..."
                 raise Invalid(f"{without[0]!r} has no default", where=where, fix=fix)
             for objective in self.objectives:
-                _fits_task(objective.metric, f"objective {objective.name!r}", task, where)
-            _check_tuning(trials, tune_metric, task, where)
-            name = _named(function, where)
+                check_fits_task(objective.metric, f"objective {objective.name!r}", task, where)
+            check_tuning(trials, tune_metric, task, where)
+            name = name_of(function, where)
             self.models[name] = ModelSpec(
                 name=name,
                 function=function,
@@ -216,7 +223,7 @@ class Project:
 
         def wrap(function: Function) -> Function:
             where = f"@project.step on {function.__name__}"
-            name = _named(function, where)
+            name = name_of(function, where)
             if name in self.steps:
                 raise Invalid("two steps have this name", where=where, fix="Rename one")
             limit = None if timeout is None else duration(timeout, where=where)
@@ -230,7 +237,7 @@ class Project:
     def split(self, rule: Split) -> None:
         """Declares how rows are divided, with `by_time`, `at_random`, `by_group` or `stratified`."""
         fix = 'Write project.split(kept.by_time(test="10d"))'
-        _expect(rule, Split, f"{rule!r} is not a split", "project.split", fix)
+        expect(rule, Split, f"{rule!r} is not a split", "project.split", fix)
         self.split_rule = rule
 
     def monitor(
@@ -240,7 +247,7 @@ class Project:
         false_alarm_every: str | timedelta = "90d",
         silent_after: str | timedelta | None = None,
         unlabelled_after: str | timedelta | None = None,
-        max_skew: float = _MAX_SKEW,
+        max_skew: float = MAX_SKEW,
         season: Cycle | None = None,
         time_zone: str = UTC,
         explained_rows: int = 0,
@@ -261,9 +268,9 @@ class Project:
         What a version says is held against its own first windows, whatever is declared: it is surer of rows that it knows.
         """
         where = "project.monitor"
-        self.silent_after = None if silent_after is None else _some_time(silent_after, f"{where}(silent_after)")
+        self.silent_after = None if silent_after is None else some_time(silent_after, f"{where}(silent_after)")
         self.unlabelled_after = (
-            None if unlabelled_after is None else _some_time(unlabelled_after, f"{where}(unlabelled_after)")
+            None if unlabelled_after is None else some_time(unlabelled_after, f"{where}(unlabelled_after)")
         )
         if not 0 <= max_skew < 1:
             raise Invalid(f"max_skew={max_skew:g} is no share", where=where, fix="Give one from 0 on, below 1: 0.01")
@@ -313,7 +320,7 @@ class Project:
         triggers = tuple(on)
         for trigger in triggers:
             fix = "Write on=[kept.drift(), kept.decay(), kept.every('30d')]"
-            _expect(trigger, Trigger, f"{trigger!r} is not a trigger", "project.retrain", fix)
+            expect(trigger, Trigger, f"{trigger!r} is not a trigger", "project.retrain", fix)
         self.retraining = Retrain(
             on=triggers,
             cooldown=duration(cooldown, where="project.retrain(cooldown)"),
@@ -321,14 +328,14 @@ class Project:
             window=None if window is None else duration(window, where="project.retrain(window)"),
             since_change=None
             if since_change is None
-            else _some_time(since_change, "project.retrain(since_change)", "Write how much it needs at least, as 14d"),
+            else some_time(since_change, "project.retrain(since_change)", "Write how much it needs at least, as 14d"),
             stretches=tuple(
-                _some_time(one, "project.retrain(stretches)", "Write how much to learn from, as 28d")
+                some_time(one, "project.retrain(stretches)", "Write how much to learn from, as 28d")
                 for one in stretches
             ),
             average=average,
             at_most=at_most,
-            per=_some_time(per, "project.retrain(per)", "Write in which time, for example 90d"),
+            per=some_time(per, "project.retrain(per)", "Write in which time, for example 90d"),
             follow_up=follow_up,
             dry_run=dry_run,
         )
@@ -371,8 +378,8 @@ class Project:
 
         Without labels it takes over on errors and latency alone, and that is said; with `quality_required=True` it does not.
         """
-        _check_release(strategy, on_timeout, max_disagreement, one_way=[canary, ab, strategy == "blue_green" or None])
-        _expect(fallback, Fallback | None, f"{fallback!r} is not a fallback", "project.release", _FALL_BACK)
+        check_release(strategy, on_timeout, max_disagreement, one_way=[canary, ab, strategy == "blue_green" or None])
+        expect(fallback, Fallback | None, f"{fallback!r} is not a fallback", "project.release", _FALL_BACK)
         length, rows = check_shadow(shadow, shadow_rows, step_rows)
         steps = check_canary(tuple(float(share) for share in ((0.1, 0.5, 1.0) if canary is None else canary)))
         if quality_required and (steps, strategy, length, ab) == ((1.0,), "canary", None, None):
@@ -413,110 +420,3 @@ class Project:
             return spec
         fix = "Declare a function with @project.model(task=...)"
         raise Invalid("it has no model", where=f"Project({self.name!r})", fix=fix)
-
-
-def _checked(objective: Any, where: str) -> Objective:
-    if not isinstance(objective, Objective):
-        fix = 'Write at_least("roc_auc", 0.65) or at_most("latency_p99_ms", 20)'
-        raise Invalid(f"{objective!r} is not an objective", where=where, fix=fix)
-    metric = metric_named(objective.metric)
-    better = "at_least" if metric.better == "higher" else "at_most"
-    if objective.direction != better:
-        fix = f'Write {better}("{objective.metric}", {objective.bound:g})'
-        raise Invalid(f"of {objective.metric}, {metric.better} is better", where=where, fix=fix)
-    return objective
-
-
-def _check_tuning(trials: int, tune_metric: str | None, task: Task, where: str) -> None:
-    if trials < 1:
-        raise Invalid(f"{trials} is not a number of trials", where=where, fix="Write trials=20")
-    if tune_metric is None:
-        return
-    _fits_task(tune_metric, f"tune_metric {tune_metric!r}", task, where)
-    if metric_named(tune_metric).operational:
-        fix = "Choose one that is measured on rows, such as log_loss"
-        raise Invalid(f"tune_metric {tune_metric!r} is measured on the running service", where=where, fix=fix)
-
-
-def _fits_task(name: str, what: str, task: Task, where: str) -> None:
-    tasks = metric_named(name).tasks
-    if task not in tasks:
-        fix = f"It is for {', '.join(sorted(tasks))}; choose a metric for {task}"
-        raise Invalid(f"{what} does not fit the task {task}", where=where, fix=fix)
-
-
-def _check_release(strategy: str, on_timeout: str, max_disagreement: float | None, one_way: list[object]) -> None:
-    where = "project.release"
-    if strategy not in ("canary", "blue_green"):
-        raise Invalid(
-            f"{strategy!r} is not a strategy", where=where, fix='Write strategy="blue_green", or canary=[...]'
-        )
-    if sum(way is not None for way in one_way) > 1:
-        fix = "Declare one of canary, ab and blue_green; a shadow can go before each"
-        raise Invalid("a version takes over in one way", where=where, fix=fix)
-    if on_timeout not in ("roll_back", "hold"):
-        fix = 'Write on_timeout="roll_back" or on_timeout="hold"'
-        raise Invalid(f"{on_timeout!r} is not what can happen", where=where, fix=fix)
-    if max_disagreement is not None and not 0 <= max_disagreement < 1:
-        raise Invalid(f"max_disagreement={max_disagreement!r} is not a share", where=where, fix="Write 0.05 for 5%")
-
-
-def _some_time(length: str | timedelta, where: str, fix: str = "Write how long nothing may come, as 2h") -> timedelta:
-    found = duration(length, where=where)
-    if not found:
-        raise Invalid("it is zero", where=where, fix=fix)
-    return found
-
-
-def _expect(value: object, kind: Any, what: str, where: str, fix: str) -> None:
-    if not isinstance(value, kind):
-        raise Invalid(what, where=where, fix=fix)
-
-
-def _named(function: Callable[..., Any], where: str) -> str:
-    if not _NAME.fullmatch(function.__name__):
-        raise Invalid("the function's name cannot be used", where=where, fix="Use lower-case letters, digits and _")
-    return function.__name__
-
-
-def _names(names: str | Iterable[str]) -> tuple[str, ...]:
-    return (names,) if isinstance(names, str) else tuple(names)
-
-
-def describe(project: Project) -> dict[str, Any]:
-    """The declarations as plain values, for the record: functions by name."""
-    data = project.data
-    plain = {
-        "name": project.name,
-        "question": project.question,
-        "owner": project.owner,
-        "objectives": project.objectives,
-        "dataset": data and {name: value for name, value in vars(data).items() if name != "function"},
-        "features": {
-            view.name: {name: value for name, value in vars(view).items() if name != "function"}
-            for view in project.views.values()
-        },
-        "models": {
-            model.name: {name: value for name, value in vars(model).items() if name != "function"}
-            for model in project.models.values()
-        },
-        "steps": sorted(project.steps),
-        "split": project.split_rule,
-        "monitor": {
-            "window": project.window,
-            "false_alarm_every": project.drift_budget,
-            # What is not declared is left out, so that a project of old reads as it did.
-            **({"silent_after": project.silent_after} if project.silent_after else {}),
-            **({"unlabelled_after": project.unlabelled_after} if project.unlabelled_after else {}),
-            **({"max_skew": project.max_skew} if project.max_skew != _MAX_SKEW else {}),
-            **({"reference": project.reference} if project.reference != TRAINING else {}),
-            **({"season": project.season} if project.season else {}),
-            **({"time_zone": project.time_zone} if project.time_zone != UTC else {}),
-            **({"explained_rows": project.explained_rows} if project.explained_rows else {}),
-        },
-        "retrain": project.retraining,
-        "release": project.releasing,
-    }
-    # Through JSON and back: what is compared later is what was stored.
-    result: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(plain))
-    return result
