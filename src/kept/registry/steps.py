@@ -1,5 +1,6 @@
 """The pipeline steps `champion` and `register`, which meet the registry."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -40,6 +41,20 @@ def champion(context: StepContext) -> Incumbent:
     return Incumbent(version_id=version.id, number=version.number, bundle=version.bundle, run_id=made_by or "")
 
 
+@dataclass(frozen=True)
+class _Made:
+    """What the steps before have made, by their names."""
+
+    ingest: Pinned
+    columns: Columns
+    tune: Tuned
+    package: Packaged
+    reference: str
+    attribution: str | None
+    evaluate: Evaluated
+    judge: Verdict
+
+
 def register(
     context: StepContext,
     source: str,
@@ -54,17 +69,18 @@ def register(
     judge: Verdict,
 ) -> str:
     """Registers the bundle with its verdict and its card, accepted or rejected, and gives the version's id."""
+    made = _Made(ingest, columns, tune, package, reference, attribution, evaluate, judge)
     project = load_project(Path(source))
     run = get_run(context.workspace, context.run_id)
     lineage = msgspec.structs.replace(
-        _lineage(context, project, ingest, columns, tune, package, reference, attribution, evaluate),
+        _lineage(context, project, made),
         estimator=project.the_model.name,
         training_rows=split.filter(pl.col("part") != TEST).height,
         code=run.code,
         environment=run.environment,
         seeds={"run": context.seed},
     )
-    return _registered(context, project.name, lineage, tune, package, evaluate, judge).id
+    return _registered(context, project.name, lineage, made).id
 
 
 def register_adopted(
@@ -83,6 +99,7 @@ def register_adopted(
     judge: Verdict,
 ) -> str:
     """Registers the bundle of a model that was taken over from the version `registered`, which is told so by a tag."""
+    made = _Made(ingest, columns, tune, package, reference, attribution, evaluate, judge)
     project = load_project(Path(source))
     with context.workspace.database.reading() as connection:
         taken = registered_by_id(connection, registered)
@@ -100,7 +117,7 @@ def register_adopted(
         files=fit.files,
         classes=class_names,
     )
-    lineage = _lineage(context, project, ingest, columns, tune, package, reference, attribution, evaluate)
+    lineage = _lineage(context, project, made)
     note = note_of(fit.folder, columns.classes)
     lineage = msgspec.structs.replace(
         lineage,
@@ -108,7 +125,7 @@ def register_adopted(
         adopted=adopted,
         notes=(*lineage.notes, *((note,) if note else ())),
     )
-    version = _registered(context, project.name, lineage, tune, package, evaluate, judge)
+    version = _registered(context, project.name, lineage, made)
     tag = SetVersionTag(
         name=taken.model,
         version=str(taken.number),
@@ -119,21 +136,11 @@ def register_adopted(
     return version.id
 
 
-def _lineage(
-    context: StepContext,
-    project: Project,
-    ingest: Pinned,
-    columns: Columns,
-    tune: Tuned,
-    package: Packaged,
-    reference: str,
-    attribution: str | None,
-    evaluate: Evaluated,
-) -> Lineage:
+def _lineage(context: StepContext, project: Project, made: _Made) -> Lineage:
     """What every model has in common, wherever it was trained."""
     spec = project.the_dataset
     with context.workspace.database.reading() as connection:
-        pinned = find_version(connection, project.name, spec.name, ingest.dataset)
+        pinned = find_version(connection, project.name, spec.name, made.ingest.dataset)
     return Lineage(
         question=project.question,
         owner=project.owner,
@@ -141,49 +148,42 @@ def _lineage(
         data=(
             DataSource(
                 dataset=spec.name,
-                number=ingest.dataset,
-                fingerprint=ingest.fingerprint,
-                rows=ingest.rows,
-                quarantined=ingest.quarantined,
+                number=made.ingest.dataset,
+                fingerprint=made.ingest.fingerprint,
+                rows=made.ingest.rows,
+                quarantined=made.ingest.quarantined,
                 event_from=pinned.event_from if pinned else None,
                 event_to=pinned.event_to if pinned else None,
                 source=spec.source,
             ),
         ),
-        features=columns.features,
-        views=ingest.views,
-        parameters=tune.parameters,
+        features=made.columns.features,
+        views=made.ingest.views,
+        parameters=made.tune.parameters,
         training_rows=0,
         run_id=context.run_id,
-        bundle=package.bundle,
-        runtime=package.runtime,
-        reference=reference,
-        attribution=attribution,
-        loss=evaluate.loss,
-        notes=(*evaluate.notes, *((package.not_exported,) if package.not_exported else ())),
+        bundle=made.package.bundle,
+        runtime=made.package.runtime,
+        reference=made.reference,
+        attribution=made.attribution,
+        loss=made.evaluate.loss,
+        notes=(*made.evaluate.notes, *((made.package.not_exported,) if made.package.not_exported else ())),
     )
 
 
-def _registered(
-    context: StepContext,
-    project: str,
-    lineage: Lineage,
-    tune: Tuned,
-    package: Packaged,
-    evaluate: Evaluated,
-    judge: Verdict,
-) -> ModelVersion:
-    _note(context, tune, package, evaluate)
-    card = write_card(lineage, evaluate.report, baseline=evaluate.baseline, champion=evaluate.champion)
+def _registered(context: StepContext, project: str, lineage: Lineage, made: _Made) -> ModelVersion:
+    _note(context, made)
+    measured = made.evaluate
+    card = write_card(lineage, measured.report, baseline=measured.baseline, champion=measured.champion)
     version = register_version(
         context.workspace,
         context.actor,
         RegisterVersion(
             project=project,
             model=project,
-            bundle=package.bundle,
+            bundle=made.package.bundle,
             run_id=context.run_id,
-            verdict=judge,
+            verdict=made.judge,
             card=card,
         ),
     )
@@ -191,11 +191,10 @@ def _registered(
     return version
 
 
-def _note(context: StepContext, tune: Tuned, package: Packaged, evaluate: Evaluated) -> None:
+def _note(context: StepContext, made: _Made) -> None:
     """Notes what the run was done with and what it measured: here, as the steps before may not have been run again."""
-    log_params(context.workspace, context.run_id, tune.parameters)
-    measured = {
-        f"test_{name}": one.estimate for name, one in evaluate.report.metrics.items() if one.estimate is not None
-    }
-    operational = {name: getattr(package, name) for name in ("size_mb", "latency_p50_ms", "latency_p99_ms")}
+    log_params(context.workspace, context.run_id, made.tune.parameters)
+    metrics = made.evaluate.report.metrics
+    measured = {f"test_{name}": one.estimate for name, one in metrics.items() if one.estimate is not None}
+    operational = {name: getattr(made.package, name) for name in ("size_mb", "latency_p50_ms", "latency_p99_ms")}
     log_metrics(context.workspace, context.run_id, measured | operational)
