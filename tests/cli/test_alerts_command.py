@@ -58,7 +58,7 @@ def test_an_alert_from_its_beginning_to_its_end(ask: Ask, tmp_path: Path) -> Non
     assert "a new sensor" in ask("show", one)
 
 
-def test_mutes(ask: Ask, tmp_path: Path) -> None:
+def test_mutes_are_made_listed_and_taken_back(ask: Ask, tmp_path: Path) -> None:
     raised(tmp_path, "the inputs have drifted")
     made = ask("mute", "trains", "--until", "8h", "--reason", "sale", "--kind", "drift", "--column", "x", "--json")
     assert (made["kind"], made["column"], made["reason"]) == ("drift", "x", "sale")

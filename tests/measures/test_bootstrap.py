@@ -81,7 +81,7 @@ def test_one_class_gives_no_interval(name: str) -> None:
     assert not found.excludes(0.0)
 
 
-def test_regression_difference() -> None:
+def test_a_clearly_better_regression_has_a_difference_below_zero() -> None:
     random = np.random.default_rng(0)
     truth = random.normal(size=300)
     found = difference_interval(

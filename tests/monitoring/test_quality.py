@@ -25,7 +25,7 @@ def test_a_usual_window_breaks_nothing() -> None:
     assert rules(frame()) == []
 
 
-def test_missing_values() -> None:
+def test_columns_with_more_missing_values_than_usual_break_a_rule() -> None:
     assert rules(frame(age=[None] * 40 + [30.0] * 160)) == [("missing", "age")]
     assert rules(frame(age=[float("nan")] * 40 + [30.0] * 160)) == [("missing", "age")]
     assert rules(frame(age=[None] * 10 + [30.0] * 190)) == []
@@ -44,7 +44,7 @@ def test_a_change_of_unit_is_wild_and_a_new_record_is_not() -> None:
     assert rules(frame(age=np.linspace(18, 110, 200))) == []
 
 
-def test_volume() -> None:
+def test_far_fewer_rows_than_usual_break_a_rule_once_enough_windows_are_known() -> None:
     assert check_volume(0, []) is None
     assert check_volume(0, [900]) is not None
     assert check_volume(10, [1000, 1000]) is None
@@ -70,7 +70,7 @@ def test_a_quiet_weekend_is_usual_once_one_was_seen() -> None:
     assert check_volume(8, week) is not None
 
 
-def test_errors() -> None:
+def test_failed_requests_break_a_rule_above_the_declared_share() -> None:
     assert check_errors(1000, 4, 0.001) is None
     assert check_errors(1000, 8, 0.01) is None
     breach = check_errors(1000, 30, 0.01)

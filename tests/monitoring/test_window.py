@@ -46,6 +46,6 @@ def test_a_window_that_began_before_is_left_out() -> None:
     assert [window.start.day for window in found] == [2]
 
 
-def test_maturity() -> None:
+def test_labels_are_mature_after_the_declared_delay_or_a_window() -> None:
     assert maturity(timedelta(0), timedelta(days=1)) == timedelta(days=1)
     assert maturity(timedelta(hours=6), timedelta(days=1)) == timedelta(hours=6)

@@ -199,7 +199,7 @@ def test_linear_models_behind_a_scaler(model: Any, task: Any) -> None:
     ],
     ids=lambda steps: "-".join(getattr(step, "strategy", "") + type(step).__name__ for step in steps),
 )
-def test_pipelines(steps: Any) -> None:
+def test_pipelines_are_exported_whole(steps: Any) -> None:
     _, groups = check(make_pipeline(*steps), "binary")
     assert groups["missing"].largest_difference is not None
 

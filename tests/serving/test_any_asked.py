@@ -94,7 +94,7 @@ def answered(answer: httpx.Response, *, in_time: bool) -> None:
 
 @given(rows, st.sampled_from([*ENDPOINTS]), st.sampled_from(["predict", "invocations"]), more, headers, queries)
 @lenient
-def test_any_rows(
+def test_any_rows_are_answered_or_refused_with_a_reason(
     client: httpx.Client, given_rows: list[Any], name: str, way: str, more: Any, headers: Any, query: str
 ) -> None:
     sent = [{one: row[one] for one in ENDPOINTS[name]} for row in given_rows]
@@ -109,7 +109,7 @@ def test_any_rows(
     st.sampled_from([*ENDPOINTS]), st.integers(0, 3), st.integers(0, 2**32 - 1), st.booleans(), st.sampled_from([0] * 6 + [-9, -8, 8, 9]), more, headers, queries
 )  # fmt: skip
 @lenient
-def test_any_tensors(
+def test_any_tensors_are_answered_or_refused_with_a_reason(
     client: httpx.Client, name: str, count: int, seed: int, bits: bool, off: int, more: Any, headers: Any, query: str
 ) -> None:
     """Tensors of the right types whose elements are any bits, with sizes that are seldom wrong."""

@@ -77,7 +77,7 @@ def test_values_beside_the_declared_ones(
     st.sampled_from(["images", "mixed"]),
 )  # fmt: skip
 @lenient
-def test_any_tensors(client: httpx.Client, tensors: list[Any], model: str) -> None:
+def test_any_named_tensors_are_answered_or_refused(client: httpx.Client, tensors: list[Any], model: str) -> None:
     inputs, tail = [], b""
     for name, datatype, shape, data, values in tensors:
         one = {"name": name, "datatype": datatype, "shape": shape}

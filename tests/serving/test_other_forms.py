@@ -35,7 +35,9 @@ def test_what_mlflow_sends(running: Service, packaged: dict[str, Packaged], body
     assert len(set(found["ids"])) == 6
 
 
-def test_csv(running: Service, packaged: dict[str, Packaged]) -> None:
+def test_csv_is_answered_like_rows_and_refused_by_row_and_column(
+    running: Service, packaged: dict[str, Packaged]
+) -> None:
     headers = {"content-type": "text/csv; charset=utf-8"}
     answer = httpx.post(f"{running.url}/invocations/late", content=CSV.encode(), headers=headers)
     assert answer.status_code == 200, answer.text
@@ -60,7 +62,7 @@ def test_csv(running: Service, packaged: dict[str, Packaged]) -> None:
         assert (refused.status_code, said in refused.json()["error"]) == (400, True), refused.text
 
 
-def test_other_tasks(running: Service) -> None:
+def test_regressions_and_many_classes_answer_in_their_own_form(running: Service) -> None:
     rows = [{"distance": 1.0, "wind": 2.0}]
     hours = httpx.post(f"{running.url}/invocations/hours", json={"dataframe_records": rows}).json()
     assert isinstance(hours["predictions"][0], float)
@@ -87,14 +89,16 @@ def test_other_tasks(running: Service) -> None:
         ({"dataframe_records": [ROW], "params": {"keys": ["a", "b"]}}, "found 2 keys for 1 rows"),
     ],
 )  # fmt: skip
-def test_what_does_not_fit(running: Service, body: dict[str, object], said: str) -> None:
+def test_a_body_that_does_not_fit_the_signature_is_refused_by_place(
+    running: Service, body: dict[str, object], said: str
+) -> None:
     refused = httpx.post(
         f"{running.url}/invocations/late", content=json.dumps(body), headers={"content-type": "application/json"}
     )
     assert (refused.status_code, said in refused.json()["error"]) == (400, True), refused.text
 
 
-def test_columns(running: Service, packaged: dict[str, Packaged]) -> None:
+def test_columns_are_answered_like_rows_and_refused_by_column(running: Service, packaged: dict[str, Packaged]) -> None:
     columns = FRAME.to_dict(as_series=False)
     answer = httpx.post(f"{running.url}/predict/late", json={"columns": columns, "keys": [*"abcdef"]})
     assert answer.status_code == 200, answer.text

@@ -21,11 +21,11 @@ def run(client_python: Path, script: str, *arguments: str) -> None:
     assert "all is well" in done.stdout
 
 
-def test_over_http(running: Service, client_python: Path) -> None:
+def test_the_published_client_is_answered_over_http(running: Service, client_python: Path) -> None:
     run(client_python, "over_http.py", f"127.0.0.1:{running.port}")
 
 
-def test_over_grpc(service: Service, client_python: Path) -> None:
+def test_the_published_client_is_answered_over_grpc(service: Service, client_python: Path) -> None:
     pytest.importorskip("grpc", reason="kept[grpc] is not installed")
     port = free_port()
     service.settings, service.token = {"grpc_port": str(port)}, "secret"

@@ -82,7 +82,7 @@ def test_bodies_that_are_no_json(running: Service, path: str, body: bytes) -> No
     assert answer.json()["error"]
 
 
-def test_statuses(running: Service) -> None:
+def test_each_refusal_has_the_status_that_http_has_for_it(running: Service) -> None:
     with httpx.Client(base_url=running.url) as client:
         assert client.post("/predict/nobody", json={"rows": [ROW]}).status_code == 404
         assert "Endpoints served: hours" in client.post("/predict/nobody", json={"rows": [ROW]}).json()["fix"]

@@ -88,7 +88,9 @@ def four(logged: Make) -> list[Run]:
         ("tags.team = 'it''s'", ""),
     ],
 )
-def test_filters(workspace: Workspace, me: Actor, search: Search, text: str, names: str) -> None:
+def test_a_filter_finds_the_runs_that_fit(
+    workspace: Workspace, me: Actor, search: Search, text: str, names: str
+) -> None:
     ended = datetime(2013, 4, 1, 0, 0, 0, 123456, tzinfo=UTC)
     run = search_runs(workspace, me, SearchRuns(experiments=["1"], filter="run_name = 'b'")).runs[0].run
     update_run(workspace, me, UpdateRun(run=run.id, status=RunStatus.FAILED, ended_at=ended))
@@ -113,7 +115,7 @@ def test_filters(workspace: Workspace, me: Actor, search: Search, text: str, nam
         ('"run_name" DESC', "dcba"),
     ],
 )
-def test_orders(search: Search, orders: str, names: str) -> None:
+def test_runs_come_in_the_order_asked_for(search: Search, orders: str, names: str) -> None:
     assert "".join(search(order_by=orders.split("|"))) == names
 
 
@@ -200,7 +202,9 @@ def test_a_backslash_in_a_pattern_is_a_backslash(search: Search, logged: Make) -
     assert search("params.path LIKE '|\\'") == ["d"]
 
 
-def test_datasets(workspace: Workspace, me: Actor, search: Search, four: list[Run]) -> None:
+def test_runs_are_found_by_the_datasets_that_they_read(
+    workspace: Workspace, me: Actor, search: Search, four: list[Run]
+) -> None:
     for run, context in zip(four, ("train", "test", "train", None), strict=True):
         dataset = Dataset(name=f"rows-{run.name}", digest="1", source_type="http", source="{}")
         tags = {"mlflow.data.context": context} if context else {}
