@@ -99,20 +99,7 @@ def package_tensors(
         Conflict: the folder is taken.
     """
     expect_room(folder)
-    environment = this_environment()
-    draft = Manifest(
-        signature=signature,
-        input="tensors",
-        runtime="onnx",
-        model=_MODEL,
-        estimator=origin,
-        files=describe_files({_MODEL: data}),
-        parity=ParityReport(holds=False, tolerance=0.0, groups=(), reason="not checked yet"),
-        environment=environment,
-        latency=Latency(p50_ms=0.0, p99_ms=0.0, runs=0),
-        size_bytes=0,
-        created_at=(clock or SystemClock()).now(),
-    )
+    draft = _draft(data, signature, origin, clock or SystemClock())
     try:
         runtime = TensorRuntime(draft, "", OnnxTensors(data, signature))
     except Damaged as error:
@@ -126,7 +113,7 @@ def package_tensors(
     contents = {
         _MODEL: data,
         TENSOR_TEST: _self_test(runtime, rows, tolerance),
-        MATERIALS: canonical_json(bill_of_materials(environment, origin)),
+        MATERIALS: canonical_json(bill_of_materials(draft.environment, origin)),
     }
     manifest = msgspec.structs.replace(
         draft,
@@ -137,6 +124,23 @@ def package_tensors(
     )
     write_bundle(folder, contents, manifest)
     return manifest
+
+
+def _draft(data: bytes, signature: Signature, origin: str, clock: Clock) -> Manifest:
+    """The manifest of a graph that was neither checked nor measured yet."""
+    return Manifest(
+        signature=signature,
+        input="tensors",
+        runtime="onnx",
+        model=_MODEL,
+        estimator=origin,
+        files=describe_files({_MODEL: data}),
+        parity=ParityReport(holds=False, tolerance=0.0, groups=(), reason="not checked yet"),
+        environment=this_environment(),
+        latency=Latency(p50_ms=0.0, p99_ms=0.0, runs=0),
+        size_bytes=0,
+        created_at=clock.now(),
+    )
 
 
 def _answerable(runtime: TensorRuntime, groups: dict[str, dict[str, Array]]) -> dict[str, dict[str, Array]]:

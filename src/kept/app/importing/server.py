@@ -12,14 +12,25 @@ import msgspec
 
 from kept.app.importing.deleted_models import DeletedModels
 from kept.app.importing.report import Findings
+from kept.app.importing.server_answers import (
+    Answer,
+    id_of,
+    model_of,
+    object_in,
+    objects_in,
+    pairs_of,
+    point_of,
+    run_of,
+    size_of,
+    version_of,
+)
 from kept.app.importing.source import FoundFile, Holder, Source, Totals
-from kept.app.importing.words import NO_PLACE, PROMPT_TAG, SECRETIVE, lifecycle, model_status, run_status, stage, text
+from kept.app.importing.words import NO_PLACE, PROMPT_TAG, SECRETIVE, lifecycle, text
 from kept.core.digests import digest_json
 from kept.core.errors import Forbidden, Invalid, KeptError, NotFound, Unavailable
 from kept.registry.imported import ImportedRegisteredModel, ImportedVersion
 from kept.tracking.artifact_files import checked
 from kept.tracking.imported import (
-    LARGEST_INTEGER,
     ImportedExperiment,
     ImportedModel,
     ImportedRun,
@@ -27,7 +38,6 @@ from kept.tracking.imported import (
     moment,
     moment_at,
 )
-from kept.tracking.points import Dataset, DatasetInput, ModelOutput, Point, RunPoint
 
 _PROXY = "/api/2.0/mlflow-artifacts/artifacts"
 _API = "/api/2.0/mlflow/"
@@ -40,7 +50,6 @@ _LATER = {429, 500, 502, 503, 504}
 _MOST_TRACES = 100_000
 _MOST_FOLDERS = 10_000
 _MOST_EMPTY = 100
-Answer = dict[str, Any]
 
 
 class ServerSource:
@@ -84,10 +93,10 @@ class ServerSource:
         for said in self._paged("experiments/search", "experiments", {"view_type": "ALL", "max_results": 1_000}):
             with self._one("experiments", said.get("experiment_id")):
                 yield ImportedExperiment(
-                    id=_id(said, "experiment_id"),
+                    id=id_of(said, "experiment_id"),
                     name=text(said.get("name")),
                     lifecycle=lifecycle(said.get("lifecycle_stage")),
-                    tags=_pairs(said.get("tags")),
+                    tags=pairs_of(said.get("tags")),
                     created_at=moment(said.get("creation_time"), where="experiments"),
                     updated_at=moment(said.get("last_update_time"), where="experiments"),
                 )
@@ -101,10 +110,10 @@ class ServerSource:
             "order_by": ["attributes.start_time ASC"],
         }
         for said in self._paged("runs/search", "runs", asked):
-            info = _named(said, "info")
+            info = object_in(said, "info")
             with self._one("runs", info.get("run_id") or info.get("run_uuid")):
-                run = _run(self._whole(said), experiment)
-                self._latest = {run.id: {text(one.get("key")): one for one in _list(said.get("data"), "metrics")}}
+                run = run_of(self._whole(said), experiment)
+                self._latest = {run.id: {text(one.get("key")): one for one in objects_in(said.get("data"), "metrics")}}
                 yield run
 
     def evidence(self, run: ImportedRun) -> str:
@@ -130,10 +139,10 @@ class ServerSource:
         asked = {"experiment_ids": [experiment], "max_results": _PAGE_OF_MODELS}
         try:
             for said in self._paged("logged-models/search", "models", asked):
-                info = _named(said, "info")
+                info = object_in(said, "info")
                 with self._one("logged models", info.get("model_id")):
                     self._deleted.seen(text(info.get("model_id")))
-                    yield _model(said, experiment)
+                    yield model_of(said, experiment)
         except NotFound:
             # Servers before MLflow 3 have none.
             return
@@ -143,11 +152,11 @@ class ServerSource:
         """All registered models with their versions."""
         for said in self._paged("registered-models/search", "registered_models", {"max_results": 200}, method="GET"):
             with self._one("registered models", said.get("name")):
-                tags = _pairs(said.get("tags"))
+                tags = pairs_of(said.get("tags"))
                 if tags.get(PROMPT_TAG) == "true":
                     continue
                 name = text(said.get("name"))
-                aliases = {text(one.get("alias")): int(one.get("version") or 0) for one in _list(said, "aliases")}
+                aliases = {text(one.get("alias")): int(one.get("version") or 0) for one in objects_in(said, "aliases")}
                 yield ImportedRegisteredModel(
                     name=name,
                     description=text(said.get("description")),
@@ -217,7 +226,7 @@ class ServerSource:
             place = {"type": "MLFLOW_EXPERIMENT", "mlflow_experiment": {"experiment_id": one.id}}
             asked = {"locations": [place], "max_results": 500}
             for page in self._pages("/api/3.0/mlflow/traces/search", "traces", asked):
-                found += len(_list(page, "traces"))
+                found += len(objects_in(page, "traces"))
                 if found >= _MOST_TRACES:
                     return found
         return found
@@ -228,7 +237,7 @@ class ServerSource:
         for said in self._paged("model-versions/search", "model_versions", asked, method="GET"):
             if said.get("name") == name:
                 number = int(said.get("version") or 0)
-                version = _version(said, number, self._download_address(name, number))
+                version = version_of(said, number, self._download_address(name, number))
                 self._deleted.note(version)
                 yield version
 
@@ -243,9 +252,9 @@ class ServerSource:
         asked = {"run_id": run, "metric_key": name, "max_results": _PAGE_OF_POINTS}
         for page in self._pages("metrics/get-history", "metrics", asked, method="GET"):
             at, step, value = [], [], []
-            for one in _list(page, "metrics"):
+            for one in objects_in(page, "metrics"):
                 try:
-                    point = _point(one)
+                    point = point_of(one)
                 except (TypeError, ValueError):
                     self._findings.leave_out("points", "an answer that is no point", f"{run}: {name}")
                     continue
@@ -281,11 +290,11 @@ class ServerSource:
             elif said.get("is_dir"):
                 yield from self._listed(holder, name, depth + 1, room)
             else:
-                yield FoundFile(path=name, size=_size(said.get("file_size")))
+                yield FoundFile(path=name, size=size_of(said.get("file_size")))
 
     def _paged(self, path: str, field: str, asked: Mapping[str, Any], *, method: str = "POST") -> Iterator[Answer]:
         for page in self._pages(path, field, asked, method=method):
-            yield from _list(page, field)
+            yield from objects_in(page, field)
 
     def _pages(self, path: str, field: str, asked: Mapping[str, Any], *, method: str = "POST") -> Iterator[Answer]:
         """The pages of what stands in a field; `Invalid` when they come again, or are empty and empty again."""
@@ -293,7 +302,7 @@ class ServerSource:
         while True:
             page = self._asked(method, path, {**asked, **({"page_token": token} if token else {})})
             yield page
-            empty = 0 if _list(page, field) else empty + 1
+            empty = 0 if objects_in(page, field) else empty + 1
             token = text(page.get("next_page_token"))
             if not token:
                 return
@@ -366,132 +375,6 @@ class ServerSource:
         except (KeptError, ValueError, TypeError, AttributeError, LookupError) as error:
             said = error.what if isinstance(error, KeptError) else str(error)[:200]
             self._findings.leave_out(what, said, text(name))
-
-
-def _run(said: Answer, experiment: str) -> ImportedRun:
-    info = said["info"]
-    run_id = text(info.get("run_id") or info.get("run_uuid"))
-    where = f"run {run_id}"
-    data, inputs, outputs = said.get("data") or {}, said.get("inputs") or {}, said.get("outputs") or {}
-    return ImportedRun(
-        id=run_id,
-        experiment=experiment,
-        name=text(info.get("run_name")),
-        user=text(info.get("user_id")),
-        status=run_status(info.get("status"), where=where),
-        lifecycle=lifecycle(info.get("lifecycle_stage")),
-        started_at=moment(info.get("start_time"), where=where),
-        ended_at=moment(info.get("end_time"), where=where),
-        tags=_pairs(data.get("tags")),
-        params=_pairs(data.get("params")),
-        datasets=[_dataset(one) for one in _list(inputs, "dataset_inputs")],
-        model_inputs=[text(one.get("model_id")) for one in _list(inputs, "model_inputs")],
-        outputs=[
-            ModelOutput(model=text(one.get("model_id")), step=int(one.get("step") or 0))
-            for one in _list(outputs, "model_outputs")
-        ],
-        location=text(info.get("artifact_uri")),
-    )
-
-
-def _dataset(said: Answer) -> DatasetInput:
-    one = said.get("dataset") or {}
-    dataset = Dataset(
-        name=text(one.get("name")),
-        digest=text(one.get("digest")),
-        source_type=text(one.get("source_type")),
-        source=text(one.get("source")),
-        schema=one.get("schema") or None,
-        profile=one.get("profile") or None,
-    )
-    return DatasetInput(dataset=dataset, tags=_pairs(said.get("tags")))
-
-
-def _model(said: Answer, experiment: str) -> ImportedModel:
-    info, data = said["info"], said.get("data") or {}
-    model_id = _id(info, "model_id")
-    points = []
-    for one in _list(data, "metrics"):
-        at, step, value = _point(one)
-        point = Point(
-            name=text(one.get("key")),
-            value=value,
-            at=at,
-            step=step,
-            dataset_name=one.get("dataset_name") or None,
-            dataset_digest=one.get("dataset_digest") or None,
-        )
-        points.append(RunPoint(run=text(one.get("run_id")), point=point))
-    return ImportedModel(
-        id=model_id,
-        experiment=experiment,
-        name=text(info.get("name")),
-        run=info.get("source_run_id") or None,
-        type=text(info.get("model_type")),
-        status=model_status(info.get("status"), where=model_id),
-        status_message=info.get("status_message") or None,
-        tags=_pairs(info.get("tags")),
-        params=_pairs(data.get("params")),
-        points=points,
-        created_at=moment_at(info.get("creation_timestamp_ms"), where=model_id),
-        updated_at=moment_at(info.get("last_updated_timestamp_ms"), where=model_id),
-        location=text(info.get("artifact_uri")),
-    )
-
-
-def _version(said: Answer, number: int, location: str) -> ImportedVersion:
-    where = f"{said.get('name')} version {number}"
-    source = text(said.get("source"))
-    named = source.removeprefix("models:/").strip("/") if source.startswith("models:/") else ""
-    return ImportedVersion(
-        number=number,
-        source=source,
-        location=location,
-        run_id=said.get("run_id") or None,
-        run_link=said.get("run_link") or None,
-        logged_model=said.get("model_id") or (named if named and "/" not in named and "@" not in named else None),
-        description=text(said.get("description")),
-        stage=stage(said.get("current_stage")),
-        tags=_pairs(said.get("tags")),
-        created_at=moment_at(said.get("creation_timestamp"), where=where),
-        updated_at=moment_at(said.get("last_updated_timestamp"), where=where),
-    )
-
-
-def _point(said: Answer) -> tuple[int, int, float]:
-    """Time, step and value."""
-    at, step, value = int(said.get("timestamp") or 0), int(said.get("step") or 0), float(said.get("value", "nan"))
-    if max(abs(at), abs(step)) > LARGEST_INTEGER:
-        raise ValueError("more than 64 bits")
-    return at, step, value
-
-
-def _pairs(said: Any) -> dict[str, str]:
-    return {text(one.get("key")): text(one.get("value")) for one in said or ()}
-
-
-def _list(said: Any, field: str) -> list[Answer]:
-    found = said.get(field) if isinstance(said, dict) else None
-    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
-
-
-def _named(said: Answer, field: str) -> Answer:
-    found = said.get(field)
-    return found if isinstance(found, dict) else {}
-
-
-def _size(said: Any) -> int | None:
-    try:
-        return int(said)
-    except (TypeError, ValueError, OverflowError):
-        return None
-
-
-def _id(said: Answer, field: str) -> str:
-    found = text(said.get(field))
-    if not found:
-        raise Invalid("the server gives it no id")
-    return found
 
 
 def _is_below(path: str, below: str) -> bool:
