@@ -13,6 +13,7 @@ from urllib.parse import quote
 from sqlalchemy import Engine, create_engine, func, make_url, select
 from sqlalchemy.exc import ArgumentError
 
+from kept.app.importing.database_rows import model_of, run_of, series_of, version_of
 from kept.app.importing.places import Places
 from kept.app.importing.report import Findings
 from kept.app.importing.source import FoundFile, Holder, Source, Totals
@@ -23,13 +24,10 @@ from kept.app.importing.words import (
     PROMPT_TAG,
     SECRETIVE,
     lifecycle,
-    model_status,
-    run_status,
-    stage,
 )
 from kept.app.importing.words import text as text_of
 from kept.core.errors import Invalid, KeptError, Unavailable
-from kept.registry.imported import ImportedRegisteredModel, ImportedVersion
+from kept.registry.imported import ImportedRegisteredModel
 from kept.tracking.imported import (
     ImportedExperiment,
     ImportedModel,
@@ -38,7 +36,7 @@ from kept.tracking.imported import (
     moment,
     moment_at,
 )
-from kept.tracking.points import Dataset, DatasetInput, ModelOutput, Point, RunPoint
+from kept.tracking.points import Dataset, DatasetInput, Point, RunPoint
 
 _NEEDED = ("experiments", "runs", "metrics", "params", "tags")
 _PAGE = 500
@@ -112,7 +110,7 @@ class DatabaseSource:
                 with self._one("runs", row.run_uuid):
                     run = row.run_uuid
                     beside = (tags[run], params[run], datasets[run], inputs[run], outputs[run])
-                    yield _run(row, experiment, *beside)
+                    yield run_of(row, experiment, *beside)
 
     def evidence(self, run: ImportedRun) -> str:
         """The number of points: they are added and never changed."""
@@ -133,7 +131,7 @@ class DatabaseSource:
         with self._tables.reading() as connection:
             result = connection.execution_options(yield_per=_PIECE).execute(query)
             for rows in result.partitions():
-                yield from _series(run.id, rows)
+                yield from series_of(run.id, rows)
 
     def models(self, experiment: str) -> Iterator[ImportedModel]:
         """All logged models of an experiment, deleted ones too."""
@@ -150,7 +148,7 @@ class DatabaseSource:
             points = self._model_points(ids)
             for row in rows:
                 with self._one("logged models", row.model_id):
-                    yield _model(row, experiment, tags[row.model_id], params[row.model_id], points[row.model_id])
+                    yield model_of(row, experiment, tags[row.model_id], params[row.model_id], points[row.model_id])
 
     def registered_models(self) -> Iterator[ImportedRegisteredModel]:
         """All registered models of the part that is read."""
@@ -176,7 +174,7 @@ class DatabaseSource:
                     tags=own,
                     aliases={one.alias: int(one.version) for one in aliases[row.name]},
                     versions=[
-                        _version(one, version_tags[one.name, one.version])
+                        version_of(one, version_tags[one.name, one.version])
                         for one in versions[row.name]
                         if one.current_stage != DELETED_STAGE
                     ],
@@ -322,89 +320,6 @@ def postgres_source(address: str) -> tuple[Engine, str]:
         ) from error
     shown = place.set(drivername="postgresql", password=None, query={}).render_as_string()
     return engine, shown
-
-
-def _series(run: str, rows: Sequence[Row]) -> Iterator[Series]:
-    start = 0
-    while start < len(rows):
-        name = rows[start][0]
-        end = start
-        while end < len(rows) and rows[end][0] == name:
-            end += 1
-        _, at, step, value, nan = zip(*rows[start:end], strict=True)
-        values = [float("nan") if no else float(one) for one, no in zip(value, nan, strict=True)]
-        yield Series(run=run, name=name, at=list(at), step=list(step), value=values)
-        start = end
-
-
-def _run(
-    row: Row,
-    experiment: str,
-    tags: dict[str, str],
-    params: dict[str, str],
-    datasets: list[DatasetInput],
-    inputs: list[tuple[str, int]],
-    outputs: list[tuple[str, int]],
-) -> ImportedRun:
-    where = f"run {row.run_uuid}"
-    return ImportedRun(
-        id=row.run_uuid,
-        experiment=experiment,
-        name=text_of(row.name),
-        user=text_of(row.user_id),
-        status=run_status(row.status, where=where),
-        lifecycle=lifecycle(row.lifecycle_stage),
-        started_at=moment(row.start_time, where=where),
-        ended_at=moment(row.end_time, where=where),
-        deleted_at=moment(getattr(row, "deleted_time", None), where=where),
-        tags=tags,
-        params=params,
-        datasets=datasets,
-        model_inputs=[model for model, _ in inputs],
-        outputs=[ModelOutput(model=model, step=step) for model, step in outputs],
-        location=text_of(row.artifact_uri),
-    )
-
-
-def _model(
-    row: Row, experiment: str, tags: dict[str, str], params: dict[str, str], points: list[RunPoint]
-) -> ImportedModel:
-    where = f"logged model {row.model_id}"
-    return ImportedModel(
-        id=row.model_id,
-        experiment=experiment,
-        name=text_of(row.name),
-        run=row.source_run_id or None,
-        type=text_of(row.model_type),
-        status=model_status(row.status, where=where),
-        status_message=row.status_message or None,
-        lifecycle=lifecycle(row.lifecycle_stage),
-        tags=tags,
-        params=params,
-        points=points,
-        created_at=moment_at(row.creation_timestamp_ms, where=where),
-        updated_at=moment_at(row.last_updated_timestamp_ms, where=where),
-        location=text_of(row.artifact_location),
-    )
-
-
-def _version(row: Row, tags: dict[str, str]) -> ImportedVersion:
-    where = f"{row.name} version {row.version}"
-    source = text_of(row.source)
-    named = source.removeprefix("models:/").strip("/") if source.startswith("models:/") else ""
-    return ImportedVersion(
-        number=int(row.version),
-        source=source,
-        location=text_of(getattr(row, "storage_location", None)),
-        run_id=row.run_id or None,
-        run_link=row.run_link or None,
-        logged_model=named if named and "/" not in named and "@" not in named else None,
-        description=text_of(row.description),
-        stage=stage(row.current_stage),
-        tags=tags,
-        created_at=moment_at(row.creation_time, where=where),
-        updated_at=moment_at(row.last_updated_time or row.creation_time, where=where),
-    )
 
 
 def _fits(source: DatabaseSource) -> Source:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from kept.app.importing.words import lifecycle, model_status, run_status, stage, text
+from kept.app.importing.words import lifecycle, logged_model_in, model_status, run_status, stage, text
 from kept.core.errors import Invalid
 from kept.registry.imported import ImportedVersion
 from kept.tracking.imported import LARGEST_INTEGER, ImportedModel, ImportedRun, moment, moment_at
@@ -88,14 +88,13 @@ def version_of(said: Answer, number: int, location: str) -> ImportedVersion:
     """A version of a registered model."""
     where = f"{said.get('name')} version {number}"
     source = text(said.get("source"))
-    named = source.removeprefix("models:/").strip("/") if source.startswith("models:/") else ""
     return ImportedVersion(
         number=number,
         source=source,
         location=location,
         run_id=said.get("run_id") or None,
         run_link=said.get("run_link") or None,
-        logged_model=said.get("model_id") or (named if named and "/" not in named and "@" not in named else None),
+        logged_model=said.get("model_id") or logged_model_in(source),
         description=text(said.get("description")),
         stage=stage(said.get("current_stage")),
         tags=pairs_of(said.get("tags")),

@@ -64,3 +64,9 @@ def text(said: Any) -> str:
     if said is None:
         return ""
     return said if isinstance(said, str) else str(said)
+
+
+def logged_model_in(source: str) -> str | None:
+    """The logged model that a version's source names (`models:/ID`); None where it names a version, or files."""
+    named = source.removeprefix("models:/").strip("/") if source.startswith("models:/") else ""
+    return named if named and "/" not in named and "@" not in named else None
