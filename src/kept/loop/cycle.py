@@ -13,10 +13,10 @@ from kept.deployment.endpoint import EndpointStatus
 from kept.deployment.records import routes_of
 from kept.governance.actor import Actor
 from kept.governance.workspace import Workspace
+from kept.loop.context import LoopContext
 from kept.loop.progress import decided_until, note_progress, read_progress
 from kept.loop.retraining import consider, last_training, settle, under_way
 from kept.loop.rollout_moves import begin, move
-from kept.loop.turn import Turn
 from kept.monitoring.plan import monitoring_plan
 from kept.monitoring.settling import settle_acted
 from kept.monitoring.skew_watch import SkewWatch
@@ -47,13 +47,13 @@ def looks(workspace: Workspace, actor: Actor) -> Iterator[Look]:
 
 
 def tick(workspace: Workspace, actor: Actor) -> list[str]:
-    """Looks at every endpoint once; says what happened. The first error is raised when all have had their turn."""
+    """Looks at every endpoint once; says what happened. The first error is raised when all were looked at."""
     happened: list[str] = []
     failure: Exception | None = None
     for look in looks(workspace, actor):
         try:
             happened += look.run()
-        except Exception as error:  # noqa: BLE001 - raised below, when every endpoint has had its turn
+        except Exception as error:  # noqa: BLE001 - raised below, when every endpoint has had its look
             failure = failure or error
     if failure is not None:
         raise failure
@@ -90,8 +90,10 @@ def _look(workspace: Workspace, actor: Actor, status: EndpointStatus) -> list[st
         # since the champion's windows are looked at before another takes over.
         if status.rollout is not None and status.rollout.phase is not None:
             present = watermark_of(workspace, status.endpoint.name)
-            turn = Turn(workspace=workspace, actor=actor, plan=plan, status=status, routes=routes, now=present)
-            move(turn, status.rollout, only_back=True)
+            context = LoopContext(
+                workspace=workspace, actor=actor, plan=plan, status=status, routes=routes, now=present
+            )
+            move(context, status.rollout, only_back=True)
         raise
     if status.route is not None:
         # A training that knew the future of what is served now (a replay) has acted on nothing.
@@ -99,26 +101,28 @@ def _look(workspace: Workspace, actor: Actor, status: EndpointStatus) -> list[st
         rollout = status.rollout
         held = rollout.candidate if rollout is not None and rollout.state == "held" else None
         settle_acted(workspace, status.endpoint.name, status.route.route.champion.version_id, past, held=held)
-    turn = Turn(workspace=workspace, actor=actor, plan=plan, status=status, routes=routes, now=watched.watermark)
-    happened = settle(turn) or _go_on(turn, watched) or []
-    if not happened and not _rolling(turn) and watched.watermark is not None and watched.first is not None:
+    context = LoopContext(
+        workspace=workspace, actor=actor, plan=plan, status=status, routes=routes, now=watched.watermark
+    )
+    happened = settle(context) or _go_on(context, watched) or []
+    if not happened and not _rolling(context) and watched.watermark is not None and watched.first is not None:
         # A training that knew the future of what is served now (a replay) says nothing of when to train again.
         known = last if last is not None and last <= watched.watermark else watched.first
-        happened = consider(turn, watched.watermark, known)
-    note_progress(workspace, turn.endpoint, watched)
+        happened = consider(context, watched.watermark, known)
+    note_progress(workspace, context.endpoint, watched)
     return happened
 
 
-def _go_on(turn: Turn, watched: Watched) -> list[str]:
-    rollout = turn.status.rollout
+def _go_on(context: LoopContext, watched: Watched) -> list[str]:
+    rollout = context.status.rollout
     if rollout is None or not rollout.running:
         return []
     if rollout.state == "waiting":
-        return begin(turn, rollout)
-    # Labels alone do not move it: they are looked at with the next predictions. A turn that was cut short is made up for.
-    unnoted = decided_until(turn.workspace, turn.endpoint) != watched.watermark
-    return move(turn, rollout) if watched.news or unnoted else []
+        return begin(context, rollout)
+    # Labels alone do not move it: they are looked at with the next predictions. A look that was cut short is made up for.
+    unnoted = decided_until(context.workspace, context.endpoint) != watched.watermark
+    return move(context, rollout) if watched.news or unnoted else []
 
 
-def _rolling(turn: Turn) -> bool:
-    return turn.status.rollout is not None and turn.status.rollout.running
+def _rolling(context: LoopContext) -> bool:
+    return context.status.rollout is not None and context.status.rollout.running

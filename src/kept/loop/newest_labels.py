@@ -21,8 +21,8 @@ from kept.deployment.release import rule_of
 from kept.deployment.rollout import Rule
 from kept.deployment.rule import compare_losses
 from kept.governance.workspace import Workspace
+from kept.loop.context import LoopContext
 from kept.loop.rollouts import gains, gains_by_window
-from kept.loop.turn import Turn
 from kept.measures.clustered import FEWEST_WINDOWS, clustered_mean
 from kept.measures.sequential import LEAST_OUTCOMES, Arm
 from kept.monitoring.stream import Stream, features_of
@@ -49,22 +49,22 @@ class NewestLabels(msgspec.Struct, frozen=True, kw_only=True):
     """The windows that were one observation each; None where each label was."""
 
 
-def on_newest_labels(turn: Turn, challenger: ModelVersion, learnt_until: datetime | None) -> NewestLabels:
+def on_newest_labels(context: LoopContext, challenger: ModelVersion, learnt_until: datetime | None) -> NewestLabels:
     """Holds a version against the champion on at most 5,000 labelled predictions of the champion.
 
     Args:
-        turn: whose endpoint.
+        context: whose endpoint.
         challenger: the version that is to be released.
         learnt_until: the event time up to which it has seen labels; None where nobody knows.
 
     It is worse when the whole interval of the difference is, at the level of a rollout's quality. Where they lie in five
     monitoring windows or more, a window is one observation of the two, since its rows hang together.
     """
-    if learnt_until is None or turn.champion is None:
+    if learnt_until is None or context.champion is None:
         return NewestLabels(sentence="It is not known up to when it has learnt, so no labels are known to be newer.")
-    workspace = turn.workspace
-    champion, candidate = subject_of(workspace, turn.champion), subject_of(workspace, challenger.id)
-    labelled = _labelled(workspace, turn.endpoint, champion, learnt_until)
+    workspace = context.workspace
+    champion, candidate = subject_of(workspace, context.champion), subject_of(workspace, challenger.id)
+    labelled = _labelled(workspace, context.endpoint, champion, learnt_until)
     since = f"labelled predictions are newer than {format_time(learnt_until)}, up to which it has learnt"
     if labelled.height < LEAST_OUTCOMES:
         return NewestLabels(sentence=f"Only {labelled.height} {since}.", labels=labelled.height)
@@ -72,8 +72,8 @@ def on_newest_labels(turn: Turn, challenger: ModelVersion, learnt_until: datetim
         pairs = _asked_too(workspace, labelled, candidate)
     except KeptError as error:
         return NewestLabels(sentence=f"It was not asked about the newest labels: {error}", labels=labelled.height)
-    rule = rule_of(turn.plan.releasing, turn.plan.objectives)
-    found = _compared(pairs, champion, candidate, rule, turn.plan.windows)
+    rule = rule_of(context.plan.releasing, context.plan.objectives)
+    found = _compared(pairs, champion, candidate, rule, context.plan.windows)
     if found.difference is None or found.low is None or found.high is None:
         return NewestLabels(
             sentence=f"{labelled.height:,} {since}, and too few can be compared.", labels=labelled.height

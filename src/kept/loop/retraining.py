@@ -11,13 +11,13 @@ from kept.core.errors import Conflict
 from kept.deployment.endpoint import Endpoint, EndpointStatus, RouteRecord
 from kept.deployment.release import ReleaseVersion, release
 from kept.governance.workspace import Workspace
+from kept.loop.context import Cause, LoopContext
 from kept.loop.decision import Decision
 from kept.loop.dry_run import report
 from kept.loop.newest_labels import on_newest_labels
 from kept.loop.records import decisions_about, decisions_of, last_asked, trainings_of
 from kept.loop.training_rows import training_data
 from kept.loop.triggers import ALARMS, Choice, EstimatedWindow, Situation, alarms_named, choose
-from kept.loop.turn import Cause, Turn
 from kept.monitoring import estimate
 from kept.monitoring.alert import Alert
 from kept.monitoring.incident import Incident
@@ -93,122 +93,122 @@ def under_way(workspace: Workspace, status: EndpointStatus) -> bool:
     )
 
 
-def settle(turn: Turn) -> list[str]:
+def settle(context: LoopContext) -> list[str]:
     """Releases what the last training has made, or tells why not."""
-    asked = unsettled(turn.workspace, turn.status.endpoint)
-    run = get_run(turn.workspace, asked.run_id) if asked is not None and asked.run_id is not None else None
+    asked = unsettled(context.workspace, context.status.endpoint)
+    run = get_run(context.workspace, asked.run_id) if asked is not None and asked.run_id is not None else None
     if asked is None or run is None or not run.status.ended:
         return []
-    with turn.workspace.database.reading() as connection:
-        version = version_of_run(connection, turn.status.endpoint.model, run.id)
+    with context.workspace.database.reading() as connection:
+        version = version_of_run(connection, context.status.endpoint.model, run.id)
         told = any(one.kind == "reject" for one in decisions_about(connection, run.id))
     cause = Cause(trigger=asked.trigger, run_id=run.id)
     if run.status is RunStatus.FINISHED and version is not None and version.status == "accepted":
-        return _release(turn, asked, cause, version)
-    return _reject(turn, cause, run, version, told=told)
+        return _release(context, asked, cause, version)
+    return _reject(context, cause, run, version, told=told)
 
 
-def consider(turn: Turn, now: datetime, last: datetime) -> list[str]:
+def consider(context: LoopContext, now: datetime, last: datetime) -> list[str]:
     """Trains again, or notes why not yet, when a trigger is raised.
 
     Args:
-        turn: whose.
+        context: whose.
         now: the endpoint's event time.
         last: the event time of the last training.
     """
-    policy = turn.plan.retraining
-    if not policy.on or open_training(turn.workspace, turn.plan.name) is not None:
+    policy = context.plan.retraining
+    if not policy.on or open_training(context.workspace, context.plan.name) is not None:
         return []
-    choice = choose(policy, _situation(turn, now, last))
+    choice = choose(policy, _situation(context, now, last))
     if choice.action == "none":
         return []
     if choice.action == "retrain":
-        return _train(turn, choice, now, last)
-    with turn.workspace.database.reading() as connection:
+        return _train(context, choice, now, last)
+    with context.workspace.database.reading() as connection:
         before = decisions_of(
-            connection, turn.plan.name, endpoint=turn.endpoint, kinds=["hold"], limit=_HOLDS_LOOKED_AT
+            connection, context.plan.name, endpoint=context.endpoint, kinds=["hold"], limit=_HOLDS_LOOKED_AT
         )
     # Once since the last training, whatever else was decided meanwhile; several triggers may wait in turn.
     since = choice.evidence["last_training"]
     if any((one.reason, one.evidence.get("last_training")) == (choice.reason, since) for one in before):
         return []
-    turn.decide("hold", Cause(trigger=choice.trigger), choice.reason, choice.evidence)
+    context.decide("hold", Cause(trigger=choice.trigger), choice.reason, choice.evidence)
     return [f"Not yet: {choice.reason}."]
 
 
-def _train(turn: Turn, choice: Choice, now: datetime, last: datetime) -> list[str]:
+def _train(context: LoopContext, choice: Choice, now: datetime, last: datetime) -> list[str]:
     """Queues the training on the rows that the policy's rule chooses; in a dry run tells of it, once."""
-    window, rule, change = training_data(turn, choice, now, last)
+    window, rule, change = training_data(context, choice, now, last)
     evidence = {**choice.evidence, "data": rule, "change": None if change is None else format_time(change)}
     cause = Cause(trigger=choice.trigger)
-    if turn.reports_only or turn.plan.retraining.dry_run:
-        return report(turn, "retrain", cause, f"Would train again: {choice.reason}, {rule}", evidence)
+    if context.reports_only or context.plan.retraining.dry_run:
+        return report(context, "retrain", cause, f"Would train again: {choice.reason}, {rule}", evidence)
     try:
-        turn.decide("retrain", cause, choice.reason, evidence, window=window)
+        context.decide("retrain", cause, choice.reason, evidence, window=window)
     except Conflict:
         # Another worker was faster, or a person.
         return []
     return [f"Training again: {choice.reason}."]
 
 
-def _release(turn: Turn, asked: Decision, cause: Cause, version: ModelVersion) -> list[str]:
-    rollout = turn.status.rollout
+def _release(context: LoopContext, asked: Decision, cause: Cause, version: ModelVersion) -> list[str]:
+    rollout = context.status.rollout
     under_way = rollout is not None and rollout.candidate == version.id
     reason = f"Version {version.number} kept every objective. It was trained because: {asked.reason.rstrip('.')}."
     evidence = {"version": version.number, "verdict": [one.sentence for one in version.verdict.objectives]}
-    if version.id != turn.champion and not under_way:
-        newest = on_newest_labels(turn, version, asked.event_time)
+    if version.id != context.champion and not under_way:
+        newest = on_newest_labels(context, version, asked.event_time)
         evidence["newest_labels"] = msgspec.to_builtins(newest)
         if newest.worse:
-            return _leave(turn, cause, version, newest.sentence, evidence)
-    if turn.reports_only:
-        return report(turn, "release", cause, f"Would release. {reason}", evidence)
-    with turn.workspace.database.writing() as connection:
-        joined = turn.inside(turn.workspace.inside(connection))
-        if version.id != turn.champion and not under_way:
+            return _leave(context, cause, version, newest.sentence, evidence)
+    if context.reports_only:
+        return report(context, "release", cause, f"Would release. {reason}", evidence)
+    with context.workspace.database.writing() as connection:
+        joined = context.inside(context.workspace.inside(connection))
+        if version.id != context.champion and not under_way:
             request = ReleaseVersion(
-                endpoint=turn.endpoint,
+                endpoint=context.endpoint,
                 model=version.model,
                 version=str(version.number),
                 reason=reason,
-                event_time=turn.now,
+                event_time=context.now,
                 replace=True,
             )
-            release(joined.workspace, turn.actor, request)
+            release(joined.workspace, context.actor, request)
         settle_gone(
             connection,
-            turn.endpoint,
+            context.endpoint,
             ("rejected", "failed"),
             (_REJECTED, _FAILED),
-            turn.workspace.clock.now(),
+            context.workspace.clock.now(),
             why=f"version {version.number} was accepted",
         )
         joined.decide("release", cause, reason, evidence)
     return [reason]
 
 
-def _leave(turn: Turn, cause: Cause, version: ModelVersion, why: str, evidence: dict[str, Any]) -> list[str]:
+def _leave(context: LoopContext, cause: Cause, version: ModelVersion, why: str, evidence: dict[str, Any]) -> list[str]:
     """Keeps the champion, though the version was accepted: on what has been labelled since it does worse."""
     reason = f"Version {version.number} kept every objective, and is not released. {why}"
-    if turn.reports_only:
-        return report(turn, "reject", cause, f"Would not release. {reason}", evidence)
-    with turn.workspace.database.writing() as connection:
-        joined = turn.inside(turn.workspace.inside(connection))
+    if context.reports_only:
+        return report(context, "reject", cause, f"Would not release. {reason}", evidence)
+    with context.workspace.database.writing() as connection:
+        joined = context.inside(context.workspace.inside(connection))
         joined.decide("reject", cause, reason, evidence)
         joined.alert("rejected", "warning", _REJECTED, {"reason": reason, **evidence}, version.id)
     return [reason]
 
 
-def _reject(turn: Turn, cause: Cause, run: Run, version: ModelVersion | None, *, told: bool) -> list[str]:
+def _reject(context: LoopContext, cause: Cause, run: Run, version: ModelVersion | None, *, told: bool) -> list[str]:
     """Keeps the champion and tells why, once for all endpoints (`told`); nobody needs to be told that a person cancelled."""
-    with turn.workspace.database.writing() as connection:
-        joined = turn.inside(turn.workspace.inside(connection))
+    with context.workspace.database.writing() as connection:
+        joined = context.inside(context.workspace.inside(connection))
         if run.status is RunStatus.FINISHED and version is not None:
             reason = f"Version {version.number} is rejected. {' '.join(version.verdict.reasons)}"
             evidence = {"version": version.number, "failed": list(version.verdict.failed), "run": run.id}
             joined.decide("reject", cause, reason, evidence)
             why = f"a later training made version {version.number}"
-            settle_gone(connection, turn.endpoint, ("failed",), (_FAILED,), turn.workspace.clock.now(), why=why)
+            settle_gone(connection, context.endpoint, ("failed",), (_FAILED,), context.workspace.clock.now(), why=why)
             if not told:
                 joined.alert("rejected", "warning", _REJECTED, {"reason": reason, **evidence}, version.id)
         elif run.status is RunStatus.CANCELLED:
@@ -219,18 +219,24 @@ def _reject(turn: Turn, cause: Cause, run: Run, version: ModelVersion | None, *,
             evidence = {"run": run.id, "error": run.error}
             joined.decide("reject", cause, reason, evidence)
             if not told:
-                joined.alert("failed", "critical", _FAILED, {"reason": reason, **evidence}, turn.champion)
+                joined.alert("failed", "critical", _FAILED, {"reason": reason, **evidence}, context.champion)
     return [reason]
 
 
-def _situation(turn: Turn, now: datetime, last: datetime) -> Situation:
+def _situation(context: LoopContext, now: datetime, last: datetime) -> Situation:
     """What triggers look at: alarms on the version that serves, since the last training."""
-    policy = turn.plan.retraining
-    with turn.workspace.database.reading() as connection:
-        alerts, over = _alarms(connection, turn, last)
-        labelled = _labelled_rows(connection, turn, last) if any(isinstance(one, NewData) for one in policy.on) else 0
-        estimates = _estimates(connection, turn, last) if any(isinstance(one, Estimated) for one in policy.on) else []
-        asked = decisions_of(connection, turn.plan.name, endpoint=turn.endpoint, kinds=["retrain"], limit=_MOST_ALERTS)
+    policy = context.plan.retraining
+    with context.workspace.database.reading() as connection:
+        alerts, over = _alarms(connection, context, last)
+        labelled = (
+            _labelled_rows(connection, context, last) if any(isinstance(one, NewData) for one in policy.on) else 0
+        )
+        estimates = (
+            _estimates(connection, context, last) if any(isinstance(one, Estimated) for one in policy.on) else []
+        )
+        asked = decisions_of(
+            connection, context.plan.name, endpoint=context.endpoint, kinds=["retrain"], limit=_MOST_ALERTS
+        )
     own = sorted(
         (one for one in asked if one.trigger != "person" and one.event_time is not None),
         key=lambda one: one.event_time or now,
@@ -240,46 +246,46 @@ def _situation(turn: Turn, now: datetime, last: datetime) -> Situation:
     return Situation(
         now=now,
         last_training=last,
-        alerts=tuple(one for one in alerts if one.version_id == turn.champion and not _among(one, over)),
+        alerts=tuple(one for one in alerts if one.version_id == context.champion and not _among(one, over)),
         labelled_rows=labelled,
         trainings=tuple(one.event_time for one in own if one.event_time is not None),
         changed=None if alarmed is None else own[alarmed].event_time,
         followed=sum(one.trigger == "follow_up" for one in own[:alarmed]),
-        estimates=_estimated(turn, estimates),
+        estimates=_estimated(context, estimates),
     )
 
 
-def _alarms(connection: Connection, turn: Turn, last: datetime) -> tuple[list[Alert], list[Incident]]:
+def _alarms(connection: Connection, context: LoopContext, last: datetime) -> tuple[list[Alert], list[Incident]]:
     """Alerts of the kinds that the policy names, and the incidents of these kinds that are over."""
     alerts: list[Alert] = []
     over: list[Incident] = []
-    for kind in alarms_named(turn.plan.retraining):
-        alerts += alerts_of(connection, endpoint=turn.endpoint, kind=kind, since=last, limit=_MOST_ALERTS)
-        over += incidents_of(connection, endpoint=turn.endpoint, kind=kind, state="resolved", limit=_MOST_ALERTS)
-    if not turn.plan.retraining.debounce:
+    for kind in alarms_named(context.plan.retraining):
+        alerts += alerts_of(connection, endpoint=context.endpoint, kind=kind, since=last, limit=_MOST_ALERTS)
+        over += incidents_of(connection, endpoint=context.endpoint, kind=kind, state="resolved", limit=_MOST_ALERTS)
+    if not context.plan.retraining.debounce:
         # Where nothing is waited for, what was raised counts, though it has gone meanwhile; not what a person has ended, or what
         # labels no longer show.
         over = [one for one in over if one.resolved_by != KEPT or one.resolution == TAKEN_BACK]
     return alerts, over
 
 
-def _labelled_rows(connection: Connection, turn: Turn, last: datetime) -> int:
+def _labelled_rows(connection: Connection, context: LoopContext, last: datetime) -> int:
     results = results_of(
-        connection, turn.endpoint, monitor="performance", metric="coverage", since=last, limit=_MOST_RESULTS
+        connection, context.endpoint, monitor="performance", metric="coverage", since=last, limit=_MOST_RESULTS
     )
     return round(sum((one.value or 0.0) * one.rows for one in results))
 
 
-def _estimates(connection: Connection, turn: Turn, last: datetime) -> list[WindowResult]:
+def _estimates(connection: Connection, context: LoopContext, last: datetime) -> list[WindowResult]:
     monitor = estimate.MONITOR
     return results_of(
-        connection, turn.endpoint, monitor=monitor, version_id=turn.champion, since=last, limit=_MOST_RESULTS
+        connection, context.endpoint, monitor=monitor, version_id=context.champion, since=last, limit=_MOST_RESULTS
     )
 
 
-def _estimated(turn: Turn, results: list[WindowResult]) -> tuple[EstimatedWindow, ...]:
+def _estimated(context: LoopContext, results: list[WindowResult]) -> tuple[EstimatedWindow, ...]:
     """Each window with an estimate that can be trusted, and the metrics whose whole interval breaks an objective."""
-    bounds = {f"{estimate.PREFIX}{one.metric}": one for one in turn.plan.objectives if one.by is None}
+    bounds = {f"{estimate.PREFIX}{one.metric}": one for one in context.plan.objectives if one.by is None}
     failing: dict[datetime, list[str]] = {}
     for one in results:
         bound = bounds.get(one.metric)
@@ -290,7 +296,7 @@ def _estimated(turn: Turn, results: list[WindowResult]) -> tuple[EstimatedWindow
         if not one.holds and ends and not any(map(bound.holds, ends)):
             found.append(bound.metric)
     return tuple(
-        EstimatedWindow(end=window_of(start, turn.plan.windows).end, failing=tuple(metrics))
+        EstimatedWindow(end=window_of(start, context.plan.windows).end, failing=tuple(metrics))
         for start, metrics in sorted(failing.items())
     )
 

@@ -10,52 +10,52 @@ from kept.deployment.rollback import RollBack, roll_back
 from kept.deployment.rollout import Action, Decision, Rollout
 from kept.deployment.statistics import StepStatistics
 from kept.governance.records import approvals_of
+from kept.loop.context import Cause, LoopContext
 from kept.loop.decision import Kind
 from kept.loop.dry_run import report
 from kept.loop.records import decisions_about
 from kept.loop.rollouts import step_statistics
-from kept.loop.turn import Cause, Turn
 from kept.monitoring.stream import Stream
 from kept.monitoring.subject import Subject, subject_of
 from kept.registry.records.versions import version_by_id
 
 
-def begin(turn: Turn, rollout: Rollout) -> list[str]:
+def begin(context: LoopContext, rollout: Rollout) -> list[str]:
     """Gives a waiting candidate its first traffic once enough people have approved it."""
-    with turn.workspace.database.reading() as connection:
+    with context.workspace.database.reading() as connection:
         said = {one.actor for one in approvals_of(connection, rollout.candidate) if one.kind == "approval"}
     if len(said) < rollout.rule.approvals:
         return []
-    if turn.reports_only:
+    if context.reports_only:
         evidence = {"rollout": rollout.id, "step": rollout.step}
         reason = f"Would give the waiting candidate its first traffic: {len(said)} people have approved it"
-        return report(turn, "advance", _cause(turn, rollout), reason, evidence)
-    request = Advance(endpoint=rollout.endpoint, rollout=rollout.id, step=rollout.step, event_time=turn.now)
+        return report(context, "advance", _cause(context, rollout), reason, evidence)
+    request = Advance(endpoint=rollout.endpoint, rollout=rollout.id, step=rollout.step, event_time=context.now)
     try:
-        advance(turn.workspace, turn.actor, request)
+        advance(context.workspace, context.actor, request)
     except Conflict:
         return []
     return [f"The rollout begins: {len(said)} of {rollout.rule.approvals} people have approved it."]
 
 
-def move(turn: Turn, rollout: Rollout, *, only_back: bool = False) -> list[str]:
+def move(context: LoopContext, rollout: Rollout, *, only_back: bool = False) -> list[str]:
     """Does with a version on trial what its rule says of its statistics so far; where told so, only if that is to roll it back."""
-    if turn.now is None or rollout.champion is None:
+    if context.now is None or rollout.champion is None:
         return []
-    champion = subject_of(turn.workspace, rollout.champion)
-    candidate = subject_of(turn.workspace, rollout.candidate)
-    stream = Stream(turn.workspace, turn.endpoint)
-    statistics = step_statistics(turn.workspace, stream, rollout, champion, candidate, turn.now)
+    champion = subject_of(context.workspace, rollout.champion)
+    candidate = subject_of(context.workspace, rollout.candidate)
+    stream = Stream(context.workspace, context.endpoint)
+    statistics = step_statistics(context.workspace, stream, rollout, champion, candidate, context.now)
     said = rule_decision(rollout, statistics)
     if said.action == "go_on" or (only_back and said.action != "roll_back"):
         return []
-    if turn.reports_only:
+    if context.reports_only:
         known = {"rollout": rollout.id, "step": rollout.step, **msgspec.to_builtins(said.evidence)}
         what = said.action.replace("_", " ")
-        return report(turn, said.action, _cause(turn, rollout), f"Would {what}: {said.reason}", known)
+        return report(context, said.action, _cause(context, rollout), f"Would {what}: {said.reason}", known)
     try:
-        with turn.workspace.database.writing() as connection:
-            _act(turn.inside(turn.workspace.inside(connection)), rollout, candidate, said, statistics)
+        with context.workspace.database.writing() as connection:
+            _act(context.inside(context.workspace.inside(connection)), rollout, candidate, said, statistics)
     except (Conflict, CheckFailed):
         # Somebody else moved it between our look and now.
         return []
@@ -63,32 +63,32 @@ def move(turn: Turn, rollout: Rollout, *, only_back: bool = False) -> list[str]:
 
 
 def _act(
-    turn: Turn, rollout: Rollout, candidate: Subject, said: Decision, statistics: tuple[StepStatistics, ...]
+    context: LoopContext, rollout: Rollout, candidate: Subject, said: Decision, statistics: tuple[StepStatistics, ...]
 ) -> None:
     evidence: dict[str, Any] = {"version": candidate.number, **msgspec.to_builtins(said.evidence)}
     if said.action == "roll_back":
-        back = RollBack(endpoint=turn.endpoint, rollout=rollout.id, statistics=statistics, event_time=turn.now)
-        roll_back(turn.workspace, turn.actor, back)
+        back = RollBack(endpoint=context.endpoint, rollout=rollout.id, statistics=statistics, event_time=context.now)
+        roll_back(context.workspace, context.actor, back)
         title = f"version {candidate.number} was rolled back"
-        turn.alert("rolled_back", "critical", title, {"reason": said.reason, **evidence}, candidate.version_id)
-        turn.decide("roll_back", _cause(turn, rollout), said.reason, evidence)
+        context.alert("rolled_back", "critical", title, {"reason": said.reason, **evidence}, candidate.version_id)
+        context.decide("roll_back", _cause(context, rollout), said.reason, evidence)
     else:
         on = Advance(
-            endpoint=turn.endpoint,
+            endpoint=context.endpoint,
             rollout=rollout.id,
             step=rollout.step,
             state=rollout.state,
             statistics=statistics,
-            event_time=turn.now,
+            event_time=context.now,
         )
-        advance(turn.workspace, turn.actor, on)
+        advance(context.workspace, context.actor, on)
         kinds: dict[Action, Kind] = {"promote": "promote", "hold": "keep"}
         kind = kinds.get(said.action, "advance")
         if kind == "keep":
             title = f"the rollout of version {candidate.number} is held: a person must decide"
-            facts = {"reason": said.reason, "to_decide": _commands(turn.endpoint), **evidence}
-            turn.alert("held", "warning", title, facts, candidate.version_id)
-        turn.decide(kind, _cause(turn, rollout), said.reason, evidence)
+            facts = {"reason": said.reason, "to_decide": _commands(context.endpoint), **evidence}
+            context.alert("held", "warning", title, facts, candidate.version_id)
+        context.decide(kind, _cause(context, rollout), said.reason, evidence)
 
 
 def _commands(endpoint: str) -> list[str]:
@@ -99,9 +99,9 @@ def _commands(endpoint: str) -> list[str]:
     ]
 
 
-def _cause(turn: Turn, rollout: Rollout) -> Cause:
+def _cause(context: LoopContext, rollout: Rollout) -> Cause:
     """What set off the training that made a rollout's candidate; a person, where the loop did not."""
-    with turn.workspace.database.reading() as connection:
+    with context.workspace.database.reading() as connection:
         version = version_by_id(connection, rollout.candidate)
         about = decisions_about(connection, version.run_id) if version and version.run_id else []
     return Cause(trigger=about[0].trigger if about else "person")

@@ -4,19 +4,21 @@ from datetime import datetime, timedelta
 
 from kept.core.clock import format_time, parse_time
 from kept.core.durations import format_duration
+from kept.loop.context import LoopContext
 from kept.loop.records import decisions_of
 from kept.loop.triggers import ALARMS, Choice, training_range
-from kept.loop.turn import Turn
 from kept.monitoring.change import broken_since, change_point
 from kept.monitoring.records import alerts_of, results_of
 
 _MOST = 10_000
 
 
-def training_data(turn: Turn, choice: Choice, now: datetime, last: datetime) -> tuple[str | None, str, datetime | None]:
+def training_data(
+    context: LoopContext, choice: Choice, now: datetime, last: datetime
+) -> tuple[str | None, str, datetime | None]:
     """How much event time to learn from (None for what the project declares), the rule as a sentence, and the change."""
-    policy = turn.plan.retraining
-    if policy.since_change is not None and (change := change_of(turn, choice, last)) is not None:
+    policy = context.plan.retraining
+    if policy.since_change is not None and (change := change_of(context, choice, last)) is not None:
         length = _whole_seconds(max(now - change, policy.since_change))
         least = f", {format_duration(policy.since_change)} at least" if now - change < policy.since_change else ""
         return format_duration(length), f"on the rows since the change of {format_time(change)}{least}", change
@@ -24,15 +26,15 @@ def training_data(turn: Turn, choice: Choice, now: datetime, last: datetime) -> 
     return None, "on all rows" if start is None else f"on the rows since {format_time(start)}", None
 
 
-def change_of(turn: Turn, choice: Choice, last: datetime) -> datetime | None:
+def change_of(context: LoopContext, choice: Choice, last: datetime) -> datetime | None:
     """When the change began that set off a training; None where no detector or objective told of one."""
     if choice.trigger == "follow_up":
-        return _change_followed(turn)
+        return _change_followed(context)
     if choice.trigger not in ALARMS:
         return None
     named = {name for one in choice.evidence["triggers"] for name in one.get("alerts", ())}
-    with turn.workspace.database.reading() as connection:
-        alerts = alerts_of(connection, endpoint=turn.endpoint, kind=choice.trigger, since=last, limit=_MOST)
+    with context.workspace.database.reading() as connection:
+        alerts = alerts_of(connection, endpoint=context.endpoint, kind=choice.trigger, since=last, limit=_MOST)
         told = [(one.event_time, one.id, one) for one in alerts if one.id in named and one.event_time is not None]
         if not told:
             return None
@@ -40,24 +42,24 @@ def change_of(turn: Turn, choice: Choice, last: datetime) -> datetime | None:
         first_at, _, first = min(told, key=lambda one: one[:2])
         results = results_of(
             connection,
-            turn.endpoint,
+            context.endpoint,
             monitor="performance" if choice.trigger == "objective" else choice.trigger,
             metric="coverage" if choice.trigger == "objective" else choice.trigger,
-            version_id=turn.champion,
+            version_id=context.champion,
             since=last,
             # It may be the labels of an old window that came last and made the detector of decay alarm.
             until=None if choice.trigger == "decay" else first_at,
             limit=_MOST,
         )
     if choice.trigger == "objective":
-        return broken_since(first, turn.plan.window, [one.start for one in results if one.value])
+        return broken_since(first, context.plan.window, [one.start for one in results if one.value])
     return change_point(results)
 
 
-def _change_followed(turn: Turn) -> datetime | None:
+def _change_followed(context: LoopContext) -> datetime | None:
     """The change of the training that is followed."""
-    with turn.workspace.database.reading() as connection:
-        asked = decisions_of(connection, turn.plan.name, endpoint=turn.endpoint, kinds=["retrain"], limit=_MOST)
+    with context.workspace.database.reading() as connection:
+        asked = decisions_of(connection, context.plan.name, endpoint=context.endpoint, kinds=["retrain"], limit=_MOST)
     alarmed = [one for one in asked if one.trigger in ALARMS and one.event_time is not None]
     if not alarmed:
         return None

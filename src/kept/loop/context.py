@@ -1,4 +1,4 @@
-"""The context of one look at one endpoint: its state when the look begins, and how decisions and alerts are recorded."""
+"""The context of one look at one endpoint, which is handed to whatever the loop does with it."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -26,8 +26,8 @@ class Cause(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Turn:
-    """One look at one endpoint."""
+class LoopContext:
+    """What is known of one endpoint when it is looked at, and how decisions and alerts about it are recorded."""
 
     workspace: Workspace
     actor: Actor
@@ -52,8 +52,8 @@ class Turn:
         """Whether nothing is to be done in this workspace, only told."""
         return self.workspace.settings.dry_run
 
-    def inside(self, workspace: Workspace) -> "Turn":
-        """The same turn within a transaction."""
+    def inside(self, workspace: Workspace) -> "LoopContext":
+        """The same context within a transaction."""
         return replace(self, workspace=workspace)
 
     def decide(
