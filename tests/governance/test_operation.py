@@ -308,8 +308,8 @@ def test_what_an_operation_asks_of_another_is_a_part_of_it(workspace: Workspace,
         traces = Traces(told, share)
         asked = replace(workspace, traces=traces)
         outer(asked, me, Sign(subject="v1"))
-        outer(asked.asked(b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"), me, Sign(subject="v1"))
-        outer(asked.asked(b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"), me, Sign(subject="v1"))
+        outer(asked.within_trace(b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"), me, Sign(subject="v1"))
+        outer(asked.within_trace(b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"), me, Sign(subject="v1"))
         traces.close()
     assert [one.name for one in told.spans] == ["test.sign", "test.outer"] * 3
     for inner, around in zip(told.spans[::2], told.spans[1::2], strict=True):

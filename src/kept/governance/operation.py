@@ -158,17 +158,17 @@ class Operation(Generic[Request, Answer]):
             subject=self._subject(request),
             outcome=outcome,
             # What is stored is what JSON can carry, so that the seal is the same before and after.
-            details=msgspec.json.decode(msgspec.json.encode({"request": self._told(request), **more})),
+            details=msgspec.json.decode(msgspec.json.encode({"request": self._for_audit(request), **more})),
             previous="",
         )
 
-    def _told(self, request: Request) -> Any:
-        """The request as an entry may tell of it: without its secrets, and in short where it says so, as one that carries
-        thousands does with a method `told`.
+    def _for_audit(self, request: Request) -> Any:
+        """The request as an entry holds it: without its secrets; in its own words where it has a method `for_audit`, as one
+        that carries thousands does.
         """
-        told: Callable[[], Any] | None = getattr(request, "told", None)
-        if told is not None:
-            return told()
+        own: Callable[[], Any] | None = getattr(request, "for_audit", None)
+        if own is not None:
+            return own()
         if not self.hides:
             return request
         fields = msgspec.structs.asdict(request)

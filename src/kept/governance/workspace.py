@@ -28,7 +28,7 @@ class Workspace:
     trace: Context | None = None
     """The span that operations are a part of; None where each begins a trace of its own."""
 
-    def asked(self, traceparent: bytes) -> "Workspace":
+    def within_trace(self, traceparent: bytes) -> "Workspace":
         """The same workspace, for work that somebody asked for with this header (W3C Trace Context): it is part of their trace,
         and whether it is told of is theirs to say.
         """

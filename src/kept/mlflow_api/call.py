@@ -29,9 +29,11 @@ class Call:
     workspace: Workspace
     actor: Actor
 
-    def asked(self, traceparent: str | None) -> "Call":
+    def within_trace(self, traceparent: str | None) -> "Call":
         """The same call, as part of the trace that this header tells of."""
-        return replace(self, workspace=self.workspace.asked(traceparent.encode("latin-1"))) if traceparent else self
+        return (
+            replace(self, workspace=self.workspace.within_trace(traceparent.encode("latin-1"))) if traceparent else self
+        )
 
     def do(self, operation: Operation[Asked, Answer], request: Asked) -> Answer:
         """The operation's answer."""

@@ -63,7 +63,7 @@ def _hot(call: Call, endpoints: Endpoints, largest_body: int) -> ASGIRouteHandle
         check_content(exchange.method, exchange.header(b"content-type"))
         body = await exchange.body(largest_body)
         path, query = scope["path"].removeprefix(root), scope["query_string"]
-        asked = call.asked(exchange.header(b"traceparent"))
+        asked = call.within_trace(exchange.header(b"traceparent"))
         await exchange.answer(
             await anyio.to_thread.run_sync(endpoints.answer, asked, exchange.method, path, query, body)
         )
@@ -83,7 +83,7 @@ def _table(call: Call, endpoints: Endpoints) -> HTTPRouteHandler:
         check_content(request.method, request.headers.get("content-type"))
         body = await request.body()
         query: bytes = request.scope["query_string"]
-        asked = call.asked(request.headers.get("traceparent"))
+        asked = call.within_trace(request.headers.get("traceparent"))
         answer = await anyio.to_thread.run_sync(endpoints.answer, asked, request.method, path.strip("/"), query, body)
         return Response(answer, media_type="application/json")
 
@@ -95,7 +95,7 @@ def _graph(call: Call, endpoints: Endpoints) -> HTTPRouteHandler:
     async def graph(request: _Request) -> Response[Any]:
         check_content(request.method, request.headers.get("content-type"))
         body = await request.body()
-        asked = call.asked(request.headers.get("traceparent"))
+        asked = call.within_trace(request.headers.get("traceparent"))
         answer = await anyio.to_thread.run_sync(graph_queries.answer, endpoints, asked, body)
         return Response(answer, media_type="application/json")
 

@@ -50,7 +50,7 @@ class ImportRegisteredModel(msgspec.Struct, frozen=True, kw_only=True):
     model: ImportedRegisteredModel
     mark: str
 
-    def told(self) -> dict[str, Any]:
+    def for_audit(self) -> dict[str, Any]:
         """What is recorded of it."""
         numbers = [one.number for one in self.model.versions]
         return {"model": self.model.name, "versions": numbers, "digest": digest_json(self.model)}

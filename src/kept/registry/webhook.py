@@ -98,9 +98,9 @@ class CreateWebhook(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     secret: str | None = None
     status: WebhookStatus = WebhookStatus.ACTIVE
 
-    def told(self) -> dict[str, Any]:
+    def for_audit(self) -> dict[str, Any]:
         """What an entry tells of it: nothing that is secret."""
-        return _told(self)
+        return _without_secrets(self)
 
 
 class UpdateWebhook(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -114,9 +114,9 @@ class UpdateWebhook(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     secret: str | None = None
     status: WebhookStatus | None = None
 
-    def told(self) -> dict[str, Any]:
+    def for_audit(self) -> dict[str, Any]:
         """What an entry tells of it: nothing that is secret."""
-        return _told(self)
+        return _without_secrets(self)
 
 
 class OfWebhook(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -155,7 +155,7 @@ class ListDeliveries(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     limit: int = 50
 
 
-def _told(request: CreateWebhook | UpdateWebhook) -> dict[str, Any]:
+def _without_secrets(request: CreateWebhook | UpdateWebhook) -> dict[str, Any]:
     """A request without its secret, and without the user and password that an address may hold."""
     fields = msgspec.structs.asdict(request)
     if request.secret:

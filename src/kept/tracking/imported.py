@@ -105,7 +105,7 @@ class ImportExperiments(msgspec.Struct, frozen=True, kw_only=True):
     source: str
     experiments: list[ImportedExperiment]
 
-    def told(self) -> dict[str, Any]:
+    def for_audit(self) -> dict[str, Any]:
         """What is recorded of it."""
         return {"experiments": [one.name for one in self.experiments]}
 
@@ -117,7 +117,7 @@ class ImportRuns(msgspec.Struct, frozen=True, kw_only=True):
     runs: list[ImportedRun] = []
     series: list[Series] = []
 
-    def told(self) -> dict[str, Any]:
+    def for_audit(self) -> dict[str, Any]:
         """What is recorded of it."""
         points = sum(len(one.at) for one in self.series)
         return {"runs": len(self.runs), "points": points, "digest": digest_json(self.runs)}
@@ -129,7 +129,7 @@ class ImportModels(msgspec.Struct, frozen=True, kw_only=True):
     source: str
     models: list[ImportedModel]
 
-    def told(self) -> dict[str, Any]:
+    def for_audit(self) -> dict[str, Any]:
         """What is recorded of it."""
         return {"models": [one.id for one in self.models], "digest": digest_json(self.models)}
 
@@ -148,7 +148,7 @@ class ImportFiles(msgspec.Struct, frozen=True, kw_only=True):
     source: str
     files: list[ImportedFile]
 
-    def told(self) -> dict[str, Any]:
+    def for_audit(self) -> dict[str, Any]:
         """What is recorded of it."""
         size = sum(one.size for one in self.files)
         return {"files": len(self.files), "bytes": size, "digest": digest_json(self.files)}

@@ -32,7 +32,7 @@ def handler(operation: Operation[Any, Any], path: str, workspace: Workspace, act
         except (msgspec.DecodeError, RecursionError) as error:
             fix = "See /api/v1/openapi.json for its form"
             raise Invalid(str(error), where=f"request of {operation.name}", fix=fix) from error
-        return encoder.encode(operation(workspace.asked(traceparent), actor, request))
+        return encoder.encode(operation(workspace.within_trace(traceparent), actor, request))
 
     async def answer(request: Request[Any, Any, Any]) -> Response[bytes]:
         body, traceparent = await request.body(), request.headers.get("traceparent", "").encode("latin-1")
