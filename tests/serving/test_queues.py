@@ -13,7 +13,7 @@ import pytest
 from kept.core.errors import KeptError
 from kept.serving import queues
 from kept.serving.calls import Call
-from kept.serving.children.messages import Answers
+from kept.serving.children.messages import Answers, Failure
 from kept.serving.children.process import Answered
 from kept.serving.protocol.values import Question
 from kept.serving.queues import Queues, Ticket
@@ -53,11 +53,11 @@ class Pool:
         self._events.append(f"asked {message.decode()}")
         self.asked.set()
 
-    def answer(self, took: float) -> None:
+    def answer(self, took: float, failed: dict[int, Failure] | None = None) -> None:
         assert self._answered is not None
         assert self._changed is not None
         answered, rows = self._answered, self._rows
-        answered((Answers(1, {}, took), np.zeros(rows).tobytes()), took)
+        answered((Answers(1, failed or {}, took), np.zeros(0 if failed else rows).tobytes()), took)
         self.free = True
         self._changed()
 
@@ -81,10 +81,11 @@ class Model:
 class Clients:
     """Ask, and ask again some rounds of the event loop after they were answered; never with a negative number of rounds."""
 
-    def __init__(self, rounds: int) -> None:
+    def __init__(self, rounds: int, pool: type[Pool] = Pool) -> None:
         self.events: list[str] = []
-        self.pool = Pool(self.events)
-        self._arm = cast("LoadedArm", SimpleNamespace(model=Model(self.pool)))
+        self.pool = pool(self.events)
+        named = SimpleNamespace(number=1, model="late")
+        self._arm = cast("LoadedArm", SimpleNamespace(model=Model(self.pool), arm=named))
         self._queues = Queues(10.0)
         # When the time of those who ask is over.
         self.until = 0
@@ -100,7 +101,8 @@ class Clients:
         self._queues.add(self, self._arm, calls, 0)
 
     def returned(self, back: list[tuple[Ticket, Call]]) -> None:
-        self.events.append(f"answered {len(back)}")
+        failed = {str(call.error) for _, call in back if call.error is not None}
+        self.events.append(f"answered {len(back)}" if not failed else f"failed {len(back)}: {'; '.join(failed)}")
         for place in range(len(back) if self._rounds >= 0 else 0):
             self._later(self._rounds + place)
 
@@ -231,3 +233,35 @@ def test_it_is_not_asked_for_all_at_once_where_it_would_have_nothing_to_do_while
     first = ["asked 16", "answered 16"]
     assert asyncio.run(asked(3e-4)) == [*first, "asked 11", "asked 5", "answered 11"]
     assert asyncio.run(asked(1e-5)) == asyncio.run(asked(5e-3)) == [*first, "asked 16", "answered 16"]
+
+
+class Refusing(Pool):
+    """Takes no question, and is free for the next."""
+
+    def ask(self, message: bytes, rows: int, answered: Answered) -> None:
+        del message, rows, answered
+        self.free = False
+        raise RuntimeError("no way through")
+
+
+def test_calls_that_no_process_takes_come_back() -> None:
+    async def asked() -> list[str]:
+        clients = Clients(rounds=-1, pool=Refusing)
+        clients.ask(2)
+        await rounds(3)
+        return clients.events
+
+    said = "version 1 of late: the model raised RuntimeError. See the service's own log"
+    assert asyncio.run(asked()) == [f"failed 2: {said}"]
+
+
+def test_an_answer_that_makes_no_sense_is_one() -> None:
+    async def asked() -> list[str]:
+        clients = Clients(rounds=-1)
+        clients.ask(1)
+        clients.pool.answer(5e-3, {0: cast("Failure", "not as it should be")})
+        await rounds(20)
+        return clients.events
+
+    said = "version 1 of late: the model raised AttributeError. See the service's own log"
+    assert asyncio.run(asked()) == ["asked 1", f"failed 1: {said}"]

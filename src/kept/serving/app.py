@@ -14,6 +14,7 @@ from kept.packaging.signature import Signature
 from kept.serving.calls import Call
 from kept.serving.counters import Counters
 from kept.serving.door import Door, not_admitted
+from kept.serving.faults import raised
 from kept.serving.protocol.answers import error_body, output_tensors
 from kept.serving.protocol.tensor_columns import described
 from kept.serving.protocol.tensors import Sent
@@ -59,6 +60,8 @@ class Application:
             answer = await self._answer(scope, receive)
         except KeptError as error:
             answer = _Answer(status_of(error), error_body(error))
+        except Exception as error:  # noqa: BLE001 - said as all errors are said here
+            answer = _Answer(500, error_body(raised(self._counters, "describing", scope["path"], error)))
         headers = [(b"content-type", answer.media), (b"content-length", str(len(answer.body)).encode())]
         if answer.json_size:
             headers.append((b"inference-header-content-length", str(answer.json_size).encode()))

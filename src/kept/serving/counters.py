@@ -64,6 +64,7 @@ class Counters:
     def __init__(self, log: LogCounts | None = None) -> None:
         self._arms: dict[tuple[str, str, str], ArmCounters] = {}
         self._fallbacks: dict[tuple[str, str, str, str], int] = {}
+        self._faults: dict[str, int] = {}
         self.unlogged = 0
         self.log = log or LogCounts()
         self.processes = ProcessCounts()
@@ -86,6 +87,10 @@ class Counters:
         """Adds a request that something in this role answered for a version, and why: error, timeout or range."""
         key = endpoint, version, reason, role
         self._fallbacks[key] = self._fallbacks.get(key, 0) + 1
+
+    def count_fault(self, stage: str) -> None:
+        """Adds what the service's own code raised in a stage of requests' way."""
+        self._faults[stage] = self._faults.get(stage, 0) + 1
 
     def text(self) -> bytes:
         """The counts in Prometheus' text form."""
@@ -122,7 +127,14 @@ class Counters:
         )
         for key, count in list(self._fallbacks.items()):
             fallbacks.add_metric(key, count)
-        yield from (requests, errors, predictions, latency, stages, fallbacks)
+        faults = CounterMetricFamily(
+            "kept_service_faults",
+            "What the service's own code raised, by the stage of a request's way",
+            labels=["stage"],
+        )
+        for stage, count in list(self._faults.items()):
+            faults.add_metric([stage], count)
+        yield from (requests, errors, predictions, latency, stages, fallbacks, faults)
         yield CounterMetricFamily(
             "kept_unlogged_requests", "Requests refused because the log could not be written", self.unlogged
         )

@@ -7,6 +7,7 @@ answers them the same way.
 """
 
 import asyncio
+import sys
 from collections import deque
 from typing import Any
 
@@ -18,6 +19,7 @@ from uvicorn.server import ServerState
 from kept.core.errors import Invalid, KeptError, Unavailable
 from kept.serving.calls import Call
 from kept.serving.door import Door
+from kept.serving.faults import raised
 from kept.serving.protocol.answers import error_body
 from kept.serving.protocol.forms import Form
 from kept.serving.request import Request
@@ -123,10 +125,16 @@ class PredictionProtocol(HttpToolsProtocol):
         return True
 
     def send_400_response(self, msg: str) -> None:
-        """The parser gave up: said after the answers that are still due."""
+        """The parser gave up, or what it called did: said after the answers that are still due."""
         self._let_go(self._reading)
         self._reading = None
-        if not self._ended:
+        error = sys.exception()
+        if self._ended:
+            return
+        if isinstance(error, httptools.HttpParserCallbackError):
+            cause = error.__context__ if isinstance(error.__context__, Exception) else error
+            self._refuse(500, raised(self._door.turns.counters, "reading", "request", cause))
+        else:
             self._refuse(400, Invalid(msg.rstrip("."), where="request", fix="Send HTTP/1.1"))
 
     def pause_writing(self) -> None:
@@ -312,10 +320,13 @@ class PredictionProtocol(HttpToolsProtocol):
             body = bytes(body)
             self._let_go(reading)
         turns, size = self._door.turns, len(body)
-        if reading.shed or not turns.admits(reading.caller, size, reading.timeout_us):
-            self._shed(reading)
-            return
-        turns.ask(Call(reading, body, size, _Delivery(self, reading)))
+        try:
+            if reading.shed or not turns.admits(reading.caller, size, reading.timeout_us):
+                self._shed(reading)
+                return
+            turns.ask(Call(reading, body, size, _Delivery(self, reading)))
+        except Exception as error:  # noqa: BLE001 - those behind it would wait for its answer for ever
+            self.deliver(reading, 500, error_body(raised(turns.counters, "reading", "request", error)))
 
     def _shed(self, request: Request) -> None:
         """Refuses a request that could not be answered in time, at once and cheaply."""
@@ -474,5 +485,6 @@ class _Delivery:
 
     def __call__(self, call: Call) -> None:
         protocol = self._protocol
-        if protocol._waiting:  # noqa: SLF001 - the connection's own delivery; it is empty once the connection is gone
+        # It is empty once the connection is gone.
+        if protocol._waiting and self._pending.answer is None:  # noqa: SLF001 - the connection's own delivery
             protocol.deliver(self._pending, call.status, call.answer, call.answer_json_size)

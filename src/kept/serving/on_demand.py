@@ -12,6 +12,7 @@ from kept.core.spans import Traces
 from kept.serving.calls import Call
 from kept.serving.counters import Counters
 from kept.serving.explaining.asking import Explaining
+from kept.serving.faults import raised
 from kept.serving.log import Spool
 from kept.serving.memory import Memory, give_to_the_system
 from kept.serving.router import Router
@@ -62,21 +63,31 @@ class TurnsOnDemand(Turns):
         """Puts a call into its line when all that it may ask is in memory, else when it is. Called from the event loop."""
         try:
             needed = self._routes.find(call.endpoint).needed(call.request.version)
+            missing = self._memory.take(needed)
         except KeptError:
             # Its turn says why.
             super().ask(call)
             return
-        missing = self._memory.take(needed)
+        except Exception as error:  # noqa: BLE001 - its turn answers it
+            call.fail(raised(self.counters, "loading", f"model {call.endpoint!r}", error))
+            super().ask(call)
+            return
         held = needed if missing is None else needed[: needed.index(missing)]
         if held:
             call.deliver = self._giving_back(held, call.deliver)
         if missing is None:
             super().ask(call)
-        else:
+            return
+        try:
             self._wait(call, missing)
+        except Exception as error:  # noqa: BLE001 - its turn answers it
+            call.fail(raised(self.counters, "loading", f"model {call.endpoint!r}", error))
+            super().ask(call)
 
     def _giving_back(self, held: tuple[LoadedModel, ...], deliver: Callable[[Call], None]) -> Callable[[Call], None]:
         def answered(call: Call) -> None:
+            # Once, whatever becomes of its delivery.
+            call.deliver = deliver
             self._memory.give_back(held)
             deliver(call)
 
@@ -88,8 +99,9 @@ class TurnsOnDemand(Turns):
             return
         loop = asyncio.get_running_loop()
         if self._thread is None:
-            self._thread = threading.Thread(target=self._work, args=(loop,), name="models", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._work, args=(loop,), name="models", daemon=True)
+            thread.start()
+            self._thread = thread
         self._held += call.size + _CALL
         if model not in self._missing:
             self._missing[model] = {}

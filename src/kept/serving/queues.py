@@ -152,8 +152,9 @@ class _Queue:
             if (hangs and lines) or not lines.admits(call.request.caller, call.size, left // 1000):
                 call.fail(OVERLOADED, TOO_MANY)
                 continue
-            ticket = call.ticket = Ticket(asker, arm, call, began, handed)
+            ticket = Ticket(asker, arm, call, began, handed)
             lines.add(ticket)
+            call.ticket = ticket
             self._waiting += 1
             if left:
                 ticket.until = handed + left
@@ -223,7 +224,10 @@ class _Queue:
             self._waiting += len(others)
             self._ask([first], cost)
             return
-        self._pool.ask(message, sum(sizes), partial(self._answered, tickets, sizes, cost))
+        try:
+            self._pool.ask(message, sum(sizes), partial(self._answered, tickets, sizes, cost))
+        except Exception as error:  # noqa: BLE001 - nobody else knows of them any more
+            self._fail(tickets, error)
 
     def _answered(
         self,
@@ -249,7 +253,14 @@ class _Queue:
         # Asked for all at once it would go on being asked for all at once.
         self._spared = everyone // _SOME if meanwhile else 0
         # Its process is free in a moment, and may be asked again before these are dealt with.
-        self._back.append(lambda: self._return(tickets, parts_of(answers, body, sizes)))
+        self._back.append(lambda: self._give(tickets, answers, body, sizes))
+
+    def _give(self, tickets: list[Ticket], answers: Answers, body: bytes, sizes: list[int]) -> None:
+        try:
+            parts = parts_of(answers, body, sizes)
+        except Exception as error:  # noqa: BLE001 - an answer that makes no sense is one
+            parts = [error] * len(sizes)
+        self._return(tickets, parts)
 
     def _expire(self, ticket: Ticket) -> None:
         left = ticket.until - time.perf_counter_ns()

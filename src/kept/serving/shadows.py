@@ -13,8 +13,9 @@ import threading
 import time
 
 from kept.core.errors import KeptError, Unavailable
-from kept.serving.calls import TOO_MANY, Call, answered_by, failure_of, predict
+from kept.serving.calls import TOO_MANY, Call, answered_by, fail, failure_of, predict
 from kept.serving.counters import Counters
+from kept.serving.faults import told
 from kept.serving.log import Spool
 from kept.serving.queues import Queues, Ticket
 from kept.serving.runtime import LoadedArm, same_inputs
@@ -77,6 +78,11 @@ class Shadows:
     def _take(self, waiting: list[Waiting], asked: dict[LoadedArm, list[Asked]]) -> None:
         """Notes what shadows answered, and asks those that run in processes of their own."""
         self._waiting -= sum(len(call.question.values) for call, _ in waiting)
+        with told(self._counters, "shadowing"):
+            self._note(self._settled(asked))
+
+    def _settled(self, asked: dict[LoadedArm, list[Asked]]) -> dict[LoadedArm, list[Asked]]:
+        """Asks the shadows that run in processes of their own; what the others have answered, and what cannot be asked."""
         here = {}
         for shadow, pairs in asked.items():
             if shadow.model.pool is None:
@@ -87,7 +93,7 @@ class Shadows:
             self._queues.add(self, shadow, ready, time.perf_counter_ns())
             here[shadow] = [self._with_call(own) for own in ready if own.ticket is None]
             here[shadow] += [(call, own) for call, own in pairs if own.error is not None and own not in ready]
-        self._note(here)
+        return here
 
     def returned(self, back: list[tuple[Ticket, Call]]) -> None:
         """Takes copies that come back from processes of their models."""
@@ -97,7 +103,8 @@ class Shadows:
             own.latency_us = (now - ticket.handed) // 1000
             own.status = own.status or 200
             asked.setdefault(ticket.arm, []).append(self._with_call(own))
-        self._note(asked)
+        with told(self._counters, "shadowing"):
+            self._note(asked)
 
     def expired(self, ticket: Ticket, call: Call) -> None:
         """Nobody waits for a copy: its time is never over."""
@@ -164,6 +171,8 @@ def _copy_of(call: Call, shadow: LoadedArm) -> Call:
         copy.question = call.question if alike else shadow.model.read(call.form, call.body, call.request.json_size)
     except KeptError as error:
         copy.fail(error)
+    except Exception as error:  # noqa: BLE001 - one that cannot be read must not keep the others from being asked
+        fail(shadow, copy, error)
     return copy
 
 

@@ -16,19 +16,16 @@ from kept.core.errors import KeptError, Unavailable
 from kept.core.spans import Traces
 from kept.serving.calls import (
     OVERLOADED,
-    TOO_MANY,
     Call,
     answer,
-    answered_by,
     check_deadline,
-    failure_of,
-    fault,
     predict,
 )
 from kept.serving.counters import Counters
 from kept.serving.explaining.asking import Explaining
 from kept.serving.explaining.writing import put_in
-from kept.serving.fallbacks import Asked, Fallbacks, mark, misses
+from kept.serving.fallbacks import Asked, Fallbacks, mark
+from kept.serving.faults import raised, told
 from kept.serving.lines import Lines
 from kept.serving.log import Spool
 from kept.serving.protocol.answers import error_body
@@ -39,10 +36,13 @@ from kept.serving.runtime import LoadedArm
 from kept.serving.shadows import Shadows
 from kept.serving.stages import Watch
 from kept.serving.tracing import RequestSpans
+from kept.serving.turn_log import TurnLog, by_arm
 
 
 class Turns:
     """Takes calls and delivers each exactly once; in the order they came within a caller's line, where models answer in this process.
+
+    Whatever is raised on their way ends in an answer of 500 to those that it concerns, and in `counters`, which is what is counted.
 
     Args:
         router: finds who answers.
@@ -64,8 +64,8 @@ class Turns:
         traces: Traces | None = None,
     ) -> None:
         self._router = router
-        self._spool = spool
-        self._counters = counters
+        self._log = TurnLog(spool, counters, router)
+        self.counters = counters
         self._lines: Lines[Call] = Lines(longest_wait)
         self._due = False
         self._turns = 0
@@ -90,7 +90,7 @@ class Turns:
 
     def refuse(self, endpoint: str) -> bytes:
         """Counts a call that was not admitted; what is said to its sender with the status 429."""
-        self._counters.of(endpoint if endpoint in self._router.routes else "", "", "").count(429, 0, 0)
+        self.counters.of(endpoint if endpoint in self._router.routes else "", "", "").count(429, 0, 0)
         return _REFUSAL
 
     def ask(self, call: Call) -> None:
@@ -124,19 +124,30 @@ class Turns:
         if watch is not None:
             watch.mark()
         for arm, members in asked:
-            if arm.model.pool is None and arm.arm.fallback is None:
-                predict(arm, members)
-            else:
-                plain = False
-                self._ask(self._fallbacks.before(arm, members), int(began * 1e9))
+            try:
+                if arm.model.pool is None and arm.arm.fallback is None:
+                    predict(arm, members)
+                else:
+                    plain = False
+                    self._ask(self._fallbacks.before(arm, members), int(began * 1e9))
+            except Exception as error:  # noqa: BLE001 - those of other versions are asked and answered all the same
+                self._break_off(members, error)
             if watch is not None:
                 watch.mark()
         if not plain:
             calls = [call for call in calls if call.ticket is None]
-            groups = _by_arm(calls)
+            groups = by_arm(calls)
         self._answer(calls, groups, watch)
         if watch is not None:
-            self._tell(calls, asked, watch)
+            with told(self.counters, "telling"):
+                self._tell(calls, asked, watch)
+
+    def _break_off(self, calls: Collection[Call], error: Exception) -> None:
+        """Fails those of some calls that no process of their model has, for what was raised in asking."""
+        trouble = raised(self.counters, "asking", "service", error)
+        for call in calls:
+            if call.ticket is None and call.error is None:
+                call.fail(trouble)
 
     def _ask(self, asked: Asked, began: int) -> None:
         """Asks arms, and those that stand in for them, until each call is settled or is with a process of its model."""
@@ -156,16 +167,19 @@ class Turns:
         """Logs calls, then answers them; those that are to be explained when they are."""
         if any(map(_waits_for_explanation, calls)):
             calls = self._hand_over(calls)
-            groups = _by_arm(calls)
-        self._log(calls, groups)
+            groups = by_arm(calls)
+        self._log.write(calls, groups)
         if watch is not None:
             watch.mark()
         for call in calls:
             self._finish(call)
-        self._count(calls)
-        if watch is not None:
-            watch.mark()
-        self._copy(calls)
+        try:
+            self._count(calls)
+            if watch is not None:
+                watch.mark()
+            self._copy(calls)
+        except Exception as error:  # noqa: BLE001 - they are answered
+            raised(self.counters, "counting", "service", error)
 
     # --- calls with processes of their models ------------------------------------------------------------------
 
@@ -175,18 +189,20 @@ class Turns:
         for ticket, call in back:
             if ticket.arm.arm.fallback is None and call.detour is None:
                 continue
-            asked = self._fallbacks.after(ticket.arm, [call], now - ticket.handed)
-            if asked:
-                self._ask(asked, now)
+            try:
+                self._ask(self._fallbacks.after(ticket.arm, [call], now - ticket.handed), now)
+            except Exception as error:  # noqa: BLE001 - those that came back with it are answered all the same
+                self._break_off([call], error)
         calls = [call for _, call in back if call.ticket is None]
         timed = not self._batches % _SELDOM
         self._batches += 1
         watch = self._answer_back(calls, timed=timed)
         if watch is not None and timed:
-            for ticket, call in back:
-                counters = self._counters.of(call.endpoint, str(ticket.arm.note.number), ticket.arm.note.role)
-                spent = (ticket.handed - ticket.began, now - ticket.handed, *watch.last())
-                counters.stages.add(spent, [ticket.began - call.started])
+            with told(self.counters, "telling"):
+                for ticket, call in back:
+                    counters = self.counters.of(call.endpoint, str(ticket.arm.note.number), ticket.arm.note.role)
+                    spent = (ticket.handed - ticket.began, now - ticket.handed, *watch.last())
+                    counters.stages.add(spent, [ticket.began - call.started])
 
     def expired(self, ticket: Ticket, call: Call) -> None:
         """Takes a call that a process of its model has not answered in time."""
@@ -196,6 +212,8 @@ class Turns:
             self._ask(self._fallbacks.late(ticket.arm, call), time.perf_counter_ns())
         except Unavailable as error:
             call.fail(error)
+        except Exception as error:  # noqa: BLE001 - nobody else knows of it any more
+            self._break_off([call], error)
         if call.ticket is None:
             self._answer_back([call], timed=False)
 
@@ -204,9 +222,10 @@ class Turns:
         watch = Watch() if timed or self._spans is not None else None
         if watch is not None:
             watch.mark()
-        self._answer(calls, _by_arm(calls), watch)
+        self._answer(calls, by_arm(calls), watch)
         if watch is not None and self._spans is not None:
-            self._spans.turn([call for call in calls if call.status], [], watch, time.perf_counter_ns())
+            with told(self.counters, "telling"):
+                self._spans.turn([call for call in calls if call.status], [], watch, time.perf_counter_ns())
         return watch
 
     def patience(self, arm: LoadedArm, call: Call) -> int:
@@ -226,7 +245,10 @@ class Turns:
             if _waits_for_explanation(call):
                 # What explains takes is no part of how fast a version answers.
                 call.latency_us = (now - call.started) // 1000
-                self._explaining.take(call, self._explained)
+                try:
+                    self._explaining.take(call, self._explained)
+                except Exception as error:  # noqa: BLE001 - the others are answered all the same
+                    call.fail(raised(self.counters, "explaining", f"model {call.endpoint!r}", error))
                 if call.error is None:
                     continue
                 _note_unexplained(call)
@@ -249,10 +271,18 @@ class Turns:
                 mark(call)
             if call.explanation is not None:
                 put_in(call, call.explanation)
+            call.deliver(call)
         except Exception as error:  # noqa: BLE001 - one answer that cannot be written must not keep back the others
-            call.fail(fault(f"answering raised {type(error).__name__}", f"model {call.endpoint!r}", error))
+            self._say_fault(call, error)
+
+    def _say_fault(self, call: Call, error: Exception) -> None:
+        """Delivers what was raised in answering a call. One that was delivered before stays as it was."""
+        call.fail(raised(self.counters, "answering", f"model {call.endpoint!r}", error))
+        try:
             answer(call)
-        call.deliver(call)
+            call.deliver(call)
+        except Exception as again:  # noqa: BLE001 - the others are answered all the same
+            raised(self.counters, "answering", f"model {call.endpoint!r}", again)
 
     def _copy(self, calls: Collection[Call]) -> None:
         """Gives the shadows what was answered."""
@@ -262,14 +292,14 @@ class Turns:
 
     def _go_on(self, began: float, cost: int) -> None:
         self._due = bool(self._lines)
+        if self._due and self._loop is not None:
+            self._loop.call_soon(self._run)
         self._turns += 1
         # While there is time for all that comes, what work takes is seldom looked at.
         if self._due or self._ended or cost > _MUCH or not self._turns % _SELDOM:
             now = time.perf_counter()
             self._lines.learn(cost, now - began, began - self._ended if self._ended else 0.0)
             self._ended = now if self._due else 0.0
-        if self._due and self._loop is not None:
-            self._loop.call_soon(self._run)
 
     def _read(self, call: Call) -> None:
         """Finds who answers a call, and what it asks; not when nobody waits for it any more."""
@@ -295,52 +325,16 @@ class Turns:
         except KeptError as error:
             call.fail(error)
         except Exception as error:  # noqa: BLE001 - one body must not end the connection without an answer
-            call.fail(fault(f"reading raised {type(error).__name__}", f"model {call.endpoint!r}", error))
-
-    def _log(self, calls: Collection[Call], groups: dict[LoadedArm, list[Call]]) -> None:
-        """Writes the turn's frame. When that fails, every prediction of the turn becomes an error."""
-        now = time.perf_counter_ns()
-        for call in calls:
-            call.latency_us = call.latency_us or (now - call.started) // 1000
-        answered = []
-        for arm, members in groups.items():
-            good = self._spool.sample([call for call in members if call.error is None])
-            if good:
-                answered.append((arm.note, answered_by(arm.note.key, good)))
-        # What was refused for want of time is counted, not kept.
-        failed = [
-            failure_of(call)
-            for call in calls
-            if call.error is not None and call.status != TOO_MANY and self._is_ours(call)
-        ]
-        failed += misses(calls)
-        if not answered and not failed:
-            return
-        trouble: KeptError | None = None
-        try:
-            self._spool.write(answered, failed)
-        except Unavailable as error:
-            trouble = error
-        except Exception as error:  # noqa: BLE001 - what cannot be logged is not answered, whatever the reason
-            trouble = fault(f"logging raised {type(error).__name__}", "prediction log", error)
-        if trouble is not None:
-            for call in calls:
-                if call.error is None:
-                    call.fail(trouble)
-                    self._counters.unlogged += 1
-
-    def _is_ours(self, call: Call) -> bool:
-        """Whether the endpoint exists. Other names are the sender's own: such requests are counted, not kept."""
-        return call.route is not None or call.endpoint in self._router.troubles
+            call.fail(raised(self.counters, "reading", f"model {call.endpoint!r}", error))
 
     def _count(self, calls: Collection[Call]) -> None:
         now = time.perf_counter_ns()
         for call in calls:
             arm = call.arm
             if arm is not None:
-                counters = self._counters.of(call.endpoint, str(arm.note.number), arm.note.role)
+                counters = self.counters.of(call.endpoint, str(arm.note.number), arm.note.role)
             else:
-                counters = self._counters.of(call.endpoint if self._is_ours(call) else "", "", "")
+                counters = self.counters.of(call.endpoint if self._log.is_ours(call) else "", "", "")
             counters.count(call.status, len(call.ids), (now - call.started) // 1000)
 
     def _tell(self, calls: Collection[Call], asked: list[tuple[LoadedArm, list[Call]]], watch: Watch) -> None:
@@ -357,7 +351,7 @@ class Turns:
             if arm.model.pool is not None:
                 # Timed when they come back.
                 continue
-            counters = self._counters.of(members[0].endpoint, str(arm.note.number), arm.note.role)
+            counters = self.counters.of(members[0].endpoint, str(arm.note.number), arm.note.role)
             counters.stages.add(watch.stages(place), [watch.began - call.started for call in members])
 
 
@@ -368,15 +362,6 @@ _MUCH = 50_000
 _NOT_NOW = 503
 _REFUSAL = error_body(OVERLOADED)
 _BEFORE = "before its turn came, so it was not run"
-
-
-def _by_arm(calls: Collection[Call]) -> Asked:
-    """Calls that have an answer, by who gave it."""
-    groups: Asked = {}
-    for call in calls:
-        if call.error is None and call.arm is not None:
-            groups.setdefault(call.arm, []).append(call)
-    return groups
 
 
 def _explains(call: Call) -> bool:

@@ -12,6 +12,7 @@ from kept.core.errors import Invalid, KeptError, NotFound, Unavailable
 from kept.serving.app import EXTENSIONS, answered, describe
 from kept.serving.calls import OVERLOADED
 from kept.serving.door import TRACE_HEADER, Door, not_admitted
+from kept.serving.faults import raised
 from kept.serving.request import Request
 from kept.serving.router import Router
 from kept.serving.rpc.endings import ending
@@ -98,6 +99,11 @@ class GrpcService:
                 return await method(data, context)
             except KeptError as error:
                 return await _abort(context, status_of(error), error)
+            except grpc.aio.AbortError:
+                raise
+            except Exception as error:  # noqa: BLE001 - said as all errors are said here
+                where = f"{PACKAGE}.{SERVICE}"
+                return await _abort(context, 500, raised(self._door.turns.counters, "describing", where, error))
 
         return guarded
 
