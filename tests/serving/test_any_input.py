@@ -124,7 +124,7 @@ def test_any_tensors_as_bytes(running: Service, client: httpx.Client, tensors: l
 
 
 GOOD = (
-    b'POST /predict/late HTTP/1.1\r\nhost: h\r\ncontent-type: application/json\r\ncontent-length: 75\r\n\r\n'
+    b'POST /predict/late HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 75\r\n\r\n'
     b'{"rows": [{"distance": 1.0, "hour": 8, "carrier": "AA", "express": true}]}\n'
 )  # fmt: skip
 pieces = st.sampled_from(

@@ -13,12 +13,12 @@ BODY = json.dumps({"rows": [ROW]}).encode()
 
 
 def request(path: str = "/predict/late", body: bytes = BODY, *headers: str, version: str = "1.1") -> bytes:
-    lines = [f"POST {path} HTTP/{version}", "host: here", "content-type: application/json", *headers]
+    lines = [f"POST {path} HTTP/{version}", "host: localhost", "content-type: application/json", *headers]
     return "\r\n".join([*lines, f"content-length: {len(body)}", "", ""]).encode() + body
 
 
 def get(path: str) -> bytes:
-    return f"GET {path} HTTP/1.1\r\nhost: here\r\n\r\n".encode()
+    return f"GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n".encode()
 
 
 class Wire:
@@ -69,7 +69,7 @@ def test_a_request_in_single_bytes(running: Service) -> None:
 
 def test_a_chunked_body(running: Service) -> None:
     with Wire(running) as wire:
-        head = "POST /predict/late HTTP/1.1\r\nhost: h\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n"
+        head = "POST /predict/late HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n"
         wire.socket.sendall(head.encode())
         for start in range(0, len(BODY), 10):
             piece = BODY[start : start + 10]
@@ -106,7 +106,7 @@ def test_an_escaped_path(running: Service) -> None:
 @pytest.mark.parametrize(
     "garbage",
     [b"\x00\x01\x02\r\n\r\n", b"GET\r\n\r\n", b"POST /predict/late HTTP/1.1\r\ncontent-length: x\r\n\r\n",
-     b"POST /predict/late HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n"],
+     b"POST /predict/late HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n"],
 )  # fmt: skip
 def test_garbage_is_refused_after_what_is_due(running: Service, garbage: bytes) -> None:
     with Wire(running) as wire:
@@ -119,14 +119,14 @@ def test_garbage_is_refused_after_what_is_due(running: Service, garbage: bytes) 
 def test_a_body_that_is_announced_too_large_is_refused_before_it_is_read(running: Service) -> None:
     for path in ("/predict/late", "/v2/models/late/infer", "/v2", "/predict/l%61te"):
         with Wire(running) as wire:
-            head = f"POST {path} HTTP/1.1\r\nhost: h\r\ncontent-type: application/json\r\ncontent-length: 1000000000\r\n\r\n"
+            head = f"POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 1000000000\r\n\r\n"
             wire.socket.sendall(head.encode() + b"x" * 10_000)
             assert wire.answer()[0] == 413
 
 
 def test_a_chunked_body_without_end_is_refused(running: Service) -> None:
     with Wire(running) as wire:
-        head = "POST /predict/late HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\n"
+        head = "POST /predict/late HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n"
         wire.socket.sendall(head.encode())
         piece = b"100000\r\n" + b" " * (1 << 20) + b"\r\n"
         for _ in range(17):

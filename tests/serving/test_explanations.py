@@ -422,7 +422,7 @@ def test_callers_take_turns(service: Service) -> None:
             body = msgspec.json.encode({"rows": [{**ROW, "distance": float(place)}]})
             secret = b"second" if place == 20 else b"first"
             one.sendall(
-                b"POST /predict/late?explain=true HTTP/1.1\r\nhost: h\r\nauthorization: Bearer %b\r\n"
+                b"POST /predict/late?explain=true HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer %b\r\n"
                 b"content-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (secret, len(body), body)
             )
             # When this is answered, that waits.

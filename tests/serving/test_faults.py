@@ -281,7 +281,7 @@ async def exchange(door: Door, served: InProcess, *requests: bytes) -> bytes:
         return found
 
 
-PREDICTION = b"POST /predict/late HTTP/1.1\r\nhost: h\r\ncontent-length: %d\r\n%b\r\n%b"
+PREDICTION = b"POST /predict/late HTTP/1.1\r\nhost: localhost\r\ncontent-length: %d\r\n%b\r\n%b"
 ASKED = json.dumps({"rows": [ROW]}).encode()
 SAYS = b'"error":"%b raised Fault. See the service\'s own log"'
 
@@ -301,6 +301,6 @@ def test_a_request_that_cannot_be_put_into_a_line_holds_up_none_behind_it(served
 
 
 def test_what_is_described_is_refused_in_the_same_form(served: InProcess) -> None:
-    answered = asyncio.run(exchange(Door(served.turns), served, b"GET /metrics HTTP/1.1\r\nhost: h\r\n\r\n"))
+    answered = asyncio.run(exchange(Door(served.turns), served, b"GET /metrics HTTP/1.1\r\nhost: localhost\r\n\r\n"))
     assert answered.startswith(b"HTTP/1.1 500 ")
     assert SAYS % b"/metrics: describing" in answered

@@ -185,7 +185,7 @@ def test_a_connection_is_not_read_on_while_much_waits_for_its_first_request(crow
     assert ask(crowded, "two").status_code == 200
     blob, content = hold_back(crowded)
     body = msgspec.json.encode({"rows": [ROW]})
-    head = "POST /predict/%s HTTP/1.1\r\nhost: h\r\nx-request-timeout-ms: 600000\r\ncontent-length: %d\r\n\r\n"
+    head = "POST /predict/%s HTTP/1.1\r\nhost: localhost\r\nx-request-timeout-ms: 600000\r\ncontent-length: %d\r\n\r\n"
     first, then = ((head % (name, len(body))).encode() + body for name in ("one", "two"))
     with socket.create_connection(("127.0.0.1", crowded.port), timeout=60) as wire:
         wire.sendall(first)
@@ -309,7 +309,7 @@ def test_the_time_that_a_call_has_is_for_all_that_it_waits_for(held_back: TurnsO
 
 def test_what_still_waits_when_the_service_ends_is_told_so(held_back: TurnsOnDemand) -> None:
     body = msgspec.json.encode({"rows": [NUMBERS]})
-    sent = b"POST /predict/four HTTP/1.1\r\nhost: h\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
+    sent = b"POST /predict/four HTTP/1.1\r\nhost: localhost\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
 
     async def asked() -> bytes:
         door, counters = Door(held_back), Counters()

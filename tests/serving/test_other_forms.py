@@ -3,6 +3,7 @@
 import json
 
 import httpx
+import msgspec
 import pytest
 from predicting import ROW, Packaged, Service, flights
 
@@ -140,8 +141,10 @@ EVIL = "evil.example"
         ({"sec-fetch-site": "same-site"}, 403),
         ({"origin": "http://[::1]:9", "host": "[::1]:9"}, 200),
         ({"origin": "http://localhost", "host": "localhost", "sec-fetch-site": "same-origin"}, 200),
-        # A program, behind a proxy that hands on the name by which it was asked.
-        ({"host": "models.example"}, 200),
+        # A page's browser says no more than that when it only reads.
+        ({"host": EVIL}, 403),
+        ({"host": f"127.0.0.1.{EVIL}"}, 403),
+        ({"host": "127.0.0.1"}, 200),
     ],
 )
 def test_another_sites_page_may_not_ask(running: Service, headers: dict[str, str], status: int) -> None:
@@ -149,6 +152,43 @@ def test_another_sites_page_may_not_ask(running: Service, headers: dict[str, str
     assert answer.status_code == status, answer.text
     own = httpx.post(f"{running.url}/predict/late", json={"rows": [ROW]}, headers={"origin": running.url})
     assert own.status_code == 200
+
+
+def test_who_knows_the_service_by_another_name_reads_nothing(running: Service) -> None:
+    for path in (
+        "/v2",
+        "/v2/models/late",
+        "/v2/models/late/ready",
+        "/metrics",
+        "/version",
+        "/nothing",
+        "/predict/late",
+    ):
+        refused = httpx.get(f"{running.url}{path}", headers={"host": f"{EVIL}:8701"})
+        assert refused.status_code == 403
+        assert refused.json()["error"].startswith(f"host: the service is not known as '{EVIL}:8701'. ")
+        assert httpx.get(f"{running.url}{path}", headers={"host": "[::1]:8701"}).status_code in {200, 404, 405}
+    # Probes come by whichever name the machine has.
+    for path in ("/v2/health/live", "/v2/health/ready", "/ping"):
+        assert httpx.get(f"{running.url}{path}", headers={"host": "10.1.2.3:8701"}).status_code == 200
+
+
+def test_why_it_is_not_ready_is_told_to_those_who_may_ask(service: Service) -> None:
+    lost = msgspec.structs.replace(service.arm("first", 1), bundle="sha256:" + "0" * 64)
+    service.route(lost=(lost,))
+    service.start()
+    told, untold = (httpx.get(f"{service.url}/v2/health/ready", headers={"host": host}) for host in ("localhost", EVIL))
+    assert (told.status_code, "lost" in told.text) == (503, True)
+    assert (untold.status_code, untold.json()["error"]) == (503, "service: not all is loaded. Try again in a moment")
+
+
+def test_a_program_behind_a_proxy_asks_by_the_name_that_was_declared(service: Service) -> None:
+    service.settings = {"known_as": "models.example"}
+    service.start()
+    for headers, status in (({"host": "models.example"}, 200), ({"host": "other.example"}, 403)):
+        assert httpx.get(f"{service.url}/v2", headers=headers).status_code == status
+        answer = httpx.post(f"{service.url}/predict/late", json={"rows": [ROW]}, headers=headers)
+        assert answer.status_code == status
 
 
 def test_a_page_that_has_the_secret_may_ask_by_any_name(service: Service) -> None:

@@ -3,10 +3,6 @@ from base64 import b64encode
 import pytest
 from visiting import Open
 
-from kept.core.errors import Invalid
-from kept.settings.exposure import check_exposure
-from kept.settings.settings import Settings
-
 TOKEN = "a-long-secret"
 LIST = "/api/v1/registry/list"
 
@@ -80,14 +76,3 @@ def test_a_browser_is_asked_for_the_token(open_site: Open) -> None:
 def test_a_token_does_not_open_the_door_to_other_sites(open_site: Open) -> None:
     headers = {"Authorization": basic(TOKEN), "Origin": "http://evil.example"}
     assert open_site(token=TOKEN).post(LIST, content=b"{}", headers=headers).status_code == 403
-
-
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.5"])
-def test_listening_beyond_this_machine_needs_a_token(host: str) -> None:
-    with pytest.raises(Invalid, match="no token is set"):
-        check_exposure(Settings(host=host))
-    check_exposure(Settings(host=host, token=TOKEN))
-
-
-def test_listening_on_this_machine_needs_none() -> None:
-    check_exposure(Settings(host="127.0.0.1"))

@@ -13,7 +13,7 @@ _PATIENCE_SECONDS = 60
 
 def check_addresses(settings: Settings) -> None:
     """Refuses to start where another program has the port of the pages or of the predictions, or where others could ask without a token."""
-    check_exposure(settings)
+    check_exposure(settings.host, secret=bool(settings.token))
     for port in (settings.port, settings.port + 1):
         listen(settings.host, port).close()
 

@@ -13,7 +13,7 @@ from kept.core.errors import Invalid, KeptError, NotFound, Unavailable
 from kept.packaging.signature import Signature
 from kept.serving.calls import Call
 from kept.serving.counters import Counters
-from kept.serving.door import Door, not_admitted
+from kept.serving.door import Door
 from kept.serving.faults import raised
 from kept.serving.protocol.answers import error_body, output_tensors
 from kept.serving.protocol.tensor_columns import described
@@ -80,9 +80,9 @@ class Application:
         path = [unquote(part) for part in scope["raw_path"].decode("ascii", "replace").strip("/").split("/")]
         headers = dict(scope["headers"])
         if path in _OPEN:
-            return _read(scope) or self._open(path)
-        if self._door.caller(headers.get(b"authorization", b"")) is None:
-            return _Answer(401, error_body(not_admitted()))
+            return _read(scope) or self._open(path, headers)
+        if (refusal := self._door.turned_away(headers)) is not None:
+            return _Answer(refusal[0], error_body(refusal[1]))
         if (request := self._asked(path)) is not None:
             request.explain = _asks_to_explain(scope)
             return await self._predict(scope, receive, headers, request)
@@ -125,10 +125,12 @@ class Application:
                 return lambda: self._model_ready(name, path[4] if len(path) > 4 else None)
         return None
 
-    def _open(self, path: list[str]) -> _Answer:
+    def _open(self, path: list[str], headers: dict[bytes, bytes]) -> _Answer:
         if path == ["ping"]:
             return _Answer(200, b"\n")
-        return self._ready() if path[2] == "ready" else _json({"live": True})
+        if path[2] == "live":
+            return _json({"live": True})
+        return self._ready(why=self._door.turned_away(headers) is None)
 
     def _only(self) -> str:
         """The endpoint of a service that has but one."""
@@ -138,9 +140,12 @@ class Application:
         fix = f"Ask /invocations/{{endpoint}} of {', '.join(sorted(names)) or 'none yet'}"
         raise NotFound(f"{len(names)} endpoints are served here", where="invocations", fix=fix)
 
-    def _ready(self) -> _Answer:
+    def _ready(self, *, why: bool) -> _Answer:
         if self._router.ready:
             return _json({"ready": True})
+        if not why:
+            # Reasons name endpoints.
+            raise Unavailable("not all is loaded", where="service", fix="Try again in a moment")
         reasons = [f"{name}: {what}" for name, what in self._router.troubles.items()]
         reasons += [f"{name} is being loaded" for name in sorted(self._router.loading)]
         what = "; ".join(reasons) or "no routing table has been read yet"

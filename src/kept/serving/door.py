@@ -1,6 +1,5 @@
 """Admission: which request may come in, by its head alone, and what it brings."""
 
-import re
 import string
 from collections.abc import Mapping
 
@@ -8,7 +7,7 @@ from kept.core.errors import Forbidden, Invalid, KeptError
 from kept.core.spans import Traces
 from kept.serving.request import Request
 from kept.serving.turns import Turns
-from kept.settings.exposure import LOOPBACK
+from kept.settings.exposure import OwnNames
 
 TIMEOUT_HEADER = b"x-request-timeout-ms"
 TRACE_HEADER = b"traceparent"
@@ -16,12 +15,12 @@ _JSON_SIZE = b"inference-header-content-length"
 _JSON = b"application/json"
 _SITE = b"sec-fetch-site"
 _OTHER_SITES = {b"cross-site", b"same-site"}
-_LOOPBACK = {name.encode() for name in LOOPBACK}
-_PORT = re.compile(rb":\d*$")
 _DIGITS = frozenset(string.digits.encode())
 # Bodies on their way in may hold this much together; each alone may be as large as the door allows.
 _MOST_HELD = 256 << 20
 _LONGEST_TIMEOUT_MS = 3_600_000
+# Names that need not be looked at again, each as it stands in requests.
+_MOST_KNOWN = 64
 
 Refusal = tuple[int, KeptError]
 
@@ -35,6 +34,7 @@ class Door:
         largest_body: in bytes.
         most_connections: beyond these, those that are idle are let go for new ones.
         traces: who is told of requests.
+        names: what the service is known by, where everybody is let in; other names are none of its own.
     """
 
     def __init__(
@@ -45,6 +45,7 @@ class Door:
         largest_body: int = 16 << 20,
         most_connections: int = 1 << 20,
         traces: Traces | None = None,
+        names: OwnNames | None = None,
     ) -> None:
         self.turns = turns
         self.largest_body = largest_body
@@ -56,6 +57,10 @@ class Door:
         # Found by hash: how long that takes says nothing of how much of a wrong secret is right.
         self._callers = {f"Bearer {secret}".encode(): name for secret, name in (callers or {}).items()}
 
+        self._names = names or OwnNames()
+        # As they stand in requests. What sends none is no browser.
+        self._known: set[bytes | None] = {None}
+
     def lines(self, headers: list[tuple[bytes, bytes]]) -> bytes:
         """The headers of every answer as they are sent. Their list is replaced once a second (it holds the date), never changed."""
         if headers is not self._made_of:
@@ -66,23 +71,38 @@ class Door:
         """Who asks, by this header; None when they may not."""
         return self._callers.get(authorization) if self._callers else ""
 
+    def turned_away(self, headers: dict[bytes, bytes]) -> Refusal | None:
+        """Why a sender is turned away whatever is asked: for want of a secret, or for a name that is not the service's own."""
+        if self._callers:
+            return (401, not_admitted()) if self.caller(headers.get(b"authorization", b"")) is None else None
+        host = headers.get(b"host")
+        if host in self._known:
+            return None
+        name = (host or b"").decode("latin-1")
+        if not self._names.has(name):
+            fix = "Ask for it by localhost or its address, or name it in the setting known_as"
+            return 403, Forbidden(f"the service is not known as {name!r}", where="host", fix=fix)
+        if len(self._known) < _MOST_KNOWN:
+            self._known.add(host)
+        return None
+
     def examine(self, headers: dict[bytes, bytes], request: Request) -> Refusal | None:
         """Why a request is turned away by its headers alone; or None, and what they say is noted on it."""
+        refusal = None
         if self._callers:
             caller = self._callers.get(headers.get(b"authorization", b""))
             if caller is None:
                 return 401, not_admitted()
             request.caller = caller
+        elif headers.get(b"host") not in self._known:
+            refusal = self.turned_away(headers)
         if b"origin" in headers or _SITE in headers:
-            refusal = self._examine_page(headers)
-            if refusal is not None:
-                return refusal
+            refusal = refusal or self._examine_page(headers)
         if self.traces is not None:
             request.trace = self.traces.sampled(headers.get(TRACE_HEADER, b""))
-        refusal = None
         media = headers.get(b"content-type", _JSON)
         if media != _JSON or _JSON_SIZE in headers:
-            refusal = _examine_form(media, headers.get(_JSON_SIZE), request)
+            refusal = refusal or _examine_form(media, headers.get(_JSON_SIZE), request)
         if b"content-encoding" in headers or TIMEOUT_HEADER in headers:
             refusal = refusal or _examine_rare(headers, request)
         if refusal is not None:
@@ -100,9 +120,6 @@ class Door:
             return 403, foreign_page(f"a page of {origin.decode('latin-1')!r}", "origin")
         if (site := headers.get(_SITE)) in _OTHER_SITES:
             return 403, foreign_page(f"a page that is {site.decode('latin-1')}", _SITE.decode())
-        if not self._callers and _PORT.sub(b"", host) not in _LOOPBACK:
-            # Without secrets the service listens on loopback: another name that leads there is how a foreign page reaches it.
-            return 403, foreign_page(f"a page that knows it as {host.decode('latin-1')!r}", "host")
         return None
 
     def too_large(self, headers: dict[bytes, bytes]) -> bool:

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import functools
 import importlib
-import ipaddress
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -30,6 +29,7 @@ from kept.serving.memory import Memory, Remains, keep_little
 from kept.serving.on_demand import TurnsOnDemand
 from kept.serving.router import Follower, Router
 from kept.serving.turns import Turns
+from kept.settings.exposure import check_exposure, own_names
 from kept.settings.settings import Settings
 from kept.settings.tracing import traces_of
 from kept.store.blobs import Blobs
@@ -108,7 +108,8 @@ def _run(
     trusted: frozenset[str] = frozenset(),
     started: Callable[[str], None] | None = None,
 ) -> None:
-    _check_host(settings)
+    callers = callers_in(settings)
+    check_exposure(settings.host, secret=bool(callers))
     keep_little()
     listener = listen(settings.host, port, share=share_port)
     counters = Counters(spool.counts)
@@ -131,7 +132,8 @@ def _run(
         Turns(router, spool, counters, longest_wait=wait, explaining=explaining, traces=traces)
         if memory is None
         else TurnsOnDemand(router, spool, counters, memory, longest_wait=wait, explaining=explaining, traces=traces),
-        callers=callers_in(settings),
+        callers=callers,
+        names=own_names(settings),
         most_connections=most_connections(),
         traces=traces,
     )
@@ -255,16 +257,6 @@ class _Server(uvicorn.Server):
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
-
-
-def _check_host(settings: Settings) -> None:
-    try:
-        loopback = settings.host == "localhost" or ipaddress.ip_address(settings.host).is_loopback
-    except ValueError:
-        loopback = False
-    if not loopback and not callers_in(settings):
-        fix = "Set KEPT_TOKEN to a long random text, or listen on 127.0.0.1"
-        raise Invalid("the address is reached from other machines", where=f"host {settings.host}", fix=fix)
 
 
 def callers_in(settings: Settings) -> dict[str, str]:

@@ -29,6 +29,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """File that declares the project."""
     host: str = "127.0.0.1"
     """Address the servers listen on. Beyond loopback a token is needed."""
+    known_as: str = ""
+    """Further names, with a space between, that servers without a token answer to on this machine: those of a proxy before them."""
     port: Annotated[int, Meta(ge=1, le=65_534)] = 8700
     """Port of the API and the pages; predictions answer on the next one."""
     token: str = ""

@@ -9,7 +9,7 @@ from litestar.connection import ASGIConnection
 from litestar.exceptions import NotAuthorizedException, PermissionDeniedException
 from litestar.handlers import BaseRouteHandler
 
-from kept.settings.exposure import LOOPBACK
+from kept.settings.exposure import own_names
 from kept.settings.settings import Settings
 
 _SAFE = {"GET", "HEAD", "OPTIONS"}
@@ -21,7 +21,7 @@ class Gate:
 
     def __init__(self, settings: Settings) -> None:
         self._token = settings.token.encode()
-        self._hosts = LOOPBACK | {settings.host}
+        self._names = own_names(settings)
 
     async def __call__(self, connection: Call, _: BaseRouteHandler) -> None:
         """Passes, or raises 401 or 403. It does not wait; were it not async, the framework would send it to a thread."""
@@ -30,8 +30,7 @@ class Gate:
                 raise NotAuthorizedException(
                     "The token is missing or wrong. Send Authorization: Bearer TOKEN", headers=_challenge(connection)
                 )
-        elif _host(connection.headers.get("host", "")) not in self._hosts:
-            # Another name that leads here is how a foreign page reaches a loopback server.
+        elif not self._names.has(connection.headers.get("host", "")):
             raise PermissionDeniedException("This server is not known under that name")
         origin = connection.headers.get("origin")
         foreign = origin is not None and _place(origin) != connection.headers.get("host", "")
@@ -75,7 +74,3 @@ def _challenge(connection: Call) -> dict[str, str]:
     """What makes a browser ask for the token; programs are not asked."""
     reads_pages = "text/html" in connection.headers.get("accept", "")
     return {"WWW-Authenticate": 'Basic realm="Kept", charset="UTF-8"' if reads_pages else "Bearer"}
-
-
-def _host(header: str) -> str:
-    return header.rsplit(":", 1)[0] if header.count(":") == 1 or "]:" in header else header

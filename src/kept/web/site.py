@@ -86,7 +86,7 @@ def make_site(workspace: Workspace, actor: Actor) -> Litestar:
 def serve_site(workspace: Workspace, actor: Actor) -> None:
     """Listens until SIGTERM or SIGINT, then finishes what is in flight."""
     settings = workspace.settings
-    check_exposure(settings)
+    check_exposure(settings.host, secret=bool(settings.token))
     with listen(settings.host, settings.port) as listener, suppress(KeyboardInterrupt):
         patience = Patience(connections=most_connections())
         config = uvicorn.Config(
