@@ -1,6 +1,7 @@
 """Bodies of nothing but numbers are read in one pass, and as all other bodies are."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -11,10 +12,13 @@ from hypothesis import strategies as st
 
 from kept.core.errors import Invalid
 from kept.packaging.signature import Field, Signature
+from kept.serving.calls import Call, values_of
 from kept.serving.logged_tensors import LoggedTensors
-from kept.serving.protocol.number_rows import NumberRows, joined
+from kept.serving.protocol.number_rows import NumberRows
 from kept.serving.protocol.numbers import NumbersReader
 from kept.serving.protocol.tensors import TensorsReader
+from kept.serving.protocol.values import Question
+from kept.serving.request import Request
 from kept.serving.runtime import as_matrix
 
 _NAMES = ("a", "b", "features")
@@ -88,6 +92,12 @@ def test_a_matrix_has_as_many_values_as_its_shape_says(count: int, beside: int) 
         reader.read(json.dumps(body).encode() + b" " * beside)
 
 
+def _call(rows: Sequence[Any]) -> Call:
+    call = Call(Request("late", "rows"), b"", 0, lambda _: None)
+    call.question = Question(values=rows)
+    return call
+
+
 def test_many_numbers_are_logged_as_a_list_of_their_rows_is() -> None:
     inputs = tuple(Field(name=name, kind="number", nullable=True) for name in _NAMES[:2])
     reader = TensorsReader(Signature(inputs=inputs, task="regression"), ("prediction",))
@@ -101,9 +111,15 @@ def test_many_numbers_are_logged_as_a_list_of_their_rows_is() -> None:
     many = [reader.read(body.encode() + b" " * 8_000).values for body in sent]
     assert all(isinstance(rows, NumberRows) for rows in many)
     log = msgspec.msgpack.Encoder(enc_hook=LoggedTensors(10))
-    for rows in [*many, joined(many)]:
+    together = values_of([_call(rows) for rows in many])
+    assert isinstance(together, NumberRows)
+    for rows in [*many, together]:
         assert msgspec.msgpack.decode(log.encode([rows, 1])) == [list(rows), 1]
-    assert list(joined(many)) == [row for rows in many for row in rows] == joined([list(rows) for rows in many])
+    assert list(together) == [row for rows in many for row in rows]
+    # One of them may be as all other bodies are.
+    for place in (0, 2):
+        mixed = [list(rows) if number == place else rows for number, rows in enumerate(many)]
+        assert values_of([_call(rows) for rows in mixed]) == list(together)
     assert [many[1][3], many[1][1:3]] == [[6.0, 7.0], [[2.0, 3.0], [4.0, 5.0]]]
     assert [many[3][3], many[3][2:4]] == [[None, 7.0], [[4.0, 5.0], [None, 7.0]]]
 

@@ -98,8 +98,8 @@ def predict(arm: LoadedArm, calls: list[Call]) -> None:
 def values_of(calls: Sequence[Call]) -> Sequence[Any]:
     """The values of the rows of calls, one behind the other."""
     first = calls[0].question.values
-    if isinstance(first, NumberRows):
-        return joined([call.question.values for call in calls])
+    if isinstance(first, NumberRows) and (numbers := joined([call.question.values for call in calls])) is not None:
+        return numbers
     rows: list[Any] = []
     for call in calls:
         rows += call.question.values

@@ -52,11 +52,11 @@ class NumberRows(Sequence[Any]):
         return packed
 
 
-def joined(parts: Sequence[Sequence[Any]]) -> Sequence[Any]:
-    """The rows of several requests, one behind the other."""
+def joined(parts: Sequence[Sequence[Any]]) -> NumberRows | None:
+    """The rows of several requests, one behind the other; None where they are not all matrices."""
     matrices = [part.matrix for part in parts if isinstance(part, NumberRows)]
     if len(matrices) < len(parts):
-        return [row for part in parts for row in part]
+        return None
     return NumberRows(matrices[0] if len(matrices) == 1 else np.concatenate(matrices))
 
 
