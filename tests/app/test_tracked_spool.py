@@ -18,7 +18,7 @@ from kept.core.errors import Damaged, Unavailable
 from kept.core.ids import new_id
 from kept.governance.actor import Actor
 from kept.governance.workspace import Workspace
-from kept.store.spool import HEADER, SpoolWriter, payloads, segments
+from kept.store.spool import HEADER, SpoolWriter, begin_size, payloads, segments
 from kept.tracking.finding import metric_history
 from kept.tracking.requests import MetricHistory
 from kept.tracking.spooled import Begun, FileNote, Frame, Logged, Received, ReceiveFrames
@@ -46,11 +46,11 @@ def test_a_cut_segment_gives_its_whole_frames(tmp_path: Path, contents: list[byt
     writer.close()
     start, path = segments(writer.folder)[-1]
     whole = [payload for _, payload in payloads(path, start, MAGIC)]
-    size = data.draw(st.integers(0, path.stat().st_size))
+    size, begin = data.draw(st.integers(0, path.stat().st_size)), begin_size(path)
     path.write_bytes(path.read_bytes()[:size])
     found = [payload for _, payload in payloads(path, start, MAGIC)]
     assert found == whole[: len(found)]
-    lengths = [len(MAGIC), *(HEADER.size + len(payload) for payload in whole)]
+    lengths = [begin, *(HEADER.size + len(payload) for payload in whole)]
     assert len(found) == max(0, sum(1 for n in range(1, len(lengths) + 1) if sum(lengths[:n]) <= size) - 1)
 
 

@@ -5,14 +5,19 @@ from pathlib import Path
 
 import msgspec
 import polars as pl
+import pytest
 
 from kept.core.clock import SystemClock
 from kept.serving.entries import Answered, ArmNote, Entry, Failed, frames
 from kept.serving.shipping import Shipper
+from kept.store.spool import begin_size
 from kept.store.tables import DeltaTables
 
 # Written before a note told the logged share.
 FIRST = Path(__file__).parent / "golden" / "spool-1.bin"
+# With a seed of its own for the sums.
+SECOND = FIRST.with_name("spool-2.bin")
+both = pytest.mark.parametrize(("path", "begin"), [(FIRST, 8), (SECOND, 16)], ids=["format 1", "format 2"])
 
 LATE = ArmNote(
     key="late/v1/champion", endpoint="late", version_id="v1", number=7, model="flights", bundle="sha256:" + "ab" * 32,
@@ -38,18 +43,23 @@ FAILED = Failed(
 )  # fmt: skip
 
 
-def test_format_1_is_read() -> None:
-    found: list[tuple[int, list[Entry]]] = list(frames(FIRST, 0))
-    assert [offset for offset, _ in found] == [337, FIRST.stat().st_size]
+@both
+def test_it_is_read(path: Path, begin: int) -> None:
+    found: list[tuple[int, list[Entry]]] = list(frames(path, 0))
+    assert begin_size(path) == begin
+    assert [offset for offset, _ in found] == [begin + 329, path.stat().st_size]
     assert [entries for _, entries in found] == [[LATE, ANSWERED], [ANSWERED, KINDS, SHADOWED, FAILED]]
     assert LATE.share == 1.0
 
 
-def test_format_1_is_shipped(tmp_path: Path) -> None:
+@both
+def test_it_is_shipped_whole(tmp_path: Path, path: Path, begin: int) -> None:
+    del begin
     (tmp_path / "spool" / "dead").mkdir(parents=True)
-    shutil.copy(FIRST, tmp_path / "spool" / "dead" / f"{0:020}.log")
+    shutil.copy(path, tmp_path / "spool" / "dead" / f"{0:020}.log")
     shipper = Shipper(tmp_path / "spool", DeltaTables(tmp_path / "tables"), SystemClock())
     assert shipper.ship().by_endpoint == {"late": 4, "kinds": 1}
+    assert not (tmp_path / "spool" / "dead").exists()
     late = DeltaTables(tmp_path / "tables").read("predictions/late").filter(pl.col("id") == "a-2").collect()
     assert late["feature_carrier"].to_list() == ["żółć"] * 2
     assert late["share"].to_list() == [1.0, 1.0]

@@ -1,6 +1,6 @@
-"""What stands in the prediction log's spool, and the form it has on disk (format 1).
+"""What stands in the prediction log's spool, and the form it has on disk (format 2).
 
-The form of spools is that of `kept.store.spool`; a segment begins with the 8 bytes `KEPTLOG1`, and a frame's payload is a
+The form of spools is that of `kept.store.spool`; a segment begins with the 8 bytes `KEPTLOG2`, and a frame's payload is a
 MessagePack array of entries. One frame holds what one turn of the event loop answered. Entries are arrays that begin
 with their tag. A field may come to an entry behind the others, with a default: older segments lack it, older readers pass it over.
 """
@@ -14,7 +14,7 @@ import msgspec
 from kept.core.errors import Damaged
 from kept.store.spool import payloads
 
-MAGIC = b"KEPTLOG1"
+MAGIC = b"KEPTLOG"
 
 
 class ArmNote(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="arm"):

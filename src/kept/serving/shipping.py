@@ -17,11 +17,11 @@ from kept.core.clock import Clock
 from kept.core.errors import Damaged, NotFound
 from kept.governance.workspace import Workspace
 from kept.serving.compaction import Compaction
-from kept.serving.entries import MAGIC, Answered, ArmNote, Entry, Failed, frames
+from kept.serving.entries import Answered, ArmNote, Entry, Failed, frames
 from kept.serving.frames import error_rows, prediction_rows
 from kept.serving.retention import Retention
 from kept.store.process_lock import alone
-from kept.store.spool import is_live, segments
+from kept.store.spool import begin_size, is_live, segments
 from kept.store.tables import Tables
 
 _MOST_ROWS = 100_000
@@ -215,7 +215,7 @@ class _Reading:
         """Removes a segment that nobody writes any more. Bytes that are no whole frame are set aside, not removed."""
         size = path.stat().st_size
         rest = size - (self._position - start) + self._torn
-        if rest == 0 or size <= len(MAGIC):
+        if rest == 0 or size <= begin_size(path):
             path.unlink()
         else:
             _logger.error("%s has %d bytes that are no whole frame; it was set aside", path, rest)

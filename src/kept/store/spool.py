@@ -1,9 +1,13 @@
-"""Spools: write-ahead logs of what a process has yet to hand on, framed on disk, so that it outlives the process (format 1).
+"""Spools: write-ahead logs of what a process has yet to hand on, framed on disk, so that it outlives the process (format 2).
 
 A spool is a folder per process with segments `<offset>.log`. Offsets count the bytes of all segments of a spool, one after
-the other; a segment's name is the offset of its first byte, in 20 digits. A segment is 8 bytes that say whose it is, then
-frames. A frame is the payload's length (u32, little endian), its xxh3-64 (u64, little endian) and the payload, and is
-written with one write, so that it is there as a whole or not at all. The process holds a lock on the folder while it lives.
+the other; a segment's name is the offset of its first byte, in 20 digits. A segment is 7 bytes that say whose it is, the digit of
+its format, a seed of 8 bytes (drawn for it), then frames. A frame is the payload's length (u32, little endian), its xxh3-64 with
+that seed (u64, little endian) and the payload, and is written with one write, so that it is there as a whole or not at all. The
+process holds a lock on the folder while it lives.
+
+Nobody who has something written knows the seed, and so what is sent is never taken for a frame, whatever is torn around it.
+Format 1 had no seed.
 """
 
 import contextlib
@@ -29,6 +33,10 @@ _SUMMED_A_BYTE = 64
 # How often a writer looks whether its segment is still there.
 _LOOK_SECONDS = 0.5
 _COPIED = 1 << 20
+_SEED = struct.Struct("<Q")
+_KIND_SIZE = 7
+_FORMAT_1, _FORMAT_2 = b"1", b"2"
+_LONGEST_BEGIN = _KIND_SIZE + 1 + _SEED.size
 
 _logger = logging.getLogger("kept.store")
 
@@ -40,7 +48,7 @@ class SpoolWriter:
 
     Args:
         root: the folder of all spools.
-        magic: 8 bytes that each segment begins with.
+        magic: 7 bytes that each segment begins with.
         segment_bytes: size from which on a new segment is begun.
         flush: whether each write waits for the disk.
         facts: files that the folder holds from its first moment on, by name.
@@ -63,6 +71,7 @@ class SpoolWriter:
         self._folder = root / new_id()
         self._lock: int | None = None
         self._file: int | None = None
+        self._seed = 0
         self._start = 0
         self._size = 0
         self._look_at = 0.0
@@ -100,8 +109,10 @@ class SpoolWriter:
             self._lock, self._folder = None, self._root / new_id()
             self._lock = self._claim()
         file = os.open(self._segment, _FRESH, 0o600)
+        seed = os.urandom(_SEED.size)
+        begin = self._magic + _FORMAT_2 + seed
         try:
-            if os.write(file, self._magic) < len(self._magic):
+            if os.write(file, begin) < len(begin):
                 raise OSError(28, "No space left on device")
             if self._flush:
                 os.fdatasync(file)
@@ -109,7 +120,8 @@ class SpoolWriter:
         except OSError:
             os.close(file)
             raise
-        self._file, self._size = file, len(self._magic)
+        self._file, self._size = file, len(begin)
+        (self._seed,) = _SEED.unpack(seed)
         return True
 
     def append(self, frame: bytearray) -> int:
@@ -120,7 +132,7 @@ class SpoolWriter:
         if self._file is None:
             self.turn()
         with memoryview(frame)[HEADER.size :] as payload:
-            digest = xxhash.xxh3_64_intdigest(payload)
+            digest = xxhash.xxh3_64_intdigest(payload, self._seed)
         HEADER.pack_into(frame, 0, len(frame) - HEADER.size, digest)
         self._put(self._file, frame)  # type: ignore[arg-type] # a segment is open
         return self.offset
@@ -229,7 +241,7 @@ def payloads(
     Args:
         path: the segment.
         start: the offset of its first byte.
-        magic: what it must begin with.
+        magic: 7 bytes that it must begin with.
         after: an offset behind a frame of this segment, to go on from there.
         torn: told how many bytes before a whole frame belong to none, which are passed over then; only for a segment that
             nobody writes any more.
@@ -238,15 +250,15 @@ def payloads(
         Damaged: the file is not a segment.
     """
     with path.open("rb") as stream:
-        begin = stream.read(len(magic))
-        if begin != magic[: len(begin)]:
-            raise Damaged("it does not begin like a segment of format 1", where=str(path))
-        offset = max(start + len(magic), after)
-        stream.seek(offset - start)
+        begin = _begin(stream, magic, path)
+        if begin is None:
+            return
+        size, seed = begin
+        offset = max(start + size, after)
         while True:
-            payload = _frame_at(stream, offset - start)
+            payload = _frame_at(stream, offset - start, seed)
             if payload is None:
-                found = None if torn is None else _next_frame(stream, offset - start)
+                found = None if torn is None else _next_frame(stream, offset - start, seed)
                 if torn is None or found is None:
                     return
                 torn(found + start - offset)
@@ -256,7 +268,27 @@ def payloads(
             yield offset, payload
 
 
-def _frame_at(stream: BinaryIO, place: int) -> bytes | None:
+def begin_size(path: Path) -> int:
+    """How many bytes of a segment stand before its first frame; of one that has not even these, how many it has."""
+    with path.open("rb") as stream:
+        begin = stream.read(_LONGEST_BEGIN)
+    return len(begin) if begin[_KIND_SIZE : _KIND_SIZE + 1] != _FORMAT_1 else _KIND_SIZE + 1
+
+
+def _begin(stream: BinaryIO, magic: bytes, path: Path) -> tuple[int, int] | None:
+    """The size of what stands before a segment's first frame, and the seed of its sums; None of one that ends before."""
+    begin = stream.read(_LONGEST_BEGIN)
+    kind, number = begin[:_KIND_SIZE], begin[_KIND_SIZE : _KIND_SIZE + 1]
+    if kind != magic[: len(kind)] or number not in {b"", _FORMAT_1, _FORMAT_2}:
+        raise Damaged("it does not begin like a segment of format 1 or 2", where=str(path))
+    if number == _FORMAT_1:
+        return _KIND_SIZE + 1, 0
+    if len(begin) < _LONGEST_BEGIN:
+        return None
+    return _LONGEST_BEGIN, _SEED.unpack_from(begin, _KIND_SIZE + 1)[0]
+
+
+def _frame_at(stream: BinaryIO, place: int, seed: int) -> bytes | None:
     """The payload of the frame that begins there; None when no whole one does."""
     stream.seek(place)
     head = stream.read(HEADER.size)
@@ -265,10 +297,10 @@ def _frame_at(stream: BinaryIO, place: int) -> bytes | None:
     length, digest = HEADER.unpack(head)
     if length > LARGEST_FRAME or len(payload := stream.read(length)) < length:
         return None
-    return payload if xxhash.xxh3_64_intdigest(payload) == digest else None
+    return payload if xxhash.xxh3_64_intdigest(payload, seed) == digest else None
 
 
-def _next_frame(stream: BinaryIO, place: int) -> int | None:
+def _next_frame(stream: BinaryIO, place: int, seed: int) -> int | None:
     """Where the next whole frame begins behind a place at which none does: behind the length that stands there, or anywhere.
 
     Where that length leads beyond the end, a write may have been cut off, and what stands there is what somebody sent: only
@@ -280,7 +312,7 @@ def _next_frame(stream: BinaryIO, place: int) -> int | None:
         return None
     end = place + len(rest)
     behind: int = place + HEADER.size + HEADER.unpack_from(rest)[0]
-    if _frame_at(stream, behind) is not None:
+    if _frame_at(stream, behind, seed) is not None:
         return behind
     left, skipped = _SUMMED_AT_LEAST, 1
     while skipped < len(rest) - HEADER.size:
@@ -288,8 +320,8 @@ def _next_frame(stream: BinaryIO, place: int) -> int | None:
         begin = skipped + HEADER.size
         left += _SUMMED_A_BYTE
         if 0 < length <= min(len(rest) - begin, left):
-            if xxhash.xxh3_64_intdigest(rest[begin : begin + length]) == digest:
-                last = end if behind <= end else _end_of_frames(stream, place + skipped)
+            if xxhash.xxh3_64_intdigest(rest[begin : begin + length], seed) == digest:
+                last = end if behind <= end else _end_of_frames(stream, place + skipped, seed)
                 if last == end:
                     return place + skipped
                 skipped = last - place
@@ -299,9 +331,9 @@ def _next_frame(stream: BinaryIO, place: int) -> int | None:
     return None
 
 
-def _end_of_frames(stream: BinaryIO, place: int) -> int:
+def _end_of_frames(stream: BinaryIO, place: int, seed: int) -> int:
     """The place behind the last of the whole frames that begin there."""
-    while (payload := _frame_at(stream, place)) is not None:
+    while (payload := _frame_at(stream, place, seed)) is not None:
         place += HEADER.size + len(payload)
     return place
 

@@ -11,7 +11,7 @@ import msgspec
 from kept.app.tracked.destination import Destination
 from kept.app.tracked.spool import FACTS, MAGIC
 from kept.core.errors import Conflict, Damaged, Invalid, KeptError
-from kept.store.spool import payloads, segments
+from kept.store.spool import begin_size, payloads, segments
 from kept.tracking.run import RunStatus
 from kept.tracking.spooled import Ended, FileNote, Frame, ReceiveFrames, Refusal
 
@@ -166,9 +166,9 @@ class Delivery:
     def _leave(self, start: int, path: Path) -> None:
         """Removes a segment that is acknowledged. Bytes that are no whole frame are set aside, not removed."""
         ends = [end for end, _, _ in self._frames(start, path, after=0)]
-        whole = max([start + len(MAGIC), *ends])
+        whole = max([start + begin_size(path), *ends])
         size = path.stat().st_size
-        if start + size <= whole or size <= len(MAGIC):
+        if start + size <= whole:
             path.unlink()
         else:
             _logger.error("%s ends in %d bytes that are no whole frame; it was set aside", path, start + size - whole)

@@ -1,6 +1,6 @@
 """The spool of a process that logs a run.
 
-Its form is that of `kept.store.spool`; a segment begins with the 8 bytes `KEPTRUN1`, and a frame's payload is one
+Its form is that of `kept.store.spool`; a segment begins with the 8 bytes `KEPTRUN2`, and a frame's payload is one
 `Frame` in MessagePack. Beside the segments stand `spool.json`, which says whose it is, and the files that wait.
 """
 
@@ -12,7 +12,7 @@ import msgspec
 
 from kept.core.errors import Damaged
 
-MAGIC = b"KEPTRUN1"
+MAGIC = b"KEPTRUN"
 FACTS = "spool.json"
 
 
