@@ -22,6 +22,7 @@ from uvicorn.server import ServerState
 from kept.core.errors import Unavailable
 from kept.deployment.routing import Arm, Role, Route, RoutingTable
 from kept.packaging.bundle import read_bundle
+from kept.serving import on_demand
 from kept.serving.app import Application
 from kept.serving.calls import Call
 from kept.serving.counters import Counters, MemoryCounts
@@ -290,17 +291,21 @@ def held_back(packaged: dict[str, Packaged], tmp_path: Path) -> Iterator[TurnsOn
 
 
 @pytest.mark.parametrize("of", ["head", "body", "nobody"])
-def test_the_time_that_a_call_has_is_for_all_that_it_waits_for(held_back: TurnsOnDemand, of: str) -> None:
+def test_the_time_that_a_call_has_is_for_all_that_it_waits_for(
+    held_back: TurnsOnDemand, of: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(on_demand, "_PATIENCE", 900.0)
+
     async def asked() -> Call:
         done = asyncio.get_running_loop().create_future()
         request = Request("four", "rows")
-        request.timeout_us = 20_000_000 if of == "head" else 0
-        body = msgspec.json.encode({"rows": [NUMBERS], "timeout": 20_000_000 if of == "body" else 0})
+        request.timeout_us = 900_000_000 if of == "head" else 0
+        body = msgspec.json.encode({"rows": [NUMBERS], "timeout": 900_000_000 if of == "body" else 0})
         call = Call(request, body, len(body), done.set_result)
         # It has waited for another one before.
-        call.started -= 9_900_000_000 if of == "nobody" else 19_900_000_000
+        call.started -= 899_900_000_000
         held_back.ask(call)
-        return await asyncio.wait_for(done, 8)
+        return await asyncio.wait_for(done, 60)
 
     call = asyncio.run(asked())
     assert call.status == 503

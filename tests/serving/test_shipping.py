@@ -19,7 +19,7 @@ import msgspec
 import polars as pl
 import pytest
 import xxhash
-from predicting import ROW, Service, flights
+from predicting import ROW, Service, flights, until
 from ship_process import ship_for_ever
 from test_log import answered, failed, note
 
@@ -74,6 +74,10 @@ class Load:
                 else:
                     self.failures.append(answer.text)
 
+    def wait(self, count: int) -> None:
+        """Returns when so many predictions were answered."""
+        until(lambda: len(self.answered) >= count)
+
     def stop(self) -> None:
         self._stop.set()
         for thread in self._threads:
@@ -84,7 +88,7 @@ def test_what_a_killed_service_answered_is_shipped_once(service: Service) -> Non
     answered: list[str] = []
     for _ in range(3):
         load = Load(service.start())
-        time.sleep(0.4)
+        load.wait(40)
         service.kill()
         load.stop()
         answered += load.answered
@@ -118,7 +122,7 @@ def test_a_shipper_killed_at_any_moment_neither_loses_nor_repeats(tmp_path: Path
             begun = processes.Event()
             process = processes.Process(target=ship_for_ever, args=(tmp_path / "spool", tables, begun))
             process.start()
-            assert begun.wait(10)
+            assert begun.wait(60)
             time.sleep(chance.random() * 0.25)
             process.kill()
             process.join()
@@ -206,7 +210,12 @@ def test_the_rows_hold_what_was_sent_and_answered(service: Service, workspace: W
         ]
         assert client.post("/predict/late", json={"rows": [{}]}).status_code == 400
         assert client.post("/predict/nobody", json={"rows": [{}]}).status_code == 404
-        time.sleep(0.1)
+        # The shadow is asked behind the answers.
+        until(
+            lambda: (
+                'kept_predictions_total{endpoint="late",role="shadow",version="2"} 2.0' in client.get("/metrics").text
+            )
+        )
     service.stop()
     (workspace.root / "spool").parent.mkdir(exist_ok=True)
     (service.root / "spool").rename(workspace.root / "spool")
