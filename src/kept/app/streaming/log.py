@@ -6,7 +6,6 @@ adds the rows. So a repeat is known from the table alone, with the version that 
 partition one is told so.
 """
 
-from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -15,6 +14,7 @@ import polars as pl
 
 from kept.app.streaming.judging import ROLE, Judged, Refused
 from kept.app.streaming.message import Message, Partition
+from kept.app.streaming.turns import Turns
 from kept.core.clock import Clock
 from kept.core.errors import Conflict, NotFound
 from kept.serving.compaction import Compaction
@@ -49,6 +49,7 @@ class StreamLog:
         self._stream = stream
         self._answers, self._refusals = f"predictions/{endpoint}", f"prediction_errors/{endpoint}"
         self._known: dict[tuple[str, Partition], int] = {}
+        self._turns = Turns(tables)
         self._compaction = Compaction(tables)
 
     def last(self, partition: Partition) -> int:
@@ -61,15 +62,9 @@ class StreamLog:
         A turn has one version, and each row tells the end of its turn: what the rows of a turn tell holds for its messages
         that left no row, too.
         """
-        turns: dict[int, str] = {}
-        for table in (self._answers, self._refusals):
-            if self._last(table, partition) > min(offsets):
-                of_turn = (pl.col("spool") == self._writer(partition)) & (pl.col("position") > min(offsets))
-                found = self._tables.read(table).filter(of_turn).select("position", "version_id").unique().collect()
-                turns.update(found.iter_rows())
-        ends = sorted(turns)
-        places = [bisect_right(ends, offset) for offset in offsets]
-        return [turns[ends[place]] if place < len(ends) else None for place in places]
+        first = min(offsets)
+        among = [table for table in (self._answers, self._refusals) if self._last(table, partition) > first]
+        return self._turns.versions(self._writer(partition), offsets, among)
 
     def write(self, judged: Judged, ends: Mapping[Partition, int]) -> int:
         """Keeps answers and refusals of messages, and gives how many of the answers to be kept were there already.
