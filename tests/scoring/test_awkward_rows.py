@@ -1,5 +1,6 @@
 """Rows as people have them: each gives the right answers, or says what is wrong with it."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from kept.app.scoring.score import score
 from kept.core.digests import digest_bytes, digest_json
 from kept.core.errors import Conflict, Invalid, Unavailable
 from kept.packaging.runtime import load_runtime
+from kept.store.delta import scan_folder
 from kept.store.tables import DeltaTables
 
 Frame = Callable[[pl.DataFrame], pl.DataFrame]
@@ -150,19 +152,37 @@ def test_types_that_can_not_are_told(
         score(bundle, tmp_path / "rows.parquet", tmp_path / "scores.parquet")
 
 
-def test_tables_with_partitions_and_deleted_rows(bundle: Path, rows: pl.DataFrame, tmp_path: Path) -> None:
-    lake = str(tmp_path / "lake")
+@pytest.mark.parametrize("folder", ["plain", "my data", "env=prod", "kind=z/a b=ä%"])
+def test_tables_with_partitions_and_deleted_rows(bundle: Path, rows: pl.DataFrame, tmp_path: Path, folder: str) -> None:
+    (tmp_path / folder).mkdir(parents=True)
+    lake = str(tmp_path / folder / "lake")
     write_deltalake(lake, rows.with_columns(day=date(2020, 1, 1)), partition_by=["day", "kind"])
     DeltaTable(lake).delete("key = 'r5'")
-    rows.write_delta(tmp_path / "marked")
-    delete_row(tmp_path / "marked", 5)
+    rows.write_delta(tmp_path / folder / "marked")
+    delete_row(tmp_path / folder / "marked", 5)
     score(bundle, Path(lake), tmp_path / "scores.parquet", keep=["key"])
     found = pl.read_parquet(tmp_path / "scores.parquet").sort("key")
     left = rows.filter(pl.col("key") != "r5").sort("key")
     assert found["key"].to_list() == left["key"].to_list()
     assert found["probability"].to_list() == answers(bundle, left)
-    marked = scores(bundle, tmp_path / "marked", tmp_path / "scores.parquet")
+    marked = scores(bundle, tmp_path / folder / "marked", tmp_path / "scores.parquet")
     assert marked == answers(bundle, rows.filter(pl.col("key") != "r5"))
+
+
+@pytest.mark.parametrize("folder", ["plain", "env=prod"])
+def test_deleted_rows_of_a_partition_whose_value_is_quoted(tmp_path: Path, folder: str) -> None:
+    table = tmp_path / folder / "table"
+    table.parent.mkdir()
+    frame = pl.DataFrame({"number": [1, 2, 3], "place": ["New York & ä%"] * 3})
+    write_deltalake(str(table), frame, partition_by=["place"])
+    delete_row(table, 1)
+    kept = scan_folder(table)
+    assert kept.collect().equals(frame.filter(pl.col("number") != 2))
+    # A reading goes on where only what was made of it is held.
+    numbers = kept.select("number")
+    del kept
+    gc.collect()
+    assert numbers.collect(engine="streaming")["number"].to_list() == [1, 3]
 
 
 def test_a_folder_is_its_own_files_and_their_types_may_be_narrower(

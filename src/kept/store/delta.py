@@ -2,7 +2,11 @@
 
 import re
 from pathlib import Path
-from urllib.parse import urlsplit
+from shutil import rmtree
+from tempfile import mkdtemp
+from typing import Any
+from urllib.parse import unquote, urlsplit
+from weakref import finalize
 
 import polars as pl
 from deltalake import DeltaTable
@@ -37,6 +41,13 @@ class _ByPath(DeltaTable):
         super().__init__(folder, version=version)
         self._quoted = urlsplit(super().table_uri).path.rstrip("/")
         self._plain = str(folder.resolve())
+        if "=" in self._plain and self.metadata().partition_columns:
+            # To polars that names a column, too, as it does below the folder.
+            around = mkdtemp(prefix="kept-delta-")
+            finalize(self, rmtree, around)
+            link = Path(around) / "table"
+            link.symlink_to(self._plain, target_is_directory=True)
+            self._plain = str(link)
 
     @property
     def table_uri(self) -> str:
@@ -47,3 +58,12 @@ class _ByPath(DeltaTable):
         """Paths of the files. Below the folder they are called on the disk as the table calls them."""
         found = super().file_uris(*args, **kwargs)  # type: ignore[arg-type] # handed on as it came
         return [self._plain + path.removeprefix(self._quoted) for path in found]
+
+    def deletion_vectors(self) -> Any:
+        """Which rows of which files stay, by the same paths: polars keeps all rows of a file that it finds none for.
+
+        Here the library quotes what stands below the folder, too.
+        """
+        found = pl.DataFrame(super().deletion_vectors())
+        below = (urlsplit(path).path.removeprefix(self._quoted) for path in found["filepath"])
+        return found.with_columns(pl.Series("filepath", [self._plain + unquote(path) for path in below], pl.String))
