@@ -1,16 +1,18 @@
 """Labels that come later than their window was judged, or are corrected: the detector of decay goes by what is known now."""
 
+from collections.abc import Callable
 from itertools import pairwise
+from typing import Any, Literal
 
 import numpy as np
 import pytest
-from world import NAME, MakeWorld, World
+from world import APRIL, DAY, NAME, MakeWorld, World
 
 from kept.monitoring.catalog import MonitorStatus, ShowMonitors, ShowWindows, show_monitors, show_windows
 from kept.monitoring.incidents import ListIncidents, list_incidents
 from kept.monitoring.labelled_state import read_state
 from kept.monitoring.result import WindowResult
-from kept.plan.policy import decay
+from kept.plan.policy import broken, decay
 from kept.plan.project import Project
 
 
@@ -165,9 +167,96 @@ def test_estimates_are_learned_from_the_corrected_labels(make_world: MakeWorld, 
     assert 0.6 < found[:400].mean() < 0.9
 
 
-def agreeing(world: World) -> np.ndarray:
+def agreeing(world: World, which: Literal["memory", "baseline"] = "memory") -> np.ndarray:
     """Which of the labelled predictions that are remembered were right, oldest first."""
     _, state = read_state(world.workspace, NAME)
     assert state is not None
-    memory = state.champion.memory
+    memory = state.champion.memory if which == "memory" else state.champion.baseline
     return np.asarray((memory.scores > 0.5) == (memory.labels == 1.0))
+
+
+def breaking(**words: Any) -> Callable[[Project], None]:
+    """A project that takes an objective for broken after two windows in a row, or over a stretch."""
+
+    def declare(project: Project) -> None:
+        declared(project)
+        project.retrain(on=[broken(**words)], cooldown="60d")
+
+    return declare
+
+
+def objectives(world: World) -> list[tuple[str, str]]:
+    """The incidents of objectives: how each stands, and why."""
+    found = list_incidents(world.workspace, world.me, ListIncidents(endpoint=NAME, kind="objective"))
+    return [(one.state, one.resolution) for one in found]
+
+
+TWO_WAYS = [{"windows": 2}, {"over": "2d"}]
+NOT_SHOWN = "labels that came later, or were corrected, do not show it"
+
+
+@pytest.mark.parametrize("words", TWO_WAYS)
+def test_an_objective_that_corrected_labels_do_not_break_is_taken_back(
+    make_world: MakeWorld, words: dict[str, Any]
+) -> None:
+    world = make_world(breaking(**words))
+    world.days(2)
+    right = turned(world, 2)
+    world.days(3)
+    assert len(world.alerts("objective")) == 1
+    assert objectives(world) == [("open", "")]
+    for one in right:
+        world.label(one)
+    world.days(1)
+    assert objectives(world) == [("resolved", NOT_SHOWN)]
+    assert status(world).standing == ()
+    turned(world, 2)
+    world.days(2)
+    # What breaks again is said again.
+    assert len(world.alerts("objective")) == 2
+
+
+@pytest.mark.parametrize("words", TWO_WAYS)
+def test_an_objective_that_corrected_labels_break_is_told_for_its_window(
+    make_world: MakeWorld, words: dict[str, Any]
+) -> None:
+    world = make_world(breaking(**words))
+    frames = [world.day() for _ in range(3)]
+    world.days(2)
+    assert world.alerts("objective") == []
+    for frame in frames:
+        world.label(dict(zip(frame["key"], frame["score"] <= 0.5, strict=True)))
+    world.days(1)
+    (alert,) = world.alerts("objective")
+    assert alert.event_time == APRIL + 2 * DAY
+    assert alert.evidence["measured"][0]["value"] < 0.1
+    assert alert.evidence.get("windows_in_a_row") == words.get("windows")
+
+
+def test_windows_count_in_the_order_of_their_events_whenever_their_labels_come(make_world: MakeWorld) -> None:
+    world = make_world(breaking(windows=3))
+    frames = [world.day(labels=False) for _ in range(4)]
+    wrong = [dict(zip(one["key"], one["score"] <= 0.5, strict=True)) for one in frames]
+    wrong[1] = {key: not late for key, late in wrong[1].items()}
+    world.tick()
+    # The third, first and fourth are wrong, and come in a row; the second, between them, holds.
+    for place in (2, 0, 3, 1):
+        world.label(wrong[place])
+        world.day(labels=False)
+        world.tick()
+    assert objectives(world) == [("resolved", NOT_SHOWN)]
+    assert status(world).standing == ()
+
+
+def test_causes_are_told_against_corrected_labels(make_world: MakeWorld) -> None:
+    world = make_world(breaking(windows=3))
+    right = turned(world, 2)
+    world.days(2)
+    assert agreeing(world, "baseline")[:400].mean() == 0.0
+    for one in right:
+        world.label(one)
+    world.days(1)
+    found = agreeing(world, "baseline")
+    assert found.size == 600
+    assert found[:400].mean() == 1.0
+    assert 0.6 < found[400:].mean() < 0.9

@@ -19,17 +19,17 @@ from kept.measures.arrays import encode
 from kept.monitoring import decay, fairness
 from kept.monitoring.alerts import RaiseAlert, raise_alert
 from kept.monitoring.causes import find_causes, with_causes
-from kept.monitoring.conditions import news, streaks
 from kept.monitoring.decay import DecayFinding
 from kept.monitoring.estimate import REMEMBERED, Memory, covariates
 from kept.monitoring.fairness import measure_groups
+from kept.monitoring.judged import WINDOWS_BACK, Judged, JudgedWindow, Standing, began
 from kept.monitoring.labelled_state import STATE, LabelledState, LedgerState, VersionWatch, read_state
 from kept.monitoring.outcomes import Outcomes, encode_known, loss_between_0_and_1
 from kept.monitoring.performance import MONITOR, Measured, failed_objectives, label_delay, measure_window
 from kept.monitoring.plan import MonitoringPlan
 from kept.monitoring.records import drop_results, find_state, results_of, save_results, save_state
-from kept.monitoring.result import MonitorState
-from kept.monitoring.settling import TAKEN_BACK, settle_gone
+from kept.monitoring.result import MonitorState, WindowResult
+from kept.monitoring.settling import GONE, TAKEN_BACK, settle_gone
 from kept.monitoring.span import covers, measure_span
 from kept.monitoring.stream import Stream, answered, features_of, scores_of
 from kept.monitoring.subject import Subject, subject_of
@@ -38,8 +38,7 @@ from kept.plan.policy import Broken, Decay
 
 _LEDGER = "labels"
 
-# How far back late labels are added to a window's metrics, and how often they are looked for.
-_WINDOWS_BACK = 90
+# How often late labels are looked for.
 _LOOK_EVERY = timedelta(seconds=5)
 # One for each version that was asked in a window.
 _MOST_RESULTS = 10_000
@@ -78,6 +77,7 @@ class LabelledWatch:
             looked = find_state(connection, endpoint.name, _LEDGER, "")
         self._looked_at = msgspec.json.decode(looked.state, type=LedgerState).looked_at if looked else None
         self._watch = self._continued(state.champion if state else None, acted_at)
+        self._measured_over = set[datetime]()
 
     def judge(self, window: Window) -> None:
         """Measures every version's labelled predictions of a window, and feeds the champion's to the detector."""
@@ -92,8 +92,10 @@ class LabelledWatch:
     def look_back(self) -> None:
         """Adds labels and predictions that came late to the metrics of their windows, which are measured again as a whole."""
         if self.until is None:
+            # Every window is to be judged yet, by all that is known then.
+            self._sequence = ledger.newest(self._workspace, self._endpoint.name)
             return
-        judged = Window(start=self.until - _WINDOWS_BACK * self._project.window, end=self.until)
+        judged = Window(start=self.until - WINDOWS_BACK * self._project.window, end=self.until)
         fresh = (
             ledger.history(self._workspace, self._endpoint.name, pl.col("sequence") > self._sequence)
             .select("prediction_id", "key", "sequence")
@@ -105,10 +107,13 @@ class LabelledWatch:
         if not found and before is not None and timedelta(0) <= now - before < _NOTED_EVERY:
             return
         corrected = sorted(self._touched(fresh, judged) | late)
+        if corrected:
+            # Kept with the first of the windows: where there is no time for the last, it is found again.
+            memory, baseline = self._memory_anew(self.until), self._baseline_anew(judged)
+            self._watch = msgspec.structs.replace(self._watch, memory=memory, baseline=baseline)
+            self._measured_over.clear()
         for window in corrected:
             self._keep(window, self._joined(window), first_time=False)
-        if corrected:
-            self._watch = msgspec.structs.replace(self._watch, memory=self._memory_anew(self.until))
         if not fresh.is_empty():
             self._sequence = int(fresh.select(pl.max("sequence")).item())
         seen = MonitorState(
@@ -130,12 +135,11 @@ class LabelledWatch:
         alerts: list[RaiseAlert] = []
         shown: list[DecayFinding] = []
         before = self._watch
-        if own is not None and (first_time or (window.start in before.unfed and own.rows)):
-            alerts, shown = self._consider(window, own, measured[self._champion.version_id])
-        elif own is not None and own.rows and any(one.start == window.start for one in before.fed):
-            alerts, shown = self._detect(window, own)
         if first_time:
+            self._begin(window)
             self.until = window.end
+        if own is not None and own.rows and self._watch.judged.of(window.start) is not None:
+            alerts, shown = self._consider(window, own, measured[self._champion.version_id], first_time=first_time)
         name, now = self._endpoint.name, self._workspace.clock.now()
         with self._workspace.database.writing() as connection:
             for monitor, by_version in ((MONITOR, measured), (fairness.MONITOR, groups)):
@@ -148,7 +152,7 @@ class LabelledWatch:
             )
             save_state(connection, self._state())
             gone = before.standing.keys() - self._watch.standing.keys()
-            settle_gone(connection, name, ("objective",), gone, now)
+            settle_gone(connection, name, ("objective",), gone, now, why=GONE if first_time else TAKEN_BACK)
             if before.alarmed and not self._watch.alarmed:
                 settle_gone(connection, name, ("decay",), (decay.TITLE,), now, why=TAKEN_BACK)
             for alert in alerts:
@@ -175,36 +179,50 @@ class LabelledWatch:
                 own = outcomes
         return measured, groups, own
 
+    def _begin(self, window: Window) -> None:
+        """Remembers a window as one of this watch, so that labels which come late to it count."""
+        watch = self._watch
+        # States from before windows were remembered know what stands alone.
+        known = watch.judged if watch.judged.windows else Judged(standing=watch.standing)
+        judged = known.with_window(JudgedWindow(start=window.start)).newest(self._trigger)
+        since = watch.baseline_since or (None if watch.baseline.labels.size else window.start)
+        self._watch = msgspec.structs.replace(watch, judged=judged, baseline_since=since)
+
     def _consider(
-        self, window: Window, outcomes: Outcomes, measured: list[Measured]
+        self, window: Window, outcomes: Outcomes, measured: list[Measured], *, first_time: bool
     ) -> tuple[list[RaiseAlert], list[DecayFinding]]:
         """What a window of the champion's says of decay and of the objectives; the watch goes on behind it."""
-        if not outcomes.rows:
-            unfed = (*self._watch.unfed, window.start)[-_WINDOWS_BACK:]
-            self._watch = msgspec.structs.replace(self._watch, unfed=unfed)
-            return [], []
         alerts, shown = self._detect(window, outcomes)
-        watch = self._watch
-        features = covariates(outcomes.frame, outcomes.scores)
-        counted = streaks(watch.streaks, failed_objectives(self._project.objectives, measured))
-        over = self._trigger.over
-        found = self._broken(window, counted, measured) if over is None else self._broken_over(window, over)
-        broken, standing = news(watch.standing, found)
-        alerts += broken
+        alerts += self._objectives(window, measured)
+        features, watch = covariates(outcomes.frame, outcomes.scores), self._watch
         if alerts:
             causes = find_causes(self._champion.task, watch.baseline, outcomes, features)
             alerts = [with_causes(one, causes) for one in alerts]
-        self._watch = msgspec.structs.replace(
-            watch,
-            streaks=counted,
-            standing=standing,
-            memory=watch.memory.with_rows(outcomes.labels, outcomes.scores, features),
-            baseline=watch.baseline
-            if watch.baseline.full
-            else watch.baseline.with_rows(outcomes.labels, outcomes.scores, features),
-            unfed=tuple(start for start in watch.unfed if start != window.start),
-        )
+        if first_time:
+            rows = (outcomes.labels, outcomes.scores, features)
+            baseline = watch.baseline if watch.baseline.full else watch.baseline.with_rows(*rows)
+            self._watch = msgspec.structs.replace(watch, memory=watch.memory.with_rows(*rows), baseline=baseline)
         return alerts, shown
+
+    def _objectives(self, window: Window, measured: list[Measured]) -> list[RaiseAlert]:
+        """Alerts of objectives that are broken by what is known of a window now, and that people were not told of."""
+        watch, trigger = self._watch, self._trigger
+        failed = failed_objectives(self._project.objectives, measured)
+        known = watch.judged.of(window.start) or JudgedWindow(start=window.start)
+        judged = watch.judged.with_window(msgspec.structs.replace(known, labelled=True, failed=failed))
+        if trigger.over is not None:
+            for one in judged.windows:
+                end = window_of(one.start, self._project.windows).end
+                hit = window.start <= one.start and end - trigger.over < window.end
+                if one.labelled and hit and one.start not in self._measured_over:
+                    self._measured_over.add(one.start)
+                    over = failed_objectives(self._project.objectives, self._over(end, trigger.over))
+                    judged = judged.with_window(msgspec.structs.replace(one, failed_over=over))
+        course = list(judged.course(trigger))
+        standing = course[-1].standing
+        self._watch = msgspec.structs.replace(watch, judged=judged, standing=standing)
+        fresh = ((title, began(course, title)) for title in standing if title not in watch.standing)
+        return [self._broken(title, at, window, measured) for title, at in fresh if at is not None]
 
     def _detect(self, window: Window, outcomes: Outcomes) -> tuple[list[RaiseAlert], list[DecayFinding]]:
         """The detector with what is known of a window's losses now: the window itself, and all behind it, anew.
@@ -241,8 +259,8 @@ class LabelledWatch:
             watch = msgspec.structs.replace(watch, alarmed=False, alarmed_at=None, alarmed_above=None)
         self._watch = msgspec.structs.replace(
             watch,
-            detector=found[0].after if len(fed) > _WINDOWS_BACK else detector,
-            fed=fed[-_WINDOWS_BACK:],
+            detector=found[0].after if len(fed) > WINDOWS_BACK else detector,
+            fed=fed[-WINDOWS_BACK:],
             labels=labels,
             observed=decay.observed(reference),
         )
@@ -250,61 +268,74 @@ class LabelledWatch:
 
     def _memory_anew(self, until: datetime) -> Memory:
         """The champion's newest labelled predictions of the windows that were judged, by what is known of them now."""
-        name, champion = self._endpoint.name, self._champion
-        with self._workspace.database.reading() as connection:
-            counted = results_of(
-                connection,
-                name,
-                monitor=MONITOR,
-                metric="coverage",
-                version_id=champion.version_id,
-                until=until,
-                limit=_WINDOWS_BACK,
-            )
         since, labels = until, 0.0
-        for one in reversed(counted):
+        for one in reversed(self._coverage(None, until)):
             if labels >= REMEMBERED:
                 break
             since, labels = one.start, labels + (one.value or 0.0) * one.rows
-        rows = self._stream.rows()
-        if rows is None or not labels:
+        known = self._outcomes(Window(start=since, end=until)) if labels else None
+        if known is None:
             return self._watch.memory
-        inside = pl.col("event_time").is_between(since, until, closed="left")
-        own = rows.filter(inside & (pl.col("version_id") == champion.version_id))
-        labelled = ledger.join(self._workspace, own, name).filter(pl.col("label").is_not_null())
-        outcomes = outcomes_of(labelled.collect().sort("event_time", "id"), champion)
-        features = covariates(outcomes.frame, outcomes.scores)
-        return Memory.empty().with_rows(outcomes.labels, outcomes.scores, features)
+        features = covariates(known.frame, known.scores)
+        return Memory.empty().with_rows(known.labels, known.scores, features)
 
-    def _broken(self, window: Window, counted: dict[str, int], measured: list[Measured]) -> dict[str, RaiseAlert]:
-        needed = self._trigger.windows
-        found = {}
-        for name, times in counted.items():
-            if times >= needed:
-                title = f"{name} does not hold"
-                evidence = {
-                    "windows_in_a_row": times,
-                    "needed": needed,
-                    "measured": [one for one in measured if one.holds is False],
-                }
-                found[title] = self._alert(window, "objective", title, evidence)
+    def _baseline_anew(self, judged: Window) -> Memory:
+        """Its first ones, by what is known of them now; as they are where they are from before the windows that are looked at."""
+        known, since = self._watch.baseline, self._watch.baseline_since
+        if since is None or since < judged.start:
+            return known
+        found = Memory.empty()
+        for one in self._coverage(since, judged.end):
+            outcomes = None if found.full else self._outcomes(window_of(one.start, self._project.windows))
+            if outcomes is None:
+                break
+            found = found.with_rows(outcomes.labels, outcomes.scores, covariates(outcomes.frame, outcomes.scores))
         return found
 
-    def _broken_over(self, window: Window, over: timedelta) -> dict[str, RaiseAlert]:
-        """Objectives that fail over the stretch that ends with the window, once most of it has labels of the champion."""
-        span = Window(start=window.end - over, end=window.end)
+    def _coverage(self, since: datetime | None, until: datetime) -> list[WindowResult]:
+        """How many of the champion's predictions have labels, by window, as it was measured last."""
+        with self._workspace.database.reading() as connection:
+            return results_of(
+                connection,
+                self._endpoint.name,
+                monitor=MONITOR,
+                metric="coverage",
+                version_id=self._champion.version_id,
+                since=since,
+                until=until,
+                limit=WINDOWS_BACK,
+            )
+
+    def _outcomes(self, stretch: Window) -> Outcomes | None:
+        """The champion's labelled predictions of a stretch, by what is known of them now; None before anything was logged."""
+        rows = self._stream.rows()
+        if rows is None:
+            return None
+        inside = pl.col("event_time").is_between(stretch.start, stretch.end, closed="left")
+        own = rows.filter(inside & (pl.col("version_id") == self._champion.version_id))
+        labelled = ledger.join(self._workspace, own, self._endpoint.name).filter(pl.col("label").is_not_null())
+        return outcomes_of(labelled.collect().sort("event_time", "id"), self._champion)
+
+    def _broken(self, title: str, at: Standing, window: Window, measured: list[Measured]) -> RaiseAlert:
+        """The alert of an objective that is broken since a window: the one that is looked at, or one behind it."""
+        begun, trigger = window_of(at.start, self._project.windows), self._trigger
+        evidence: dict[str, Any]
+        if trigger.over is not None:
+            evidence, measured = {"over": format_duration(trigger.over)}, self._over(begun.end, trigger.over)
+        else:
+            evidence = {"windows_in_a_row": at.found[title], "needed": trigger.windows}
+            if begun != window:
+                measured = self._measured(self._joined(begun))[0][self._champion.version_id]
+        evidence["measured"] = [one for one in measured if one.holds is False]
+        return self._alert(begun, "objective", title, evidence)
+
+    def _over(self, end: datetime, over: timedelta) -> list[Measured]:
+        """The objectives over the stretch that ends with a window, once most of it has labels of the champion."""
+        span = Window(start=end - over, end=end)
         rows = self._joined(span).filter(pl.col("version_id") == self._champion.version_id)
         if rows.is_empty() or not covers(span, rows["event_time"]):
-            return {}
-        outcomes = outcomes_of(rows, self._champion)
-        measured = measure_span(self._project.objectives, outcomes)
-        found = {}
-        for name, fails in failed_objectives(self._project.objectives, measured).items():
-            if fails:
-                title = f"{name} does not hold over {format_duration(over)}"
-                evidence = {"over": format_duration(over), "measured": [one for one in measured if one.holds is False]}
-                found[title] = self._alert(window, "objective", title, evidence)
-        return found
+            return []
+        return measure_span(self._project.objectives, outcomes_of(rows, self._champion))
 
     @property
     def _trigger(self) -> Broken:
@@ -336,7 +367,7 @@ class LabelledWatch:
                 alarmed=False,
                 alarmed_at=None,
                 alarmed_above=None,
-                streaks={},
+                judged=watch.judged.unlabelled(),
                 standing={},
             )
         return watch

@@ -10,6 +10,7 @@ from kept.measures.arrays import decode
 from kept.measures.betting import LabelDetector, after_part
 from kept.monitoring.decay import FedWindow
 from kept.monitoring.estimate import Memory
+from kept.monitoring.judged import Judged
 from kept.monitoring.records import find_state
 from kept.monitoring.result import MonitorState
 
@@ -35,14 +36,15 @@ class VersionWatch(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """The budget of false alarms at which it was raised."""
     labels: tuple[int, ...] = ()
     """How many labels the last windows had."""
-    streaks: dict[str, int] = {}
+    judged: Judged = Judged()
+    """What the last windows said of the objectives."""
     standing: dict[str, int] = {}
-    """Conditions that last, and for how many windows each has been away."""
+    """Broken objectives that last, as people were told of them, and for how many windows each has been away."""
     memory: Memory
     baseline: Memory = msgspec.field(default_factory=Memory.empty)
     """Its first labelled predictions, as many as are remembered: what later ones are held against to find causes."""
-    unfed: tuple[datetime, ...] = ()
-    """Windows that had no label when they were judged."""
+    baseline_since: datetime | None = None
+    """The start of the first window that it is taken from."""
 
     @property
     def now(self) -> LabelDetector | None:

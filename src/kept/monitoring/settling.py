@@ -14,6 +14,7 @@ from kept.monitoring.records import incidents_of, standing_incident
 
 # Who it is that ends them, in the records.
 KEPT = "kept"
+GONE = "the condition has gone"
 TAKEN_BACK = "labels that came later, or were corrected, do not show it"
 
 _OF_A_VERSION: tuple[Kind, ...] = ("drift", "decay", "objective")
@@ -29,7 +30,7 @@ def settle_gone(
     titles: Iterable[str],
     now: datetime,
     *,
-    why: str = "the condition has gone",
+    why: str = GONE,
 ) -> None:
     """Ends the incidents of conditions that have gone."""
     for title in titles:

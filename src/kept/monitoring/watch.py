@@ -103,6 +103,7 @@ def watch(
         traffic = TrafficWatch(
             workspace, actor, project, endpoint, champion, stream, champion_since=since, acted_at=acted_at
         )
+        labelled.look_back()
         # In the order in which they fell due, so that looking late finds what looking all the time would have found.
         for _, of_labels, window in sorted(
             [(window.end + wait, 0, window) for window in matured] + [(window.end, 1, window) for window in closed]
@@ -111,7 +112,6 @@ def watch(
                 labelled.judge(window)
             else:
                 traffic.judge(window, labelled.memory)
-        labelled.look_back()
     return Watched(
         watermark=watermark,
         first=first,
