@@ -20,7 +20,9 @@ from kept.loop.retraining import open_training, unsettled
 from kept.monitoring.alert import Alert
 from kept.monitoring.estimate import SUPPORT
 from kept.monitoring.records import alerts_of, results_of
+from kept.monitoring.recount import RECOUNTED, TOO_LATE
 from kept.monitoring.result import WindowResult
+from kept.monitoring.traffic import SERVICE
 from kept.monitoring.watch import watermark_of
 from kept.pipelines.records import steps_of
 from kept.pipelines.run_step import RunStep
@@ -54,7 +56,7 @@ class EndpointState(msgspec.Struct, frozen=True, kw_only=True):
     rollout: Rollout | None
     """The newest rollout: running, or how it ended."""
     windows: tuple[WindowResult, ...]
-    """The last windows' values over all rows: drift and decay against their budgets, the metrics of objectives."""
+    """The last windows' values over all rows: drift and decay against their budgets, the metrics of objectives, late rows."""
     alerts: tuple[Alert, ...]
     """The newest ones, newest first."""
     decisions: tuple[Decision, ...]
@@ -114,5 +116,7 @@ def _windows(connection: Connection, endpoint: str) -> list[WindowResult]:
     found = results_of(connection, endpoint, monitor="drift", limit=_WINDOWS_SHOWN)
     for monitor in ("decay", "estimate", "performance"):
         found += results_of(connection, endpoint, monitor=monitor, slice_name="", limit=5 * _WINDOWS_SHOWN)
+    for metric in (RECOUNTED, TOO_LATE):
+        found += results_of(connection, endpoint, monitor=SERVICE, metric=metric, limit=_WINDOWS_SHOWN)
     found = [one for one in found if one.metric != SUPPORT]
     return sorted(found, key=lambda one: (one.start, one.monitor, one.metric))

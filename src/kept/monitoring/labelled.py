@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -42,9 +42,6 @@ _LEDGER = "labels"
 _LOOK_EVERY = timedelta(seconds=5)
 # One for each version that was asked in a window.
 _MOST_RESULTS = 10_000
-# What was on its way to the table, or was dated by another clock, at the last look.
-_SHIPPING = timedelta(minutes=1)
-_EVER = datetime.min.replace(tzinfo=UTC)
 # A look that finds nothing is noted now and then, so that the next one need not read what has come since long ago.
 _NOTED_EVERY = timedelta(hours=1)
 _RECENT = 14
@@ -384,11 +381,7 @@ class LabelledWatch:
 
     def _late(self, judged: Window) -> set[Window]:
         """The windows, within a stretch of them, to which predictions have come since the last look that were not measured."""
-        if self._looked_at is None:
-            return set()
-        # Where the clock was set back, nothing tells what has been shipped since but the number.
-        shipped = self._looked_at - _SHIPPING if self._looked_at <= self._stream.now else _EVER
-        grown = self._stream.grown_since(shipped, judged, self._project.windows)
+        grown = self._stream.grown_since(self._looked_at, judged, self._project.windows, shadows=True)
         if not grown:
             return set()
         with self._workspace.database.reading() as connection:

@@ -12,7 +12,9 @@ from kept.plan.policy import Release, Retrain
 from kept.plan.records import ProjectRecord
 from kept.plan.reference import TRAINING
 from kept.plan.specs import FeatureViewSpec
-from kept.plan.windows import Windows
+from kept.plan.windows import MOST_LATE_WINDOWS, Windows
+
+_A_DAY = timedelta(days=1)
 
 
 class MonitoringPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,6 +30,8 @@ class MonitoringPlan(msgspec.Struct, frozen=True, kw_only=True):
     """How long no label may come, while predictions wait for some."""
     max_skew: float = 0.01
     """The share of a feature's values that may be served otherwise than they are stored."""
+    allowed_lateness: timedelta | None = None
+    """How long after a window's end its rows may come; None for a day."""
     views: dict[str, FeatureViewSpec] = {}
     """Feature views as the record tells them: to join what is stored."""
     reference: str = TRAINING
@@ -49,6 +53,12 @@ class MonitoringPlan(msgspec.Struct, frozen=True, kw_only=True):
         """How event time is cut."""
         return Windows(length=self.window, zone=self.time_zone)
 
+    @property
+    def lateness(self) -> timedelta:
+        """How long after a window's end its rows may come: as declared, else a day, within the windows that are remembered."""
+        allowed = _A_DAY if self.allowed_lateness is None else self.allowed_lateness
+        return min(allowed, MOST_LATE_WINDOWS * self.window)
+
     def budget_of(self, detector: Detector) -> Budget:
         """What a detector has of the budget of false alarms."""
         return budget_of(detector, self.drift_budget, explained=self.explained_rows > 0)
@@ -60,6 +70,7 @@ class _Monitor(msgspec.Struct, frozen=True, kw_only=True):
     silent_after: timedelta | None = None
     unlabelled_after: timedelta | None = None
     max_skew: float = 0.01
+    allowed_lateness: timedelta | None = None
     reference: str = TRAINING
     season: Cycle | None = None
     time_zone: str = UTC
@@ -78,6 +89,7 @@ def monitoring_plan(record: ProjectRecord) -> MonitoringPlan:
         silent_after=monitor.silent_after,
         unlabelled_after=monitor.unlabelled_after,
         max_skew=monitor.max_skew,
+        allowed_lateness=monitor.allowed_lateness,
         views=views_of(plan),
         reference=monitor.reference,
         season=monitor.season,

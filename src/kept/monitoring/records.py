@@ -9,13 +9,14 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, false, func, ins
 from kept.core.errors import Damaged
 from kept.monitoring.alert import Alert, Notice
 from kept.monitoring.incident import Incident, Mute
-from kept.monitoring.result import MonitorState, WindowResult
+from kept.monitoring.result import Checkpoint, MonitorState, WindowResult
 from kept.store.rows import from_row, to_row
-from kept.store.schema import alerts, incidents, monitor_states, mutes, notices, window_results
+from kept.store.schema import alerts, incidents, monitor_checkpoints, monitor_states, mutes, notices, window_results
 from kept.store.upsert import Upsert
 
 _RESULT_KEY = [window_results.c[name] for name in ("endpoint", "version_id", "start", "monitor", "metric", "slice")]
 _SAVE_STATE = Upsert(monitor_states, overwrite=["watermark", "state", "updated_at"])
+_SAVE_CHECKPOINT = Upsert(monitor_checkpoints, overwrite=["state"])
 _SAVE_RESULTS = Upsert(window_results, overwrite=["value", "low", "high", "rows", "holds"])
 _SAVE_INCIDENT = Upsert(incidents, overwrite=[column.name for column in incidents.c if not column.primary_key])
 _SAVE_MUTE = Upsert(mutes, overwrite=["until", "ended_at"])
@@ -52,6 +53,21 @@ def save_state(connection: Connection, state: MonitorState) -> None:
     _SAVE_STATE.into(connection, [to_row(state)])
 
 
+def save_checkpoint(connection: Connection, one: Checkpoint, *, forget_before: datetime) -> None:
+    """Keeps what a monitor remembered before a window, and forgets what it did before windows that began earlier than that."""
+    _SAVE_CHECKPOINT.into(connection, [to_row(one)])
+    where = (monitor_checkpoints.c.endpoint == one.endpoint, monitor_checkpoints.c.monitor == one.monitor)
+    connection.execute(delete(monitor_checkpoints).where(*where, monitor_checkpoints.c.start < forget_before))
+
+
+def checkpoints_of(connection: Connection, endpoint: str, monitor: str, since: datetime) -> list[Checkpoint]:
+    """What a monitor remembered before each of the windows that begin then or later, oldest first."""
+    where = (monitor_checkpoints.c.endpoint == endpoint, monitor_checkpoints.c.monitor == monitor)
+    query = select(monitor_checkpoints).where(*where, monitor_checkpoints.c.start >= since)
+    query = query.order_by(monitor_checkpoints.c.start)
+    return [from_row(row, Checkpoint) for row in connection.execute(query).mappings()]
+
+
 def save_results(connection: Connection, results: Iterable[WindowResult]) -> None:
     """Keeps results in the place of those with the same window, monitor, metric and slice."""
     _SAVE_RESULTS.into(connection, [to_row(result) for result in results])
@@ -64,6 +80,17 @@ def drop_results(connection: Connection, endpoint: str, version_id: str, monitor
             window_results.c.endpoint == endpoint,
             window_results.c.version_id == version_id,
             window_results.c.monitor == monitor,
+            window_results.c.start == start,
+        )
+    )
+
+
+def drop_window(connection: Connection, endpoint: str, monitors: Iterable[str], start: datetime) -> None:
+    """Removes what monitors have found in a window that is counted anew, of every version."""
+    connection.execute(
+        delete(window_results).where(
+            window_results.c.endpoint == endpoint,
+            window_results.c.monitor.in_(list(monitors)),
             window_results.c.start == start,
         )
     )

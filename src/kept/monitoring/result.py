@@ -25,6 +25,16 @@ class WindowResult(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the objective or the budget it is held to holds; None where there is none."""
 
 
+class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """What a monitor remembered before a window, so that it can go on from there again when rows come late to it."""
+
+    endpoint: str
+    monitor: str
+    start: datetime
+    """Where the window begins."""
+    state: bytes
+
+
 class MonitorState(msgspec.Struct, frozen=True, kw_only=True):
     """What a monitor must remember to go on exactly where it was, in any process."""
 

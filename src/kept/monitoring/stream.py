@@ -1,6 +1,6 @@
 """The shipped predictions of an endpoint, read by windows of event time."""
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import polars as pl
@@ -18,6 +18,9 @@ _OURS = 500
 # What was asked does not fit the model's signature.
 _REFUSED = (400, 422)
 _SLACK = 1e-6
+# What was on its way to the table, or was dated by another clock, at the last look.
+_SHIPPING = timedelta(minutes=1)
+_EVER = datetime.min.replace(tzinfo=UTC)
 _TIME = pl.Datetime("us", "UTC")
 _ANSWERS = pl.Schema(
     {
@@ -158,15 +161,29 @@ class Stream:
         inside = (pl.col("event_time") >= start) & (pl.col("event_time") < end) & (pl.col("role") != "shadow")
         return rows.filter(inside).select("event_time").collect().to_series()
 
-    def grown_since(self, shipped: datetime, stretch: Window, windows: Windows) -> dict[Window, int]:
-        """The windows of a stretch that predictions were shipped to after a moment, and how many each holds now."""
+    def grown_since(
+        self, looked_at: datetime | None, stretch: Window, windows: Windows, *, shadows: bool
+    ) -> dict[Window, int]:
+        """The windows of a stretch that predictions were shipped to since a look, and how many each holds now.
+
+        What was on its way to the table, or was dated by another clock, counts as shipped since then. None are before the first look.
+        """
         rows = self.rows()
-        if rows is None or "shipped_at" not in rows.collect_schema():
+        if looked_at is None or rows is None or "shipped_at" not in rows.collect_schema():
             return {}
-        inside = (pl.col("event_time") >= stretch.start) & (pl.col("event_time") < stretch.end)
-        by_window = rows.filter(inside).group_by(windows.numbers(pl.col("event_time")).alias("number"))
-        found = by_window.agg(pl.len(), pl.max("shipped_at")).filter(pl.col("shipped_at") > shipped).collect()
-        return {numbered(number, windows): count for number, count, _ in found.iter_rows()}
+        inside = pl.col("event_time").is_between(stretch.start, stretch.end, closed="left")
+        counted = rows.filter(inside if shadows else inside & (pl.col("role") != "shadow"))
+        number = windows.numbers(pl.col("event_time")).alias("number")
+        # Where the clock was set back, nothing tells what has been shipped since but the number.
+        shipped = looked_at - _SHIPPING if looked_at <= self.now else _EVER
+        # What was shipped since is told from a few files, and then no other window is counted.
+        fresh = counted.filter(pl.col("shipped_at") > shipped).select(number).unique().collect()["number"]
+        grown = sorted(numbered(one, windows) for one in fresh)
+        if not grown:
+            return {}
+        between = pl.col("event_time").is_between(grown[0].start, grown[-1].end, closed="left")
+        found = counted.filter(between).group_by(number).len().filter(pl.col("number").is_in(fresh.implode())).collect()
+        return {numbered(one, windows): count for one, count in found.iter_rows()}
 
     def last_answer(self) -> datetime | None:
         """When the newest request that was answered came."""

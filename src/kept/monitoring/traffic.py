@@ -29,8 +29,9 @@ from kept.monitoring.performance import Measured
 from kept.monitoring.plan import MonitoringPlan
 from kept.monitoring.predictions import PredictionWatch
 from kept.monitoring.quality import Breach, check_answers, check_columns, check_errors, check_schema, check_volume
-from kept.monitoring.records import find_state, save_results, save_state
-from kept.monitoring.result import MonitorState, WindowResult
+from kept.monitoring.records import drop_window, find_state, save_checkpoint, save_results, save_state
+from kept.monitoring.recount import RECOUNTED, WHY, Recount
+from kept.monitoring.result import Checkpoint, MonitorState, WindowResult
 from kept.monitoring.sameness import Sameness, check_sameness
 from kept.monitoring.settling import settle_gone
 from kept.monitoring.stream import Stream, answered, asked, features_of, latencies_of, scores_of
@@ -43,6 +44,7 @@ from kept.serving.logrules import log_rules
 STATE = "traffic"
 SERVICE = "service"
 QUALITY = "quality"
+_MONITORS = (SERVICE, QUALITY, drift.MONITOR, drift.COLUMNS, said.MONITOR, attribution.MONITOR)
 
 
 class TrafficState(msgspec.Struct, frozen=True, kw_only=True, eq=False):
@@ -60,8 +62,16 @@ class TrafficState(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     drift: DriftWatch | None = None
     predictions: PredictionWatch | None = None
     attribution: DriftWatch | None = None
+    recount: Recount | None = None
+    """What is to be known while windows are counted again."""
     failures_until: datetime | None = None
     """When the last request came up to which failures and refusals were counted: each is counted once, in one window or the next."""
+
+    @property
+    def alarms(self) -> tuple[str, ...]:
+        """Titles of the detectors' alarms that stand."""
+        watches = {drift.TITLE: self.drift, said.TITLE: self.predictions, attribution.TITLE: self.attribution}
+        return tuple(title for title, watch in watches.items() if watch is not None and watch.alarmed)
 
     def usual_in(self, zone: str) -> Usual:
         """What is usual by the clock of a time zone; nothing where it was remembered by another's."""
@@ -97,19 +107,22 @@ class TrafficWatch:
         self._state = read_traffic(workspace, endpoint.name) or TrafficState()
         self._accepted: tuple[str, Reference] | None = None
 
-    def judge(self, window: Window, memory: Memory) -> None:
+    def judge(self, window: Window, memory: Memory | None) -> None:
         """Deals with a window that is closed: results, state and alerts in one transaction.
 
         Args:
-            window: the next one.
-            memory: labelled predictions of the champion, to estimate its performance from.
+            window: the next one; or one that is counted again, since rows have come late to it, or to one before it.
+            memory: labelled predictions of the champion, to estimate its performance from. None where they may be the
+                window's own, so that the estimate stays as it was made before its labels came.
         """
         predictions = self._stream.window(window)
         if not predictions.is_empty():
             predictions = predictions.filter(pl.col("role") != "shadow")
-        failures = self._stream.failures(predictions, self._state.failures_until)
+        again = self._state.recount.of(window.start) if self._state.recount else None
+        in_time = predictions if again is None else _up_to(predictions, again.failures_until)
+        failures = self._stream.failures(in_time, self._state.failures_until)
         results = self._service(window, predictions, failures)
-        refused = self._stream.refusals(predictions, self._state.failures_until)
+        refused = self._stream.refusals(in_time, self._state.failures_until)
         breaches, sameness = self._breaches(window, predictions, failures.height, refused)
         found = {breach.message: self._alert_of(window, breach) for breach in breaches}
         results += [
@@ -123,7 +136,8 @@ class TrafficWatch:
         if finding is not None:
             results += self._of_champion(window, drift.MONITOR, [drift.measured(finding)])
             results += self._of_champion(window, drift.COLUMNS, drift.measured_columns(finding))
-        results += self._of_champion(window, estimate.MONITOR, self._estimates(predictions, memory))
+        if memory is not None:
+            results += self._of_champion(window, estimate.MONITOR, self._estimates(predictions, memory))
         answers, told = self._predictions(window, predictions, state.predictions)
         if told is not None:
             results += self._of_champion(window, said.MONITOR, said.measured(told))
@@ -137,7 +151,6 @@ class TrafficWatch:
         if shown is not None and shown.finding.alarm and not (state.attribution and state.attribution.alarmed):
             evidence = attribution.evidence_of(shown, self._project.budget_of("attribution"), window)
             alerts.append(self._alert(window, "quality", "warning", attribution.TITLE, evidence))
-        gone = state.standing.keys() - standing.keys()
         if alarm is not None:
             alerts.append(alarm)
         zone = self._project.time_zone
@@ -151,12 +164,43 @@ class TrafficWatch:
             drift=watch,
             predictions=answers,
             attribution=hung,
-            failures_until=_latest(state.failures_until, predictions),
+            recount=None if state.recount is None or state.recount.until <= window.end else state.recount,
+            failures_until=_latest(state.failures_until, in_time),
         )
+        if again is not None and again.rows:
+            recounted = Measured(metric=RECOUNTED, value=float(predictions.height), rows=predictions.height)
+            results += self._of_champion(window, SERVICE, [recounted])
+        self._keep(window, state, results, alerts, again=again is not None, estimated=memory is not None)
+
+    def _keep(
+        self,
+        window: Window,
+        before: TrafficState,
+        results: list[WindowResult],
+        alerts: list[RaiseAlert],
+        *,
+        again: bool,
+        estimated: bool,
+    ) -> None:
+        """Results, state and alerts in one transaction. What people were told of is not told again, and taken back if it goes."""
+        name, now, recount = self._endpoint.name, self._workspace.clock.now(), before.recount
+        gone, taken_back = before.standing.keys() - self._state.standing.keys(), set[str]()
+        if recount is not None:
+            alerts = [one for one in alerts if one.title not in recount.told]
+            gone -= set(recount.stood)
+            if self._state.recount is None:
+                taken_back = set(recount.stood) - {*self._state.standing, *self._state.alarms}
+        kept = Checkpoint(endpoint=name, monitor=STATE, start=window.start, state=encode(before))
         with self._workspace.database.writing() as connection:
+            if again:
+                drop_window(connection, name, (*_MONITORS, estimate.MONITOR) if estimated else _MONITORS, window.start)
             save_results(connection, results)
+            save_checkpoint(
+                connection, kept, forget_before=window.start - self._project.lateness - self._project.window
+            )
             save_state(connection, self._row(window.end))
-            settle_gone(connection, self._endpoint.name, ("quality", "errors"), gone, self._workspace.clock.now())
+            settle_gone(connection, name, ("quality", "errors"), gone, now)
+            settle_gone(connection, name, ("quality", "errors", "drift"), taken_back, now, why=WHY)
             for alert in alerts:
                 raise_alert(self._workspace.inside(connection), self._actor, alert)
 
@@ -359,6 +403,13 @@ def read_traffic(workspace: Workspace, endpoint: str) -> TrafficState | None:
     with workspace.database.reading() as connection:
         known = find_state(connection, endpoint, STATE, "")
     return decode(known.state, TrafficState) if known else None
+
+
+def _up_to(predictions: pl.DataFrame, moment: datetime | None) -> pl.DataFrame:
+    """Those of the predictions whose requests had come by a moment."""
+    if predictions.is_empty() or moment is None:
+        return predictions.clear()
+    return predictions.filter(pl.col("received_at") <= moment)
 
 
 def _latest(before: datetime | None, predictions: pl.DataFrame) -> datetime | None:

@@ -10,6 +10,7 @@ from kept.governance.actor import Actor
 from kept.governance.workspace import Workspace
 from kept.monitoring.labelled import LabelledWatch, looks_back
 from kept.monitoring.labelled_state import STATE as LABELLED
+from kept.monitoring.lateness import go_back
 from kept.monitoring.outage import watch_outage
 from kept.monitoring.plan import MonitoringPlan
 from kept.monitoring.records import find_state, save_state, states_of
@@ -91,14 +92,25 @@ def watch(
     traffic_from, labelled_from = (
         (known[monitor].watermark if monitor in known else None) or beginning for monitor in (TRAFFIC, LABELLED)
     )
+    champion = subject_of(workspace, route.route.champion.version_id)
+    # What serving began in the middle of is no whole window: its hours are not those of a day.
+    since = champion_since(routes) or first
+    if TRAFFIC in known:
+        closing = bool(_due(stream, traffic_from, watermark, project.windows))
+        traffic_from = go_back(
+            workspace,
+            project,
+            stream,
+            known[TRAFFIC],
+            version_id=champion.version_id,
+            not_before=max(since, acted_at or since),
+            closing=closing,
+        )
     wait = maturity(project.label_delay, project.window)
     closed = _due(stream, traffic_from, watermark, project.windows)
     matured = _due(stream, labelled_from, watermark - wait, project.windows)
-    champion = subject_of(workspace, route.route.champion.version_id)
     # Labels that come late can only belong to windows that were judged.
     if closed or matured or looks_back(workspace, endpoint.name, known):
-        # What serving began in the middle of is no whole window: its hours are not those of a day.
-        since = champion_since(routes) or first
         labelled = LabelledWatch(workspace, actor, project, endpoint, champion, stream, acted_at=acted_at)
         traffic = TrafficWatch(
             workspace, actor, project, endpoint, champion, stream, champion_since=since, acted_at=acted_at
@@ -111,7 +123,8 @@ def watch(
             if of_labels == 0:
                 labelled.judge(window)
             else:
-                traffic.judge(window, labelled.memory)
+                known_labels = labelled.until is not None and window.start < labelled.until
+                traffic.judge(window, None if known_labels else labelled.memory)
     return Watched(
         watermark=watermark,
         first=first,

@@ -10,6 +10,7 @@ from kept.core.errors import Invalid
 from kept.measures.metrics import metric as metric_named
 from kept.plan.objective import Objective
 from kept.plan.specs import Task
+from kept.plan.windows import MOST_LATE_WINDOWS
 
 NAME = re.compile(r"^[a-z0-9][a-z0-9_-]{0,99}$")
 """What projects and what they declare may be called."""
@@ -71,6 +72,16 @@ def some_time(length: str | timedelta, where: str, fix: str = "Write how long no
     if not found:
         raise Invalid("it is zero", where=where, fix=fix)
     return found
+
+
+def lateness(length: str | timedelta | None, window: timedelta) -> timedelta | None:
+    """How late rows of windows of this length may be; None where that is not declared."""
+    where = "project.monitor(allowed_lateness)"
+    allowed = None if length is None else duration(length, where=where)
+    if allowed is not None and allowed > MOST_LATE_WINDOWS * window:
+        fix = f"A window is counted again up to {MOST_LATE_WINDOWS} windows later: allow less, or make windows longer"
+        raise Invalid(f"{length} is more than {MOST_LATE_WINDOWS} windows", where=where, fix=fix)
+    return allowed
 
 
 def expect(value: object, kind: Any, what: str, where: str, fix: str) -> None:

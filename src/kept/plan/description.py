@@ -34,6 +34,7 @@ def describe(project: Project) -> dict[str, Any]:
             # What is not declared is left out, so that a project of old reads as it did.
             **({"silent_after": project.silent_after} if project.silent_after else {}),
             **({"unlabelled_after": project.unlabelled_after} if project.unlabelled_after else {}),
+            **({} if project.allowed_lateness is None else {"allowed_lateness": project.allowed_lateness}),
             **({"max_skew": project.max_skew} if project.max_skew != MAX_SKEW else {}),
             **({"reference": project.reference} if project.reference != TRAINING else {}),
             **({"season": project.season} if project.season else {}),

@@ -15,6 +15,7 @@ from kept.plan.checks import (
     check_tuning,
     checked_objective,
     expect,
+    lateness,
     name_of,
     names_of,
     some_time,
@@ -86,6 +87,7 @@ class Project:
         self.silent_after: timedelta | None = None
         self.unlabelled_after: timedelta | None = None
         self.max_skew = MAX_SKEW
+        self.allowed_lateness: timedelta | None = None
         self.season: Cycle | None = None
         self.time_zone = UTC
         self.reference = TRAINING
@@ -252,6 +254,7 @@ class Project:
         time_zone: str = UTC,
         explained_rows: int = 0,
         reference: str = TRAINING,
+        allowed_lateness: str | timedelta | None = None,
     ) -> None:
         """Declares the length of a monitoring window and the budget: at most one false alarm in such a time, by the detectors
         of an endpoint (drift of inputs, of predictions, decay, drift of contributions) together.
@@ -266,6 +269,8 @@ class Project:
         Inputs are held against the training rows; with `reference="serving"` against each champion's first windows of
         serving (ten, or two weeks where weekdays are told apart), with `reference="flights@3"` against a version of a dataset.
         What a version says is held against its own first windows, whatever is declared: it is surer of rows that it knows.
+        A window whose rows come up to a day after its end (and no more than 40 windows) is counted again with them, and so
+        are those behind it; with `allowed_lateness="6h"` up to six hours. Rows that come later are counted as too late.
         """
         where = "project.monitor"
         self.silent_after = None if silent_after is None else some_time(silent_after, f"{where}(silent_after)")
@@ -280,6 +285,7 @@ class Project:
             raise Invalid(f"{explained_rows} is not a number of rows to explain", where=where, fix=fix)
         self.explained_rows = explained_rows
         self.window = duration(window, where="project.monitor")
+        self.allowed_lateness = lateness(allowed_lateness, self.window)
         self.drift_budget = duration(false_alarm_every, where="project.monitor")
         if self.drift_budget < self.window:
             fix = "Give a budget of many windows, for example 90d"

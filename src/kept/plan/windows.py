@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     # The prediction service reads rollouts, and does without it.
     import polars as pl
 
+MOST_LATE_WINDOWS = 40
+"""How many windows back rows that come late may change at most: so many states are remembered."""
+
 _MIDNIGHT = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST_DAY = date(1970, 1, 1)
 _DAY = timedelta(days=1)

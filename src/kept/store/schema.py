@@ -661,6 +661,15 @@ monitor_states = Table(
     Column("updated_at", Moment, nullable=False),
 )
 
+monitor_checkpoints = Table(
+    "monitor_checkpoints",
+    metadata,
+    Column("endpoint", _NAME, primary_key=True),
+    Column("monitor", _NAME, primary_key=True),
+    Column("start", Moment, primary_key=True),  # of the window before which it stood so, in event time
+    Column("state", LargeBinary, nullable=False),
+)
+
 window_results = Table(
     "window_results",
     metadata,
