@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from sqlalchemy import column, table, update
+from sqlalchemy import column, select, table, update
 
 from kept.core.errors import CheckFailed, Conflict, Damaged, Forbidden, Invalid
 from kept.core.ids import new_id
@@ -174,6 +174,18 @@ def filled(workspace: Workspace, me: Actor) -> None:
 def test_a_whole_chain_is_verified(workspace: Workspace, me: Actor) -> None:
     filled(workspace, me)
     assert verify_audit(workspace, me, VerifyAudit()).entries == 5
+
+
+def test_a_key_that_is_written_twice_is_found(workspace: Workspace, me: Actor) -> None:
+    filled(workspace, me)
+    with workspace.database.writing() as connection:
+        place = table("audit", column("sequence"), column("details"))
+        written = connection.execute(select(place.c.details).where(place.c.sequence == 3)).scalar_one()
+        doubled = written.replace('"request":', '"request":{"subject":"another"},"request":', 1)
+        assert doubled != written
+        connection.execute(update(place).where(place.c.sequence == 3).values(details=doubled))
+    with pytest.raises(Damaged, match="audit entry 3"):
+        verify_audit(workspace, me, VerifyAudit())
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from kept.core.listing import list_limit
 from kept.governance.actor import Actor, Permission
 from kept.governance.audit import GENESIS, AuditEntry, ChainLink, check_link
 from kept.governance.operation import Audit, operation
-from kept.governance.records import entries, newest_entries
+from kept.governance.records import entries_as_written, newest_entries
 from kept.governance.workspace import Workspace
 
 
@@ -56,7 +56,7 @@ def verify_audit(workspace: Workspace, actor: Actor, request: VerifyAudit) -> Ve
     link = ChainLink()
     met = link.sequence == request.entries and link.digest == request.head
     with workspace.database.reading() as connection:
-        for entry in entries(connection):
+        for entry in entries_as_written(connection):
             link = check_link(link, entry)
             met = met or (link.sequence == request.entries and link.digest == request.head)
     if not met:

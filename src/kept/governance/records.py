@@ -7,9 +7,10 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, Select, insert, select
+from sqlalchemy import Connection, RowMapping, Select, Text, insert, select, type_coerce
 from sqlalchemy.dialects import postgresql, sqlite
 
+from kept.core.digests import canonical_json
 from kept.core.errors import Damaged
 from kept.governance.approvals import Approval
 from kept.governance.audit import GENESIS, AuditEntry, ChainLink
@@ -63,7 +64,20 @@ def entries(
         query = query.where(audit.c.subject == subject)
     if actions:
         query = query.where(audit.c.action.in_(actions))
-    return _read(connection, query, "behind")
+    return (entry for entry, _ in _read(connection, query, "behind"))
+
+
+def entries_as_written(connection: Connection) -> Iterator[AuditEntry]:
+    """All entries, in order; `Damaged` where the text of one's details is not what Kept writes for them.
+
+    JSON with a key written twice reads as if the first were not there, and so would have the same seal.
+    """
+    query = select(audit, type_coerce(audit.c.details, Text).label("written")).order_by(audit.c.sequence)
+    for entry, row in _read(connection, query, "behind"):
+        if row["written"] != canonical_json(entry.details).decode():
+            fix = "Restore the database from a backup"
+            raise Damaged("its details were changed", where=f"audit entry {entry.sequence}", fix=fix)
+        yield entry
 
 
 def newest_entries(
@@ -74,24 +88,24 @@ def newest_entries(
     for column, wanted in ((audit.c.action, action), (audit.c.subject, subject)):
         if wanted is not None:
             query = query.where(column == wanted)
-    return list(_read(connection, query, "before"))
+    return [entry for entry, _ in _read(connection, query, "before")]
 
 
-def _read(connection: Connection, query: Select[Any], side: str) -> Iterator[AuditEntry]:
-    """The entries; `Damaged` says on which side of the last one that could be read something stands that is none."""
+def _read(connection: Connection, query: Select[Any], side: str) -> Iterator[tuple[AuditEntry, RowMapping]]:
+    """The entries with their rows; `Damaged` says on which side of the last one that could be read something stands that is none."""
     last = "the end" if side == "before" else "the beginning"
     rows = iter(connection.execute(query).mappings())
     while True:
         try:
             row = next(rows, None)
-            entry = None if row is None else from_row(row, AuditEntry)
+            found = None if row is None else (from_row(row, AuditEntry), row)
         except _NONE as error:
             fix = "Restore the database from a backup"
             raise Damaged("what is written there is no entry", where=f"audit, {side} {last}", fix=fix) from error
-        if entry is None:
+        if found is None:
             return
-        last = f"entry {entry.sequence}"
-        yield entry
+        last = f"entry {found[0].sequence}"
+        yield found
 
 
 def count_actions(connection: Connection, done: Sequence[CountedAction]) -> None:
