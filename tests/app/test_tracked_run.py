@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -98,6 +99,31 @@ def test_values_of_any_kind_of_number_and_those_that_are_none(place: Place) -> N
     found = {point.name: point.value for point in place.run(run.id).latest}
     assert math.isnan(found.pop("a"))
     assert found == {"b": math.inf, "c": -math.inf, "d": 1.0, "e": 7.0}
+
+
+def test_a_name_and_its_value_may_be_given_as_two(place: Place) -> None:
+    with kept.track("churn") as run:
+        run.log("loss", 0.5, step=3)
+        run.log("loss", 0.25, accuracy=0.75)
+        run.params("depth", 4)
+        run.params("layers", None)
+        run.tag("stage", "exploring")
+    found = place.run(run.id)
+    assert {(one.name, one.value, one.step) for one in found.latest} == {("loss", 0.25, 4), ("accuracy", 0.75, 4)}
+    assert place.values(run.id, "loss") == [0.5, 0.25]
+    assert (found.params["depth"], found.params["layers"]) == ("4", "null")
+    assert found.run.tags["stage"] == "exploring"
+
+
+def test_what_has_no_name_or_no_value_is_told_how_to_write_it(place: Place) -> None:
+    wrong: list[tuple[Any, ...]] = [("loss",), (0.5,), ({"loss": 0.5}, 3), (None, 0.5)]
+    with kept.track("churn") as run:
+        for given in wrong:
+            for call in (run.log, run.params, run.tag):
+                with pytest.raises(Invalid, match="names with their values") as told:
+                    call(*given)
+                assert told.value.fix is not None
+                assert f'{call.__name__}("loss", 0.5)' in told.value.fix
 
 
 def test_an_error_ends_the_run_as_failed_and_is_not_hidden(place: Place) -> None:

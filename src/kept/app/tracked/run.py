@@ -33,6 +33,7 @@ from kept.tracking.spooled import Begun, Ended, FileNote, Frame, ReceiveFrames
 
 _PATIENCE_SECONDS = 10.0
 _LARGEST = 2**63
+_ABSENT: Any = object()
 
 _logger = logging.getLogger("kept.tracking")
 
@@ -89,17 +90,26 @@ class TrackedRun:
         _OPEN.add(self)
 
     def log(
-        self, metrics: Mapping[str, SupportsFloat] | None = None, /, *, step: int | None = None, **more: SupportsFloat
+        self,
+        metrics: Mapping[str, SupportsFloat] | str | None = None,
+        one: SupportsFloat = _ABSENT,
+        /,
+        *,
+        step: int | None = None,
+        **more: SupportsFloat,
     ) -> None:
-        """Notes values of metrics, by name or as a mapping, at a step; without one, at the step after the last.
+        """Notes values of metrics at a step; without one, at the step after the last.
 
+        `log(loss=0.5)`, `log({"loss": 0.5})` and `log("loss", 0.5)` are the same.
         It costs the training thread about a microsecond. The same values at the same step and millisecond are one point.
 
         Raises:
             Invalid: a name or a value that can not be kept.
             Unavailable: the run is ended, or the spool is full and was to raise then.
         """
-        values: dict[str, Any] = more if metrics is None else {**metrics, **more}
+        values: dict[str, Any] = more
+        if metrics is not None or one is not _ABSENT:
+            values = {**_named("log", metrics, one), **more}
         names = self._names
         for name, value in values.items():
             if value.__class__ is not float:
@@ -121,13 +131,13 @@ class TrackedRun:
         if not recorder.awake:
             recorder.wake()
 
-    def params(self, values: Mapping[str, Any] | None = None, /, **more: Any) -> None:
-        """Notes what the run is done with. Text is kept as it is, anything else as JSON. A parameter never changes.
+    def params(self, values: Mapping[str, Any] | str | None = None, value: Any = _ABSENT, /, **more: Any) -> None:
+        """Notes what the run is done with, written in any of the ways that `log` takes. Text is kept as it is, anything else as JSON. A parameter never changes.
 
         Raises:
             Invalid: a name or a value that can not be kept, or a parameter that has another value already.
         """
-        texts = {name: _text(value) for name, value in {**(values or {}), **more}.items()}
+        texts = {name: _text(one) for name, one in {**_named("params", values, value), **more}.items()}
         for name, text in texts.items():
             check_param(name, text)
             if (known := self._params.get(name, text)) != text:
@@ -137,9 +147,9 @@ class TrackedRun:
             self._params |= texts
             self._put(Frame(params=texts))
 
-    def tag(self, values: Mapping[str, Any] | None = None, /, **more: Any) -> None:
-        """Sets tags; the last value of a name wins. Text is kept as it is, anything else as JSON."""
-        texts = {name: _text(value) for name, value in {**(values or {}), **more}.items()}
+    def tag(self, values: Mapping[str, Any] | str | None = None, value: Any = _ABSENT, /, **more: Any) -> None:
+        """Sets tags, written in any of the ways that `log` takes; the last value of a name wins. Text is kept as it is, anything else as JSON."""
+        texts = {name: _text(one) for name, one in {**_named("tag", values, value), **more}.items()}
         for name, text in texts.items():
             check_tag(name, text)
         if texts:
@@ -315,6 +325,18 @@ class _Forked:
 
     def make_room(self) -> None:
         """There is always room."""
+
+
+def _named(call: str, first: Any, value: Any) -> Mapping[str, Any]:
+    """What a call was given by position: a mapping, or one name and its value."""
+    if isinstance(first, str) and value is not _ABSENT:
+        return {first: value}
+    if value is _ABSENT and (first is None or isinstance(first, Mapping)):
+        return first or {}
+    fix = f'Write {call}(loss=0.5), {call}({{"loss": 0.5}}) or {call}("loss", 0.5)'
+    if call == "log":
+        fix += "; a step by its name: step=3"
+    raise Invalid("it takes names with their values", where=f"{call}()", fix=fix)
 
 
 def _number(name: str, value: SupportsFloat) -> float:
