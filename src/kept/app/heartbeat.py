@@ -10,6 +10,7 @@ from typing import Any, Literal
 import msgspec
 
 from kept.app import records
+from kept.app.alive import BORN, birth_of
 from kept.app.process import Process
 from kept.core.clock import Clock
 from kept.core.ids import new_id
@@ -24,7 +25,8 @@ class Heartbeat:
     def __init__(self, database: Database, clock: Clock, kind: Literal["web", "work", "serve"], address: str) -> None:
         self._database = database
         self._clock = clock
-        now = clock.now()
+        now, born = clock.now(), birth_of(os.getpid())
+        self._always: dict[str, Any] = {} if born is None else {BORN: born}
         self._process = Process(
             id=new_id(),
             kind=kind,
@@ -33,12 +35,14 @@ class Heartbeat:
             address=address,
             started_at=now,
             seen_at=now,
-            details={},
+            details=self._always,
         )
 
     def beat(self, **details: Any) -> None:
         """Says that the process lives, and how it is."""
-        self._process = msgspec.structs.replace(self._process, seen_at=self._clock.now(), details=details)
+        self._process = msgspec.structs.replace(
+            self._process, seen_at=self._clock.now(), details=details | self._always
+        )
         with self._database.writing() as connection:
             records.save_process(connection, self._process)
 

@@ -5,6 +5,7 @@ from datetime import timedelta
 import msgspec
 
 from kept.app import records
+from kept.app.alive import surely_gone
 from kept.app.process import Process
 from kept.governance.actor import Actor, Permission
 from kept.governance.operation import Audit, operation
@@ -19,7 +20,8 @@ class ListProcesses(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 @operation("app.processes", needs=Permission.VIEW, audit=Audit.READ)
 def list_processes(workspace: Workspace, actor: Actor, request: ListProcesses) -> list[Process]:
-    """Web, work and serve processes that are alive, oldest first."""
+    """Web, work and serve processes that are alive, oldest first. One of this machine that was killed is left out at once."""
     del actor, request
     with workspace.database.reading() as connection:
-        return records.processes_since(connection, workspace.clock.now() - SILENT)
+        heard = records.processes_since(connection, workspace.clock.now() - SILENT)
+    return [one for one in heard if not surely_gone(one)]
