@@ -35,15 +35,15 @@ def in_force(workspace: Workspace) -> dict[str, str]:
 
 def test_a_csv_file(workspace: Workspace, bring: Import) -> None:
     text = 'key,label,known_at\n"a\nb",1.0,2013-01-01T12:00:00+01:00\n\nc,0,\n'
-    assert bring(text) == Imported(rows=2, recorded=2)
+    assert bring(text) == Imported(rows=2, recorded=2, before=0)
     assert in_force(workspace) == {"a\nb": "1", "c": "0"}
     known = labels.history(workspace, "flights").sort("sequence").collect()["known_at"]
     assert known[0] == datetime(2013, 1, 1, 11, tzinfo=UTC)
-    assert bring(text) == Imported(rows=2, recorded=0)
+    assert bring(text) == Imported(rows=2, recorded=0, before=2)
 
 
 def test_what_only_looks_like_a_number_is_a_text(workspace: Workspace, bring: Import) -> None:
-    assert bring("key,label\na,1_000\nb,2.0\nc,inf\n") == Imported(rows=3, recorded=3)
+    assert bring("key,label\na,1_000\nb,2.0\nc,inf\n") == Imported(rows=3, recorded=3, before=0)
     assert in_force(workspace) == {"a": "1_000", "b": "2.0", "c": "inf"}
 
 
@@ -61,7 +61,7 @@ def test_a_file_larger_than_a_batch_that_was_interrupted(
     path.write_text(text)
     sent = 0
 
-    def failing(request: labels.ImportLabels) -> labels.Recorded:
+    def failing(request: labels.ImportLabels) -> labels.RecordedRows:
         nonlocal sent
         sent += 1
         if sent == 3:
@@ -71,7 +71,7 @@ def test_a_file_larger_than_a_batch_that_was_interrupted(
     with pytest.raises(ConnectionError):
         import_file(path, "flights", failing)
     assert len(in_force(workspace)) == 5_000
-    assert bring(text) == Imported(rows=12_000, recorded=7_000)
+    assert bring(text) == Imported(rows=12_000, recorded=7_000, before=5_000)
     assert labels.history(workspace, "flights").collect().height == 12_000
 
 
@@ -103,6 +103,8 @@ def test_a_half_written_parquet_file(tmp_path: Path, bring: Import) -> None:
     path = tmp_path / "labels.parquet"
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(Invalid, match=r"labels.parquet: not a Parquet file"):
-        import_file(path, "flights", lambda request: labels.Recorded(recorded=len(request.labels)))
+        import_file(path, "flights", lambda request: labels.RecordedRows(recorded=len(request.labels), before=0))
     with pytest.raises(Invalid, match="there is no such file"):
-        import_file(tmp_path / "no.csv", "flights", lambda request: labels.Recorded(recorded=len(request.labels)))
+        import_file(
+            tmp_path / "no.csv", "flights", lambda request: labels.RecordedRows(recorded=len(request.labels), before=0)
+        )

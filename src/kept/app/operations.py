@@ -11,7 +11,7 @@ from kept.governance import journal
 from kept.governance.operation import Operation, operations_in
 from kept.loop import decisions, explain, incident_answers, rollout_report, trace
 from kept.loop import status as loop_status
-from kept.monitoring import alerts, causes, estimates, incidents, skew
+from kept.monitoring import alerts, causes, estimates, incidents, label_matches, skew
 from kept.monitoring import catalog as monitoring
 from kept.pipelines import catalog as pipelines
 from kept.plan import catalog as plan
@@ -51,6 +51,7 @@ OPERATIONS: dict[str, Operation[Any, Any]] = operations_in(
         incidents,
         ingestion,
         journal,
+        label_matches,
         labels,
         logged_models,
         loop_status,

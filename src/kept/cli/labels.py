@@ -3,13 +3,15 @@
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 
 from kept.cli.options import Json, ProjectFile, Workspace, settings_for
 from kept.cli.reach import connect, model_name
-from kept.cli.show import print_json, say, table
+from kept.cli.show import lines, print_json, say, table
 from kept.data.label_files import import_file
 from kept.data.labels import ShowLabels, import_labels, show_labels
+from kept.monitoring.label_matches import LabelMatches, MatchLabels, match_labels
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
 
@@ -28,22 +30,58 @@ def import_(
     project: ProjectFile = None,
     as_json: Json = False,
 ) -> None:
-    """Bring the labels of a file in. A file that is given again adds nothing."""
+    """Bring the labels of a file in, all or none. A file that is given again adds nothing."""
     settings = settings_for(workspace, project)
     connection = connect(settings)
+    name = model_name(settings, endpoint)
     found = import_file(
         file,
-        model_name(settings, endpoint),
+        name,
         lambda request: connection.call(import_labels, request),
         value=value,
         prediction_id=prediction_id,
         key=key,
         known_at=known_at,
     )
+    # Of a file that is given again: what has become of all its labels.
+    after = found.before if found.recorded else 0
+    matches = connection.call(match_labels, MatchLabels(endpoint=name, source=file.name, after=after))
+    if as_json:
+        counts = {"rows": found.rows, "recorded": found.recorded, "refused": 0, **msgspec.structs.asdict(matches)}
+        print_json(counts)
+        return
+    say(f"{found.recorded:,} new labels of {found.rows:,} in {file.name}.")
+    _tell(matches, f"these in {name}" if found.recorded else f"{file.name}'s in {name}")
+
+
+@app.command()
+def match(
+    source: Annotated[str | None, typer.Option(help="Only labels of this file, or of this source.")] = None,
+    endpoint: Endpoint = None,
+    workspace: Workspace = None,
+    project: ProjectFile = None,
+    as_json: Json = False,
+) -> None:
+    """Show how many labels meet a prediction by now, wait for theirs, repeat or correct what was known."""
+    settings = settings_for(workspace, project)
+    name = model_name(settings, endpoint)
+    found = connect(settings).call(match_labels, MatchLabels(endpoint=name, source=source))
     if as_json:
         print_json(found)
-    else:
-        say(f"{found.recorded} new labels of {found.rows} in {file.name}.")
+        return
+    _tell(found, f"{name}'s" if source is None else f"{source}'s in {name}")
+
+
+def _tell(found: LabelMatches, whose: str) -> None:
+    lines(
+        [
+            ("labels", f"{found.labels:,} of {whose}"),
+            ("matched", f"{found.matched:,} meet a prediction"),
+            ("waiting", f"{found.waiting:,} are of no prediction that was logged by now"),
+            ("duplicates", f"{found.duplicates:,} say what was known"),
+            ("corrected", f"{found.corrected:,} say otherwise than what was known"),
+        ]
+    )
 
 
 @app.command()

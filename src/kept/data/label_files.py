@@ -15,7 +15,7 @@ from kept.core.clock import as_utc, parse_time
 from kept.core.digests import digest_file, digest_json
 from kept.core.errors import Invalid
 from kept.data.label import LabelEntry, label_text
-from kept.data.labels import ImportLabels, Recorded
+from kept.data.labels import ImportLabels, RecordedRows
 
 _BATCH = 5_000
 
@@ -34,12 +34,14 @@ class Imported(msgspec.Struct, frozen=True, kw_only=True):
 
     rows: int
     recorded: int
+    before: int
+    """The sequence of the endpoint's newest label before those that were new."""
 
 
 def import_file(
     path: Path,
     endpoint: str,
-    send: Callable[[ImportLabels], Recorded],
+    send: Callable[[ImportLabels], RecordedRows],
     *,
     value: str = "label",
     prediction_id: str | None = None,
@@ -66,16 +68,15 @@ def import_file(
     total, numeric = _validated(path, columns)
     digest = digest_json([digest_file(path), endpoint, columns])
 
-    def batch(first: int, labels: list[LabelEntry]) -> int:
-        request = ImportLabels(endpoint=endpoint, digest=digest, file=path.name, first=first, labels=labels)
-        return send(request).recorded
+    def batch(first: int, labels: list[LabelEntry]) -> RecordedRows:
+        return send(ImportLabels(endpoint=endpoint, digest=digest, file=path.name, first=first, labels=labels))
 
-    before = done = batch(0, [])
+    begun = done = batch(0, [])
     entries = (_entry(row, columns, place, numeric=numeric) for place, row in _rows(path))
-    remaining = islice(entries, before, None)
+    remaining = islice(entries, begun.recorded, None)
     while labels := list(islice(remaining, _BATCH)):
-        done = batch(done, labels)
-    return Imported(rows=total, recorded=done - before)
+        done = batch(done.recorded, labels)
+    return Imported(rows=total, recorded=done.recorded - begun.recorded, before=begun.before)
 
 
 def _columns(path: Path, value: str, prediction_id: str | None, key: str | None, known_at: str | None) -> LabelColumns:
@@ -97,11 +98,19 @@ def _columns(path: Path, value: str, prediction_id: str | None, key: str | None,
 
 def _validated(path: Path, columns: LabelColumns) -> tuple[int, bool]:
     """The number of rows, each of them a label, and whether all labels are numbers."""
-    total, numeric = 0, True
+    total, refused, numeric = 0, 0, True
+    first: Invalid | None = None
     for place, row in _rows(path):
         total += 1
-        _entry(row, columns, place, numeric=False)
-        numeric = numeric and _is_number(row[columns.value])
+        try:
+            _entry(row, columns, place, numeric=False)
+        except Invalid as error:
+            first, refused = first or error, refused + 1
+        else:
+            numeric = numeric and _is_number(row[columns.value])
+    if first is not None:
+        what = f"{first.what} ({refused:,} of {total:,} rows are refused, and so none is recorded)"
+        raise Invalid(what, where=first.where, fix=first.fix) from first
     if not total:
         raise Invalid("it has no rows", where=str(path), fix="Check that it was written completely")
     return total, numeric

@@ -84,6 +84,13 @@ class Recorded(msgspec.Struct, frozen=True, kw_only=True):
     recorded: int
 
 
+class RecordedRows(Recorded, frozen=True, kw_only=True):
+    """How much of a file is durable."""
+
+    before: int
+    """The sequence of the endpoint's newest label before these rows, 0 where they are the first."""
+
+
 @operation("labels.record", needs=Permission.CONTRIBUTE, on="endpoint", audit=Audit.COUNTED)
 def record_labels(workspace: Workspace, actor: Actor, request: RecordLabels) -> Recorded:
     """Records labels, all of the request or none. They are durable when it answers."""
@@ -94,7 +101,7 @@ def record_labels(workspace: Workspace, actor: Actor, request: RecordLabels) -> 
 
 
 @operation("labels.import", needs=Permission.CONTRIBUTE, on="endpoint", audit=Audit.COUNTED)
-def import_labels(workspace: Workspace, actor: Actor, request: ImportLabels) -> Recorded:
+def import_labels(workspace: Workspace, actor: Actor, request: ImportLabels) -> RecordedRows:
     """Records the next rows of a file and says how many of its rows are recorded; rows that are already, are passed over."""
     if request.first < 0:
         raise Invalid(f"first={request.first} is below 0", where=f"labels file {request.file}", fix="Begin at row 0")
@@ -105,6 +112,7 @@ def import_labels(workspace: Workspace, actor: Actor, request: ImportLabels) -> 
         if request.first > done:
             what = f"it goes on at row {request.first}, and {done} rows are recorded"
             raise Invalid(what, where=f"labels file {request.file}", fix="Send its rows in order")
+        before = newest(workspace.inside(connection), request.endpoint)
         insert_labels(connection, rows[done - request.first :])
         total = max(done, request.first + len(rows))
         file = LabelFile(
@@ -115,7 +123,7 @@ def import_labels(workspace: Workspace, actor: Actor, request: ImportLabels) -> 
             updated_at=workspace.clock.now(),
         )
         save_file(connection, file)
-    return Recorded(recorded=total)
+    return RecordedRows(recorded=total, before=before)
 
 
 @operation("labels.show", needs=Permission.VIEW, audit=Audit.READ)
@@ -162,7 +170,8 @@ def newest(workspace: Workspace, endpoint: str) -> int:
     _check_endpoint(endpoint)
     with workspace.database.reading() as connection:
         waiting = last_waiting(connection, endpoint)
-    return max(waiting or 0, workspace.tables.last(_table(endpoint), _WRITER) or 0)
+    # What waits is newer than whatever was shipped.
+    return waiting or workspace.tables.last(_table(endpoint), _WRITER) or 0
 
 
 def last_received(workspace: Workspace, endpoint: str) -> datetime | None:
