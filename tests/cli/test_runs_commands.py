@@ -54,7 +54,7 @@ def test_runs_are_found_by_experiment_and_filter(ask: Ask) -> None:
 
 def test_a_list_names_experiments_and_keeps_times_whole(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
     first = train("trees", 1, 0.8)
-    assert ask("list").startswith("Runs of churn ")
+    assert ask("list").startswith("Runs of churn\n")
     with kept.track("late trains", name="a name that is longer than any column wants") as run:
         run.log(loss=1.0)
     monkeypatch.setattr(show.console, "width", 80)

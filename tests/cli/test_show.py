@@ -36,12 +36,44 @@ def test_words_from_outside_are_no_markup(capsys: pytest.CaptureFixture[str]) ->
     assert capsys.readouterr().out.count(words) == 4
 
 
-def test_only_the_marked_column_is_cut(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_sentence_goes_on_below_itself_beside_other_columns(capsys: pytest.CaptureFixture[str]) -> None:
     table("Runs", ["run", "project", "#seconds", "~why"], [("4bd91a80", "flight-delays", 93.34, "a long reason " * 9)])
-    said = capsys.readouterr().out
-    assert max(map(len, said.splitlines())) <= 80
-    assert "4bd91a80  flight-delays    93.34  a long reason" in said
-    assert "…" in said
+    said = capsys.readouterr().out.splitlines()
+    assert max(map(len, said)) <= 80
+    assert said[2].startswith("4bd91a80  flight-delays    93.34  a long reason")
+    assert said[3].startswith(" " * 34 + "long reason")
+    assert " ".join(said).count("reason") == 9
+
+
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_nothing_is_cut_on_a_narrow_screen(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    monkeypatch.setattr(show, "console", Console(width=width))
+    columns = ["id", "severity", "endpoint", "state", "owner", "#times", "last", "~what"]
+    what = "roc_auc at least 0.6 does not hold over 7d, which everybody should know"
+    rows = [
+        ("4bd91a80", "critical", "flight-delays", "acknowledged", "ops-research@example.org", 1234, APRIL, what),
+        ("5bd91a80", "warning", "f", "open", "ada", 1, APRIL, "short"),
+    ]
+    table("Alerts", columns, rows)
+    said = capsys.readouterr().out.splitlines()
+    assert max(map(len, said)) <= width
+    words = " ".join(" ".join(said).split())
+    for told in ("ops-research@example.org", "acknowledged", "1234", "2013-04-01 00:00Z", what, "short"):
+        assert told in words, words
+    assert "…" not in words
+
+
+def test_a_column_that_holds_nothing_takes_no_line(capsys: pytest.CaptureFixture[str]) -> None:
+    table("", ["name", "~why"], [("n" * 70, "because of this and of that"), ("m", "")])
+    assert [line.strip() for line in capsys.readouterr().out.splitlines()] == [
+        "name",
+        "why",
+        "n" * 70,
+        "because of this and of that",
+        "m",
+    ]
 
 
 def test_an_empty_table_says_so(capsys: pytest.CaptureFixture[str]) -> None:

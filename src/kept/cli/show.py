@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from kept.cli.columns import arrange, row_lines
+
 console = Console()
 errors = Console(stderr=True)
 
@@ -27,28 +29,23 @@ def say(*parts: str | tuple[str, str]) -> None:
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, nothing: str = "") -> None:
-    """A table. A column whose name begins with # holds numbers and is set flush right; one with ~ is cut where lines end.
+    """A table. A column whose name begins with # holds numbers and is set flush right; one with ~ a sentence, which goes on below itself.
 
+    Where the screen is too narrow for all columns, each row takes several lines, and so does the header: nothing is cut.
     Where there are no rows, `nothing` is said in its place, if it is given.
     """
-    shown = Table(title=title, title_justify="left", title_style="bold", box=None, header_style="dim", pad_edge=False)
     cells = [[value if isinstance(value, Text) else Text(text(value)) for value in row] for row in rows]
     if nothing and not cells:
         say(nothing)
         return
-    cut = any(column.startswith("~") for column in columns)
-    for place, column in enumerate(columns):
-        name, mine = Text(column.lstrip("#~")), [row[place] for row in cells]
-        width = None
-        if column.startswith("~"):
-            for one in mine:
-                one.no_wrap, one.overflow = True, "ellipsis"
-        elif cut:
-            width = max(one.cell_len for one in (name, *mine))
-        shown.add_column(name, justify="right" if column.startswith("#") else "left", min_width=width)
-    for row in cells:
-        shown.add_row(*row)
-    console.print(shown)
+    header = [Text(name.lstrip("#~"), "dim") for name in columns]
+    longest = [max(row[place].cell_len for row in (header, *cells)) for place in range(len(columns))]
+    arranged = arrange(columns, longest, console.width)
+    if title:
+        say((title, "bold"))
+    for row in (header, *cells):
+        for line in row_lines(row, arranged, console):
+            console.print(line, soft_wrap=True)
 
 
 def lines(rows: Iterable[Sequence[str | tuple[str, str]]]) -> None:
