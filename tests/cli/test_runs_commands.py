@@ -60,10 +60,11 @@ def test_a_list_names_experiments_and_keeps_times_whole(ask: Ask, monkeypatch: p
     monkeypatch.setattr(show.console, "width", 80)
     said = ask("list")
     assert max(map(len, said.splitlines())) <= 80
-    lines = {line[:8]: line for line in said.splitlines()}
-    assert "late trains" in lines[run.id[-8:]]
-    assert "churn" in lines[first[-8:]]
-    assert re.search(r"20\d\d-\d\d-\d\d \d\d:\d\dZ", lines[run.id[-8:]])
+    runs = dict(re.findall(r"^(\w{8})(.*(?:\n .*)*)", said, flags=re.MULTILINE))
+    assert "late trains" in runs[run.id[-8:]]
+    assert "churn" in runs[first[-8:]]
+    assert re.search(r"20\d\d-\d\d-\d\d \d\d:\d\dZ", runs[run.id[-8:]])
+    assert "wants" in runs[run.id[-8:]]
 
 
 def test_each_listing_has_one_form_and_a_kind_is_looked_for_before_the_limit(ask: Ask) -> None:

@@ -27,17 +27,19 @@ def arrange(columns: Sequence[str], longest: Sequence[int], width: int) -> list[
 
     Args:
         columns: their names; # begins that of numbers, ~ that of a sentence.
-        longest: how wide each would be.
+        longest: how wide each would be; 0 where it is left out.
         width: that of the screen.
     """
     lines: list[list[Place]] = [[]]
     room = width
     for number, (name, wide) in enumerate(zip(columns, longest, strict=True)):
+        if not wide:
+            continue
         wanted = min(wide, _LEAST_SENTENCE) if name.startswith("~") else wide
         if lines[-1] and wanted > room:
             lines.append([])
             room = width - _INDENT
-        place = Place(number, max(min(wanted, room), 1), name.startswith("#"))
+        place = Place(number, min(wanted, room), name.startswith("#"))
         lines[-1].append(place)
         room -= place.width + _GAP
     return [_filled(line, longest, width - (_INDENT if number else 0)) for number, line in enumerate(lines)]

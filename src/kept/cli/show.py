@@ -39,7 +39,12 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, 
         say(nothing)
         return
     header = [Text(name.lstrip("#~"), "dim") for name in columns]
-    longest = [max(row[place].cell_len for row in (header, *cells)) for place in range(len(columns))]
+    longest = [max((row[place].cell_len for row in cells), default=0) for place in range(len(columns))]
+    # A sentence that is never said is left out.
+    longest = [
+        0 if name.startswith("~") and not wide else max(wide, one.cell_len)
+        for name, wide, one in zip(columns, longest, header, strict=True)
+    ]
     arranged = arrange(columns, longest, console.width)
     if title:
         say((title, "bold"))
