@@ -10,7 +10,7 @@ from rich.text import Text
 _GAP = 2
 _INDENT = 2
 # A sentence in less room than this reads badly.
-_LEAST_SENTENCE = 30
+_LEAST_SENTENCE = 20
 
 
 class Place(NamedTuple):
