@@ -134,7 +134,7 @@ def test_single_failures_that_both_would_have_had_roll_nothing_back(limit: float
 
 @pytest.mark.parametrize(
     ("candidate", "champion", "share"),
-    [(0.05, 0.05, 0.5), (0.3, 0.3, 0.5), (0.05, 0.08, 0.1), (0.04, 0.04, 0.95)],
+    [(0.05, 0.05, 0.5), (0.3, 0.3, 0.5), (0.05, 0.08, 0.1), (0.04, 0.04, 0.95), (0.049, 0.049, 0.99)],
 )
 def test_a_candidate_that_fails_as_often_as_the_champion_is_hardly_ever_rolled_back(
     candidate: float, champion: float, share: float

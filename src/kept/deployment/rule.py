@@ -19,6 +19,7 @@ _SMALLEST_EFFECT = 0.01
 # a rate of so many times the limit, and of one in twenty, is then enough, where the champion shows none above it.
 _MOST_OF_ALL = 9
 _BROKEN, _BROKEN_AT_LEAST = 5, 0.05
+_ON_RATE_ALONE = 0.1
 # A median latency that is longer by less than this is nobody's trouble, whatever its ratio: small models answer in 0.1 ms.
 _NOTICEABLE_MS = 1.0
 
@@ -204,19 +205,23 @@ def _excess(limit: float, steps: tuple[StepStatistics, ...], events: _Count, tri
     What both are asked, or what they share, fails for both: no reason to go back from one to the other. While the
     candidate's rate is not above the champion's, each event of the two is the candidate's with the probability of its
     share of the requests, or less. The smaller of two such ratios is at most 1 in the mean where either of the limits holds.
-    Where nearly all requests are the candidate's, a rate that is far above the limit needs no such comparison.
+    Where nearly all requests are the candidate's, a rate that is far above the limit needs no such comparison: a part of the
+    evidence rests on that alone, so that both are one test (a mixture of the ratios), which errs no more often than either.
     """
-    above = rate_evidence(_total(steps, events), _total(steps, trials), limit)
     own, theirs = steps[-1].candidate, steps[-1].champion
-    if not getattr(theirs, trials):
-        return above
     own_events, own_trials = getattr(own, events), getattr(own, trials)
     their_events, their_trials = getattr(theirs, events), getattr(theirs, trials)
-    share = own_trials / (own_trials + their_trials)
-    beside = min(above, rate_evidence(own_events, own_events + their_events, share))
-    if own_trials < _MOST_OF_ALL * their_trials or their_events > limit * their_trials:
-        return beside
-    return max(beside, rate_evidence(own_events, own_trials, min(max(_BROKEN * limit, _BROKEN_AT_LEAST), 0.5)))
+    above = rate_evidence(_total(steps, events), _total(steps, trials), limit)
+    # Where the champion was asked nothing yet, nothing tells whose the failures are.
+    beside = 1.0
+    if their_trials:
+        share = own_trials / (own_trials + their_trials)
+        beside = rate_evidence(own_events, own_events + their_events, share)
+    evidence = (1 - _ON_RATE_ALONE) * min(above, beside)
+    if own_trials >= _MOST_OF_ALL * their_trials and their_events <= limit * their_trials:
+        far = min(max(_BROKEN * limit, _BROKEN_AT_LEAST), 0.5)
+        evidence += _ON_RATE_ALONE * rate_evidence(own_events, own_trials, far)
+    return evidence
 
 
 def _total(steps: tuple[StepStatistics, ...], name: _Count) -> int:
