@@ -153,7 +153,7 @@ def test_intervals_of_slices_are_over_windows_too_where_five_of_a_slice_tell() -
     found = evaluate("binary", (0, 1), scores, labels, frame, (promise,), {}, seed=0, windows=days).slices[0]
     old, new = found.slices
     assert (old.value, old.measured.method) == ("OLD", "jackknife over windows")
-    assert (new.value, new.measured.method) == ("NEW", "percentile bootstrap")
+    assert (new.value, new.measured.method) == ("NEW", "skewness-corrected t")
     assert new == by_rows.slices[1]
     assert _width(old.measured) > 1.5 * _width(by_rows.slices[0].measured)
     assert old.measured.estimate == pytest.approx(by_rows.slices[0].measured.estimate)

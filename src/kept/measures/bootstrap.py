@@ -1,7 +1,7 @@
 """Intervals of a metric, and of the difference of two models on the same rows.
 
-The percentile bootstrap (Efron and Tibshirani 1993, chapter 13) over rows, with two short ways: DeLong's variance for the
-area under the ROC curve, and sums of row values where the metric is their mean.
+Shares of rows and means over rows have intervals of their own, which hold for few rows as well (`metric_ends`), and so has the
+area under the ROC curve (`delong`); all others have the percentile bootstrap over rows (Efron and Tibshirani 1993, chapter 13).
 """
 
 import math
@@ -11,17 +11,13 @@ import numpy as np
 
 from kept.core.errors import Invalid
 from kept.measures import delong
-from kept.measures.arrays import Array, Floats, scaled
+from kept.measures.arrays import Array, Floats
 from kept.measures.intervals import Interval
 from kept.measures.losses import likeliest
+from kept.measures.metric_ends import direct_ends, mean_value_ends
 from kept.measures.metrics import Metric, check_rows, metric
-from kept.measures.special import ndtri
 
 DRAWS = 1000
-
-# From here on a resampled mean is normal to within the noise of a thousand draws.
-_MANY_ROWS = 20_000
-_BLOCK = 2_000_000
 
 
 def metric_interval(
@@ -43,8 +39,9 @@ def metric_interval(
     if chosen.name == "roc_auc" and said.ndim == 1:
         return delong.auc_interval(truth, said, level=level)
     said = _as_needed(chosen, said, threshold)
-    if chosen.rows is not None:
-        return _mean_interval(chosen.rows(truth, said), seed, level, draws)
+    ends = direct_ends(chosen, truth, said, level=level)
+    if ends is not None:
+        return Interval(estimate=whole, low=ends.low, high=ends.high, level=level, method=ends.method, rows=truth.size)
 
     def again(rows: Array) -> float:
         return chosen.compute(truth[rows], said[rows])
@@ -74,7 +71,8 @@ def difference_interval(
     if chosen.name == "roc_auc" and one.ndim == 1 and two.ndim == 1:
         return delong.auc_difference(truth, one, two, level=level)
     if chosen.rows is not None:
-        return _mean_interval(chosen.rows(truth, second) - chosen.rows(truth, first), seed, level, draws)
+        low, high, method = mean_value_ends(chosen.rows(truth, second) - chosen.rows(truth, first), level=level)
+        return Interval(estimate=whole, low=low, high=high, level=level, method=method, rows=truth.size)
 
     def again(rows: Array) -> float:
         return chosen.compute(truth[rows], second[rows]) - chosen.compute(truth[rows], first[rows])
@@ -93,28 +91,6 @@ def _as_needed(chosen: Metric, scores: Floats, threshold: float) -> Array:
     if chosen.needs != "labels" or not np.isfinite(scores).all():
         return scores
     return likeliest(scores, threshold=threshold).astype(np.float64)
-
-
-def _mean_interval(values: Floats, seed: int, level: float, draws: int) -> Interval:
-    mean, rows = float(values.mean()), values.size
-    random = np.random.default_rng(seed)
-    distinct, counts = np.unique(values, return_counts=True)
-    if distinct.size <= 64:
-        # Drawing how often each value occurs is the same draw as drawing the rows.
-        means = random.multinomial(rows, counts / rows, size=draws) @ distinct / rows
-    elif rows >= _MANY_ROWS:
-        each, size = scaled(values)
-        width = float(ndtri(0.5 + level / 2) * each.std(ddof=1) / math.sqrt(rows)) * size
-        return Interval(estimate=mean, low=mean - width, high=mean + width, level=level, method="normal", rows=rows)
-    else:
-        at_once = max(1, _BLOCK // rows)
-        means = np.concatenate(
-            [
-                values[random.integers(0, rows, (min(at_once, draws - start), rows))].mean(axis=1)
-                for start in range(0, draws, at_once)
-            ]
-        )
-    return _percentiles(means, mean, rows, level)
 
 
 def _resampled(

@@ -1,14 +1,16 @@
 """The variance of areas under the ROC curve without resampling.
 
 DeLong, DeLong and Clarke-Pearson 1988, "Comparing the areas under two or more correlated receiver operating
-characteristic curves"; by mid-ranks as in Sun and Xu 2014, "Fast implementation of DeLong's algorithm".
+characteristic curves"; by mid-ranks as in Sun and Xu 2014, "Fast implementation of DeLong's algorithm". The quantiles are
+Student's, with Satterthwaite's degrees of freedom (Brunner and Munzel 2000, "The nonparametric Behrens-Fisher problem",
+section 3): two positives among hundreds of rows do not know their own spread.
 """
 
 import math
 
 from kept.measures.arrays import Array, Floats, mid_ranks
 from kept.measures.intervals import Interval
-from kept.measures.special import ndtri
+from kept.measures.special import stdtrit
 
 
 def auc_interval(labels: Array, scores: Floats, *, level: float = 0.95) -> Interval:
@@ -22,13 +24,13 @@ def auc_interval(labels: Array, scores: Floats, *, level: float = 0.95) -> Inter
         return _unknown(labels, level)
     by_positive, by_negative = placed
     area = float(by_positive.mean())
-    error = _error(by_positive, by_negative)
+    width = _width(by_positive, by_negative, level)
     if area in {0.0, 1.0}:
         end = (1 - level) ** (1 / min(by_positive.size, by_negative.size))
         low, high = (end, 1.0) if area == 1.0 else (0.0, 1 - end)
     else:
-        logit, width = math.log(area / (1 - area)), _z(level) * error / (area * (1 - area))
-        low, high = _logistic(logit - width), _logistic(logit + width)
+        logit, reach = math.log(area / (1 - area)), width / (area * (1 - area))
+        low, high = _logistic(logit - reach), _logistic(logit + reach)
     return Interval(estimate=area, low=low, high=high, level=level, method="DeLong", rows=labels.size)
 
 
@@ -38,7 +40,7 @@ def auc_difference(labels: Array, champion: Floats, challenger: Floats, *, level
     if one is None or two is None:
         return _unknown(labels, level)
     by_positive, by_negative = two[0] - one[0], two[1] - one[1]
-    difference, width = float(by_positive.mean()), _z(level) * _error(by_positive, by_negative)
+    difference, width = float(by_positive.mean()), _width(by_positive, by_negative, level)
     return Interval(
         estimate=difference,
         low=difference - width,
@@ -61,16 +63,18 @@ def _placements(labels: Array, scores: Floats) -> tuple[Floats, Floats] | None:
     return by_positive, by_negative
 
 
-def _error(by_positive: Floats, by_negative: Floats) -> float:
-    return math.sqrt(by_positive.var(ddof=1) / by_positive.size + by_negative.var(ddof=1) / by_negative.size)
+def _width(by_positive: Floats, by_negative: Floats, level: float) -> float:
+    """Half of the interval of the mean placement."""
+    parts = [(placed.var(ddof=1) / placed.size, placed.size - 1) for placed in (by_positive, by_negative)]
+    variance = float(sum(part for part, _ in parts))
+    if variance == 0.0:
+        return 0.0
+    freedom = variance**2 / sum(part**2 / own for part, own in parts)
+    return float(stdtrit(freedom, 0.5 + level / 2)) * math.sqrt(variance)
 
 
 def _unknown(labels: Array, level: float) -> Interval:
     return Interval(estimate=None, low=None, high=None, level=level, method="DeLong", rows=labels.size)
-
-
-def _z(level: float) -> float:
-    return float(ndtri(0.5 + level / 2))
 
 
 def _logistic(value: float) -> float:

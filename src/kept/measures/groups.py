@@ -4,6 +4,8 @@ import math
 
 import msgspec
 
+from kept.measures.shares import share_ends
+
 _NORMAL = 1.959963984540054
 
 
@@ -33,16 +35,9 @@ class Gap(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def group_rate(group: str, events: float, rows: float, *, normal: float = _NORMAL) -> GroupRate:
-    """A share of rows with Wilson's score interval (Wilson 1927), which keeps its level for few rows and rare events.
-
-    Counts that were divided by their design effect need not be whole.
-    """
-    share, square = events / rows, normal**2
-    middle = (share + square / (2 * rows)) / (1 + square / rows)
-    half = normal / (1 + square / rows) * math.sqrt(share * (1 - share) / rows + square / (4 * rows**2))
-    # At no event, or events only, the ends are the rate itself, which rounding may miss.
-    low, high = max(min(middle - half, share), 0.0), min(max(middle + half, share), 1.0)
-    return GroupRate(group=group, value=share, low=low, high=high, rows=round(rows))
+    """A share of rows with its interval. Counts that were divided by their design effect need not be whole."""
+    low, high = share_ends(events, rows, normal)
+    return GroupRate(group=group, value=events / rows, low=low, high=high, rows=round(rows))
 
 
 def widest_gap(counts: dict[str, tuple[int, int]]) -> Gap | None:
