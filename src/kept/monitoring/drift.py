@@ -17,6 +17,7 @@ from kept.measures.drift.detector import DriftFinding, DriftState, start, update
 from kept.measures.drift.grid import Grid
 from kept.measures.drift.reference import Reference, count_window
 from kept.measures.drift.statistics import Yardstick
+from kept.measures.drift.variation import LEAST_WINDOWS
 from kept.monitoring.budget import Budget
 from kept.monitoring.performance import Measured
 from kept.monitoring.quality import Expected
@@ -188,9 +189,7 @@ def measured_columns(finding: DriftFinding) -> list[Measured]:
 def evidence_of(finding: DriftFinding, budget: Budget, window: Window) -> dict[str, Any]:
     """The numbers behind an alarm, its budget as a sentence, and its causes, the likeliest first."""
     listed = [column for column in finding.columns if column.listed] or list(finding.columns[:1])
-    independence = (
-        "the reference has too few windows to tell how much they vary: they are taken to vary by sampling alone"
-    )
+    caution = _caution(finding)
     return {
         "budget": budget.sentence,
         "detector": finding.value,
@@ -200,8 +199,20 @@ def evidence_of(finding: DriftFinding, budget: Budget, window: Window) -> dict[s
         "rows": finding.rows,
         "causes": [_sentence(column) for column in listed[:_RANKED]],
         "columns": [msgspec.to_builtins(column) for column in finding.columns[:_RANKED]],
-        **({"caution": independence} if finding.assumes_independence else {}),
+        **({"caution": caution} if caution else {}),
     }
+
+
+def _caution(finding: DriftFinding) -> str:
+    """Why the budget may not be kept; empty where the reference knows how windows vary."""
+    if finding.assumes_independence:
+        return "the reference has too few windows to tell how much they vary: they are taken to vary by sampling alone"
+    if finding.independent_windows < LEAST_WINDOWS:
+        return (
+            "each window of the reference is like the one before, so that they tell no more of how much windows vary than"
+            f" {max(finding.independent_windows, 1):.0f} independent ones: false alarms may come more often than the budget says"
+        )
+    return ""
 
 
 def _sentence(column: ColumnFinding) -> str:

@@ -28,7 +28,8 @@ _FEW = 500
 _MOST = 0.02
 # Equal steps are taken where they are this fine: it is what the other codes come to.
 _MOST_OF_A_STEP = 0.005
-# Normal scores lie within about +-3.54, so that a few wild values cannot carry a mean.
+# Normal scores lie within about +-3.54, so that a few wild values cannot carry a mean; of a small sample within those of its
+# least and greatest value, as just that share of later values is to be expected beyond them.
 _TAIL = 2e-4
 
 _ALL_CODES = 65_536
@@ -177,8 +178,9 @@ def learn_cells(sample: Floats) -> Cells:
     centre, step, searched, keys = _keys(ordered)
     starts, masses = _cut(keys, searched=searched)
     middles = np.cumsum(masses) - masses / 2
-    inner = ndtri(np.clip(middles, _TAIL, 1 - _TAIL))
-    ends = ndtri([_TAIL, 1 - _TAIL])
+    tail = max(_TAIL, 0.5 / (ordered.size + 1))
+    inner = ndtri(np.clip(middles, tail, 1 - tail))
+    ends = ndtri([tail, 1 - tail])
     bins = np.minimum((middles * SHAPE_BINS).astype(np.int64), SHAPE_BINS - 1)
     return Cells(
         centre=centre,

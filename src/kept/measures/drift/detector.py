@@ -20,6 +20,7 @@ from kept.measures.drift.reference import Reference
 from kept.measures.drift.residuals import Expected, residuals
 from kept.measures.drift.statistics import measure_window, standardise
 from kept.measures.drift.weights import statistic_weights
+from kept.measures.special import ndtri
 
 SIZES = np.array([0.5, 1.0, 2.0, 4.0, 8.0])
 # What a rise, a fall and 1 add to the logarithms of the R: of rises, and then of falls, of each size.
@@ -34,7 +35,8 @@ MIXTURE = np.outer([_RECURSIVE, _FIXED], np.tile(_SIZE_WEIGHTS / 2, 2))
 
 # A shift of the mean by this many standard deviations of a row is too small to matter, if it is there to stay.
 PRACTICAL = 0.05
-_SAFE_ERRORS = 3.0
+# The chance that any statistic of an unlucky reference is farther from the truth than is tolerated.
+_UNLUCKY = 0.05
 _LARGEST = 1e300
 
 
@@ -60,7 +62,8 @@ class DriftFinding:
     """What one window showed. It is an alarm when `value` has reached `budget`.
 
     Without a change, the mean time from a start to an alarm is at least `budget` windows.
-    `assumes_independence` says that the reference had too few windows to know how much they vary.
+    `assumes_independence` says that the reference had too few windows to know how much they vary, `independent_windows` how many
+    it has that tell: fewer where each is like the one before.
     """
 
     alarm: bool
@@ -69,6 +72,7 @@ class DriftFinding:
     windows: int
     rows: int
     assumes_independence: bool
+    independent_windows: float
     seen: Seen = field(repr=False, compare=False)
 
     @cached_property
@@ -128,7 +132,7 @@ def _update(
     known = rows > 0
     values = _grow(state, reference, away, rows)
     weight = np.divide(
-        1.0, 1.0 / np.maximum(rows, 1e-12) + reference.variation.between, where=known, out=np.zeros(known.size)
+        1.0, 1.0 / np.maximum(rows, 1e-12) + reference.variation.lasting, where=known, out=np.zeros(known.size)
     )
     after = msgspec.structs.replace(
         state,
@@ -146,6 +150,7 @@ def _update(
         windows=after.windows,
         rows=window.rows,
         assumes_independence=reference.assumes_independence,
+        independent_windows=reference.independent_windows,
         seen=Seen(reference=reference, window=window, measured=measured, away=away, evidence=evidence / after.windows),
     )
     return after, finding
@@ -156,7 +161,7 @@ def _grow(state: DriftState, reference: Reference, away: Floats, rows: Floats) -
     held = np.maximum(reference.precision, 1e-12)
     so_far = np.maximum(state.precision, 1e-12)
     recursive = Expected(mean=state.moment / so_far, precision=so_far, tolerance=np.zeros(held.size))
-    tolerance = np.maximum(state.practical, _SAFE_ERRORS / np.sqrt(held))
+    tolerance = np.maximum(state.practical, _safe_errors(reference) / np.sqrt(held))
     fixed = Expected(mean=reference.moment / held, precision=None, tolerance=tolerance)
     found = [residuals(reference, away, rows, expected) for expected in (recursive, fixed)]
     moved = np.array([(each.rise, each.fall, np.ones(held.size)) for each in found]).transpose(2, 0, 1)
@@ -169,3 +174,9 @@ def _grow(state: DriftState, reference: Reference, away: Floats, rows: Floats) -
     unknown = rows == 0
     grown[unknown] = state.values[unknown]
     return np.asarray(grown)
+
+
+def _safe_errors(reference: Reference) -> float:
+    """The standard errors of the reference that are tolerated: more, the more statistics it has to be right in (Bonferroni)."""
+    statistics = max(int(np.count_nonzero(reference.yard.used)), 1)
+    return float(-ndtri(_UNLUCKY / (2 * statistics)))

@@ -48,6 +48,15 @@ class Reference(msgspec.Struct, frozen=True, kw_only=True, eq=False, dict=True, 
         """Whether it had too few windows to tell how much they vary, so that windows are taken to vary by sampling alone."""
         return self.windows < LEAST_WINDOWS
 
+    @property
+    def independent_windows(self) -> float:
+        """How many windows without memory would tell as much of how windows vary."""
+        varies = self.variation.between > 0
+        if not varies.any():
+            return float(self.windows)
+        times = self.variation.lasting[varies] / self.variation.between[varies]
+        return self.windows / float(np.median(times))
+
     @cached_property
     def layout(self) -> Layout:
         """Which statistic is which."""
@@ -58,8 +67,13 @@ class Reference(msgspec.Struct, frozen=True, kw_only=True, eq=False, dict=True, 
         return least_rows(self.grid, self.layout, self.yard, self.counts)
 
     def known_rows(self, measured: Measured) -> Floats:
-        """The rows each statistic rests on, 0 for one that is not in use or rests on too few to be compared."""
-        return _known_rows(self.yard, measured, self._least_rows)
+        """The rows each statistic rests on, 0 for one that is not in use or rests on too few to be compared.
+
+        Rows that hang together (windows that vary by more than sampling) count for no more than they tell.
+        """
+        known = _known_rows(self.yard, measured, self._least_rows)
+        worth = known / (1.0 + known * self.variation.between)
+        return np.where(worth >= self._least_rows, known, 0.0)
 
     def season_at(self, moment: datetime) -> int | None:
         """The season of a window that begins then; None where none was declared."""
@@ -188,7 +202,7 @@ def _tells(where: Layout, yard: Yardstick, rows: Floats) -> Flags:
 
 def _sums(away: Floats, rows: Floats, variation: Variation) -> tuple[Floats, Floats]:
     """The precision and the moment of windows."""
-    weight = np.divide(1.0, 1.0 / np.maximum(rows, 1e-12) + variation.between, out=np.zeros_like(rows), where=rows > 0)
+    weight = np.divide(1.0, 1.0 / np.maximum(rows, 1e-12) + variation.lasting, out=np.zeros_like(rows), where=rows > 0)
     return weight.sum(axis=0), (weight * away).sum(axis=0)
 
 

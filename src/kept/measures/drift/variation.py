@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 
 from kept.measures.arrays import Flags, Floats, Ints
+from kept.measures.drift.memory import memory_of
 from kept.measures.special import digamma, polygamma
 
 LEAST_WINDOWS = 10
@@ -24,16 +25,23 @@ class Variation(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """Each statistic's variance between windows, in squared standard deviations of a row.
 
     `freedom` are the degrees of freedom of the total variance (sampling and between) that it was estimated from, and
-    `total` that variance. Zero `between` stands for windows that differ by sampling alone.
+    `total` that variance. Zero `between` stands for windows that differ by sampling alone. Over many windows `times` as much
+    is left of it as if windows did not remember (see `memory`); empty in references that were stored before that was known.
     """
 
     between: Floats
     freedom: Floats
     total: Floats
+    times: Floats = msgspec.field(default_factory=lambda: np.ones(0))
+
+    @property
+    def lasting(self) -> Floats:
+        """The variance between as many windows without memory that would tell as much as these."""
+        return self.between * self.times if self.times.size else self.between
 
 
 def between_windows(away: Floats, rows: Floats, group: Ints, eligible: Flags, seasons: Ints | None = None) -> Variation:
-    """From standardised statistics and the rows they rest on, shape `(windows, statistics)`.
+    """From standardised statistics and the rows they rest on, shape `(windows, statistics)`, in the order of time.
 
     Each window is held against the mean of those of its own season (one a window; None: all are of one). Statistics that are not eligible,
     or rest on fewer than ten windows, are taken not to vary.
@@ -41,11 +49,14 @@ def between_windows(away: Floats, rows: Floats, group: Ints, eligible: Flags, se
     windows = np.count_nonzero(rows > 0, axis=0)
     seasons = np.zeros(rows.shape[0], dtype=np.int64) if seasons is None else seasons
     apart, spare, means = (np.zeros(group.size) for _ in range(3))
+    gaps = np.zeros_like(away)
     for season in np.unique(seasons):
         own, held = away[seasons == season], rows[seasons == season]
         whole = np.maximum(held.sum(axis=0), 1e-12)
         mean = (held * own).sum(axis=0) / whole
-        apart += (held * (own - mean) ** 2).sum(axis=0)
+        gap = np.where(held > 0, own - mean, 0.0)
+        gaps[seasons == season] = gap
+        apart += (held * gap**2).sum(axis=0)
         spare += whole - (held**2).sum(axis=0) / whole
         means += (held > 0).any(axis=0)
     freedom = np.maximum(windows - means, 1.0)
@@ -61,7 +72,8 @@ def between_windows(away: Floats, rows: Floats, group: Ints, eligible: Flags, se
             shrunk[members] = (trust * typical + own * ratio[members]) / (trust + own)
             total_freedom[members] = trust + own
     between = np.where(eligible, np.maximum(shrunk - 1.0, 0.0) * sampling, 0.0)
-    return Variation(between=between, freedom=total_freedom, total=between + sampling)
+    times = memory_of(gaps, rows, between, group)
+    return Variation(between=between, freedom=total_freedom, total=between + sampling, times=times)
 
 
 def _prior(ratio: Floats, freedom: Floats) -> tuple[float, Floats]:
