@@ -20,7 +20,6 @@ from kept.measures.drift.reference import Reference
 from kept.measures.drift.residuals import Expected, residuals
 from kept.measures.drift.statistics import measure_window, standardise
 from kept.measures.drift.weights import statistic_weights
-from kept.measures.special import ndtri
 
 SIZES = np.array([0.5, 1.0, 2.0, 4.0, 8.0])
 # What a rise, a fall and 1 add to the logarithms of the R: of rises, and then of falls, of each size.
@@ -35,8 +34,6 @@ MIXTURE = np.outer([_RECURSIVE, _FIXED], np.tile(_SIZE_WEIGHTS / 2, 2))
 
 # A shift of the mean by this many standard deviations of a row is too small to matter, if it is there to stay.
 PRACTICAL = 0.05
-# The chance that any statistic of an unlucky reference is farther from the truth than is tolerated.
-_UNLUCKY = 0.05
 _LARGEST = 1e300
 
 
@@ -161,7 +158,7 @@ def _grow(state: DriftState, reference: Reference, away: Floats, rows: Floats) -
     held = np.maximum(reference.precision, 1e-12)
     so_far = np.maximum(state.precision, 1e-12)
     recursive = Expected(mean=state.moment / so_far, precision=so_far, tolerance=np.zeros(held.size))
-    tolerance = np.maximum(state.practical, _safe_errors(reference) / np.sqrt(held))
+    tolerance = np.maximum(state.practical, reference.safe_errors / np.sqrt(held))
     fixed = Expected(mean=reference.moment / held, precision=None, tolerance=tolerance)
     found = [residuals(reference, away, rows, expected) for expected in (recursive, fixed)]
     moved = np.array([(each.rise, each.fall, np.ones(held.size)) for each in found]).transpose(2, 0, 1)
@@ -174,9 +171,3 @@ def _grow(state: DriftState, reference: Reference, away: Floats, rows: Floats) -
     unknown = rows == 0
     grown[unknown] = state.values[unknown]
     return np.asarray(grown)
-
-
-def _safe_errors(reference: Reference) -> float:
-    """The standard errors of the reference that are tolerated: more, the more statistics it has to be right in (Bonferroni)."""
-    statistics = max(int(np.count_nonzero(reference.yard.used)), 1)
-    return float(-ndtri(_UNLUCKY / (2 * statistics)))

@@ -16,6 +16,12 @@ from kept.measures.drift.least_rows import least_rows
 from kept.measures.drift.seasons import Season
 from kept.measures.drift.statistics import Layout, Measured, Yardstick, layout, measure_window, standardise, yardstick
 from kept.measures.drift.variation import LEAST_WINDOWS, Variation, between_windows
+from kept.measures.special import ndtri
+
+# Rows that no window has.
+_MOST = 1e12
+# The chance that any statistic of a reference is wrong by more than `safe_errors`.
+_UNLUCKY = 0.05
 
 
 class Reference(msgspec.Struct, frozen=True, kw_only=True, eq=False, dict=True, tag="kept.drift-reference.1"):
@@ -48,7 +54,7 @@ class Reference(msgspec.Struct, frozen=True, kw_only=True, eq=False, dict=True, 
         """Whether it had too few windows to tell how much they vary, so that windows are taken to vary by sampling alone."""
         return self.windows < LEAST_WINDOWS
 
-    @property
+    @cached_property
     def independent_windows(self) -> float:
         """How many windows without memory would tell as much of how windows vary."""
         varies = self.variation.between > 0
@@ -63,17 +69,24 @@ class Reference(msgspec.Struct, frozen=True, kw_only=True, eq=False, dict=True, 
         return layout(self.grid)
 
     @cached_property
+    def safe_errors(self) -> float:
+        """By how many of its standard errors any of its statistics may be wrong: the more, the more they are (Bonferroni)."""
+        statistics = max(int(np.count_nonzero(self.yard.used)), 1)
+        return float(-ndtri(_UNLUCKY / (2 * statistics)))
+
+    @cached_property
     def _least_rows(self) -> Floats:
-        return least_rows(self.grid, self.layout, self.yard, self.counts)
+        least = least_rows(self.grid, self.layout, self.yard, self.counts)
+        # So many rows are worth n / (1 + n between) independent ones, and never more than 1 / between.
+        room = np.maximum(1.0 - np.minimum(least, _MOST) * self.variation.between, 0.0)
+        return np.asarray(np.divide(least, room, out=np.full(least.size, np.inf), where=room > 0))
 
     def known_rows(self, measured: Measured) -> Floats:
         """The rows each statistic rests on, 0 for one that is not in use or rests on too few to be compared.
 
         Rows that hang together (windows that vary by more than sampling) count for no more than they tell.
         """
-        known = _known_rows(self.yard, measured, self._least_rows)
-        worth = known / (1.0 + known * self.variation.between)
-        return np.where(worth >= self._least_rows, known, 0.0)
+        return _known_rows(self.yard, measured, self._least_rows)
 
     def season_at(self, moment: datetime) -> int | None:
         """The season of a window that begins then; None where none was declared."""

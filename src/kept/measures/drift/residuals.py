@@ -56,9 +56,11 @@ def residuals(reference: Reference, away: Floats, rows: Floats, expected: Expect
     known &= ~shares | rare | (small >= _LEAST_ROWS * sampling)
     if rare.any():
         rise[rare], fall[rare] = _rare_tails(reference, away, safe_rows, expected, turned, rare)
-    # What windows remember comes again: each adds only what is its own.
-    own = np.sqrt(variance / (variance + reference.variation.lasting - reference.variation.between))
-    return Residuals(rise=np.where(known, rise * own, 0.0), fall=np.where(known, fall * own, 0.0))
+    if reference.variation.remembers:
+        # What is remembered comes again: each window adds only what is its own.
+        own = np.sqrt(variance / (variance + reference.variation.lasting - reference.variation.between))
+        rise, fall = rise * own, fall * own
+    return Residuals(rise=np.where(known, rise, 0.0), fall=np.where(known, fall, 0.0))
 
 
 def _normal(ratio: Floats, reference: Reference, freedom: Floats) -> Floats:

@@ -5,6 +5,7 @@ of its group by empirical Bayes (Smyth 2004, "Linear models and empirical Bayes 
 """
 
 import math
+from functools import cached_property
 
 import msgspec
 import numpy as np
@@ -21,7 +22,7 @@ _MOST_TRUST = 3.0
 _LEAST_GROUP = 3
 
 
-class Variation(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+class Variation(msgspec.Struct, frozen=True, kw_only=True, eq=False, dict=True):
     """Each statistic's variance between windows, in squared standard deviations of a row.
 
     `freedom` are the degrees of freedom of the total variance (sampling and between) that it was estimated from, and
@@ -34,10 +35,15 @@ class Variation(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     total: Floats
     times: Floats = msgspec.field(default_factory=lambda: np.ones(0))
 
-    @property
+    @cached_property
     def lasting(self) -> Floats:
         """The variance between as many windows without memory that would tell as much as these."""
-        return self.between * self.times if self.times.size else self.between
+        return self.between * self.times if self.remembers else self.between
+
+    @cached_property
+    def remembers(self) -> bool:
+        """Whether any statistic does."""
+        return bool((self.times > 1).any())
 
 
 def between_windows(away: Floats, rows: Floats, group: Ints, eligible: Flags, seasons: Ints | None = None) -> Variation:
