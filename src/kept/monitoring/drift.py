@@ -142,7 +142,7 @@ def expectations(reference: Reference, hidden: Collection[str] = ()) -> list[Exp
         largest = float(cells.max() / cells.sum()) if cells.sum() else 1.0
         if name in grid.numeric:
             low, high = float(counts.low[place]), float(counts.high[place])
-            known = np.isfinite(low) and np.isfinite(high)
+            known = np.isfinite(low) and np.isfinite(high) and name not in reference.growing
             one = Expected(
                 column=name,
                 missing_share=float(share),

@@ -49,6 +49,8 @@ def reference(context: StepContext, source: str, join: pl.DataFrame, columns: Co
     seasons = declared_seasons(project, join, columns)
     made = build_reference(table, kinds, numbers, cycle=project.season, seasons=seasons, zone=project.time_zone)
     context.log(f"reference of {made.rows} rows in {made.windows} windows")
+    for name in made.growing:
+        context.log(f"{name} is not watched for drift but for missing values: each window lies beyond the one before")
     return context.workspace.blobs.put(encode(made))
 
 

@@ -12,9 +12,19 @@ from kept.measures.arrays import Array, Flags, Floats
 from kept.measures.drift.counts import WindowCounts, count_rows, empty_counts
 from kept.measures.drift.cycle import UTC, Cycle, season_of
 from kept.measures.drift.grid import Grid, Kind, Table, check_table, learn_grid
+from kept.measures.drift.growing import growing
 from kept.measures.drift.least_rows import least_rows
 from kept.measures.drift.seasons import Season
-from kept.measures.drift.statistics import Layout, Measured, Yardstick, layout, measure_window, standardise, yardstick
+from kept.measures.drift.statistics import (
+    Layout,
+    Measured,
+    Yardstick,
+    layout,
+    measure_window,
+    standardise,
+    without_columns,
+    yardstick,
+)
 from kept.measures.drift.variation import LEAST_WINDOWS, Variation, between_windows
 from kept.measures.special import ndtri
 
@@ -43,6 +53,8 @@ class Reference(msgspec.Struct, frozen=True, kw_only=True, eq=False, dict=True, 
     zone: str = UTC
     """The time zone by whose clock seasons are told."""
     seasons: dict[int, Season] = {}
+    growing: tuple[str, ...] = ()
+    """Numeric columns of which each window lies beyond the one before: only their missing values are compared."""
 
     @property
     def rows(self) -> int:
@@ -155,7 +167,8 @@ def reference_from(grid: Grid, windows: Sequence[WindowCounts]) -> Reference:
     if not held:
         raise Invalid("no window holds a row", where="reference", fix="Give windows that cover the rows")
     counts = sum(held, start=empty_counts(grid))
-    where, yard = layout(grid), yardstick(grid, counts)
+    where, grows = layout(grid), growing(held)
+    yard = without_columns(where, yardstick(grid, counts), np.flatnonzero(grows))
     away, rows = _standardised(grid, yard, held, least_rows(grid, where, yard, counts))
     eligible = yard.used & _tells(where, yard, rows)
     variation = between_windows(away, rows, where.kind, eligible)
@@ -168,6 +181,7 @@ def reference_from(grid: Grid, windows: Sequence[WindowCounts]) -> Reference:
         variation=variation,
         precision=precision,
         moment=moment,
+        growing=tuple(name for name, one in zip(grid.numeric, grows, strict=True) if one),
     )
 
 
@@ -176,6 +190,7 @@ def with_seasons(
 ) -> Reference:
     """The reference that holds each window against those of its own season, from its windows and the season of each."""
     grid, where = reference.grid, reference.layout
+    grown = np.flatnonzero(np.isin(grid.numeric, reference.growing))
     placed = [(season, window) for season, window in zip(seasons, windows, strict=True) if window.rows]
     numbers = np.array([season for season, _ in placed], dtype=np.int64)
     found = {}
@@ -184,7 +199,7 @@ def with_seasons(
     for season in sorted(set(numbers.tolist())):
         held = [window for own, window in placed if own == season]
         counts = sum(held, start=empty_counts(grid))
-        yard = yardstick(grid, counts)
+        yard = without_columns(where, yardstick(grid, counts), grown)
         own_away, own_rows = _standardised(grid, yard, held, least_rows(grid, where, yard, counts))
         away[numbers == season], rows[numbers == season] = own_away, own_rows
         eligible &= _tells(where, yard, own_rows) | ~yard.used

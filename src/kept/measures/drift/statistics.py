@@ -131,6 +131,12 @@ def yardstick(grid: Grid, counts: WindowCounts) -> Yardstick:
     return Yardstick(mean=measured.value, spread=spread, used=used, freedom=_scale_freedom(grid, counts))
 
 
+def without_columns(where: Layout, yard: Yardstick, columns: Ints) -> Yardstick:
+    """The yardstick with nothing of these columns in use but their missing values."""
+    hidden = (np.isin(where.column, columns) | np.isin(where.second, columns)) & ~where.of("missing")
+    return msgspec.structs.replace(yard, used=yard.used & ~hidden) if columns.size else yard
+
+
 def standardise(grid: Grid, yard: Yardstick, measured: Measured) -> Floats:
     """How far each statistic is from the reference, in standard deviations of one row.
 
