@@ -1,58 +1,89 @@
-"""How much may be asked for at once: as much as MLflow's own server answers."""
+"""How much may be asked for at once: as much as MLflow's own server answers, of texts that it would read in a moment."""
 
 from collections.abc import Iterator, Mapping
 
-from kept.mlflow_api.graph_language import Document, Field, GraphFault, Selection, Spread
+from graphql import GraphQLError, parse
+from graphql.language import (
+    DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    InlineFragmentNode,
+    OperationDefinitionNode,
+    SelectionSetNode,
+)
 
+_LONGEST = 65_536
+_MOST_TOKENS = 20_000
+_MOST_COMMENTS = 1_000
 _MOST_ROOTS = 10
 _MOST_ALIASES = 10
 _DEEPEST = 10
 _MOST_SELECTIONS = 1_000
+_MOST_VALUES = 1_000_000
+"""How many values an answer can hold: aliases within each other would multiply what is found, until no memory is left."""
 
 
-def check_size(document: Document) -> None:
-    """Refuses a document that asks for too many fields, or for fields too deep within each other."""
+class TooMuch(BaseException):
+    """An answer would hold too much; as an exception it would end one field of it, and the others would go on."""
+
+
+class Room:
+    """What an answer may still hold."""
+
+    def __init__(self) -> None:
+        self._left = _MOST_VALUES
+
+    def take(self, values: int) -> None:
+        """Takes room for some values; raises `TooMuch` where there is none."""
+        self._left -= values
+        if self._left < 0:
+            raise TooMuch(f"Query exceeds maximum of {_MOST_VALUES} values answered")
+
+
+def read(text: str) -> DocumentNode:
+    """The operations and fragments of a text that asks for no more than can be answered, or a `GraphQLError`."""
+    document = parse(
+        text,
+        no_location=True,
+        max_lexical_tokens=_MOST_TOKENS,
+        max_comments=_MOST_COMMENTS,
+        max_source_length=_LONGEST,
+    )
+    _check_size(document)
+    return document
+
+
+def _check_size(document: DocumentNode) -> None:
+    fragments = {one.name.value: one for one in document.definitions if isinstance(one, FragmentDefinitionNode)}
+    waiting = [(one.selection_set, 1) for one in document.definitions if isinstance(one, OperationDefinitionNode)]
     roots = aliases = selected = 0
-    for operation in document.operations:
-        waiting = [(operation.selections, 1)]
-        while waiting:
-            selections, depth = waiting.pop()
-            if depth > _DEEPEST:
-                raise GraphFault(f"Query exceeds maximum depth of {_DEEPEST}")
-            fields = list(fields_of(selections, document.fragments))
-            aliases = max(aliases, sum(field.key != field.name for field in fields))
-            roots += len(fields) if depth == 1 else 0
-            selected += len(fields)
-            if selected > _MOST_SELECTIONS:
-                raise GraphFault(f"Query exceeds maximum total selections of {_MOST_SELECTIONS}")
-            waiting += [(field.selections, depth + 1) for field in fields if field.selections]
+    while waiting:
+        selections, depth = waiting.pop()
+        if depth > _DEEPEST:
+            raise GraphQLError(f"Query exceeds maximum depth of {_DEEPEST}")
+        fields = list(_fields(selections, fragments))
+        aliases = max(aliases, sum(field.alias is not None for field in fields))
+        roots += len(fields) if depth == 1 else 0
+        selected += len(fields)
+        if selected > _MOST_SELECTIONS:
+            raise GraphQLError(f"Query exceeds maximum total selections of {_MOST_SELECTIONS}")
+        waiting += [(field.selection_set, depth + 1) for field in fields if field.selection_set]
     for what, size, most in (("root fields", roots, _MOST_ROOTS), ("aliases", aliases, _MOST_ALIASES)):
         if size > most:
-            raise GraphFault(f"GraphQL queries should have at most {most} {what}, got {size} {what}.")
+            raise GraphQLError(f"GraphQL queries should have at most {most} {what}, got {size} {what}.")
 
 
-def fields_of(selections: tuple[Selection, ...], fragments: Mapping[str, Spread], kind: str = "") -> Iterator[Field]:
-    """The fields of an object, those of fragments among them, each fragment once.
-
-    With the type of the object, fragments of another type are refused.
-    """
+def _fields(selections: SelectionSetNode, fragments: Mapping[str, FragmentDefinitionNode]) -> Iterator[FieldNode]:
+    """The fields of an object, those of fragments among them, each fragment once."""
     seen: set[str] = set()
-    waiting = list(reversed(selections))
+    waiting = [selections]
     while waiting:
-        one = waiting.pop()
-        if isinstance(one, Field):
-            yield one
-            continue
-        if one.fragment in seen:
-            continue
-        found = one
-        if one.fragment:
-            seen.add(one.fragment)
-            if one.fragment not in fragments:
-                raise GraphFault(f"Unknown fragment '{one.fragment}'.")
-            found = fragments[one.fragment]
-        if kind and found.kind not in {"", kind}:
-            raise GraphFault(
-                f"Fragment cannot be spread here as objects of type '{kind}' can never be of type '{found.kind}'."
-            )
-        waiting += reversed(found.selections)
+        for one in waiting.pop().selections:
+            if isinstance(one, FieldNode):
+                yield one
+            elif isinstance(one, InlineFragmentNode):
+                waiting.append(one.selection_set)
+            elif isinstance(one, FragmentSpreadNode) and (name := one.name.value) in fragments.keys() - seen:
+                seen.add(name)
+                waiting.append(fragments[name].selection_set)
