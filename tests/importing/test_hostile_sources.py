@@ -13,7 +13,7 @@ from mlflow_database import METRICS, RUNS, TAGS, opened
 from mlflow_database import fill as fill_database
 from mlflow_folder import RUN, experiment, fill, meta, run, write
 
-from kept.app.importing.flat_yaml import read_flat
+from kept.app.importing.plain_files import read_flat
 from kept.core.errors import Invalid, NotFound
 from kept.governance.workspace import Workspace
 
@@ -51,6 +51,10 @@ def _texts(workspace: Workspace) -> list[bytes]:
         "? [a]\n: b",
         "\x00",
         "a: 1\n" * 200_000,
+        "2026-01-01: a",
+        "a: 2026-01-01",
+        "a: !!binary eA==",
+        "a: {b: {c: {d: e}}}",
     ],
 )
 def test_a_strange_meta_is_refused(text: str, bring: Bring, mlruns: Path) -> None:
@@ -62,13 +66,21 @@ def test_a_strange_meta_is_refused(text: str, bring: Bring, mlruns: Path) -> Non
 
 @given(
     st.dictionaries(
-        st.text(max_size=20), st.none() | st.text(max_size=50) | st.integers(-(2**70), 2**70) | st.booleans()
+        st.text(max_size=20),
+        st.none() | st.text(max_size=50) | st.integers(-(2**70), 2**70) | st.booleans() | st.floats(allow_nan=False),
     )
 )
 @settings(max_examples=60)
 def test_what_is_written_flat_is_read_flat(values: dict[str, Any]) -> None:
     text = yaml.safe_dump(values, allow_unicode=True)
     assert read_flat(text, where="here") == yaml.safe_load(text)
+
+
+@pytest.mark.parametrize("step", [".inf", "2026", "99999999999999999999", "[1]", "x"])
+def test_a_step_that_is_none_leaves_its_run_out(step: str, bring: Bring, mlruns: Path) -> None:
+    run(mlruns / "571", OTHER)
+    write(mlruns / "571" / OTHER / "outputs" / "m-1", {"meta.yaml": f"step: {step}"})
+    assert [one.examples for one in bring(mlruns).left_out] == ([] if step == "2026" else [[OTHER]])
 
 
 def test_a_meta_that_says_it_is_another_run_is_refused(bring: Bring, mlruns: Path) -> None:

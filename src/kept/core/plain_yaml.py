@@ -1,5 +1,6 @@
 """YAML that somebody else wrote, as plain data: it takes no more time and memory than its length allows, and ends no process."""
 
+import math
 from typing import Any
 
 import yaml
@@ -28,21 +29,21 @@ class _Loader(_PARSER):  # type: ignore[misc] # of whichever there is
 _Loader.add_constructor("tag:yaml.org,2002:int", _Loader.whole_number)
 
 
-def read_yaml(text: str | bytes, *, where: str, fix: str) -> Any:
+def read_yaml(text: str | bytes, *, where: str, fix: str, most: float = math.inf) -> Any:
     """The one document of a text, of texts, numbers, truths, times, lists and names with such.
 
     Raises:
         Invalid: it is no YAML, or is written to take more than it holds: nested deeper than 64, or with references to parts of its
-            own that stand for more than 100,000 values, or for themselves.
+            own that stand for more than 100,000 values, or for themselves; or it holds more than `most` values, names counted.
     """
     try:
-        _check(text, where, fix)
+        _check(text, where, fix, most)
         return yaml.load(text, _Loader)  # noqa: S506 - it is the safe one
     except _FAULTS as error:
         raise Invalid(f"not valid YAML ({error})", where=where, fix=fix) from error
 
 
-def _check(text: str | bytes, where: str, fix: str) -> None:
+def _check(text: str | bytes, where: str, fix: str, most: float) -> None:
     """Looks through the events, of which one is there at a time: what makes values of them calls itself as deep as a text goes."""
     sizes: dict[str, int] = {}
     opened: list[tuple[str | None, int]] = []
@@ -67,3 +68,5 @@ def _check(text: str | bytes, where: str, fix: str) -> None:
             raise Invalid(f"it is nested deeper than {_DEEPEST}", where=where, fix=fix)
         if repeated > _MOST_REPEATED:
             raise Invalid("it repeats parts of its own too often", where=where, fix=f"Write them out. {fix}")
+        if size > most:
+            raise Invalid(f"it holds more than {most:,} values", where=where, fix=fix)

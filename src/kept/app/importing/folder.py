@@ -331,7 +331,7 @@ def _texts_of(said: Any) -> dict[str, str]:
 def _whole(said: Any, where: str) -> int:
     try:
         number = int(said or 0)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise Invalid(f"{said!r:.40} is no whole number", where=where) from error
     if abs(number) > LARGEST_INTEGER:
         raise Invalid("a number has more than 64 bits", where=where)

@@ -7,11 +7,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from kept.app.importing.flat_yaml import read_flat
+import msgspec
+
 from kept.core.errors import Invalid, NotFound
+from kept.core.plain_yaml import read_yaml
 
 _LARGEST = 32 << 20
 _DEEPEST = 64
+_MOST_VALUES = 100_000
+_Value = str | int | float | bool | None
+_Part = _Value | list[_Value] | dict[str, _Value]
+_Meta = dict[str, _Value | list[_Part] | dict[str, _Part]]
 META = "meta.yaml"
 
 
@@ -46,6 +52,15 @@ def read_meta(folder: Path) -> dict[str, Any]:
     """The names and values of a folder's `meta.yaml`."""
     path = folder / META
     return read_flat(read_text(path), where=str(path))
+
+
+def read_flat(text: str, *, where: str) -> dict[str, Any]:
+    """The names of a text of YAML, with values, lists of such, and names with such; `Invalid` for anything else."""
+    found = read_yaml(text, where=where, fix="Leave it out of what is imported", most=_MOST_VALUES)
+    try:
+        return msgspec.convert(found, _Meta)
+    except msgspec.ValidationError as error:
+        raise Invalid(f"it holds what such a file never does ({error})", where=where) from error
 
 
 def folders(path: Path) -> list[Path]:
