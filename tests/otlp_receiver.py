@@ -28,7 +28,7 @@ class Collector:
             for scope in part.scope_spans:
                 self.spans += scope.spans
 
-    def wait(self, enough: Callable[[list[Any]], bool], seconds: float = 20) -> list[Any]:
+    def wait(self, enough: Callable[[list[Any]], bool], seconds: float = 60) -> list[Any]:
         """The spans, once there are enough of them."""
         end = time.monotonic() + seconds
         while not enough(self.spans):

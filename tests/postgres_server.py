@@ -57,10 +57,10 @@ class Server:
             return
         self._process.send_signal(how)
         try:
-            self._process.wait(10)
+            self._process.wait(60)
         except subprocess.TimeoutExpired:
             self._process.kill()
-            self._process.wait(10)
+            self._process.wait(60)
         self._process = None
 
     def url(self, name: str) -> str:
@@ -125,7 +125,7 @@ def _user() -> Any:
 
 
 def _wait(folder: Path) -> None:
-    for _ in range(300):
+    for _ in range(1_200):
         try:
             psycopg.connect(f"postgresql://{_USER}@/postgres?host={folder}").close()
         except psycopg.OperationalError:

@@ -50,7 +50,7 @@ class WebhookReceiver:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 outer.got.append(Got(dict(self.headers), body))
-                outer.goes_on.wait(10)
+                outer.goes_on.wait(60)
                 self.send_response(outer.statuses.pop(0) if outer.statuses else 200)
                 for name, value in outer.headers.items():
                     self.send_header(name, value)
@@ -66,7 +66,7 @@ class WebhookReceiver:
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
         self._thread.start()
 
-    def wait(self, count: int, seconds: float = 10.0) -> list[Got]:
+    def wait(self, count: int, seconds: float = 60.0) -> list[Got]:
         """What came in, once it is so much."""
         until = time.monotonic() + seconds
         while len(self.got) < count:

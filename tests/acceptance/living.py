@@ -4,7 +4,6 @@ import itertools
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -13,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -29,6 +29,7 @@ from kept.cli.main import main
 from kept.core.errors import NotFound
 from kept.settings.settings import Settings
 from kept.testing.jobs import alive
+from waiting import free_ports
 
 HERE = Path(__file__).parent
 ENDPOINT = "trains"
@@ -47,19 +48,6 @@ def until(look: Callable[[], Found], seconds: float = PATIENCE, *, every: float 
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {seconds:g} seconds: {getattr(look, '__doc__', None) or look}")
         time.sleep(every)
-
-
-def free_ports() -> int:
-    """A port that is free, and the next one too; below those that the system gives out by itself."""
-    for port in range(20_000 + os.getpid() % 5_000 * 2, 32_000, 2):
-        try:
-            for one in (port, port + 1):
-                with socket.socket() as listener:
-                    listener.bind(("127.0.0.1", one))
-        except OSError:
-            continue
-        return port
-    raise AssertionError("there are no free ports")
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -153,14 +141,14 @@ class House:
     """`kept up` in a folder."""
 
     folder: Path
-    port: int = field(default_factory=free_ports)
+    port: int = field(default_factory=partial(free_ports, 2))
     process: subprocess.Popen[bytes] | None = None
 
     def __post_init__(self) -> None:
         self.api = f"http://127.0.0.1:{self.port}"
         self.predictions = f"http://127.0.0.1:{self.port + 1}"
         self.connection = connect(self.folder)
-        self.http = httpx.Client(timeout=10)
+        self.http = httpx.Client(timeout=PATIENCE)
 
     def up(self) -> "House":
         """Starts it, and waits until predictions and the API answer."""
@@ -256,7 +244,7 @@ def load(house: House, rows: pl.DataFrame, *, senders: int = 2, pause: float = 0
     turns = itertools.cycle(range(rows.height))
 
     def send() -> None:
-        with httpx.Client(timeout=10) as http:
+        with httpx.Client(timeout=PATIENCE) as http:
             while not stopping.wait(pause):
                 try:
                     found.answered += house.predict(http, rows[next(turns)])
@@ -271,7 +259,7 @@ def load(house: House, rows: pl.DataFrame, *, senders: int = 2, pause: float = 0
     finally:
         stopping.set()
         for thread in threads:
-            thread.join(15)
+            thread.join(PATIENCE)
 
 
 def moment(number: int) -> datetime:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from living import ENDPOINT, begin, call, connect, end, free_ports, moment, run_kept, spawn, until
+from living import ENDPOINT, begin, call, connect, end, moment, run_kept, spawn, until
 
 from kept.governance.journal import VerifyAudit, verify_audit
 from kept.pipelines.catalog import ListSteps, list_steps
@@ -18,13 +18,14 @@ from kept.pipelines.run_step import StepStatus
 from kept.registry.catalog import ListVersions, list_versions
 from kept.tracking.run import RunStatus
 from kept.tracking.runs import ListRuns, list_runs
+from waiting import free_ports
 
 TRAIN = ("run", "--until", moment(14).isoformat(), "--window", "14d")
 
 
 @pytest.mark.parametrize(("command", "offset"), [("web", 0), ("serve", 1), ("up", 0), ("up", 1), ("demo", 1)])
 def test_a_port_that_is_taken_is_named(command: str, offset: int, mine: Path) -> None:
-    port = free_ports()
+    port = free_ports(2)
     with socket.socket() as other:
         other.bind(("127.0.0.1", port + offset))
         other.listen()
@@ -35,12 +36,12 @@ def test_a_port_that_is_taken_is_named(command: str, offset: int, mine: Path) ->
 
 @pytest.mark.parametrize("command", ["web", "serve", "up"])
 def test_nothing_is_open_to_others_without_a_token(command: str, mine: Path) -> None:
-    done = run_kept(mine, command, "--host", "0.0.0.0", "--port", str(free_ports()), code=1)
+    done = run_kept(mine, command, "--host", "0.0.0.0", "--port", str(free_ports(2)), code=1)
     assert "Set KEPT_TOKEN" in done.stderr
 
 
 def test_a_wrong_token_is_refused_on_both_ports(mine: Path) -> None:
-    port = free_ports()
+    port = free_ports(2)
     servers = [spawn(mine, kind, "--port", str(port), log="token.log", KEPT_TOKEN="right") for kind in ("web", "serve")]
     api, predictions = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{port + 1}"
     try:
@@ -103,7 +104,7 @@ def test_a_broken_file_is_named_with_what_to_do(
 
 def test_a_workspace_can_be_begun_after_a_service_that_came_first(tmp_path: Path) -> None:
     folder = begin(tmp_path / "trains")
-    port = free_ports()
+    port = free_ports(2)
     service = spawn(folder, "serve", "--port", str(port))
     try:
         until(lambda: answers(f"http://127.0.0.1:{port + 1}/v2/health/live"))
@@ -119,7 +120,7 @@ def test_a_run_is_cancelled_by_ctrl_c_and_gone_on_with_after_kill_9(tmp_path: Pa
     process = spawn(folder, *TRAIN)
     until(lambda: is_under_way(folder))
     process.send_signal(signal.SIGINT)
-    assert process.wait(30) == 130
+    assert process.wait(90) == 130
     connection = connect(folder)
     (stopped,) = connection.call(list_runs, ListRuns())
     assert (stopped.status, stopped.error) == (RunStatus.CANCELLED, "cancelled by ada: stopped with Ctrl-C")
@@ -163,7 +164,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     try:
         yield place
     finally:
-        for _ in range(50):
+        for _ in range(600):
             if subprocess.run(["umount", str(place)], capture_output=True, check=False).returncode == 0:
                 break
             time.sleep(0.1)

@@ -12,7 +12,7 @@ import httpx
 import polars as pl
 import pytest
 import trains
-from living import ENDPOINT, House, Load, children, load, until
+from living import ENDPOINT, PATIENCE, House, Load, children, load, until
 
 from kept.app.connection import Embedded
 from kept.data.catalog import ListData, list_data
@@ -53,7 +53,7 @@ def survived(house: House) -> Survived:
             until(lambda step=step: reached(connection, run, step), every=0.01)  # type: ignore[misc]
             started = children(house.pid("work"))
             house.kill("work")
-            until(lambda started=started: not any(map(alive, started)), 30)  # type: ignore[misc]
+            until(lambda started=started: not any(map(alive, started)))  # type: ignore[misc]
         until(lambda: connection.call(show_run, ShowRun(run=run)).run.status.ended)
     return Survived(run=connection.call(show_run, ShowRun(run=run)).run, versions=versions, load=sent)
 
@@ -134,7 +134,7 @@ def test_acknowledged_labels_are_all_there_though_the_web_server_is_killed(house
     stopping, numbers = threading.Event(), itertools.count()
 
     def send() -> None:
-        with httpx.Client(timeout=10) as http:
+        with httpx.Client(timeout=PATIENCE) as http:
             while not stopping.is_set():
                 name = f"killed-{next(numbers)}"
                 try:
@@ -173,7 +173,7 @@ def test_killed_as_a_whole_it_ends_and_goes_on_where_it_was(house: House) -> Non
     assert house.process is not None
     os.kill(house.process.pid, signal.SIGKILL)
     house.process.wait()
-    until(lambda: not any(map(alive, processes)), 60)
+    until(lambda: not any(map(alive, processes)))
     assert not house.answers(f"{house.predictions}/v2/health/live")
     house.up()
     assert status_of(house) == route

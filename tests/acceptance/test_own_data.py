@@ -2,7 +2,6 @@
 
 import json
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -13,6 +12,8 @@ import httpx
 import polars as pl
 import pytest
 from sklearn.datasets import load_diabetes, load_iris
+
+from waiting import free_ports
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data"
 PATIENCE_SECONDS = 60
@@ -27,23 +28,9 @@ def kept(folder: Path, *arguments: str, fails: bool = False) -> str:
     return done.stderr if fails else done.stdout
 
 
-def free_port() -> int:
-    """A port with a free one behind it."""
-    for _ in range(100):
-        with socket.socket() as first, socket.socket() as second:
-            first.bind(("127.0.0.1", 0))
-            port = int(first.getsockname()[1])
-            try:
-                second.bind(("127.0.0.1", port + 1))
-            except OSError:
-                continue
-            return port
-    raise AssertionError("no two ports are free")
-
-
 def predictions(folder: Path, rows: Path) -> list[dict[str, Any]]:
     """The answers for a file, from a service that is started for it."""
-    port = free_port()
+    port = free_ports(2)
     service = subprocess.Popen([sys.executable, "-m", "kept", "serve", "--port", str(port)], cwd=folder)
     try:
         for _ in range(PATIENCE_SECONDS * 10):
@@ -60,7 +47,7 @@ def predictions(folder: Path, rows: Path) -> list[dict[str, Any]]:
 
 def ready(port: int) -> bool:
     try:
-        return httpx.get(f"http://127.0.0.1:{port}/v2/health/ready", timeout=1).is_success
+        return httpx.get(f"http://127.0.0.1:{port}/v2/health/ready", timeout=PATIENCE_SECONDS).is_success
     except httpx.HTTPError:
         return False
 

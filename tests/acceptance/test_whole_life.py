@@ -6,7 +6,7 @@ import httpx
 import polars as pl
 import pytest
 import trains
-from living import ENDPOINT, House, Load, load, moment, request_of, run_kept, until
+from living import ENDPOINT, PATIENCE, House, Load, load, moment, request_of, run_kept, until
 
 from kept.deployment.catalog import ShowHistory, show_history
 from kept.governance.journal import ListAudit, VerifyAudit, list_audit, verify_audit
@@ -67,7 +67,7 @@ def answering(house: House) -> int:
 def life(house: House) -> Life:
     # What is sent beside the days looks like the first of them, so that it moves nothing.
     beside = trains.day(trains.OPENING).sample(fraction=1.0, shuffle=True, seed=1)
-    with load(house, beside, senders=1, pause=0.02) as sent, httpx.Client(timeout=30) as http:
+    with load(house, beside, senders=1, pause=0.02) as sent, httpx.Client(timeout=PATIENCE) as http:
         first = send(house, http, trains.OPENING)
         for number in range(trains.OPENING + 1, trains.CHANGE):
             send(house, http, number)

@@ -1,12 +1,9 @@
 """ONNX graphs that somebody hands over: judged by a project's pictures, released, served, logged, watched."""
 
-import contextlib
 import os
 import shutil
-import socket
 import subprocess
 import sys
-import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -39,6 +36,7 @@ from kept.registry.markdown import render_markdown
 from kept.serving.shipping import ship
 from kept.settings.settings import Settings
 from kept.tracking.run import Run, RunStatus
+from waiting import free_ports, wait_until_ready
 
 HERE = Path(__file__).parent
 
@@ -122,12 +120,12 @@ def test_a_graph_is_judged_and_released(here: Embedded, tmp_path: Path) -> None:
 def ask(folder: Path, frame: pl.DataFrame, endpoint: str = "animals") -> list[dict[str, Any]]:
     """What `kept serve` answers to pictures."""
     with (folder / "serve.log").open("wb") as log:
-        command = [sys.executable, "-m", "kept", "serve", "--workspace", "workspace", "--port", str(free_port() - 1)]
+        command = [sys.executable, "-m", "kept", "serve", "--workspace", "workspace", "--port", str(free_ports(2))]
         process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, env=os.environ | {"KEPT_TOKEN": ""})
     address = f"http://127.0.0.1:{int(command[-1]) + 1}"
     found: list[dict[str, Any]] = []
     try:
-        wait_for(address, process)
+        wait_until_ready(process, f"{address}/v2/health/ready", folder / "serve.log")
         for piece in frame.iter_slices(100):
             rows = {"rows": piece.select("image").to_dicts(), "keys": piece["id"].to_list()}
             moments = [moment.isoformat() for moment in piece["at"]]
@@ -136,25 +134,8 @@ def ask(folder: Path, frame: pl.DataFrame, endpoint: str = "animals") -> list[di
             found += answer.json()["predictions"]
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(60)
     return found
-
-
-def wait_for(address: str, process: "subprocess.Popen[bytes]") -> None:
-    for _ in range(600):
-        assert process.poll() is None
-        with contextlib.suppress(httpx.TransportError):
-            if httpx.get(f"{address}/v2/health/ready").status_code == 200:
-                return
-        time.sleep(0.1)
-    raise AssertionError(address)
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
 
 
 def test_what_a_project_cannot_judge_is_refused(here: Embedded, tmp_path: Path) -> None:

@@ -1,15 +1,12 @@
 """Eight processes log to one workspace at once: no error, and every point is there once."""
 
 import os
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
 import pytest
 from sqlalchemy import select
 
@@ -22,6 +19,7 @@ from kept.store.schema import metrics, points, runs
 from kept.tracking.recording import create_logged_run
 from kept.tracking.requests import CreateRun
 from postgres_server import Server
+from waiting import free_ports, wait_until_ready
 
 SINGLE, BATCHES, WIDE = 60, 5, 200
 _COMMON = """
@@ -169,9 +167,7 @@ def _nowhere() -> Iterator[str]:
 @contextmanager
 def _server(root: str) -> Iterator[str]:
     """The address of a `kept web` of the folder, which knows its database from there."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_ports()
     log = Path(root) / "web.log"
     with log.open("wb") as stream:
         process = subprocess.Popen(
@@ -181,15 +177,9 @@ def _server(root: str) -> Iterator[str]:
             env={name: value for name, value in os.environ.items() if not name.startswith("KEPT_")},
         )
     try:
-        for _ in range(300):
-            assert process.poll() is None, log.read_text()
-            try:
-                if httpx.get(f"http://127.0.0.1:{port}/health").text == "OK":
-                    break
-            except httpx.TransportError:
-                time.sleep(0.1)
+        wait_until_ready(process, f"http://127.0.0.1:{port}/health", log)
         yield f"127.0.0.1:{port}"
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(60)
     assert log.read_text() == ""

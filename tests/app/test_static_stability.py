@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -27,6 +26,7 @@ from kept.packaging.frames import encode_frame, fit_encoder, infer_signature
 from kept.settings.settings import Settings
 from kept.store.tables import DeltaTables
 from postgres_server import running_server
+from waiting import free_ports
 
 ROW = {"distance": 700.0}
 
@@ -64,7 +64,7 @@ class House:
 
     def __init__(self, root: Path, records: Records) -> None:
         self.root, self.records = root, records
-        self.port = free_ports()
+        self.port = free_ports(2)
         self.url = f"http://127.0.0.1:{self.port + 1}"
         self.answered: list[str] = []
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -85,7 +85,7 @@ class House:
             process.wait()
 
     def predict(self, times: int = 20) -> None:
-        with httpx.Client(base_url=self.url, timeout=5) as client:
+        with httpx.Client(base_url=self.url, timeout=60) as client:
             for _ in range(times):
                 answer = client.post("/predict/late", json={"rows": [ROW]})
                 assert answer.status_code == 200, answer.text
@@ -103,19 +103,6 @@ class House:
         if tables.version("predictions/late") is None:
             return []
         return sorted(tables.read("predictions/late").collect()["id"])
-
-
-def free_ports() -> int:
-    """A port that is free, and the next one too; below those that the system gives out by itself."""
-    for port in range(12_000 + os.getpid() % 4_000 * 2, 30_000, 2):
-        try:
-            for one in (port, port + 1):
-                with socket.socket() as listener:
-                    listener.bind(("127.0.0.1", one))
-        except OSError:
-            continue
-        return port
-    raise AssertionError("there are no free ports")
 
 
 def until(look: Callable[[], Any], seconds: float = 60) -> None:
@@ -181,8 +168,7 @@ def test_predictions_outlive_everything_else(house: House) -> None:
     house.records.kill()
     house.predict()
     # The next look at the routes fails, and the one after it.
-    time.sleep(0.5)
-    assert "kept_routing_source_up 0.0" in httpx.get(f"{house.url}/metrics").text
+    until(lambda: "kept_routing_source_up 0.0" in httpx.get(f"{house.url}/metrics").text)
     house.predict()
     # From cold, with the blobs away, too.
     house.kill("serve")

@@ -215,7 +215,7 @@ def test_the_child_of_a_fork_logs_for_itself(place: Place) -> None:
             run.log(parent=float(step), step=step)
         process = multiprocessing.get_context("fork").Process(target=child, args=(run,))
         process.start()
-        process.join(30)
+        process.join(60)
         assert process.exitcode == 0
         run.log(parent=500.0, step=500)
         run.flush()
@@ -248,7 +248,7 @@ def test_what_a_killed_process_logged_is_delivered_by_the_next(place: Place) -> 
     with kept.track("churn") as run:
         run.log(loss=1.0)
         run.flush()
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while len(place.spools()) > 1 and time.monotonic() < deadline:
             time.sleep(0.05)
     assert place.values(killed, "loss") == [float(step) for step in range(20_000)]

@@ -112,14 +112,14 @@ def test_a_collector_that_comes_back_gets_what_comes_then(monkeypatch: pytest.Mo
     traces = Traces(collector)
     for _ in range(100):
         traces.tell(span("lost"))
-    for _ in range(500):
+    for _ in range(6_000):
         if traces.dropped:
             break
         time.sleep(0.01)
     assert traces.dropped == 100
     collector.away = False
     traces.tell(span("kept"))
-    for _ in range(500):
+    for _ in range(6_000):
         if collector.got:
             break
         time.sleep(0.01)

@@ -1,5 +1,4 @@
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -8,7 +7,6 @@ from pathlib import Path
 
 import pytest
 from bringing import Bring, Serve
-from waiting import wait_until_ready
 
 from kept.app.importing.moving import Import
 from kept.app.importing.opening import Options, open_source
@@ -16,6 +14,7 @@ from kept.app.importing.report import Findings, ImportReport
 from kept.governance.actor import Actor
 from kept.governance.workspace import Workspace
 from kept.tracking.experiments import ensure_default_experiment
+from waiting import free_ports, wait_until_ready
 
 
 @pytest.fixture
@@ -44,9 +43,7 @@ def bring(workspace: Workspace, me: Actor) -> Bring:
 
 @contextmanager
 def _serving(root: Path) -> Iterator[str]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_ports()
     address = f"http://127.0.0.1:{port}"
     kept = {name: value for name, value in os.environ.items() if not name.startswith("KEPT_")}
     log = root.with_suffix(".log")
@@ -62,7 +59,7 @@ def _serving(root: Path) -> Iterator[str]:
         yield address
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(60)
 
 
 @pytest.fixture

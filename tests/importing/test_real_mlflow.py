@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,7 +11,8 @@ from typing import Any
 
 import pytest
 from bringing import Serve
-from waiting import wait_until_ready
+
+from waiting import free_ports, wait_until_ready
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = Path(__file__).parent / "scripts"
@@ -68,9 +68,7 @@ def _import(source: str, workspace: Path, *options: str) -> dict[str, Any]:
 
 @contextmanager
 def _mlflow_server(python: Path, folder: Path) -> Iterator[str]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_ports()
     command = [str(python), "-m", "mlflow", "server", "--backend-store-uri", f"sqlite:///{folder}/mlflow.db"]
     command += ["--artifacts-destination", str(folder / "mlartifacts"), "--host", "127.0.0.1", "--port", str(port)]
     log = folder / "server.log"
@@ -88,7 +86,7 @@ def _mlflow_server(python: Path, folder: Path) -> Iterator[str]:
         yield address
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(60)
 
 
 def _expect_twice(source: str, workspace: Path) -> None:

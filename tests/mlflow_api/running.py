@@ -1,21 +1,19 @@
 """The processes of these tests: a server of Kept, and scripts of people who use the published client of MLflow."""
 
 import os
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
+from waiting import free_ports, wait_until_ready
 
 
 @contextmanager
 def serving(root: Path, **told: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """A `kept web` process on a workspace in the folder, with its address; `told` are variables of its surroundings."""
-    port = free_port()
+    port = free_ports()
     address = f"http://127.0.0.1:{port}"
     with (root / "web.log").open("ab") as log:
         process = subprocess.Popen(
@@ -25,17 +23,11 @@ def serving(root: Path, **told: str) -> Iterator[tuple[str, subprocess.Popen[byt
             env=environment() | told,
         )
     try:
-        for _ in range(300):
-            assert process.poll() is None, (root / "web.log").read_text()
-            try:
-                if httpx.get(f"{address}/api/v1/health/ready").status_code == 200:
-                    break
-            except httpx.TransportError:
-                time.sleep(0.1)
+        wait_until_ready(process, f"{address}/api/v1/health/ready", root / "web.log")
         yield address, process
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(60)
 
 
 def kept(folder: Path, *arguments: str, fails: int = 0) -> str:
@@ -56,7 +48,7 @@ def kept(folder: Path, *arguments: str, fails: int = 0) -> str:
 @contextmanager
 def predicting(folder: Path) -> Iterator[str]:
     """The address of a `kept serve` process."""
-    port = free_port()
+    port = free_ports(2) + 1
     with (folder / "serve.log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "kept", "serve", "--workspace", "workspace", "--port", str(port - 1)],
@@ -64,25 +56,11 @@ def predicting(folder: Path) -> Iterator[str]:
         )  # fmt: skip
     address = f"http://127.0.0.1:{port}"
     try:
-        for _ in range(300):
-            assert process.poll() is None, (folder / "serve.log").read_text()
-            try:
-                if httpx.get(f"{address}/v2/health/ready").status_code == 200:
-                    break
-            except httpx.TransportError:
-                pass
-            time.sleep(0.1)
+        wait_until_ready(process, f"{address}/v2/health/ready", folder / "serve.log")
         yield address
     finally:
         process.terminate()
-        process.wait(20)
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
+        process.wait(60)
 
 
 def environment() -> dict[str, str]:

@@ -46,7 +46,7 @@ class Bench:
     def run(self, runner: Runner, fresh: bool = False, **request: object) -> tuple[Run, dict[str, RunStep]]:
         run = self.queue(fresh, **request)
         runner.submit(run)
-        return runner.wait(run.id, 30), self.steps(run)
+        return runner.wait(run.id, 120), self.steps(run)
 
     def steps(self, run: Run) -> dict[str, RunStep]:
         return {step.step: step for step in list_steps(self.workspace, owner("ada", "python"), ListSteps(run=run.id))}

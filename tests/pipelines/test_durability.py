@@ -93,13 +93,13 @@ def test_a_worker_killed_at_random_moments_goes_on_after_the_last_finished_step(
 
 def test_a_run_that_takes_worker_after_worker_down_is_given_up(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "_MOST_RECOVERIES", 1)
-    bench.write("import time\n\ndef slow() -> int:\n    time.sleep(30)\n    return 1\n\nSTEPS = [{'name': 'slow'}]\n")
+    bench.write("import time\n\ndef slow() -> int:\n    time.sleep(600)\n    return 1\n\nSTEPS = [{'name': 'slow'}]\n")
     run = bench.queue()
     for attempt in (1, 2):
         with bench.runner():
             until(lambda attempt=attempt: any(step.attempt == attempt for step in bench.steps(run).values()))  # type: ignore[misc]
     with bench.runner() as runner:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not _ended(bench, run) and time.monotonic() < deadline:
             runner.tick()
     ended = get_run(bench.workspace, run.id)

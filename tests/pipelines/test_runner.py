@@ -165,17 +165,17 @@ def test_what_may_pass_is_tried_again(bench: Bench, me: Actor) -> None:
             if tries == 1:
                 os.kill(os.getpid(), signal.SIGKILL)
             if tries == 2:
-                time.sleep(60)
+                time.sleep(600)
             return context.attempt
 
-        STEPS = [{"name": "shaky", "retries": 3, "timeout": 1.5}]
+        STEPS = [{"name": "shaky", "retries": 3, "timeout": 5}]
         """
     )
     with bench.runner() as runner:
         run, steps = bench.run(runner, folder=str(bench.folder))
         assert run.status is RunStatus.FINISHED
         assert steps["shaky"].attempt == 4
-        assert steps["shaky"].message == "tried again: it took longer than 1.5 s"
+        assert steps["shaky"].message == "tried again: it took longer than 5 s"
         log = show_log(bench.workspace, me, ShowLog(run=run.id, step="shaky"))
         assert "ValueError: not now" in log
         assert "--- attempt 4 ---" in log
@@ -196,7 +196,7 @@ def test_steps_that_do_not_need_each_other_run_at_once(bench: Bench) -> None:
 
         def meet(folder, mine, other):
             (Path(folder) / mine).touch()
-            deadline = time.monotonic() + 10
+            deadline = time.monotonic() + 60
             while not (Path(folder) / other).exists():
                 assert time.monotonic() < deadline
                 time.sleep(0.01)
@@ -245,7 +245,7 @@ SLOW = """
 def test_progress_is_seen_live_and_a_cancelled_run_ends(bench: Bench, me: Actor) -> None:
     bench.write(SLOW)
     with bench.runner() as runner:
-        run = bench.queue(seconds=60)
+        run = bench.queue(seconds=600)
         runner.tick()
         until(lambda: (bench.steps(run).get("slow") or RunStep(run_id="", step="", position=0)).done is not None)
         step = bench.steps(run)["slow"]
@@ -256,9 +256,9 @@ def test_progress_is_seen_live_and_a_cancelled_run_ends(bench: Bench, me: Actor)
         begun = time.monotonic()
         cancel_run(bench.workspace, me, CancelRun(run=run.id, reason="wrong month"))
         runner.tick()
-        ended = runner.wait(run.id, 30)
-        # The step sleeps for a minute.
-        assert time.monotonic() - begun < 30
+        ended = runner.wait(run.id, 120)
+        # The step would go on for ten minutes.
+        assert time.monotonic() - begun < 300
         assert ended.status is RunStatus.CANCELLED
         assert ended.error == "cancelled by ada: wrong month"
         assert _statuses(bench.steps(run)) == {"before": "finished", "slow": "skipped", "after": "skipped"}
@@ -266,7 +266,7 @@ def test_progress_is_seen_live_and_a_cancelled_run_ends(bench: Bench, me: Actor)
         cancel_run(bench.workspace, me, CancelRun(run=queued.id))
         runner.tick()
         runner.submit(queued)
-        assert runner.wait(queued.id, 30).status is RunStatus.CANCELLED
+        assert runner.wait(queued.id, 120).status is RunStatus.CANCELLED
         assert bench.steps(queued) == {}
 
 
@@ -370,7 +370,7 @@ def test_many_runs_at_once_all_end(bench: Bench) -> None:
             thread.start()
         for thread in threads:
             thread.join()
-        assert {runner.wait(run.id, 30).status for run in runs} == {RunStatus.FINISHED}
+        assert {runner.wait(run.id, 120).status for run in runs} == {RunStatus.FINISHED}
         assert runner.active() == []
 
 

@@ -25,7 +25,6 @@ from tensor_models import pack_images
 
 from graphs import IMAGE
 from kept.core.errors import Unavailable
-from kept.core.listening import listen
 from kept.packaging.build import package
 from kept.packaging.bundle import describe_files, read_bundle
 from kept.packaging.explaining.recipe import COVERS, RECIPE
@@ -36,6 +35,7 @@ from kept.serving.explaining.frames import Wanted
 from kept.serving.explaining.process import Process
 from kept.store.spool import segments
 from kept.testing.jobs import alive, until
+from waiting import free_ports
 
 ROWS = [ROW, {**ROW, "distance": 2500.0, "hour": 22, "carrier": None}]
 
@@ -198,8 +198,7 @@ def test_grpc_answers_the_same_tensors(tmp_path: Path, packaged: dict[str, Packa
     messages = pytest.importorskip("kept.serving.rpc.messages")
     grpc = pytest.importorskip("grpc")
     made = Service(tmp_path, packaged)
-    with listen("127.0.0.1", 0) as free:
-        port = free.getsockname()[1]
+    port = free_ports()
     made.settings = {"grpc_port": str(port)}
     made.route(hours=(made.arm("regression", 2),))
     made.start()

@@ -160,17 +160,17 @@ def test_a_failure_is_answered_by_the_version_before_and_counts_as_the_failing_o
 
 
 def test_a_version_that_is_late_is_left_alone_for_a_while(tmp_path: Path, packaged: dict[str, Packaged]) -> None:
-    fallback = Fallback(on=("timeout",), previous=False, constant=0.125, timeout_ms=50.0)
+    fallback = Fallback(on=("timeout",), previous=False, constant=0.125, timeout_ms=500.0)
     world = InProcess(tmp_path, packaged, arm("first", 1, fallback=fallback))
 
     async def talk() -> list[Call]:
         slow = world.router.routes["late"].champion.model = Slow(packaged["first"].folder)
         calls = [await world.ask(ROW)]
-        slow.seconds = 0.2
+        slow.seconds = 0.8
         return calls + [await world.ask(ROW) for _ in range(20)]
 
     calls = asyncio.run(talk())
-    marked = [call for call in calls if b'"fallback":"timeout: the last prediction took 2' in call.answer]
+    marked = [call for call in calls if b'"fallback":"timeout: the last prediction took ' in call.answer]
     assert len(marked) == 19
     assert {call.status for call in calls} == {200}
     assert world.shipped("prediction_errors")["status"].to_list() == [504] * 19
@@ -204,7 +204,7 @@ def test_a_slow_shadow_holds_up_no_answer_and_is_dropped_when_it_lags(
             assert (await world.ask(ROW)).status == 200
         took = time.perf_counter() - began
         slow.seconds = 0.0
-        for _ in range(100):
+        for _ in range(1_200):
             if world.counters.of("late", "2", "shadow").requests.get(200, 0) >= 40:
                 break
             await asyncio.sleep(0.05)
@@ -212,7 +212,7 @@ def test_a_slow_shadow_holds_up_no_answer_and_is_dropped_when_it_lags(
 
     took = asyncio.run(talk())
     # Asked in the answers' own thread the shadow would have taken 50 seconds.
-    assert took < 5
+    assert took < 25
     rows = world.shipped("predictions")
     copies = rows.filter(pl.col("role") == "shadow")
     assert world.counters.shadows_dropped == 100 - copies.height > 0

@@ -12,7 +12,6 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from predicting import Packaged, Service, flights
-from test_public_client import free_port
 
 from kept.core.errors import KeptError
 
@@ -20,6 +19,7 @@ grpc = pytest.importorskip("grpc", reason="kept[grpc] is not installed")
 
 from kept.serving.rpc.endings import ending  # noqa: E402 - it needs the package that is asked for above
 from kept.serving.rpc.messages import message_type  # noqa: E402
+from waiting import free_ports  # noqa: E402
 
 Request: Any = message_type("ModelInferRequest")
 Response: Any = message_type("ModelInferResponse")
@@ -29,7 +29,7 @@ INVALID = grpc.StatusCode.INVALID_ARGUMENT
 @pytest.fixture(scope="module")
 def listening(tmp_path_factory: pytest.TempPathFactory, packaged: dict[str, Packaged]) -> Iterator[tuple[Service, int]]:
     made = Service(tmp_path_factory.mktemp("grpc"), packaged)
-    port = free_port()
+    port = free_ports()
     made.settings = {"grpc_port": str(port)}
     made.route(
         late=(made.arm("first", 1),),
@@ -65,7 +65,7 @@ def asked(model: str = "late", rows: int = 2, **more: str) -> Any:
 
 
 def test_more_calls_at_once_than_may_be_are_told_to_wait(service: Service) -> None:
-    port = free_port()
+    port = free_ports()
     service.settings = {"grpc_port": str(port), "grpc_at_once": "4"}
     service.start()
     message, said = asked().SerializeToString(), threading.Event()
@@ -77,12 +77,12 @@ def test_more_calls_at_once_than_may_be_are_told_to_wait(service: Service) -> No
     path = "/inference.GRPCInferenceService/ModelInfer"
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
         ask, slow = channel.unary_unary(path), channel.stream_unary(path)
-        assert ask(message, timeout=30)
+        assert ask(message, timeout=60)
         held = [slow.future(slowly(), timeout=60) for _ in range(4)]
         found: Any = None
         for _ in range(200):
             try:
-                ask(message, timeout=30)
+                ask(message, timeout=60)
             except grpc.RpcError as error:
                 found = error
                 break
@@ -90,7 +90,7 @@ def test_more_calls_at_once_than_may_be_are_told_to_wait(service: Service) -> No
         assert found.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
         said.set()
         assert [call.result() != b"" for call in held] == [True] * 4
-        assert ask(message, timeout=30)
+        assert ask(message, timeout=60)
     assert service.stop() == 0
 
 
@@ -158,7 +158,7 @@ def test_a_request_past_its_deadline_is_refused_as_unavailable(infer: Any) -> No
 
 
 def test_a_secret_is_asked_for(service: Service) -> None:
-    port = free_port()
+    port = free_ports()
     service.settings = {"grpc_port": str(port), "callers": "shop:one back:two"}
     service.start()
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:

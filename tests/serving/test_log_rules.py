@@ -175,7 +175,7 @@ def test_no_more_waits_than_is_declared_and_shipping_makes_room(tmp_path: Path) 
     assert 20_000 <= size < 20_000 + 4_500
     shipper = shipper_of(tmp_path)
     shipper.ship()
-    for _ in range(100):
+    for _ in range(3_000):
         try:
             spool.write([(note(), answered((2.0, "x"), start=written))])
             break

@@ -129,7 +129,7 @@ def crowded(service: Service) -> Iterator[Service]:
 
 
 def ask(service: Service, name: str, **headers: str) -> httpx.Response:
-    return httpx.post(f"{service.url}/predict/{name}", json={"rows": [BODIES[name]]}, headers=headers, timeout=20)
+    return httpx.post(f"{service.url}/predict/{name}", json={"rows": [BODIES[name]]}, headers=headers, timeout=60)
 
 
 def counted(service: Service, name: str) -> float:

@@ -1,6 +1,5 @@
 """The public client of the Open Inference Protocol, as it is published, against a real service."""
 
-import socket
 import subprocess
 import time
 from pathlib import Path
@@ -8,6 +7,8 @@ from pathlib import Path
 import httpx
 import pytest
 from predicting import Service
+
+from waiting import free_ports
 
 SCRIPTS = Path(__file__).parent / "scripts"
 
@@ -27,7 +28,7 @@ def test_the_published_client_is_answered_over_http(running: Service, client_pyt
 
 def test_the_published_client_is_answered_over_grpc(service: Service, client_python: Path) -> None:
     pytest.importorskip("grpc", reason="kept[grpc] is not installed")
-    port = free_port()
+    port = free_ports()
     service.settings, service.token = {"grpc_port": str(port)}, "secret"
     service.route(
         late=(service.arm("first", 1),), trial=(service.arm("first", 1), service.arm("second", 2, "shadow", 0.0))
@@ -45,10 +46,3 @@ def test_the_published_client_is_answered_over_grpc(service: Service, client_pyt
         assert time.monotonic() < end
         time.sleep(0.1)
     assert service.stop() == 0
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port

@@ -7,12 +7,12 @@ from typing import Any
 import httpx
 import pytest
 from predicting import ROW, Service
-from test_public_client import free_port
 
 from kept.core.errors import Invalid
 from kept.settings.settings import Settings
 from kept.settings.tracing import traces_of
 from otlp_receiver import Collector, collecting, facts
+from waiting import free_ports
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 STAGES = ["queue", "read", "model", "log", "answer"]
@@ -83,12 +83,12 @@ def test_over_grpc_too(traced: Service, collector: Collector) -> None:
     grpc: Any = pytest.importorskip("grpc", reason="kept[grpc] is not installed")
     from test_grpc import asked  # noqa: PLC0415 - it needs the package that is asked for above
 
-    port = free_port()
+    port = free_ports()
     traced.settings["grpc_port"] = str(port)
     traced.start()
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
         infer = channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")
-        infer(asked().SerializeToString(), metadata=list(header().items()), timeout=10)
+        infer(asked().SerializeToString(), metadata=list(header().items()), timeout=60)
     found = collector.wait(bool)[0]
     assert found.trace_id.hex() == TRACE
     assert [one.name for one in found.events] == STAGES
@@ -107,7 +107,7 @@ def test_a_share_of_the_others_begins_traces_of_its_own(traced: Service, collect
 
 
 def test_a_collector_that_is_away_costs_no_request(traced: Service) -> None:
-    traced.settings |= {"traces_url": f"http://127.0.0.1:{free_port()}", "traces_share": "1"}
+    traced.settings |= {"traces_url": f"http://127.0.0.1:{free_ports()}", "traces_share": "1"}
     traced.start()
     with httpx.Client(base_url=traced.url) as client:
         for _ in range(200):

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from predicting import Packaged, Service
 from tensor_models import answers_of, pack_images, pack_mixed
-from test_public_client import free_port, run
+from test_public_client import run
 from test_shipping import predictions, shipper_of
 
 from graphs import CLASSES, IMAGE
+from waiting import free_ports
 
 IMAGES = np.random.default_rng(5).normal(size=(3, *IMAGE)).astype(np.float32)
 MIXED = {
@@ -36,7 +37,7 @@ def tensors(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Packaged]:
 
 @pytest.fixture(scope="module")
 def asked(tmp_path_factory: pytest.TempPathFactory, tensors: dict[str, Packaged]) -> Iterator[Service]:
-    made = Service(tmp_path_factory.mktemp("asked"), tensors, settings={"grpc_port": str(free_port())})
+    made = Service(tmp_path_factory.mktemp("asked"), tensors, settings={"grpc_port": str(free_ports())})
     made.route(
         images=(made.arm("images", 1),),
         mixed=(made.arm("mixed", 2),),

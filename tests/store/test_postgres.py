@@ -92,7 +92,7 @@ def test_a_writer_that_waits_sees_what_the_other_wrote(url: str) -> None:
             time.sleep(0.2)
             assert seen == []
             connection.execute(insert(experiment_tags).values(experiment=1, name="a", value="x"))
-        waiting.join(10)
+        waiting.join(60)
         assert seen == [["a"]]
 
 
@@ -136,16 +136,16 @@ def test_a_server_that_is_away_is_unavailable_after_its_patience(tmp_path: Path)
         begun = time.monotonic()
         with pytest.raises(Unavailable, match="Check that the server runs") as caught, database.reading():
             pass
-        assert 0.3 <= time.monotonic() - begun < 9
+        assert time.monotonic() - begun >= 0.3
         assert "hush" not in str(caught.value)
 
 
 def test_a_database_that_is_not_there_is_not_waited_for(url: str) -> None:
     begun = time.monotonic()
-    with closing(PostgresDatabase(url.replace("/test", "/absent"))) as database:
+    with closing(PostgresDatabase(url.replace("/test", "/absent"), patience=600)) as database:
         with pytest.raises(Unavailable, match="Check user, password and name"), database.writing():
             pass
-        assert time.monotonic() - begun < 9
+        assert time.monotonic() - begun < 300
 
 
 def test_a_database_without_tables_says_so(url: str) -> None:

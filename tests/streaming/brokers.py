@@ -46,7 +46,7 @@ class Broker:
     def read(self, topic: str, wanted: int = 0) -> list[Message]:
         """All messages of a topic: when there are as many as wanted, still those that come within a second."""
         consumer = Consumer({"bootstrap.servers": self.address, "group.id": new_id(), "enable.auto.commit": False})
-        partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
+        partitions = consumer.list_topics(topic, timeout=60).topics[topic].partitions
         consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for number in partitions])
         found: list[Message] = []
         end = time.monotonic() + 60

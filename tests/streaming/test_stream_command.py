@@ -18,7 +18,6 @@ import pytest
 from brokers import Broker, rows, value
 
 from kept.app.workspace import open_workspace
-from kept.core.listening import listen
 from kept.deployment.endpoint import Endpoint
 from kept.deployment.records import save_endpoint
 from kept.governance.actor import Actor
@@ -26,6 +25,7 @@ from kept.governance.workspace import Workspace
 from kept.packaging.bundle import store_bundle
 from kept.settings.settings import Settings
 from registering import register
+from waiting import free_ports
 
 MESSAGES, BAD = 3_000, 30
 KILLS = 3
@@ -115,9 +115,7 @@ def test_killed_at_any_moment_nothing_is_lost_and_what_is_sent_is_what_is_logged
 def test_a_signal_lets_the_turn_end_and_the_next_process_goes_on_behind_it(
     serving: Workspace, broker: Broker, topic: str
 ) -> None:
-    listener = listen("127.0.0.1", 0)
-    port = listener.getsockname()[1]
-    listener.close()
+    port = free_ports()
     broker.fill(topic, [(None, value(distance=1.0, hour=1))] * 100)
     with scoring(serving, broker, topic, "--metrics-port", str(port)) as process:
         wait_for(serving, 100, process)

@@ -18,11 +18,11 @@ def serving(site: Litestar) -> Iterator[str]:
     server = uvicorn.Server(uvicorn.Config(site, log_level="error"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()
-    for _ in range(200):
+    for _ in range(1_200):
         if server.started:
             break
         time.sleep(0.05)
     yield f"http://127.0.0.1:{listening.getsockname()[1]}"
     server.should_exit = True
-    thread.join(10)
+    thread.join(60)
     listening.close()

@@ -157,7 +157,7 @@ class Browser:
     def stop(self) -> None:
         self._write.close()
         self._process.terminate()
-        self._process.wait(10)
+        self._process.wait(60)
         self._read.close()
 
     def _run(self, script: str) -> Any:

@@ -11,8 +11,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from kept.core.listening import listen
 from kept.web.bounded import LARGEST_HEAD, MOST_HEADERS
+from waiting import free_ports
 
 START = b"GET /health HTTP/1.1\r\nhost: 127.0.0.1\r\n"
 MEGABYTE = b"a" * (1 << 20)
@@ -22,13 +22,12 @@ class Web:
     """`kept web` in a process of its own."""
 
     def __init__(self, root: Path) -> None:
-        with listen("127.0.0.1", 0) as listener:
-            self.port = listener.getsockname()[1]
+        self.port = free_ports()
         command = [sys.executable, "-m", "kept", "web", "--workspace", str(root), "--port", str(self.port)]
         environment = {name: text for name, text in os.environ.items() if not name.startswith("KEPT_")}
         self.process = subprocess.Popen(command, cwd=root.parent, env=environment, stdout=subprocess.DEVNULL)
         self.url = f"http://127.0.0.1:{self.port}"
-        for _ in range(300):
+        for _ in range(1_200):
             if self.well():
                 return
             time.sleep(0.1)
@@ -42,7 +41,7 @@ class Web:
 
     def send(self, *parts: bytes, most: int = 64) -> bytes:
         """What is answered to these bytes, the last of them sent again and again, at most so often."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=10) as connection:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=60) as connection:
             try:
                 for part in (*parts, *[parts[-1]] * most):
                     connection.sendall(part)
@@ -68,7 +67,7 @@ def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
     made = Web(tmp_path_factory.mktemp("web") / "workspace")
     yield made
     made.process.terminate()
-    made.process.wait(20)
+    made.process.wait(60)
 
 
 @pytest.mark.parametrize(

@@ -112,7 +112,7 @@ def test_hundreds_of_slow_heads_stop_nobody_and_are_ended() -> None:
 def test_who_begins_no_request_is_ended(byte: bytes) -> None:
     stop = threading.Event()
     with (
-        serving(Patience(head=0.5, silence=1.0, connections=10_000)) as (port, _),
+        serving(Patience(head=1.0, silence=1.0, connections=10_000)) as (port, _),
         connect(port) as one,
         connect(port) as two,
     ):
@@ -136,10 +136,10 @@ def test_a_slow_head_behind_a_whole_request_is_ended_too() -> None:
 
 
 def test_a_body_may_take_its_time() -> None:
-    with serving(Patience(head=0.2, connections=10_000)) as (port, _), connect(port) as one:
+    with serving(Patience(head=1.0, connections=10_000)) as (port, _), connect(port) as one:
         one.sendall(b"POST /length HTTP/1.1\r\nhost: here\r\ncontent-length: 4\r\nconnection: close\r\n\r\n")
         for _ in range(4):
-            time.sleep(0.2)
+            time.sleep(0.3)
             one.sendall(b"a")
         assert said(one).endswith(b"4 bytes")
 
@@ -166,7 +166,7 @@ def test_a_body_that_trickles_is_ended(head: bytes) -> None:
 
 
 def test_a_body_that_comes_in_time_may_take_longer_than_silence() -> None:
-    patience = Patience(head=0.2, silence=1.0, megabyte=1_000.0, connections=10_000)
+    patience = Patience(head=1.0, silence=2.0, megabyte=1_000.0, connections=10_000)
     with serving(patience) as (port, _), connect(port) as one:
         one.sendall(b"POST /length HTTP/1.1\r\nhost: here\r\ncontent-length: 240000\r\nconnection: close\r\n\r\n")
         for _ in range(24):
