@@ -1,11 +1,13 @@
+import inspect
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import httpx
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from kept.core.clock import SystemClock
 from kept.governance.actor import Actor, owner
@@ -22,8 +24,12 @@ from postgres_server import Server, running_server
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 # How long an example takes tells of the machine: the first one loads what it needs, and others may be at work.
-settings.register_profile("patient", deadline=None)
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
+
+# So does an answer: its own five seconds are what a busy machine takes now and then.
+_patience = inspect.signature(httpx.Client).parameters["timeout"].default
+_patience.connect = _patience.read = _patience.write = _patience.pool = 60.0
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
