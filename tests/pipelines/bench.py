@@ -1,6 +1,5 @@
 """A project in a folder, a workspace, and ways to run one in the other."""
 
-import os
 import subprocess
 import sys
 import textwrap
@@ -55,7 +54,6 @@ class Bench:
         worker = subprocess.Popen(
             [sys.executable, str(HERE / "worker.py"), str(self.workspace.root), str(self.file)],
             stdout=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": str(HERE)},
         )
         self._workers.append(worker)
         return worker

@@ -281,7 +281,7 @@ def test_a_stopped_worker_goes_on_where_it_was(bench: Bench) -> None:
     assert _statuses(steps) == {"before": "finished", "slow": "waiting", "after": "waiting"}
     first = steps["before"]
     with bench.runner() as runner:
-        assert runner.wait(run.id, 20).status is RunStatus.FINISHED
+        assert runner.wait(run.id, 120).status is RunStatus.FINISHED
     steps = bench.steps(run)
     assert steps["before"] == first
     assert steps["slow"].attempt == 2
@@ -295,22 +295,27 @@ def test_code_that_changed_while_the_worker_was_down_is_run_again(bench: Bench) 
         until(lambda: "slow" in bench.steps(run) and bench.steps(run)["slow"].status is StepStatus.RUNNING)
     bench.write(SLOW.replace("return 1", "return 2"))
     with bench.runner() as runner:
-        assert runner.wait(run.id, 20).status is RunStatus.FINISHED
+        assert runner.wait(run.id, 120).status is RunStatus.FINISHED
     codec = Codec(bench.workspace.blobs, bench.folder)
     assert codec.load(output_of(bench.workspace, run.id, "after"), int, where="test") == 2
     assert bench.steps(run)["before"].attempt == 2
 
 
-def test_an_output_that_was_deleted_is_made_again(bench: Bench) -> None:
+def test_an_output_that_was_deleted_or_damaged_is_made_again(bench: Bench) -> None:
     bench.write(CHAIN)
     bench.write(HELPERS, "helpers.py")
+    kept = bench.workspace.root / "blobs" / "sha256"
     with bench.runner() as runner:
         _, steps = bench.run(runner, count=4)
-        manifest = bench.workspace.blobs.get(steps["rows"].output or "")
-        content = json.loads(manifest)["content"].removeprefix("sha256:")
-        (bench.workspace.root / "blobs" / "sha256" / content[:2] / content[2:]).unlink()
-        _, steps = bench.run(runner, count=4)
-    assert _statuses(steps) == {"rows": "finished", "some": "cached", "total": "cached"}
+        manifest = (steps["rows"].output or "").removeprefix("sha256:")
+        content = json.loads((kept / manifest[:2] / manifest[2:]).read_bytes())["content"].removeprefix("sha256:")
+        (kept / content[:2] / content[2:]).unlink()
+        _, deleted = bench.run(runner, count=4)
+        (kept / manifest[:2] / manifest[2:]).write_bytes(b"")
+        _, damaged = bench.run(runner, count=4)
+        _, again = bench.run(runner, count=4)
+    assert _statuses(deleted) == _statuses(damaged) == {"rows": "finished", "some": "cached", "total": "cached"}
+    assert _statuses(again) == dict.fromkeys(("rows", "some", "total"), "cached")
 
 
 def test_a_lost_ledger_costs_nothing(bench: Bench) -> None:
@@ -322,7 +327,7 @@ def test_a_lost_ledger_costs_nothing(bench: Bench) -> None:
     for file in bench.workspace.root.glob("pipelines.db*"):
         file.unlink()
     with bench.runner() as runner:
-        assert runner.wait(run.id, 20).status is RunStatus.FINISHED
+        assert runner.wait(run.id, 120).status is RunStatus.FINISHED
     assert bench.steps(run)["before"].attempt == 1
 
 

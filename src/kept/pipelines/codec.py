@@ -16,7 +16,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from kept.core.errors import Damaged, Invalid
+from kept.core.errors import Damaged, Invalid, NotFound
 from kept.store.blobs import Blobs
 
 FORMAT = 1
@@ -203,8 +203,11 @@ class Codec:
 
 
 def is_whole(blobs: Blobs, digest: str) -> bool:
-    """Whether an output and every blob that it names are there."""
-    return blobs.has(digest) and all(map(blobs.has, _named(json.loads(blobs.get(digest)))))
+    """Whether an output can be read and every blob that it names is there."""
+    try:
+        return all(map(blobs.has, _named(json.loads(blobs.get(digest)))))
+    except (NotFound, Damaged):
+        return False
 
 
 def _named(node: dict[str, Any]) -> Iterator[str]:

@@ -21,7 +21,7 @@ _File = IO[bytes]
 
 
 class Blobs(Protocol):
-    """Bytes by digest. A digest that was given back is durable; the same bytes are kept once."""
+    """Bytes by digest. A digest that was given back is durable; the same bytes are kept once, and mended when kept again."""
 
     def put(self, data: bytes) -> str:
         """Keeps the bytes and gives their digest."""
@@ -58,7 +58,7 @@ class FolderBlobs:
     def put(self, data: bytes) -> str:
         """Keeps the bytes and gives their digest."""
         digest = digest_bytes(data)
-        if not self._path(digest).exists():
+        if not self._is_sound(digest):
             with self._written() as stream:
                 stream.write(data)
                 self._settle(stream, digest)
@@ -100,6 +100,12 @@ class FolderBlobs:
     def has(self, digest: str) -> bool:
         """Whether the bytes are kept here."""
         return self._path(digest).exists()
+
+    def _is_sound(self, digest: str) -> bool:
+        try:
+            return digest_file(self._path(digest)) == digest
+        except OSError:
+            return False
 
     @contextmanager
     def _written(self) -> Iterator[_File]:

@@ -4,6 +4,7 @@ import random
 import tracemalloc
 from abc import ABC, abstractmethod
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -90,6 +91,14 @@ class BlobsKit(ABC):
         with pytest.raises(Damaged):
             blobs.fetch(digest, tmp_path / "out")
         assert not (tmp_path / "out").exists()
+
+    def test_what_was_damaged_is_whole_once_it_is_kept_again(self, blobs: Blobs, folder: Path, tmp_path: Path) -> None:
+        (tmp_path / "model").write_bytes(b"model")
+        digest = blobs.put(b"model")
+        for again in (partial(blobs.put, b"model"), partial(blobs.put_file, tmp_path / "model")):
+            self.damage(folder, digest)
+            assert again() == digest
+            assert blobs.get(digest) == b"model"
 
     def test_what_is_not_there_is_not_found(self, blobs: Blobs, tmp_path: Path) -> None:
         with pytest.raises(NotFound):
