@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import msgspec
 import pytest
+from polars.exceptions import PanicException
 
 from kept.app import worker
 from kept.app.processes import ListProcesses, list_processes
@@ -69,14 +70,19 @@ def test_what_fails_is_told_by_its_sign_of_life_and_logged_in_full_once(
     assert "works again" in said
 
 
+@pytest.mark.parametrize(
+    "error",
+    [Unavailable("the table cannot be read", where="predictions/one"), PanicException("no Exception is raised so")],
+    ids=["fails", "panics"],
+)
 def test_an_endpoint_that_fails_keeps_no_other_waiting(
-    workspace: Workspace, me: Actor, monkeypatch: pytest.MonkeyPatch
+    workspace: Workspace, me: Actor, monkeypatch: pytest.MonkeyPatch, error: Exception | PanicException
 ) -> None:
     tries, others = [], []
 
     def broken() -> list[str]:
         tries.append(1)
-        raise Unavailable("the table cannot be read", where="predictions/one")
+        raise error
 
     def well() -> list[str]:
         others.append(1)

@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from kept.core.errors import Invalid
+from kept.core.errors import Damaged, Invalid
 from kept.store.tables import DeltaTables
 
 
@@ -34,6 +34,15 @@ def test_what_is_given_back_is_on_the_disk(
     version = tables.append("log", pl.DataFrame({"number": [1]}))
     data = next((tmp_path / "tables" / "log").glob("*.parquet"))
     assert {str(data), str(data.parent), str(data.parent / "_delta_log" / f"{version:020}.json")} <= set(flushed)
+
+
+@pytest.mark.parametrize("left", [0, 4, 100, 400])
+def test_a_file_that_lost_its_end_is_said_to_be_damaged(tables: DeltaTables, tmp_path: Path, left: int) -> None:
+    tables.append("a b/log", pl.DataFrame({"number": range(100)}))
+    (file,) = (tmp_path / "tables" / "a b" / "log").glob("*.parquet")
+    os.truncate(file, left)
+    with pytest.raises(Damaged, match=f"has {left} bytes, expected"):
+        tables.read("a b/log").collect()
 
 
 @pytest.mark.parametrize("name", ["my project", "Größe", "50%", "a#b", "{x}", "日本"])

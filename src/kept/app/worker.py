@@ -8,6 +8,8 @@ from collections.abc import Callable
 from functools import partial
 from types import FrameType
 
+from polars.exceptions import PanicException
+
 from kept.app.courier import Courier
 from kept.app.heartbeat import BEAT_SECONDS, Heartbeat
 from kept.app.logs import log_plainly
@@ -137,7 +139,7 @@ class Worker:
             return
         try:
             action()
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is told and tried again
+        except (Exception, PanicException) as error:  # noqa: BLE001 - whatever it is, it is told and tried again
             pause = min(_LONGEST_PAUSE_SECONDS, pause * 2 or _FIRST_PAUSE_SECONDS)
             self._pauses[name] = (time.monotonic() + pause, pause)
             self._tell(name, error)
@@ -146,7 +148,7 @@ class Worker:
             if self._failing.pop(name, None) is not None:
                 _logger.info("%s works again", name)
 
-    def _tell(self, name: str, error: Exception) -> None:
+    def _tell(self, name: str, error: Exception | PanicException) -> None:
         """Says in the log what failed: with all its lines the first time, in one when the same happens again."""
         said = f"{type(error).__name__}: {error}"
         if isinstance(error, _Waiting):

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
+from polars.exceptions import PanicException
+
 from kept.deployment.catalog import ShowStatus, show_status
 from kept.deployment.endpoint import EndpointStatus
 from kept.deployment.records import routes_of
@@ -49,11 +51,11 @@ def looks(workspace: Workspace, actor: Actor) -> Iterator[Look]:
 def tick(workspace: Workspace, actor: Actor) -> list[str]:
     """Looks at every endpoint once; says what happened. The first error is raised when all were looked at."""
     happened: list[str] = []
-    failure: Exception | None = None
+    failure: Exception | PanicException | None = None
     for look in looks(workspace, actor):
         try:
             happened += look.run()
-        except Exception as error:  # noqa: BLE001 - raised below, when every endpoint has had its look
+        except (Exception, PanicException) as error:  # noqa: BLE001 - raised below, when every endpoint has had its look
             failure = failure or error
     if failure is not None:
         raise failure
@@ -85,7 +87,7 @@ def _look(workspace: Workspace, actor: Actor, status: EndpointStatus) -> list[st
     acted = None if under_way(workspace, status) else last
     try:
         watched = watch(workspace, actor, plan, status, routes, acted_at=acted)
-    except Exception:
+    except (Exception, PanicException):
         # No failing monitor keeps a bad version in traffic: the rule looks at nothing that monitors make. What does well waits,
         # since the champion's windows are looked at before another takes over.
         if status.rollout is not None and status.rollout.phase is not None:

@@ -1,6 +1,7 @@
 """Delta tables in folders of this machine, whatever the folders are called."""
 
 import re
+from contextlib import suppress
 from pathlib import Path
 from shutil import rmtree
 from tempfile import mkdtemp
@@ -11,7 +12,7 @@ from weakref import finalize
 import polars as pl
 from deltalake import DeltaTable
 
-from kept.core.errors import Invalid
+from kept.core.errors import Damaged, Invalid
 
 # The Delta library makes an address of a path, and cannot make one of some of these, or finds another folder by it; polars
 # takes the others for patterns.
@@ -30,8 +31,21 @@ def scan_folder(folder: Path, version: int | None = None) -> pl.LazyFrame:
 
     Raises:
         TableNotFoundError: the folder holds none.
+        Damaged: a file has lost its end.
     """
-    return pl.scan_delta(_ByPath(folder, version=version))
+    table = _ByPath(folder, version=version)
+    _check_files(folder, table)
+    return pl.scan_delta(table)
+
+
+def _check_files(folder: Path, table: DeltaTable) -> None:
+    """Refuses files that are shorter than they were written: polars panics over them, which is no `Exception`."""
+    files = table.get_add_actions(flatten=True)
+    for name, size in zip(files["path"].to_pylist(), files["size_bytes"].to_pylist(), strict=True):
+        with suppress(FileNotFoundError):  # it is said as what it is where it is read
+            if (found := (folder / unquote(name)).stat().st_size) < size:
+                what = f"{unquote(name)} has {found} bytes, expected {size}"
+                raise Damaged(what, where=str(folder), fix="Restore it from a backup")
 
 
 class _ByPath(DeltaTable):
