@@ -1,19 +1,24 @@
+import dataclasses
 import io
 import json
 import logging
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import polars as pl
 import pytest
 from bench import Bench
+from sqlalchemy import Connection
 
-from kept.core.errors import CheckFailed, Conflict, NotFound
+from kept.core.errors import Away, CheckFailed, Conflict, NotFound
 from kept.governance.actor import Actor
 from kept.pipelines.catalog import ShowLog, failure_of, output_of, show_log
 from kept.pipelines.codec import Codec
 from kept.pipelines.run_step import RunStep, StepStatus
 from kept.pipelines.stage import UNCHANGED
+from kept.store.sqlite import SqliteDatabase
 from kept.testing.jobs import until
 from kept.tracking.environment import load_environment
 from kept.tracking.run import RunStatus
@@ -329,6 +334,62 @@ def test_a_lost_ledger_costs_nothing(bench: Bench) -> None:
     with bench.runner() as runner:
         assert runner.wait(run.id, 120).status is RunStatus.FINISHED
     assert bench.steps(run)["before"].attempt == 1
+
+
+class Leaving(SqliteDatabase):
+    """A database that cannot be reached for a moment, which the next write meets."""
+
+    away = False
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        if self.away:
+            self.away = False
+            raise Away("the database cannot be used", where="kept.db")
+        with super().writing() as connection:
+            yield connection
+
+
+def test_a_run_goes_on_where_it_was_when_the_database_was_away(bench: Bench) -> None:
+    database = Leaving(bench.workspace.root / "kept.db")
+    bench.workspace = dataclasses.replace(bench.workspace, database=database)
+    bench.write(SLOW)
+    run = bench.queue(seconds=1.0)
+    with bench.runner() as runner:
+        runner.tick()
+        until(lambda: "slow" in bench.steps(run) and bench.steps(run)["slow"].status is StepStatus.RUNNING)
+        database.away = True
+        until(lambda: not runner.active())
+        assert get_run(bench.workspace, run.id).status is RunStatus.RUNNING
+        runner.tick()
+        assert runner.wait(run.id, 120).status is RunStatus.FINISHED
+    assert _statuses(bench.steps(run)) == dict.fromkeys(("before", "slow", "after"), "finished")
+    assert bench.steps(run)["before"].attempt == 1
+
+
+def test_a_step_that_could_not_reach_the_database_is_done_again(bench: Bench) -> None:
+    bench.write(
+        """
+        from kept.core.errors import Away
+
+        def shaky(context) -> int:
+            if context.attempt < 3:
+                raise Away("the database cannot be used")
+            return context.attempt
+
+        STEPS = [{"name": "shaky"}]
+        """
+    )
+    with bench.runner() as runner:
+        run = bench.queue()
+
+        def ended() -> bool:
+            runner.tick()
+            return runner.wait(run.id, 0).status.ended
+
+        until(ended)
+    assert _statuses(bench.steps(run)) == {"shaky": "finished"}
+    assert bench.steps(run)["shaky"].attempt == 3
 
 
 def test_a_project_that_can_not_be_read_fails_the_run(bench: Bench) -> None:

@@ -45,5 +45,9 @@ class Unavailable(KeptError):
     """A store or service cannot answer now (away, full, overloaded); trying later may help."""
 
 
+class Away(Unavailable):
+    """The database of records cannot be reached; what was begun goes on once it can."""
+
+
 class Damaged(KeptError):
     """Stored bytes are not what their digest or format says."""

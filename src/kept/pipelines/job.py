@@ -68,7 +68,7 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True, tag="failure"):
     @property
     def may_pass(self) -> bool:
         """Whether trying again may help: not for an error that says what is wrong with code or data."""
-        return self.cause is not Cause.CANCELLED and self.error in {"KeptError", "Unavailable"}
+        return self.cause is not Cause.CANCELLED and self.error in {"KeptError", "Unavailable", "Away"}
 
     def raised(self) -> KeptError:
         """The failure as the error that it was."""

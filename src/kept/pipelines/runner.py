@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
-from kept.core.errors import Conflict, KeptError
+from kept.core.errors import Away, Conflict, KeptError
 from kept.governance.actor import Actor
 from kept.governance.workspace import Workspace
 from kept.pipelines.catalog import failure_of, log_file
@@ -31,6 +32,7 @@ from kept.tracking.snapshot import keep_snapshot
 if TYPE_CHECKING:
     from kept.pipelines.engine import Engine
 
+_logger = logging.getLogger("kept.worker")
 _LOOK_SECONDS = 0.1
 _PATIENCE_SECONDS = 5.0
 
@@ -164,7 +166,7 @@ class Runner:
                 with contextlib.suppress(Conflict):
                     runs.fail(self._workspace, run_id, "it was given up: worker after worker died while it ran")
             elif state == "ended" and not runs.get_run(self._workspace, run_id).status.ended:
-                # Its end could not be recorded. What its steps gave is found again.
+                # Its end could not be recorded, or the database was away. What its steps gave is found again.
                 engine.resubmit(run_id)
 
     def _started(self) -> "Engine":
@@ -191,6 +193,10 @@ class Runner:
                 await asyncio.to_thread(self._tell, run_id)
         except asyncio.CancelledError as error:
             raise Interrupted from error
+        except Away as error:
+            # No fault of the run: it is not ended, and `tick` puts it on its way again once the database is back.
+            self._check_stopping()
+            _logger.warning("run %s waits for the database: %s", run_id, error)
         except Exception as error:  # noqa: BLE001 - whatever it is, it ends the run and is said there
             self._check_stopping()
             await asyncio.to_thread(self._give_up, run_id, error)

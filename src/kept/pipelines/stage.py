@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from kept.core.errors import KeptError
+from kept.core.errors import Away, KeptError
 from kept.governance.actor import Actor
 from kept.governance.workspace import Workspace
 from kept.pipelines.catalog import log_file
@@ -25,6 +25,8 @@ _SECONDS_BETWEEN = 0.5
 _FIRST_PAUSE_SECONDS = 0.25
 _LONGEST_PAUSE_SECONDS = 15.0
 _LOOK_SECONDS = 0.1
+# A step whose process cannot reach the database is begun anew so often: then it is no outage, but a fault.
+_MOST_OUTAGES = 10
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,7 +57,11 @@ class Stage:
         return cache_key(node, outputs, project=self.run.project, seed=self.run.seed)
 
     def perform(self, node: Node, key: str, outputs: Mapping[str, str]) -> Result:
-        """Does the step and records how it goes. Done again after a crash, it goes on where it was."""
+        """Does the step and records how it goes. Done again after a crash, it goes on where it was.
+
+        Raises:
+            Away: the database cannot be reached; nothing is known of how it went.
+        """
         row = self._row(node)
         if row.cache_key == key and row.has_output and row.output and is_whole(self.workspace.blobs, row.output):
             # It was finished and recorded, and the worker died before the engine had noted it.
@@ -95,6 +101,9 @@ class Stage:
             if isinstance(outcome, Output):
                 self._finish(telling.row, node, key, outputs, outcome.digest)
                 return Result(step=row.step, key=key, output=outcome.digest)
+            failure = outcome.raised()
+            if isinstance(failure, Away) and telling.row.attempt <= _MOST_OUTAGES:
+                raise failure
             if number == node.step.retries or not outcome.may_pass:
                 self._end(telling.row, outcome)
                 return Result(step=row.step, key=key)

@@ -18,7 +18,7 @@ from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine,
 from sqlalchemy.exc import ArgumentError, DataError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoneFree
 
-from kept.core.errors import Conflict, Damaged, Invalid, KeptError, Unavailable
+from kept.core.errors import Away, Conflict, Damaged, Invalid, KeptError, Unavailable
 from kept.store.database import Database
 from kept.store.grouping import Answer, Closing, GroupCommit, Work
 from kept.store.revisions import Revisions, State
@@ -33,10 +33,6 @@ _LOOK = text("SELECT 1")
 _DAMAGED, _LOCK_TIMEOUT, _NO_TABLE, _TOO_LONG = ("XX001", "XX002"), "55P03", "42P01", "54000"
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _REFUSED = ("password authentication failed", "no password supplied", "does not exist", "no pg_hba.conf entry")
-
-
-class _Away(Unavailable):
-    """The server could not be reached. Where nothing was begun yet it is tried again."""
 
 
 class PostgresDatabase:
@@ -142,7 +138,7 @@ class PostgresDatabase:
         while True:
             try:
                 return _first_done(engine, first)
-            except _Away:
+            except Away:
                 # A restart of the server also ends the connections that were kept: the next one is new.
                 if time.monotonic() >= patient_until:
                     raise
@@ -244,7 +240,7 @@ def _explained(context: ExceptionContext, where: str) -> KeptError | None:
             found = Unavailable(f"the server refuses ({said})", where=where, fix=fix)
         else:
             fix = "Check that the server runs and can be reached, then try again"
-            found = _Away(f"the database cannot be used ({said})", where=where, fix=fix)
+            found = Away(f"the database cannot be used ({said})", where=where, fix=fix)
     return found
 
 
