@@ -3,14 +3,16 @@
 import gc
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import insert, select, text
 
 from kept.core.errors import Damaged
 from kept.store.database import Joined
+from kept.store.schema import experiment_tags
 from kept.store.sqlite import SqliteDatabase
 from kept.testing.records import add_point, places_of
 
@@ -33,6 +35,22 @@ def test_a_file_that_is_no_database_is_said_to_be_damaged(tmp_path: Path) -> Non
     (tmp_path / "kept.db").write_bytes(b"not a database at all" * 100)
     with pytest.raises(Damaged, match="Restore it from a backup"):
         SqliteDatabase(tmp_path / "kept.db").create()
+
+
+def test_a_file_with_rotten_bytes_is_said_to_be_damaged_whatever_they_were(
+    database: SqliteDatabase, tmp_path: Path
+) -> None:
+    with database.writing() as connection:
+        connection.execute(insert(experiment_tags).values(experiment=1, name="a", value="rotten"))
+    database.close()
+    whole = (tmp_path / "kept.db").read_bytes()
+    for before, after in ((b"CREATE TABLE", b"CREATE \xff\xff\xff\xff\xff"), (b"arotten", b"a\xffotten")):
+        assert before in whole
+        (tmp_path / "rotten.db").write_bytes(whole.replace(before, after))
+        with closing(SqliteDatabase(tmp_path / "rotten.db")) as rotten, pytest.raises(Damaged, match="from a backup"):
+            rotten.create()
+            with rotten.reading() as connection:
+                connection.execute(select(experiment_tags)).all()
 
 
 def test_a_group_inside_a_transaction_is_part_of_it(database: SqliteDatabase) -> None:

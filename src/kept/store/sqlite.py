@@ -25,7 +25,8 @@ from kept.store.revisions import Revisions, State
 
 _PATIENCE_SECONDS = 30
 _OUT_OF_USE = ("locked", "full", "unable to open", "I/O", "readonly")
-_DAMAGED = ("malformed", "not a database")
+_DAMAGED = ("malformed", "not a database", "Could not decode to UTF-8")
+_TO_RESTORE = "Restore it from a backup"
 _log = logging.getLogger(__name__)
 
 
@@ -182,7 +183,11 @@ def sqlite_engine(path: Path, *, synchronous: str = "FULL") -> Engine:
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: sqlite3.Connection, _: object) -> None:
-        connection.execute("PRAGMA journal_mode=WAL")
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except UnicodeDecodeError as error:
+            # The first statement reads the tables' definitions, and an error over them quotes them.
+            raise Damaged("the definitions of its tables are no text", where=str(path), fix=_TO_RESTORE) from error
         connection.execute(f"PRAGMA synchronous={synchronous}")
         connection.execute("PRAGMA foreign_keys=ON")
         # As in every other database: LIKE tells upper from lower case, ILIKE does not.
@@ -229,7 +234,7 @@ def _explained(error: BaseException, path: Path) -> KeptError | None:
         fix = "Free space or check who holds the file, then try again"
         return Unavailable(f"the database cannot be used ({said})", where=str(path), fix=fix)
     if isinstance(error, sqlite3.DatabaseError) and any(reason in said for reason in _DAMAGED):
-        return Damaged(said, where=str(path), fix="Restore it from a backup")
+        return Damaged(said, where=str(path), fix=_TO_RESTORE)
     return None
 
 
