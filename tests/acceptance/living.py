@@ -33,7 +33,7 @@ from waiting import free_ports
 
 HERE = Path(__file__).parent
 ENDPOINT = "trains"
-PATIENCE = 90.0
+PATIENCE = 180.0
 
 Found = TypeVar("Found")
 
@@ -68,7 +68,7 @@ def begin(folder: Path, project: str | None = None) -> Path:
 
 
 def run_kept(
-    folder: Path, *arguments: str, code: int | None = 0, seconds: float = 170, **more: str
+    folder: Path, *arguments: str, code: int | None = 0, seconds: float = 540, **more: str
 ) -> subprocess.CompletedProcess[str]:
     """A command, to its end."""
     done = subprocess.run(

@@ -22,7 +22,7 @@ PATIENCE_SECONDS = 60
 def kept(folder: Path, *arguments: str, fails: bool = False) -> str:
     """What a command prints; it must end well, or badly where that is expected."""
     done = subprocess.run(
-        [sys.executable, "-m", "kept", *arguments], cwd=folder, capture_output=True, text=True, timeout=170, check=False
+        [sys.executable, "-m", "kept", *arguments], cwd=folder, capture_output=True, text=True, timeout=540, check=False
     )
     assert (done.returncode != 0) == fails, done.stdout + done.stderr
     return done.stderr if fails else done.stdout

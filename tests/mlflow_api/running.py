@@ -85,7 +85,7 @@ def run_script(python: Path, script: Path, server: str, folder: Path) -> None:
         env=surroundings,
         capture_output=True,
         text=True,
-        timeout=170,
+        timeout=540,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-4_000:]
