@@ -124,7 +124,7 @@ def _log(settings: Settings, embedded: int, remote: int, me: Actor) -> None:
             assert writer.stdin is not None
             writer.stdin.write("go\n")
             writer.stdin.flush()
-        ended = [writer.communicate(timeout=120) for writer in writers]
+        ended = [writer.communicate(timeout=540) for writer in writers]
     assert [said for _, said in ended] == [""] * len(names)
     assert [writer.returncode for writer in writers] == [0] * len(names)
     _check(workspace, names, me)

@@ -40,7 +40,7 @@ def _script(python: Path, name: str, home: Path, *arguments: str) -> str:
         env=surroundings,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=540,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-4_000:]
@@ -60,7 +60,7 @@ def _import(source: str, workspace: Path, *options: str) -> dict[str, Any]:
         "--json",
         *options,
     ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=540, check=False)
     assert done.returncode == 0, done.stderr + done.stdout
     found: dict[str, Any] = json.loads(done.stdout)
     return found

@@ -38,7 +38,7 @@ def kept(folder: Path, *arguments: str, fails: int = 0) -> str:
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=540,
         check=False,
     )
     assert done.returncode == fails, (arguments, done.returncode, done.stdout, done.stderr)

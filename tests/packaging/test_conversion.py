@@ -362,6 +362,6 @@ def test_serving_what_was_converted_loads_no_scikit_learn(numbers: pl.DataFrame,
         "print([name for name in ('sklearn', 'skl2onnx', 'onnx', 'pandas') if name in sys.modules])"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path / "b")], capture_output=True, text=True, check=True, timeout=120
+        [sys.executable, "-c", code, str(tmp_path / "b")], capture_output=True, text=True, check=True, timeout=540
     )
     assert done.stdout.strip() == "[]"

@@ -392,7 +392,7 @@ def test_a_full_disk_is_told_and_the_next_try_goes_on(bundle: Path, rows: pl.Dat
         "except Unavailable as error: print(error)"
     )
     command = [sys.executable, "-c", code, str(bundle), str(source), str(to)]
-    said = subprocess.run(command, check=True, capture_output=True, text=True, timeout=120).stdout
+    said = subprocess.run(command, check=True, capture_output=True, text=True, timeout=540).stdout
     assert "scores cannot be written" in said
     assert "Make room" in said
     assert score(bundle, source, to, piece=100).taken_up == 300

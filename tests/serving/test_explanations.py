@@ -389,7 +389,7 @@ def test_more_than_can_wait_is_refused(service: Service) -> None:
     statuses: list[int] = []
 
     def asking() -> None:
-        answer = httpx.post(f"{service.url}/predict/late?explain=true", json={"rows": [ROW]}, timeout=120)
+        answer = httpx.post(f"{service.url}/predict/late?explain=true", json={"rows": [ROW]}, timeout=540)
         statuses.append(answer.status_code)
 
     threads = [threading.Thread(target=asking) for _ in range(70)]
@@ -402,7 +402,7 @@ def test_more_than_can_wait_is_refused(service: Service) -> None:
     assert statuses == [429] * 6
     os.kill(child, signal.SIGCONT)
     for one in threads:
-        one.join(timeout=120)
+        one.join(timeout=540)
     assert statuses.count(200) == 64
 
 

@@ -16,7 +16,7 @@ SCRIPTS = Path(__file__).parent / "scripts"
 def run(client_python: Path, script: str, *arguments: str) -> None:
     command = [str(client_python), str(SCRIPTS / script), *arguments]
     done = subprocess.run(
-        command, capture_output=True, text=True, timeout=120, check=False, env={"PATH": "/usr/bin:/bin"}
+        command, capture_output=True, text=True, timeout=540, check=False, env={"PATH": "/usr/bin:/bin"}
     )
     assert done.returncode == 0, done.stderr
     assert "all is well" in done.stdout

@@ -300,7 +300,7 @@ def test_a_full_disk_holds_shipping_up_and_loses_nothing(tmp_path: Path) -> None
         spool.write([(note(), answered((1.0, "x" * 500), start=start))])
     spool.close()
     command = [sys.executable, "-c", code, str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=540)
     *refused, rows = done.stdout.split()
     assert (len(refused), rows) == (3, "5")
     assert sorted(predictions(tmp_path)["id"]) == [f"late-{start}" for start in range(5)]
