@@ -39,13 +39,13 @@ def adopt_version(
         request = msgspec.convert(told, Adopt)
     except msgspec.ValidationError as error:
         raise Invalid(str(error), where="adopt", fix="See kept models adopt --help") from error
-    with at_work(connection) as here:
+    with at_work(connection) as work:
         asked = connection.call(adopt, request)
         try:
-            run, steps = follow(connection, asked.id, quiet=as_json)
+            run, steps = follow(connection, asked.id, work.check, quiet=as_json)
         except KeyboardInterrupt:
             # A worker goes on with it; nobody else would.
-            if here:
+            if work.here:
                 connection.call(cancel_run, CancelRun(run=asked.id, reason="stopped with Ctrl-C"))
             raise
     tell(connection, run, steps, as_json=as_json)

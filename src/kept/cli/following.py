@@ -1,7 +1,7 @@
 """Following a run live: its steps as they go."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
@@ -29,8 +29,13 @@ _SIGNS = {
 }
 
 
-def follow(connection: Connection, run_id: str, *, quiet: bool = False) -> tuple[Run, list[RunStep]]:
-    """Waits until a run has ended, and shows its steps meanwhile (on standard error, so that answers stay clean)."""
+def follow(
+    connection: Connection, run_id: str, check: Callable[[], None] | None = None, *, quiet: bool = False
+) -> tuple[Run, list[RunStep]]:
+    """Waits until a run has ended, and shows its steps meanwhile (on standard error, so that answers stay clean).
+
+    `check` is called at every look, and raises where the run cannot go on.
+    """
     with _display(quiet) as display:
         while True:
             run = connection.call(show_run, ShowRun(run=run_id)).run
@@ -39,6 +44,8 @@ def follow(connection: Connection, run_id: str, *, quiet: bool = False) -> tuple
                 display.update(render(run, steps))
             if run.status.ended:
                 return run, steps
+            if check is not None:
+                check()
             time.sleep(_LOOK_SECONDS)
 
 

@@ -48,13 +48,13 @@ def main(
     request = RetrainNow(
         project=loaded.name, reason=reason, endpoint=endpoint, until=moment, window=window, fresh=fresh
     )
-    with at_work(connection) as here:
-        run_id = _ask(connection, request, here=here)
+    with at_work(connection) as work:
+        run_id = _ask(connection, request, here=work.here)
         try:
-            run, steps = follow(connection, run_id, quiet=as_json)
+            run, steps = follow(connection, run_id, work.check, quiet=as_json)
         except KeyboardInterrupt:
             # A worker goes on with it; nobody else would.
-            if here:
+            if work.here:
                 _cancel(connection, run_id, "stopped with Ctrl-C")
             raise
     tell(connection, run, steps, as_json=as_json)

@@ -8,7 +8,7 @@ from kept.app.connection import Connection, Embedded
 from kept.app.projects import Projects
 from kept.app.running import make_runner
 from kept.cli.show import lines, print_json, say
-from kept.core.errors import CheckFailed, Conflict, KeptError
+from kept.core.errors import CheckFailed, Conflict, KeptError, Unavailable
 from kept.pipelines.run_step import RunStep
 from kept.registry.catalog import ShowVersion, show_version
 from kept.registry.version import ModelVersion
@@ -42,31 +42,50 @@ def _show(version: ModelVersion) -> None:
     lines([(("✓", "green") if passed else ("✗", "red"), sentence) for passed, sentence in held])
 
 
+class Work:
+    """Whether this process runs the pipelines, and what has ended that."""
+
+    def __init__(self, *, here: bool) -> None:
+        self.here = here
+        self.ended_by: Exception | None = None
+
+    def check(self) -> None:
+        """`Unavailable` when nothing is run here any more, though it should be: who follows a run would wait for ever."""
+        if self.ended_by is not None:
+            fix = "Mend that, then run it again: it goes on where it was"
+            raise Unavailable(f"pipelines cannot be run here ({self.ended_by})", fix=fix) from self.ended_by
+
+
 @contextmanager
-def at_work(connection: Connection) -> Iterator[bool]:
-    """Runs the pipeline in this process, unless a worker does; gives whether it does."""
+def at_work(connection: Connection) -> Iterator[Work]:
+    """Runs the pipeline in this process, unless a worker does."""
     if not isinstance(connection, Embedded):
-        yield False
+        yield Work(here=False)
         return
     runner = make_runner(connection.workspace, Projects(connection.workspace))
     try:
         runner.start()
     except Conflict:
         # A worker of this workspace is up: it takes the run.
-        yield False
+        yield Work(here=False)
         return
+    work = Work(here=True)
     stopping = threading.Event()
 
     def take() -> None:
         while not stopping.wait(connection.workspace.settings.poll_seconds):
-            # A database that is locked or away for a moment: whoever follows the run would wait for ever.
-            with suppress(KeptError):
-                runner.tick()
+            try:
+                # A database that is locked or away for a moment ends nothing.
+                with suppress(KeptError):
+                    runner.tick()
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is said by `check`
+                work.ended_by = error
+                return
 
     thread = threading.Thread(target=take, name="runner", daemon=True)
     thread.start()
     try:
-        yield True
+        yield work
     finally:
         stopping.set()
         thread.join()
