@@ -47,7 +47,7 @@ def test_the_first_page_draws_its_chart_and_runs_nothing_else(address: str, tmp_
     [
         ("#/experiments/1/runs/{run}", "{run}"),
         (f"#/models/{NAME}/versions/1", "v1 · Kept</title>"),
-        ("#/experiments/0", "<title>Compare runs · Kept</title>"),
+        ("#/experiments/0", "<title>Runs · Kept</title>"),
         ("#/nothing", "<title>Loop · Kept</title>"),
     ],
 )

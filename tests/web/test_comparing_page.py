@@ -1,6 +1,7 @@
 """The pages of a run's curves and of runs that are compared."""
 
 import re
+from html import unescape
 from urllib.parse import quote
 
 import msgspec
@@ -47,9 +48,24 @@ def test_a_run_shows_the_curves_of_its_metrics(open_site: Open, runs: list[str])
 
 def test_logged_runs_are_listed_with_their_experiment(open_site: Open, runs: list[str]) -> None:
     site = open_site()
+    assert len(re.findall(r'<a href="/runs\?experiment=\d+">churn</a>', site.get("/runs", headers=PAGE).text)) == len(
+        runs
+    )
     link = r'<a href="/runs/compare\?experiment=\d+">churn</a>'
-    assert len(re.findall(link, site.get("/runs", headers=PAGE).text)) == len(runs)
     assert re.search(link, site.get(f"/runs/{runs[0]}", headers=PAGE).text)
+
+
+def test_curves_of_runs_that_are_compared_are_drawn_together(open_site: Open, runs: list[str]) -> None:
+    site = open_site()
+    chosen = "&".join(f"run={run}" for run in runs[:2])
+    page = site.get(f"/runs/compare?{chosen}", headers=PAGE).text
+    address = re.search(r'data-curves="(/runs/curves.json[^"]+)"', page)
+    assert address is not None
+    found = msgspec.json.decode(site.get(unescape(address[1])).content, type=list[Curve])
+    assert [curve.name for curve in found] == ["loss", "loss", "odd", "odd"]
+    assert len({curve.run for curve in found}) == 2, "runs of one name are told apart"
+    assert found[0].steps == list(range(30))
+    assert "data-curves" not in site.get(f"/runs/compare?{chosen}&metric=accuracy", headers=PAGE).text
 
 
 def test_runs_are_compared_on_a_page(open_site: Open, runs: list[str]) -> None:

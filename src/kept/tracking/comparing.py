@@ -1,6 +1,5 @@
 """Comparing runs as repeats: means with intervals, differences with a verdict in words."""
 
-import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -10,7 +9,6 @@ from kept.core.errors import Invalid, NotFound
 from kept.governance.actor import Actor, Permission
 from kept.governance.operation import Audit, operation
 from kept.governance.workspace import Workspace
-from kept.measures.metrics import CATALOG
 from kept.measures.repeats import Contrast, holm, paired_contrast, repeated_mean, unpaired_contrast
 from kept.tracking.comparison import (
     Better,
@@ -25,11 +23,10 @@ from kept.tracking.comparison import (
 from kept.tracking.finding import found_runs
 from kept.tracking.repeats import folds_of, grouped, keys_of, paired, values_of
 from kept.tracking.run import RunData, RunStatus
+from kept.tracking.telling import better_way, counted
 
 _MOST_METRICS = 12
 _STOPPED = (RunStatus.FAILED, RunStatus.CANCELLED)
-_LOWER = {"loss", "error", "mse", "mae", "rmse", "mape", "perplexity", "wer", "cer", "logloss", "nll"}
-_HIGHER = {"accuracy", "acc", "auc", "f1", "precision", "recall", "r2", "bleu", "map", "ndcg", "iou", "dice"}
 
 
 @operation("runs.compare", needs=Permission.VIEW, audit=Audit.READ)
@@ -155,10 +152,7 @@ def _repeated(runs: Sequence[RunData], metric: str, level: float) -> Repeated:
 
 
 def _metrics(found: Sequence[RunData], asked: Sequence[str]) -> list[str]:
-    counts: dict[str, int] = {}
-    for one in found:
-        for point in one.latest:
-            counts[point.name] = counts.get(point.name, 0) + 1
+    counts = counted(found)
     if asked:
         if missing := [name for name in asked if name not in counts]:
             fix = f"They have {', '.join(sorted(counts)[:_MOST_METRICS]) or 'none'}"
@@ -168,19 +162,10 @@ def _metrics(found: Sequence[RunData], asked: Sequence[str]) -> list[str]:
 
 
 def _better(name: str, request: CompareRuns) -> Better | None:
-    """As the request says, else as the catalogue of metrics does for the name or its end, else by the words in it."""
+    """As the request says, else as is known of the name."""
     if name in request.higher_is_better:
         return "higher"
-    if name in request.lower_is_better:
-        return "lower"
-    words = [word for word in re.split(r"[^a-z0-9]+", name.lower()) if word]
-    for place in range(len(words)):
-        known = CATALOG.get("_".join(words[place:]))
-        if known is not None:
-            return known.better
-    if _LOWER & set(words):
-        return "lower"
-    return "higher" if _HIGHER & set(words) else None
+    return "lower" if name in request.lower_is_better else better_way(name)
 
 
 def _baseline(groups: list[str], asked: str) -> str | None:

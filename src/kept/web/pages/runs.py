@@ -1,4 +1,4 @@
-"""Runs and their steps."""
+"""A run and its steps."""
 
 from datetime import UTC, datetime
 
@@ -7,42 +7,22 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, FromQuery
 
 from kept.app.connection import Connection
+from kept.app.finding import experiment_names
 from kept.core.errors import NotFound
 from kept.pipelines.catalog import ListSteps, ShowLog, list_steps, show_log
 from kept.pipelines.run_step import RunStep, StepStatus
 from kept.registry.catalog import ListVersions, list_versions
 from kept.registry.version import ModelSummary
-from kept.tracking.experiment import View
-from kept.tracking.experiments import search_experiments
-from kept.tracking.requests import SearchExperiments
 from kept.tracking.run import RunStatus
-from kept.tracking.runs import ListRuns, ShowRun, list_runs, show_run
+from kept.tracking.runs import ShowRun, show_run
 from kept.web.rendering import render
 
-_LISTED = 100
 _MOST_VERSIONS = 500
 _MOST_TRIALS = 60
-_MOST_EXPERIMENTS = 1_000
 
 
 def routes(connection: Connection) -> list[HTTPRouteHandler]:
-    """`/runs` and `/runs/ID`."""
-
-    @get("/runs", include_in_schema=False, sync_to_thread=True)
-    def runs(project: FromQuery[str] = "", kind: FromQuery[str] = "", status: FromQuery[str] = "") -> Response[bytes]:
-        wanted = RunStatus(status) if status in set(RunStatus) else None
-        request = ListRuns(project=project or None, kind=kind or None, status=wanted, parts=bool(kind), limit=_LISTED)
-        return render(
-            "runs.html",
-            section="Runs",
-            now=datetime.now(UTC),
-            found=connection.call(list_runs, request),
-            experiments=_experiments(connection),
-            project=project,
-            kind=kind,
-            status=status,
-            statuses=[one.value for one in RunStatus],
-        )
+    """`/runs/ID`."""
 
     @get("/runs/{run:str}", include_in_schema=False, sync_to_thread=True)
     def run_page(run: FromPath[str], step: FromQuery[str] = "") -> Response[bytes]:
@@ -55,7 +35,7 @@ def routes(connection: Connection) -> list[HTTPRouteHandler]:
             now=datetime.now(UTC),
             found=found,
             run=found.run,
-            experiments=_experiments(connection),
+            experiments=experiment_names(connection),
             steps=steps,
             chosen=chosen,
             log=connection.call(show_log, ShowLog(run=run, step=chosen.step)) if chosen else "",
@@ -64,13 +44,7 @@ def routes(connection: Connection) -> list[HTTPRouteHandler]:
             trials=[connection.call(show_run, ShowRun(run=one.id)) for one in found.children[:_MOST_TRIALS]],
         )
 
-    return [runs, run_page]
-
-
-def _experiments(connection: Connection) -> dict[str, str]:
-    """The names of the newest experiments, by their ids."""
-    request = SearchExperiments(view=View.ALL, limit=_MOST_EXPERIMENTS)
-    return {one.id: one.name for one in connection.call(search_experiments, request).experiments}
+    return [run_page]
 
 
 def _chosen(steps: list[RunStep], name: str) -> RunStep | None:

@@ -3,7 +3,7 @@
 (() => {
   const pages = [
     [/^#\/experiments\/[^/]+\/runs\/([^/?]+)/, (run) => `/runs/${run}`],
-    [/^#\/experiments\/([^/?]+)/, (experiment) => `/runs/compare?experiment=${experiment}`],
+    [/^#\/experiments\/([^/?]+)/, (experiment) => `/runs?experiment=${experiment}`],
     [/^#\/models\/([^/?]+)\/versions\/([^/?]+)/, (model, number) => `/models/${model}/${number}`],
     [/^#\/models\/([^/?]+)/, (model) => `/models/${model}`],
   ];
@@ -39,7 +39,9 @@
 
   function put(part, fresh) {
     if (!fresh || fresh.innerHTML === part.innerHTML || part.contains(document.activeElement)) return;
+    const ticked = new Set([...part.querySelectorAll("input:checked")].map((one) => one.value));
     part.replaceChildren(...fresh.childNodes);
+    for (const one of part.querySelectorAll("input[type=checkbox]")) one.checked = ticked.has(one.value);
     part.hidden = fresh.hidden;
   }
 

@@ -32,15 +32,25 @@
     return { x: [left, left + width], y: [Math.max(top - height, 0), top] };
   }
 
+  // A panel for each metric; where there are several runs, each has its colour in all panels, and its name above them.
   function curves(found, colours) {
-    const across = found.length > 1 ? 2 : 1, rows = Math.ceil(found.length / across);
-    const layout = common(colours, 56 + rows * 190, 58), traces = [];
-    found.forEach((one, number) => {
-      const at = place(number, found.length, across), key = number ? String(number + 1) : "";
+    const metrics = [...new Set(found.map((one) => one.name))], runs = [...new Set(found.map((one) => one.run))];
+    const across = metrics.length > 1 ? 2 : 1, rows = Math.ceil(metrics.length / across);
+    const inks = [colours.accent, colours.second, colours.ok, colours.warn, colours.bad, colours.dim], dashes = ["solid", "dash", "dot"];
+    const layout = common(colours, 56 + rows * 190, 58), traces = [], named = new Set();
+    if (runs.length > 1) Object.assign(layout, { showlegend: true, legend: { orientation: "h", x: 0, y: -0.16 / rows, yanchor: "top" }, height: layout.height + 44, margin: { ...layout.margin, b: 78 } });
+    metrics.forEach((metric, number) => {
+      const at = place(number, metrics.length, across), key = number ? String(number + 1) : "";
+      const these = found.filter((one) => one.name === metric), thinned = these.filter((one) => !one.whole);
       layout[`xaxis${key}`] = { ...axis(colours), domain: at.x, anchor: `y${key}`, nticks: 7 };
       layout[`yaxis${key}`] = { ...axis(colours), domain: at.y, anchor: `x${key}`, nticks: 5 };
-      layout.annotations.push(title(`<b>${short(one.name)}</b>${one.whole ? "" : `, ${one.steps.length} of its points`}`, at.x[0], at.y[1], colours));
-      traces.push({ x: one.steps, y: one.values, mode: one.steps.length > 60 ? "lines" : "lines+markers", marker: { size: 4, color: colours.accent }, line: { width: 1.6, color: colours.accent }, connectgaps: false, hovertemplate: "step %{x}: %{y:.5g}<extra></extra>", xaxis: `x${key}`, yaxis: `y${key}` });
+      layout.annotations.push(title(`<b>${short(metric)}</b>${thinned.length ? `, ${thinned[0].steps.length} of its points` : ""}`, at.x[0], at.y[1], colours));
+      for (const one of these) {
+        const order = runs.indexOf(one.run), ink = inks[order % inks.length], said = runs.length > 1 ? `${short(one.run)}, ` : "";
+        const line = { width: 1.6, color: ink, dash: dashes[Math.floor(order / inks.length) % dashes.length] };
+        traces.push({ x: one.steps, y: one.values, name: short(one.run), legendgroup: String(order), showlegend: !named.has(one.run), mode: one.steps.length > 60 ? "lines" : "lines+markers", marker: { size: 4, color: ink }, line, connectgaps: false, hovertemplate: `${said}step %{x}: %{y:.5g}<extra></extra>`, xaxis: `x${key}`, yaxis: `y${key}` });
+        named.add(one.run);
+      }
     });
     return { traces, layout };
   }
