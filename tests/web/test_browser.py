@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 from filled import NAME, Filled
 from listening import serving
+from litestar import Litestar, Response, get
 
 from kept.governance.actor import owner
 from kept.governance.workspace import Workspace
+from kept.web.assets import load
 from kept.web.site import make_site
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -66,6 +68,31 @@ def test_a_prediction_says_why_it_cannot_be_explained(
     shown, console = dom(f"{address}/predictions/{full[1].prediction}", tmp_path)
     assert "this is not a manifest" in shown, console
     assert "Content Security Policy" not in console
+
+
+def test_runs_that_are_ticked_stay_ticked_when_the_list_is_brought_up_to_date(tmp_path: Path) -> None:
+    asked = 0
+
+    @get("/", sync_to_thread=False)
+    def page() -> Response[str]:
+        nonlocal asked
+        asked += 1
+        boxes = "".join(f'<input type="checkbox" value="{run}">' for run in "abc")
+        # A note is left in the title, as a tick is no part of the document that the browser writes out.
+        tick = 'document.querySelector("[value=b]").checked = true'
+        note = 'document.title = [...document.querySelectorAll(":checked")].map((one) => one.value).join()'
+        script = f'{tick}; document.addEventListener("kept:fresh", () => {{ {note} }});'
+        live = f'<div id="runs" data-live="0.2">{boxes}{asked}</div>'
+        return Response(f'{live}<script>{script}</script><script src="/kept.js"></script>', media_type="text/html")
+
+    @get("/kept.js", sync_to_thread=False)
+    def code() -> Response[bytes]:
+        return Response(load("kept.js").data, media_type="text/javascript")
+
+    with serving(Litestar([page, code])) as found:
+        shown, console = dom(found, tmp_path)
+    assert asked > 1, console
+    assert "<title>b</title>" in shown, console
 
 
 @pytest.mark.parametrize("page", [f"/models/{NAME}/1", f"/endpoints/{NAME}", f"/runs/compare?experiment={NAME}"])

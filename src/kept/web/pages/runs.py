@@ -13,7 +13,6 @@ from kept.pipelines.catalog import ListSteps, ShowLog, list_steps, show_log
 from kept.pipelines.run_step import RunStep, StepStatus
 from kept.registry.catalog import ListVersions, list_versions
 from kept.registry.version import ModelSummary
-from kept.tracking.run import RunStatus
 from kept.tracking.runs import ShowRun, show_run
 from kept.web.rendering import render
 
