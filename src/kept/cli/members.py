@@ -4,6 +4,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -35,7 +36,7 @@ def web(settings: Settings) -> None:
     opened = open_workspace(settings, create=True)
     address = f"http://{settings.host}:{settings.port}"
     with beating(Heartbeat(opened.database, opened.clock, "web", address)), carrying(opened):
-        serve_site(opened, embedded_actor(settings, "api"))
+        serve_site(opened, embedded_actor(settings, "api"), started=partial(_say, f"{address} (pages and API)"))
 
 
 def work(settings: Settings) -> None:
@@ -44,7 +45,9 @@ def work(settings: Settings) -> None:
     from kept.app.workspace import open_workspace  # noqa: PLC0415
 
     stop_with_parent()
-    working(open_workspace(settings, create=True))
+    opened = open_workspace(settings, create=True)
+    _say(f"At work in {opened.root}")
+    working(opened)
 
 
 def up(settings: Settings) -> None:
@@ -54,7 +57,8 @@ def up(settings: Settings) -> None:
     root = Path(settings.workspace).resolve()
 
     def tell(name: str, code: int) -> None:
-        said = supervisor.last_words(name)
+        # What a signal ended did not say why.
+        said = supervisor.last_words(name) if code > 0 else ""
         _say(f"{name} ended ({code}){f': {said}' if said else ''}; starting it again")
 
     supervisor = Supervisor(root / "logs", tell)

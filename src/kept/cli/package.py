@@ -1,5 +1,6 @@
 """`kept package`: a bundle from a model file."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -51,3 +52,4 @@ def main(
         say(f"converted by skl2onnx, for want of an exact exporter, and {held}: {', '.join(manifest.converted)}")
     if manifest.not_exported:
         say(f"not exported: {manifest.not_exported}")
+    say(f"Next: kept serve-model {shlex.quote(str(folder))} --name {folder.stem}")

@@ -1,13 +1,18 @@
 """`kept serve-model`: a model file on a port, without a project."""
 
+import shlex
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 
 from kept.app.model_files import bundle_of
 from kept.cli.options import Host
+from kept.packaging.bundle import Bundle, read_bundle
+from kept.packaging.self_test import SELF_TEST, SelfTest
 from kept.serving.service import serve_bundle
 from kept.settings.settings import load_settings
 
@@ -31,4 +36,21 @@ def main(
     settings = load_settings(Path.cwd(), host=host)
     with tempfile.TemporaryDirectory(prefix="kept-") as folder:
         bundle = bundle_of(path, sample, Path(folder) / "bundle")
-        serve_bundle(bundle, name, settings, port=port, spool=Path(folder) / "spool", started=typer.echo)
+        started = partial(_tell, name, _example(read_bundle(bundle)))
+        serve_bundle(bundle, name, settings, port=port, spool=Path(folder) / "spool", started=started)
+
+
+def _tell(name: str, example: str, address: str) -> None:
+    typer.echo(f"{name} answers on {address}; Ctrl-C stops it. Ask it:")
+    if example:
+        typer.echo(f"  curl -s {address}/predict/{name} -H 'Content-Type: application/json' -d {shlex.quote(example)}")
+    else:
+        typer.echo(f"  curl -s {address}/v2/models/{name}")
+
+
+def _example(bundle: Bundle) -> str:
+    """A request with the first row that the bundle is tested with; nothing for a model of tensors, whose rows are long."""
+    if bundle.manifest.signature.takes_tensors or SELF_TEST not in bundle.contents:
+        return ""
+    test = msgspec.json.decode(bundle.contents[SELF_TEST], type=SelfTest)
+    return msgspec.json.encode({"rows": test.rows[:1]}).decode()

@@ -1,5 +1,7 @@
 """The web server: operations, health, metrics and pages on one port."""
 
+import socket
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cache, partial
 from typing import Any
@@ -83,8 +85,8 @@ def make_site(workspace: Workspace, actor: Actor) -> Litestar:
     )
 
 
-def serve_site(workspace: Workspace, actor: Actor) -> None:
-    """Listens until SIGTERM or SIGINT, then finishes what is in flight."""
+def serve_site(workspace: Workspace, actor: Actor, *, started: Callable[[], None]) -> None:
+    """Listens until SIGTERM or SIGINT, then finishes what is in flight. `started` is called when it answers."""
     settings = workspace.settings
     check_exposure(settings.host, secret=bool(settings.token))
     with listen(settings.host, settings.port) as listener, suppress(KeyboardInterrupt):
@@ -99,7 +101,18 @@ def serve_site(workspace: Workspace, actor: Actor) -> None:
             # Training logs a step now and then: over one connection, not a new one each time.
             timeout_keep_alive=int(patience.silence),
         )
-        uvicorn.Server(config).run([listener])
+        _Server(config, started).run([listener])
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, started: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._tell = started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listens, then says so."""
+        await super().startup(sockets)
+        self._tell()
 
 
 async def _protect(message: Message, _: Scope) -> None:

@@ -1,0 +1,58 @@
+"""What commands that stay in the foreground say once they answer: the address, and what to do next."""
+
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import numpy as np
+import polars as pl
+import skops.io
+from sklearn.linear_model import LogisticRegression
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+@contextmanager
+def running(folder: Path, *words: str) -> Iterator[Iterator[str]]:
+    """The lines that a command says, for as long as the block runs."""
+    command = [sys.executable, "-m", "kept", *words]
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as started:
+        assert started.stdout is not None
+        try:
+            yield iter(started.stdout)
+        finally:
+            started.send_signal(signal.SIGTERM)
+            started.wait(60)
+
+
+def test_the_pages_say_where_they_are(tmp_path: Path) -> None:
+    port = free_port()
+    with running(tmp_path, "web", "--port", str(port)) as said:
+        assert next(said) == f"http://127.0.0.1:{port} (pages and API)\n"
+        assert httpx.get(f"http://127.0.0.1:{port}/runs", timeout=60).status_code == 200
+
+
+def test_a_model_that_is_served_says_how_to_ask_it(tmp_path: Path) -> None:
+    rows = pl.DataFrame({"it's old": np.arange(40.0), "calls": np.arange(40.0) % 7})
+    fitted = LogisticRegression().fit(rows.to_numpy(), np.arange(40) > 20)
+    skops.io.dump(fitted, tmp_path / "model.skops")
+    rows.write_parquet(tmp_path / "rows.parquet")
+    port = free_port()
+    words = ("serve-model", "model.skops", "--sample", "rows.parquet", "--name", "churn", "--port", str(port))
+    with running(tmp_path, *words) as said:
+        assert next(said) == f"churn answers on http://127.0.0.1:{port}; Ctrl-C stops it. Ask it:\n"
+        _, _, address, _, kind, _, request = shlex.split(next(said))
+        name, _, value = kind.partition(": ")
+        answer = httpx.post(address, content=request, headers={name: value}, timeout=60).json()
+    assert answer["predictions"][0]["prediction"] in {True, False}
