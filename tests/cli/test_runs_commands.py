@@ -42,6 +42,16 @@ def test_runs_are_listed_and_shown_with_the_course_of_their_metrics(ask: Ask) ->
     assert ask("show", run, "--json")["metrics"] == {"accuracy": 0.8, "loss": 0.05}
 
 
+def test_a_list_shows_the_metrics_that_have_room(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    train("trees", 1, 0.8125)
+    for width, shown in ((80, ["loss"]), (160, ["loss", "accuracy"])):
+        monkeypatch.setattr(show.console, "width", width)
+        _, heads, first, *_ = ask("list").splitlines()
+        assert [name for name in ("loss", "accuracy") if name in heads] == shown
+        assert ("0.8125" in first) == ("accuracy" in shown)
+        assert "why" not in heads, "a column that tells nothing"
+
+
 def test_runs_are_found_by_experiment_and_filter(ask: Ask) -> None:
     first, second = train("trees", 1, 0.8), train("linear", 1, 0.6)
     found = ask("list", "--experiment", "churn", "--where", "metrics.accuracy > 0.7", "--json")

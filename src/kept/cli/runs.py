@@ -14,7 +14,7 @@ from kept.cli.comparison import show_comparison
 from kept.cli.finding import full_id
 from kept.cli.options import Json, Reason, Workspace, settings_for
 from kept.cli.reach import connect
-from kept.cli.show import lines, print_json, say, short, spark, table
+from kept.cli.show import console, lines, print_json, say, short, spark, table
 from kept.core.errors import NotFound, Unavailable
 from kept.registry.collecting import CollectRuns, FindGarbage, Garbage, collect_runs, find_garbage
 from kept.tracking.comparing import compare_runs
@@ -24,6 +24,7 @@ from kept.tracking.recording import delete_run, restore_run
 from kept.tracking.requests import DeleteRun, MetricHistoryBulk, RestoreRun
 from kept.tracking.run import KINDS, Run, RunData, RunDetail
 from kept.tracking.runs import CancelRun, ListRuns, ShowRun, cancel_run, list_runs, show_run
+from kept.tracking.telling import main_metrics
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
 
@@ -31,6 +32,7 @@ _MEASURED = 3
 _COURSES = 40
 _COURSE_WIDTH = 32
 _AT_ONCE = 20
+_FACTS_WIDTH, _TEXT_WIDTH, _NUMBER_WIDTH = 50, 14, 7
 
 Ids = Annotated[list[str], typer.Argument(help="Ids of runs, or their ends.")]
 
@@ -55,7 +57,8 @@ def list_(
     if experiment is None and not where and not deleted:
         runs = connection.call(list_runs, ListRuns(kind=kind, parts=kind is not None, limit=limit))
         _check_kind(kind, known=bool(runs))
-        print_json(data_of(connection, runs)) if as_json else _list(connection, runs)
+        listed = data_of(connection, runs)
+        print_json(listed) if as_json else _list(connection, listed)
         return
     found, names = find_runs(connection, experiment=experiment, where=where, kind=kind, deleted=deleted, limit=limit)
     _check_kind(kind, known=bool(found))
@@ -218,43 +221,59 @@ def _check_kind(kind: str | None, *, known: bool) -> None:
         raise NotFound(f"there are no runs of the kind {kind!r}", where="runs", fix=f"There are: {', '.join(KINDS)}")
 
 
-def _list(connection: Connection, found: list[Run]) -> None:
-    experiments = {one.experiment for one in found}
+def _list(connection: Connection, found: list[RunData]) -> None:
+    experiments = {one.run.experiment for one in found}
     alone = len(experiments) < 2
-    logged = any(not one.project for one in found)
+    logged = any(not one.run.project for one in found)
+    reasoned = any(one.run.reason for one in found)
     names = experiment_names(connection) if experiments else {}
+    room = console.width - _FACTS_WIDTH - _TEXT_WIDTH * ((not alone) + logged + reasoned)
+    measured = _that_fit(main_metrics(found, _MEASURED), room)
     rows = [
         (
-            short(one.id),
-            *(() if alone else (names.get(one.experiment, one.experiment),)),
-            *((one.name,) if logged else ()),
-            one.status.value,
-            _seconds(one),
-            one.created_at,
-            one.reason,
+            short(one.run.id),
+            *(() if alone else (names.get(one.run.experiment, one.run.experiment),)),
+            *((one.run.name,) if logged else ()),
+            one.run.status.value,
+            _seconds(one.run),
+            one.run.created_at,
+            *_values(one, measured),
+            *((one.run.reason,) if reasoned else ()),
         )
         for one in found
     ]
-    title = f"Runs of {names.get(found[0].experiment, found[0].experiment)}" if found and alone else "Runs"
+    title = f"Runs of {names.get(found[0].run.experiment, found[0].run.experiment)}" if found and alone else "Runs"
     beside = [*(() if alone else ("experiment",)), *(("~name",) if logged else ())]
+    columns = ["run", *beside, "status", "#seconds", "queued", *(f"#{name}" for name in measured)]
     nothing = "No runs yet. They come with kept run, kept.track and clients of MLflow."
-    table(title, ["run", *beside, "status", "#seconds", "queued", "~why"], rows, nothing=nothing)
+    table(title, [*columns, *(["~why"] if reasoned else [])], rows, nothing=nothing)
 
 
 def _list_measured(found: list[RunData], experiments: dict[str, str]) -> None:
-    counts: dict[str, int] = {}
-    for one in found:
-        for point in one.latest:
-            counts[point.name] = counts.get(point.name, 0) + 1
-    measured = sorted(counts, key=lambda name: (-counts[name], name))[:_MEASURED]
+    measured = main_metrics(found, _MEASURED)
     rows = []
     for one in found:
-        values = {point.name: point.value for point in one.latest}
         experiment = experiments.get(one.run.experiment, one.run.experiment)
         facts = (short(one.run.id), one.run.name, experiment, one.run.status.value, one.run.started_at)
-        rows.append((*facts, *(values.get(name) for name in measured)))
+        rows.append((*facts, *_values(one, measured)))
     columns = ["run", "name", "experiment", "status", "begun", *(f"#{name}" for name in measured)]
     table("Runs", columns, rows, nothing="No run fits.")
+
+
+def _that_fit(metrics: list[str], room: int) -> list[str]:
+    """The first of the metrics whose columns have room beside what tells a run from others."""
+    shown = []
+    for name in metrics:
+        room -= max(len(name), _NUMBER_WIDTH) + 2
+        if room < 0:
+            break
+        shown.append(name)
+    return shown
+
+
+def _values(found: RunData, metrics: Iterable[str]) -> Iterable[float | None]:
+    values = {point.name: point.value for point in found.latest}
+    return (values.get(name) for name in metrics)
 
 
 def _course(connection: Connection, found: RunDetail, metric: str) -> str:

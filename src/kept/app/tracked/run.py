@@ -89,6 +89,10 @@ class TrackedRun:
             self._put(Frame(begun=begun))
         _OPEN.add(self)
 
+    def __repr__(self) -> str:
+        """What stands below a cell of a notebook."""
+        return f"TrackedRun({self.name or self.id!r}, experiment={self.experiment!r}, id={self.id!r})"
+
     def log(
         self,
         metrics: Mapping[str, SupportsFloat] | str | None = None,
