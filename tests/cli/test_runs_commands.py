@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -40,6 +41,14 @@ def test_runs_are_listed_and_shown_with_the_course_of_their_metrics(ask: Ask) ->
     assert "loss" in said
     assert "█▄▃▂▂▂▂▂▁▁▁▁▁▁▁▁▁▁▁▁" in said
     assert ask("show", run, "--json")["metrics"] == {"accuracy": 0.8, "loss": 0.05}
+
+
+def test_a_run_is_shown_with_its_files(ask: Ask, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("twelve bytes")
+    with kept.track("churn") as run:
+        run.artifact(tmp_path / "notes.txt")
+    assert repr(run) == f"TrackedRun({run.name!r}, experiment='churn', id={run.id!r})"
+    assert re.search(r"notes\.txt +12\b", ask("show", run.id))
 
 
 def test_a_list_shows_the_metrics_that_have_room(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ import typer
 
 from kept.app.connection import Connection
 from kept.app.finding import data_of, experiment_names, find_runs
+from kept.app.run_files import files_of_run
 from kept.app.tracked.destination import destination_of
 from kept.app.tracked.waiting import deliver_waiting
 from kept.cli.comparison import show_comparison
@@ -32,6 +33,8 @@ _MEASURED = 3
 _COURSES = 40
 _COURSE_WIDTH = 32
 _AT_ONCE = 20
+_MOST_FILES = 100
+_NO_RUNS = "No runs yet. They come with kept run, kept.track and clients of MLflow."
 _FACTS_WIDTH, _TEXT_WIDTH, _NUMBER_WIDTH = 50, 14, 7
 
 Ids = Annotated[list[str], typer.Argument(help="Ids of runs, or their ends.")]
@@ -58,11 +61,11 @@ def list_(
         runs = connection.call(list_runs, ListRuns(kind=kind, parts=kind is not None, limit=limit))
         _check_kind(kind, known=bool(runs))
         listed = data_of(connection, runs)
-        print_json(listed) if as_json else _list(connection, listed)
+        print_json(listed) if as_json else _list(connection, listed, nothing=_NO_RUNS)
         return
-    found, names = find_runs(connection, experiment=experiment, where=where, kind=kind, deleted=deleted, limit=limit)
+    found, _ = find_runs(connection, experiment=experiment, where=where, kind=kind, deleted=deleted, limit=limit)
     _check_kind(kind, known=bool(found))
-    print_json(found) if as_json else _list_measured(found, names)
+    print_json(found) if as_json else _list(connection, found, nothing="No run fits.")
 
 
 @app.command()
@@ -89,6 +92,8 @@ def show(
     if found.metrics:
         rows = [(name, value, _course(connection, found, name)) for name, value in found.metrics.items()]
         table("Metrics", ["name", "#last", "course"], rows)
+    if files := files_of_run(connection, found, _MOST_FILES):
+        table("Files", ["name", "#bytes"], [(file.name, file.size) for file in files])
     if tags := {name: value for name, value in one.tags.items() if not name.startswith("mlflow.")}:
         table("Tags", ["name", "value"], tags.items())
     if found.children:
@@ -221,7 +226,7 @@ def _check_kind(kind: str | None, *, known: bool) -> None:
         raise NotFound(f"there are no runs of the kind {kind!r}", where="runs", fix=f"There are: {', '.join(KINDS)}")
 
 
-def _list(connection: Connection, found: list[RunData]) -> None:
+def _list(connection: Connection, found: list[RunData], *, nothing: str) -> None:
     experiments = {one.run.experiment for one in found}
     alone = len(experiments) < 2
     logged = any(not one.run.project for one in found)
@@ -245,19 +250,7 @@ def _list(connection: Connection, found: list[RunData]) -> None:
     title = f"Runs of {names.get(found[0].run.experiment, found[0].run.experiment)}" if found and alone else "Runs"
     beside = [*(() if alone else ("experiment",)), *(("~name",) if logged else ())]
     columns = ["run", *beside, "status", "#seconds", "queued", *(f"#{name}" for name in measured)]
-    nothing = "No runs yet. They come with kept run, kept.track and clients of MLflow."
     table(title, [*columns, *(["~why"] if reasoned else [])], rows, nothing=nothing)
-
-
-def _list_measured(found: list[RunData], experiments: dict[str, str]) -> None:
-    measured = main_metrics(found, _MEASURED)
-    rows = []
-    for one in found:
-        experiment = experiments.get(one.run.experiment, one.run.experiment)
-        facts = (short(one.run.id), one.run.name, experiment, one.run.status.value, one.run.started_at)
-        rows.append((*facts, *_values(one, measured)))
-    columns = ["run", "name", "experiment", "status", "begun", *(f"#{name}" for name in measured)]
-    table("Runs", columns, rows, nothing="No run fits.")
 
 
 def _that_fit(metrics: list[str], room: int) -> list[str]:

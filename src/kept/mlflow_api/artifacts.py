@@ -6,7 +6,7 @@ What goes through the proxy is streamed: at most a piece of it is in memory.
 import posixpath
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 import anyio.to_thread
 from litestar import Request
@@ -22,9 +22,9 @@ from kept.tracking import artifacts as verbs
 from kept.tracking import logged_models
 from kept.tracking import requests as asked
 from kept.tracking.artifact_files import FileEntry, Upload
+from kept.tracking.location import place_of
 
 _PIECE = 1 << 20
-_SCHEME = "mlflow-artifacts"
 _DECODINGS = 10
 
 
@@ -159,10 +159,10 @@ def _opened(call: Call, place: str) -> Path:
 
 def _folder(location: str, inner: str) -> str:
     """The place in the proxy of what is below a location."""
-    parts = urlsplit(location)
-    if parts.scheme != _SCHEME:
+    place = place_of(location)
+    if place is None:
         raise Refused(NOT_IMPLEMENTED, f"The files stand at {location}, where this server does not look.")
-    return "/".join(part for part in (parts.path.strip("/"), inner) if part)
+    return "/".join(part for part in (place, inner) if part)
 
 
 def _file(entry: FileEntry, name: str) -> FileAnswer:

@@ -4,7 +4,8 @@ from urllib.parse import urlsplit
 
 from kept.core.errors import Invalid
 
-ROOT = "mlflow-artifacts:/"
+_SCHEME = "mlflow-artifacts"
+ROOT = f"{_SCHEME}:/"
 EXPERIMENT = ROOT + "{experiment}"
 
 
@@ -16,6 +17,12 @@ def run_location(experiment: str, run: str) -> str:
 def model_location(experiment: str, model: str) -> str:
     """Below the location of an experiment, that of a logged model."""
     return _below(experiment, f"models/{model}/artifacts")
+
+
+def place_of(location: str) -> str | None:
+    """The place of an address below the files of the server; None when it leads elsewhere."""
+    parts = urlsplit(location)
+    return parts.path.strip("/") if parts.scheme == _SCHEME else None
 
 
 def check_address(address: str, where: str) -> None:

@@ -8,6 +8,7 @@ from litestar.params import FromPath, FromQuery
 
 from kept.app.connection import Connection
 from kept.app.finding import experiment_names
+from kept.app.run_files import files_of_run
 from kept.core.errors import NotFound
 from kept.pipelines.catalog import ListSteps, ShowLog, list_steps, show_log
 from kept.pipelines.run_step import RunStep, StepStatus
@@ -18,6 +19,7 @@ from kept.web.rendering import render
 
 _MOST_VERSIONS = 500
 _MOST_TRIALS = 60
+_MOST_FILES = 200
 
 
 def routes(connection: Connection) -> list[HTTPRouteHandler]:
@@ -39,6 +41,8 @@ def routes(connection: Connection) -> list[HTTPRouteHandler]:
             chosen=chosen,
             log=connection.call(show_log, ShowLog(run=run, step=chosen.step)) if chosen else "",
             made=_made(connection, found.run.project, run) if found.run.project else None,
+            files=files_of_run(connection, found, _MOST_FILES + 1),
+            most_files=_MOST_FILES,
             curved=any(point.step for point in found.latest),
             trials=[connection.call(show_run, ShowRun(run=one.id)) for one in found.children[:_MOST_TRIALS]],
         )
