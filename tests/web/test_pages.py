@@ -259,3 +259,12 @@ def test_our_own_scripts_make_nothing_run_from_text() -> None:
         assert not re.search(
             r"\beval\b|innerHTML\s*=(?!=)|insertAdjacentHTML|document\.write|new Function|https?://", text
         )
+
+
+def test_the_page_of_a_version_says_why_it_was_trained_and_how_it_came_to_serve(
+    site: Client, full: tuple[Workspace, Filled]
+) -> None:
+    first = site.get(f"/models/{NAME}/1", headers=PAGE).text
+    assert "It is the first version of this endpoint." in first
+    assert f'href="/endpoints/{NAME}"' in first
+    assert HOSTILE not in first

@@ -9,7 +9,7 @@ from kept.deployment import catalog as deployment
 from kept.deployment import release, rollback
 from kept.governance import journal
 from kept.governance.operation import Operation, operations_in
-from kept.loop import decisions, explain, incident_answers, rollout_report, trace
+from kept.loop import decisions, explain, incident_answers, rollout_report, story, trace
 from kept.loop import status as loop_status
 from kept.monitoring import alerts, causes, estimates, incidents, label_matches, skew
 from kept.monitoring import catalog as monitoring
@@ -70,6 +70,7 @@ OPERATIONS: dict[str, Operation[Any, Any]] = operations_in(
         rollout_report,
         runs,
         skew,
+        story,
         trace,
         webhooks,
     ]

@@ -8,8 +8,9 @@ from rich.markdown import Markdown
 
 from kept.cli.options import Json, ProjectFile, Reason, Workspace, settings_for
 from kept.cli.reach import connect
-from kept.cli.show import console, print_json, say, table
+from kept.cli.show import console, lines, print_json, say, table, text
 from kept.cli.versions import Beside, ModelOrVersion, version_named
+from kept.loop.story import TellVersion, VersionStory, tell_version
 from kept.registry.catalog import (
     ListVersions,
     SearchVersions,
@@ -77,6 +78,8 @@ def show(
         _show_unjudged(found.registered)
     else:
         console.print(Markdown(render_markdown(found.version)))
+        told = TellVersion(model=found.version.model, version=str(found.version.number))
+        _tell_story(connection.call(tell_version, told))
 
 
 @app.command()
@@ -164,6 +167,20 @@ def _show_unjudged(version: RegisteredVersion) -> None:
         **{f"tag {name}": value for name, value in version.tags.items()},
     }
     table("What is known of it", ["fact", "value"], [(name, value) for name, value in facts.items() if value])
+
+
+def _tell_story(story: VersionStory) -> None:
+    """Why it was trained and how it came to serve, oldest first."""
+    rows = [(text(one.event_time or one.at), one.kind.replace("_", " "), one.reason) for one in story.decisions]
+    for rollout in reversed(story.rollouts):
+        rows += [(text(step.at), f"{step.state} by {step.by}", step.reason) for step in rollout.evidence]
+    rows += [
+        (text(one.at), "replaced", f"{one.model}/{one.number} took its place at {one.endpoint}: {one.reason}")
+        for one in reversed(story.successors)
+    ]
+    if rows:
+        say(("\nWhy it was trained, and how it came to serve", "bold"))
+        lines(rows)
 
 
 def telling(found: list[ModelSummary]) -> list[str]:

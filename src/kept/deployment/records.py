@@ -1,7 +1,7 @@
 """Rows of endpoints, routes and rollouts."""
 
 import msgspec
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, func, insert, or_, select, update
 
 from kept.deployment.endpoint import Endpoint, RouteRecord
 from kept.deployment.rollout import RUNNING, Rollout
@@ -92,6 +92,13 @@ def promotion_of(connection: Connection, endpoint: str, version_id: str) -> Roll
     )
     row = connection.execute(query.order_by(rollouts.c.id.desc()).limit(1)).mappings().first()
     return from_row(row, Rollout) if row else None
+
+
+def rollouts_about(connection: Connection, version_id: str) -> list[Rollout]:
+    """The rollouts, newest first, by which a version came to an endpoint or another came to its place."""
+    of = or_(rollouts.c.candidate == version_id, rollouts.c.champion == version_id)
+    query = select(rollouts).where(of).order_by(rollouts.c.id.desc())
+    return [from_row(row, Rollout) for row in connection.execute(query).mappings()]
 
 
 def rollouts_of(connection: Connection, endpoint: str, *, limit: int) -> list[Rollout]:

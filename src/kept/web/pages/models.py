@@ -8,6 +8,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, FromQuery
 
 from kept.app.connection import Connection
+from kept.loop.story import TellVersion, tell_version
 from kept.measures.calibration import ReliabilityCurve
 from kept.registry.catalog import SearchVersions, ShowVersion, search_versions, show_version
 from kept.registry.version import Status
@@ -68,12 +69,14 @@ def _version(connection: Connection, model: str, reference: str) -> Response[byt
     if found.version is None:
         return render("unjudged.html", section="Models", found=found, one=found.registered)
     card = found.version.card
+    story = connection.call(tell_version, TellVersion(model=found.version.model, version=str(found.version.number)))
     return render(
         "version.html",
         section="Models",
         found=found,
         one=found.version,
         card=card,
+        story=story,
         dots=dots_of(card.report.calibration) if card.report.calibration else [],
     )
 
