@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from kept.app.workspace import embedded_actor, open_workspace
+from kept.cli import show
 from kept.monitoring.alerts import RaiseAlert, raise_alert
 from kept.settings.settings import load_settings
 
@@ -45,7 +46,8 @@ def test_an_alert_from_its_beginning_to_its_end(ask: Ask, tmp_path: Path) -> Non
     assert "the inputs have drifted" in said
     assert one[-8:] in said
     shown = ask("show", one[-8:])
-    for part in ("at most one false alarm in 90 days", "x moved", "open", "what the loop did"):
+    ways = (f"kept alerts ack {one[-8:]}", "kept rollback --endpoint trains", "alert_email", "nothing yet")
+    for part in ("at most one false alarm in 90 days", "x moved", "open", "what the loop did", *ways):
         assert part in shown
     # Causes tell it in sentences; --json and the page have the numbers.
     assert "1234" not in shown
@@ -55,7 +57,20 @@ def test_an_alert_from_its_beginning_to_its_end(ask: Ask, tmp_path: Path) -> Non
     assert "Resolved" in ask("resolve", one, "--reason", "the sensor is gone")
     assert [each["id"] for each in ask("list", "--endpoint", "trains", "--json")] == [other]
     assert len(ask("list", "--all", "--json")) == 2
-    assert "a new sensor" in ask("show", one)
+    over = ask("show", one)
+    assert "a new sensor" in over
+    assert "kept alerts ack" not in over
+
+
+def test_the_list_and_the_status_tell_what_is_wrong_in_a_narrow_terminal(
+    command: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = raised(tmp_path, "the inputs have drifted")
+    monkeypatch.setattr(show.console, "width", 80)
+    for said in (command("alerts", "list"), command("status")):
+        assert "trains: the inputs have drifted" in said
+        assert one[-8:] in said
+        assert "open" in said
 
 
 def test_mutes_are_made_listed_and_taken_back(ask: Ask, tmp_path: Path) -> None:

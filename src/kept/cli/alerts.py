@@ -7,7 +7,7 @@ import typer
 from kept.app.connection import Connection
 from kept.cli.options import Json, Workspace, settings_for
 from kept.cli.reach import connect
-from kept.cli.show import lines, print_json, say, short, table, text
+from kept.cli.show import lines, print_json, say, short, text
 from kept.core.clock import parse_time
 from kept.core.errors import Invalid, NotFound
 from kept.loop.incident_answers import ShowAnswer, show_answer
@@ -59,8 +59,8 @@ def list_(
     if not found:
         say("No alerts.")
     else:
-        columns = ("id", "severity", "endpoint", "state", "owner", "#times", "last", "~what")
-        table("Alerts", columns, [_row(one) for one in found])
+        say(("Alerts", "bold"))
+        lines([(short(one.id), (one.severity, _STYLES[one.severity]), _told(one)) for one in found])
     mutes = connection.call(list_mutes, ListMutes(endpoint=endpoint))
     lines([(("muted", "cyan"), short(one.id), f"{_muted(one)} until {text(one.until)}: {one.reason}") for one in mutes])
 
@@ -79,7 +79,7 @@ def show(alert: Id, workspace: Workspace = None, as_json: Json = False) -> None:
         ("id", one.id),
         ("state", one.state if found.muted_until is None else f"{one.state}, muted until {text(found.muted_until)}"),
         ("owner", one.owner),
-        ("raised", f"{one.alerts} times, first {text(one.first_at)}, last {text(one.last_at)}"),
+        ("raised", _raised(one)),
         ("note", one.note),
         ("resolved", f"{text(one.resolved_at)} by {one.resolved_by}: {one.resolution}" if one.resolved_by else ""),
     ]
@@ -90,11 +90,22 @@ def show(alert: Id, workspace: Workspace = None, as_json: Json = False) -> None:
     lines([(name.replace("_", " "), _fact(evidence[name])) for name in told[:_FACTS]])
     say(("told", "bold"))
     lines([(notice.target, notice.about, text(notice.delivered_at), notice.error or "") for notice in found.notices])
+    if not found.notices:
+        say("  nobody; the settings alert_email, alert_chat and webhook_url say who shall be")
     say(("what the loop did", "bold"))
     decisions = connection.call(show_answer, ShowAnswer(incident=one.id))
     lines(
         [((each.kind.replace("_", " "), "cyan"), text(each.event_time or each.at), each.reason) for each in decisions]
     )
+    if not decisions:
+        say("  nothing yet")
+    if one.state != "resolved":
+        say(("what you can do", "bold"))
+        ways = [] if one.state == "acknowledged" else [("answer for it", f"kept alerts ack {short(one.id)} --note ...")]
+        ways.append(("end it", f"kept alerts resolve {short(one.id)} --reason ..."))
+        ways.append(("see what served", f"kept history {one.endpoint}"))
+        ways.append(("bring the version before back", f"kept rollback --endpoint {one.endpoint} --reason ..."))
+        lines(ways)
 
 
 @app.command()
@@ -179,8 +190,15 @@ def _full(given: str, ids: list[str]) -> str | None:
     return found[0] if found else None
 
 
-def _row(one: Incident) -> tuple[object, ...]:
-    return (short(one.id), one.severity, one.endpoint, one.state, one.owner, one.alerts, one.last_at, one.title)
+def _told(one: Incident) -> str:
+    """What it is, whose, and since when."""
+    owner = f", {one.owner}" if one.owner else ""
+    return f"{one.endpoint}: {one.title}\n{one.state}{owner}, raised {_raised(one)}"
+
+
+def _raised(one: Incident) -> str:
+    first = text(one.first_at)
+    return first if one.alerts == 1 else f"{one.alerts} times, first {first}, last {text(one.last_at)}"
 
 
 def _muted(one: Mute) -> str:
@@ -189,6 +207,8 @@ def _muted(one: Mute) -> str:
 
 
 def _fact(value: object) -> str:
+    if isinstance(value, dict) and value.keys() == {"start", "end"}:
+        return f"{_fact(value['start'])} to {_fact(value['end'])}"
     if isinstance(value, dict):
         return ", ".join(f"{name} {_fact(one)}" for name, one in value.items())
     if isinstance(value, list | tuple):

@@ -10,9 +10,11 @@ from kept.cli.following import render
 from kept.cli.options import Json, Workspace, settings_for
 from kept.cli.reach import connect
 from kept.cli.routes import arms
-from kept.cli.show import console, lines, print_json, say, spark, text
+from kept.cli.show import console, lines, print_json, say, short, spark, text
 from kept.loop.status import EndpointState, ShowLoop, show_loop
 from kept.monitoring.estimates import Estimates, ShowEstimates, show_estimates
+from kept.monitoring.incident import Incident
+from kept.monitoring.incidents import ListIncidents, list_incidents
 from kept.monitoring.result import WindowResult
 from kept.tracking.run import RunStatus
 
@@ -20,6 +22,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 _SHOWN = 5
 _BARS = 30
+_STANDING = 20
 _DETECTORS = ("decay", "drift")
 
 
@@ -41,6 +44,13 @@ def main(
     for one in found.endpoints:
         _show(one)
         _show_estimates(connection.call(show_estimates, ShowEstimates(endpoint=one.endpoint, limit=_BARS)))
+    _show_standing(connection.call(list_incidents, ListIncidents(endpoint=endpoint, standing=True, limit=_STANDING)))
+
+
+def _show_standing(found: list[Incident]) -> None:
+    if found:
+        say(("\nalerts that nobody has resolved", "bold"), "; kept alerts show ID tells more")
+        lines([(short(one.id), (one.state, "yellow"), f"{one.endpoint}: {one.title}") for one in found])
 
 
 def _show_processes(up: list[Process]) -> None:

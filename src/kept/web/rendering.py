@@ -98,6 +98,8 @@ def shown(value: Any) -> str:
     """Any plain value, as people read it."""
     if value is None:
         return _DASH
+    if isinstance(value, dict) and value.keys() == {"start", "end"}:
+        return f"{shown(value['start'])} to {shown(value['end'])}"
     if isinstance(value, dict):
         return ", ".join(f"{name}: {shown(one)}" for name, one in value.items())
     if isinstance(value, list | tuple):
