@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kept.app.opened import open as open  # noqa: A004 - `kept.open` is its name
+    from kept.app.packaged import package as package
     from kept.app.tracked.opening import track as track
     from kept.app.tracked.run import TrackedRun as TrackedRun
     from kept.data.reading import read_table as read_table
@@ -55,6 +56,7 @@ _FACE = {
     "by_time": "kept.plan.split",
     "stratified": "kept.plan.split",
     "open": "kept.app.opened",
+    "package": "kept.app.packaged",
     "track": "kept.app.tracked.opening",
     "TrackedRun": "kept.app.tracked.run",
 }
@@ -80,6 +82,7 @@ __all__ = [
     "ints",
     "new_data",
     "open",
+    "package",
     "read_table",
     "stratified",
     "track",

@@ -65,7 +65,7 @@ def bundle_of(path: Path, sample: Path | None, folder: Path, answering: Answerin
     if sample is None:
         fix = "Give some rows it takes: --sample rows.parquet"
         raise Invalid("a .skops file does not say what rows it takes", where=str(path), fix=fix)
-    return _of_estimator(path, read_table(sample), folder)
+    return bundle_of_skops(path, read_table(sample), folder)
 
 
 def _of_logged(path: Path, sample: Path | None, folder: Path, answering: Answering | None) -> Path:
@@ -76,10 +76,11 @@ def _of_logged(path: Path, sample: Path | None, folder: Path, answering: Answeri
     if rows is None:
         fix = "Give some rows it takes: --sample rows.parquet; or log it with input_example=a data frame"
         raise Invalid("it was logged without an example of the rows it takes", where=str(path), fix=fix)
-    return _of_estimator(logged.model, _columns(rows, logged.inputs, path), folder)
+    return bundle_of_skops(logged.model, _columns(rows, logged.inputs, path), folder)
 
 
-def _of_estimator(path: Path, rows: pl.DataFrame, folder: Path) -> Path:
+def bundle_of_skops(path: Path, rows: pl.DataFrame, folder: Path) -> Path:
+    """The folder of a bundle that is made of a `.skops` file and sample rows, as `bundle_of` says."""
     estimator = load_skops(path.read_bytes())
     refuse_categories(estimator)
     rows = _columns(rows, names_of(estimator), path)
