@@ -75,6 +75,8 @@ def test_queries_that_can_not_be_are_refused(workspace: Workspace, me: Actor, te
         ONE % (("experiment {" + "name " * 30 + "} ") * 30),
         "{...F0} " + " ".join(f"fragment F{one} on Query {{...F{one + 1} ...F{one + 1}}}" for one in range(500)),
         "{" + " ".join(f"...F{one}" for one in range(500)) + "}" + " ".join(f"fragment F{one} on Query {{__typename}}" for one in range(500)),
+        # Each field has fragments of fragments of nothing: to count the fields alone took half a minute.
+        "{x {" + "a {...F0} " * 950 + "}} " + " ".join(f"fragment F{one} on Query {{...F{one + 1}}}" for one in range(1_500)),
         "{__typename} " + " ".join(f"fragment F{one} on Query {{{'__typename ' * 100}}}" for one in range(30)),
     ],
 )  # fmt: skip

@@ -10,6 +10,7 @@ from graphql.language import (
     FragmentSpreadNode,
     InlineFragmentNode,
     OperationDefinitionNode,
+    SelectionNode,
     SelectionSetNode,
 )
 
@@ -62,28 +63,33 @@ def _check_size(document: DocumentNode) -> None:
         selections, depth = waiting.pop()
         if depth > _DEEPEST:
             raise GraphQLError(f"Query exceeds maximum depth of {_DEEPEST}")
-        fields = list(_fields(selections, fragments))
+        fields = []
+        for one in _selected(selections, fragments):
+            selected += 1
+            if selected > _MOST_SELECTIONS:
+                raise GraphQLError(f"Query exceeds maximum total selections of {_MOST_SELECTIONS}")
+            if isinstance(one, FieldNode):
+                fields.append(one)
         aliases = max(aliases, sum(field.alias is not None for field in fields))
         roots += len(fields) if depth == 1 else 0
-        selected += len(fields)
-        if selected > _MOST_SELECTIONS:
-            raise GraphQLError(f"Query exceeds maximum total selections of {_MOST_SELECTIONS}")
         waiting += [(field.selection_set, depth + 1) for field in fields if field.selection_set]
     for what, size, most in (("root fields", roots, _MOST_ROOTS), ("aliases", aliases, _MOST_ALIASES)):
         if size > most:
             raise GraphQLError(f"GraphQL queries should have at most {most} {what}, got {size} {what}.")
 
 
-def _fields(selections: SelectionSetNode, fragments: Mapping[str, FragmentDefinitionNode]) -> Iterator[FieldNode]:
-    """The fields of an object, those of fragments among them, each fragment once."""
+def _selected(selections: SelectionSetNode, fragments: Mapping[str, FragmentDefinitionNode]) -> Iterator[SelectionNode]:
+    """What is selected of an object: fields, and fragments with what they select, each named one once.
+
+    MLflow counts the fields alone; then a thousand fields, each with a thousand fragments of fragments, are no more than a thousand.
+    """
     seen: set[str] = set()
     waiting = [selections]
     while waiting:
         for one in waiting.pop().selections:
-            if isinstance(one, FieldNode):
-                yield one
-            elif isinstance(one, InlineFragmentNode):
+            yield one
+            if isinstance(one, InlineFragmentNode):
                 waiting.append(one.selection_set)
-            elif isinstance(one, FragmentSpreadNode) and (name := one.name.value) in fragments.keys() - seen:
+            elif isinstance(one, FragmentSpreadNode) and (name := one.name.value) in fragments and name not in seen:
                 seen.add(name)
                 waiting.append(fragments[name].selection_set)
