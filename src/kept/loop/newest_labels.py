@@ -6,7 +6,7 @@ was labelled since is asked of the challenger here, once, before it is released;
 
 import tempfile
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,6 @@ import polars as pl
 
 from kept.core.clock import format_time
 from kept.core.errors import KeptError
-from kept.data import labels as ledger
 from kept.deployment.release import rule_of
 from kept.deployment.rollout import Rule
 from kept.deployment.rule import compare_losses
@@ -25,13 +24,16 @@ from kept.loop.context import LoopContext
 from kept.loop.rollouts import gains, gains_by_window
 from kept.measures.clustered import FEWEST_WINDOWS, clustered_mean
 from kept.measures.sequential import LEAST_OUTCOMES, Arm
+from kept.monitoring.labelled_rows import labelled_back
 from kept.monitoring.stream import Stream, features_of
 from kept.monitoring.subject import Subject, subject_of
+from kept.monitoring.window import Window
 from kept.packaging.bundle import fetch_bundle
 from kept.plan.windows import Windows
 from kept.registry.version import ModelVersion
 
 _MOST = 5_000
+_TICK = timedelta(microseconds=1)
 
 
 class NewestLabels(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,7 +66,7 @@ def on_newest_labels(context: LoopContext, challenger: ModelVersion, learnt_unti
         return NewestLabels(sentence="It is not known up to when it has learnt, so no labels are known to be newer.")
     workspace = context.workspace
     champion, candidate = subject_of(workspace, context.champion), subject_of(workspace, challenger.id)
-    labelled = _labelled(workspace, context.endpoint, champion, learnt_until)
+    labelled = _labelled(workspace, context.endpoint, champion, learnt_until, context.plan.windows)
     since = f"labelled predictions are newer than {format_time(learnt_until)}, up to which it has learnt"
     if labelled.height < LEAST_OUTCOMES:
         return NewestLabels(sentence=f"Only {labelled.height} {since}.", labels=labelled.height)
@@ -121,15 +123,20 @@ def _compared(pairs: pl.DataFrame, champion: Subject, candidate: Subject, rule: 
     return _Compared(difference=found.difference, low=found.low, high=found.high)
 
 
-def _labelled(workspace: Workspace, endpoint: str, champion: Subject, since: datetime) -> pl.DataFrame:
+def _labelled(
+    workspace: Workspace, endpoint: str, champion: Subject, since: datetime, windows: Windows
+) -> pl.DataFrame:
     """The newest of the champion's predictions that have a label."""
-    rows = (stream := Stream(workspace, endpoint)).rows()
-    if rows is None:
-        return pl.DataFrame()
-    newer = (pl.col("event_time") > since) & (pl.col("event_time") <= stream.now)
-    own = rows.filter((pl.col("version_id") == champion.version_id) & newer)
-    joined = ledger.join(workspace, own, endpoint).filter(pl.col("label").is_not_null())
-    return joined.collect().sort("event_time", "id").tail(_MOST)
+    stream = Stream(workspace, endpoint)
+    # Both ends as times are kept: the first is behind what was learnt from, the last belongs to them.
+    newer = Window(start=since + _TICK, end=stream.now + _TICK)
+    found, rows = list[pl.DataFrame](), 0
+    for one in labelled_back(workspace, stream, champion.version_id, newer, windows):
+        found.append(one)
+        rows += one.height
+        if rows >= _MOST:
+            break
+    return pl.concat(found[::-1]).tail(_MOST) if found else pl.DataFrame()
 
 
 def _asked_too(workspace: Workspace, labelled: pl.DataFrame, candidate: Subject) -> pl.DataFrame:

@@ -1,7 +1,7 @@
 """Watching labelled predictions: windows whose labels have had time to come are judged, late labels judged again."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -23,12 +23,13 @@ from kept.monitoring.decay import DecayFinding
 from kept.monitoring.estimate import REMEMBERED, Memory, covariates
 from kept.monitoring.fairness import measure_groups
 from kept.monitoring.judged import WINDOWS_BACK, Judged, JudgedWindow, Standing, began
+from kept.monitoring.labelled_rows import labelled_back
 from kept.monitoring.labelled_state import STATE, LabelledState, LedgerState, VersionWatch, read_state
 from kept.monitoring.outcomes import Outcomes, encode_known, loss_between_0_and_1
 from kept.monitoring.performance import MONITOR, Measured, failed_objectives, label_delay, measure_window
 from kept.monitoring.plan import MonitoringPlan
 from kept.monitoring.records import drop_results, find_state, results_of, save_results, save_state
-from kept.monitoring.result import MonitorState, WindowResult
+from kept.monitoring.result import MonitorState
 from kept.monitoring.settling import GONE, TAKEN_BACK, settle_gone
 from kept.monitoring.span import covers, measure_span
 from kept.monitoring.stream import Stream, answered, features_of, scores_of
@@ -106,7 +107,7 @@ class LabelledWatch:
         corrected = sorted(self._touched(fresh, judged) | late)
         if corrected:
             # Kept with the first of the windows: where there is no time for the last, it is found again.
-            memory, baseline = self._memory_anew(self.until), self._baseline_anew(judged)
+            memory, baseline = self._memory_anew(judged), self._baseline_anew(judged)
             self._watch = msgspec.structs.replace(self._watch, memory=memory, baseline=baseline)
             self._measured_over.clear()
         for window in corrected:
@@ -263,55 +264,34 @@ class LabelledWatch:
         )
         return alerts, [each for each in found if each.window.start >= window.start]
 
-    def _memory_anew(self, until: datetime) -> Memory:
+    def _memory_anew(self, judged: Window) -> Memory:
         """The champion's newest labelled predictions of the windows that were judged, by what is known of them now."""
-        since, labels = until, 0.0
-        for one in reversed(self._coverage(None, until)):
-            if labels >= REMEMBERED:
+        found, rows = list[Outcomes](), 0
+        for one in self._labelled_back(judged):
+            found.append(outcomes_of(one, self._champion))
+            rows += found[-1].rows
+            if rows >= REMEMBERED:
                 break
-            since, labels = one.start, labels + (one.value or 0.0) * one.rows
-        known = self._outcomes(Window(start=since, end=until)) if labels else None
-        if known is None:
-            return self._watch.memory
-        features = covariates(known.frame, known.scores)
-        return Memory.empty().with_rows(known.labels, known.scores, features)
+        memory = Memory.empty()
+        for each in reversed(found):
+            memory = memory.with_rows(each.labels, each.scores, covariates(each.frame, each.scores))
+        return memory if found else self._watch.memory
 
     def _baseline_anew(self, judged: Window) -> Memory:
         """Its first ones, by what is known of them now; as they are where they are from before the windows that are looked at."""
-        known, since = self._watch.baseline, self._watch.baseline_since
+        since, windows = self._watch.baseline_since, self._project.windows
         if since is None or since < judged.start:
-            return known
-        found = Memory.empty()
-        for one in self._coverage(since, judged.end):
-            outcomes = None if found.full else self._outcomes(window_of(one.start, self._project.windows))
-            if outcomes is None:
-                break
-            found = found.with_rows(outcomes.labels, outcomes.scores, covariates(outcomes.frame, outcomes.scores))
+            return self._watch.baseline
+        found, window = Memory.empty(), window_of(since, windows)
+        while window.end <= judged.end and not found.full:
+            for one in self._labelled_back(window):
+                known = outcomes_of(one, self._champion)
+                found = found.with_rows(known.labels, known.scores, covariates(known.frame, known.scores))
+            window = window_of(window.end, windows)
         return found
 
-    def _coverage(self, since: datetime | None, until: datetime) -> list[WindowResult]:
-        """How many of the champion's predictions have labels, by window, as it was measured last."""
-        with self._workspace.database.reading() as connection:
-            return results_of(
-                connection,
-                self._endpoint.name,
-                monitor=MONITOR,
-                metric="coverage",
-                version_id=self._champion.version_id,
-                since=since,
-                until=until,
-                limit=WINDOWS_BACK,
-            )
-
-    def _outcomes(self, stretch: Window) -> Outcomes | None:
-        """The champion's labelled predictions of a stretch, by what is known of them now; None before anything was logged."""
-        rows = self._stream.rows()
-        if rows is None:
-            return None
-        inside = pl.col("event_time").is_between(stretch.start, stretch.end, closed="left")
-        own = rows.filter(inside & (pl.col("version_id") == self._champion.version_id))
-        labelled = ledger.join(self._workspace, own, self._endpoint.name).filter(pl.col("label").is_not_null())
-        return outcomes_of(labelled.collect().sort("event_time", "id"), self._champion)
+    def _labelled_back(self, stretch: Window) -> Iterator[pl.DataFrame]:
+        return labelled_back(self._workspace, self._stream, self._champion.version_id, stretch, self._project.windows)
 
     def _broken(self, title: str, at: Standing, window: Window, measured: list[Measured]) -> RaiseAlert:
         """The alert of an objective that is broken since a window: the one that is looked at, or one behind it."""
