@@ -112,12 +112,30 @@ def test_good_and_bad_days_of_a_pair_are_rarely_taken_for_a_better_model_however
     assert by_rows > 0.3 * runs
 
 
-def test_days_that_do_not_hang_together_and_a_single_one_decide_as_rows_do() -> None:
+def test_the_first_days_of_a_pair_are_rarely_taken_for_a_worse_model_before_they_are_over() -> None:
+    random, runs = np.random.default_rng(3), 120
+    worse = 0
+    for _ in range(runs):
+        outcomes = 0.3 * random.normal(size=(3, 5_000)) + 0.04 * random.normal(size=(3, 1))
+        looks = [(day, part) for day in range(3) for part in range(1_000, 5_001, 1_000)]
+        for day, part in looks:
+            seen = [*(Arm.of(each) for each in outcomes[:day]), Arm.of(outcomes[day][:part])]
+            if compare_pairs(sum(seen, start=Arm()), tau=0.01, windows=seen).verdict == "roll back":
+                worse += 1
+                break
+    # By rows alone it was more than a third of them.
+    assert worse <= (0.05 + 3 * np.sqrt(0.05 * 0.95 / runs)) * runs
+
+
+def test_days_that_do_not_hang_together_decide_as_rows_do_and_a_single_one_less_surely() -> None:
     outcomes = np.random.default_rng(4).normal(0.05, 0.2, size=(40, 100))
     whole = Arm.of(outcomes.ravel())
     by_days = compare_pairs(whole, tau=0.02, windows=[Arm.of(each) for each in outcomes])
     assert by_days.verdict == compare_pairs(whole, tau=0.02).verdict == "promote"
-    assert compare_pairs(whole, tau=0.02, windows=[whole]) == compare_pairs(whole, tau=0.02)
+    by_rows, single = compare_pairs(whole, tau=0.02), compare_pairs(whole, tau=0.02, windows=[whole])
+    assert single.low is not None
+    assert by_rows.low is not None
+    assert 0 < single.low < by_rows.low
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,9 @@ from kept.measures.arrays import Array
 from kept.measures.special import ndtri, stdtrit
 
 LEAST_OUTCOMES = 100
+# What a window does to all its outcomes, as a share of their variance, where there is no second one to tell: the boundary is so
+# wide for it that wrong decisions stay below alpha up to several times this share.
+_A_WINDOWS_SHARE = 0.005
 # The boundary takes the variance for known. Where a few outcomes of many make it, as at a success of 95%, it is too small just
 # when an arm was lucky: counted as if so many more of them had been seen, wrong decisions stay below alpha.
 PSEUDO_EVENTS = 5.0
@@ -113,30 +116,35 @@ def compare_pairs(
 ) -> Comparison:
     """Both models on the same rows (a shadow): the outcomes are challenger minus champion, row by row.
 
-    Rows of one window hang together, so that from two `windows` on (the same outcomes, an arm for each) the variance is that
-    between windows where it is the larger one: each is one observation.
+    Rows of one window hang together: with `windows` (the same outcomes, an arm for each) the variance is that between windows
+    where it is the larger one, since each is one observation. Before the second is over, a share of the variance is taken for
+    the first one's own.
     """
     _check(margin, spread)
     if differences.outcomes < LEAST_OUTCOMES:
         width = math.inf
     else:
-        variance = differences.variance(spread) / differences.outcomes
-        width = half_width(max(variance, _between(windows, alpha)), tau=tau, alpha=alpha)
+        each = differences.variance(spread)
+        variance = max(each / differences.outcomes, _between(windows, alpha, each) if windows else 0.0)
+        width = half_width(variance, tau=tau, alpha=alpha)
     return _decide(differences.mean, width, differences, differences, alpha, margin)
 
 
-def _between(windows: Sequence[Arm], alpha: float) -> float:
+def _between(windows: Sequence[Arm], alpha: float, each: float) -> float:
     """The variance of the mean outcome as windows tell it: by their sums, which a cluster-robust variance is made of.
 
-    Few windows know it badly: it is larger by what makes of a normal quantile Student's.
+    Few windows know it badly: it is larger by what makes of a normal quantile Student's. How many there are is reckoned by their
+    outcomes (Kish 1965, section 8.2), so that one which has just begun is hardly any. Fewer than two tell nothing: a share of
+    the variance of `each` outcome is assumed then.
     """
     seen = [one for one in windows if one.outcomes]
-    if len(seen) < 2:
-        return 0.0
     whole = sum(seen, start=Arm())
+    freedom = whole.outcomes**2 / sum(one.outcomes**2 for one in seen) - 1
+    if freedom < 1:
+        return _A_WINDOWS_SHARE * each
     apart = sum((one.total - whole.mean * one.outcomes) ** 2 for one in seen)
-    student = float(stdtrit(len(seen) - 1, 1 - alpha / 2) / ndtri(1 - alpha / 2))
-    return len(seen) / (len(seen) - 1) * apart / whole.outcomes**2 * student**2
+    student = float(stdtrit(freedom, 1 - alpha / 2) / ndtri(1 - alpha / 2))
+    return (freedom + 1) / freedom * apart / whole.outcomes**2 * student**2
 
 
 def _check(margin: float, spread: float) -> None:
