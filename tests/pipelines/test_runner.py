@@ -2,10 +2,11 @@ import dataclasses
 import io
 import json
 import logging
+import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import polars as pl
 import pytest
@@ -17,11 +18,12 @@ from kept.governance.actor import Actor
 from kept.pipelines.catalog import ShowLog, failure_of, output_of, show_log
 from kept.pipelines.codec import Codec
 from kept.pipelines.run_step import RunStep, StepStatus
+from kept.pipelines.runner import Runner
 from kept.pipelines.stage import UNCHANGED
 from kept.store.sqlite import SqliteDatabase
 from kept.testing.jobs import until
 from kept.tracking.environment import load_environment
-from kept.tracking.run import RunStatus
+from kept.tracking.run import Run, RunStatus
 from kept.tracking.runs import CancelRun, cancel_run, get_run
 from kept.tracking.snapshot import load_snapshot
 
@@ -350,6 +352,16 @@ class Leaving(SqliteDatabase):
             yield connection
 
 
+def _tick_until_ended(runner: Runner, run: Run) -> None:
+    """As a worker does: again and again, since a run is put on its way only once the engine has let go of it."""
+
+    def ended() -> bool:
+        runner.tick()
+        return runner.wait(run.id, 0).status.ended
+
+    until(ended, 120)
+
+
 def test_a_run_goes_on_where_it_was_when_the_database_was_away(bench: Bench) -> None:
     database = Leaving(bench.workspace.root / "kept.db")
     bench.workspace = dataclasses.replace(bench.workspace, database=database)
@@ -361,10 +373,34 @@ def test_a_run_goes_on_where_it_was_when_the_database_was_away(bench: Bench) -> 
         database.away = True
         until(lambda: not runner.active())
         assert get_run(bench.workspace, run.id).status is RunStatus.RUNNING
-        runner.tick()
-        assert runner.wait(run.id, 120).status is RunStatus.FINISHED
+        _tick_until_ended(runner, run)
+    assert get_run(bench.workspace, run.id).status is RunStatus.FINISHED
     assert _statuses(bench.steps(run)) == dict.fromkeys(("before", "slow", "after"), "finished")
     assert bench.steps(run)["before"].attempt == 1
+
+
+def test_a_run_goes_on_though_the_engine_could_not_note_that_it_was_let_go_of(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kept.pipelines.runner._NOTING_SECONDS", 0.5)
+    database = Leaving(bench.workspace.root / "kept.db")
+    bench.workspace = dataclasses.replace(bench.workspace, database=database)
+    bench.write(SLOW)
+    run = bench.queue(seconds=1.0)
+    with bench.runner() as runner, closing(sqlite3.connect(bench.workspace.root / "pipelines.db")) as ledger:
+        runner.tick()
+        until(lambda: "slow" in bench.steps(run) and bench.steps(run)["slow"].status is StepStatus.RUNNING)
+        ledger.execute(
+            "CREATE TRIGGER full BEFORE UPDATE OF status ON workflow_status BEGIN SELECT RAISE(ABORT, 'disk is full'); END"
+        )
+        database.away = True
+        until(lambda: not runner.active())
+        # Long enough for what comes behind: the engine tries to note the end.
+        time.sleep(0.5)
+        ledger.execute("DROP TRIGGER full")
+        _tick_until_ended(runner, run)
+    found = get_run(bench.workspace, run.id)
+    assert found.status is RunStatus.FINISHED, found.error
 
 
 def test_a_step_that_could_not_reach_the_database_is_done_again(bench: Bench) -> None:
@@ -382,12 +418,7 @@ def test_a_step_that_could_not_reach_the_database_is_done_again(bench: Bench) ->
     )
     with bench.runner() as runner:
         run = bench.queue()
-
-        def ended() -> bool:
-            runner.tick()
-            return runner.wait(run.id, 0).status.ended
-
-        until(ended)
+        _tick_until_ended(runner, run)
     assert _statuses(bench.steps(run)) == {"shaky": "finished"}
     assert bench.steps(run)["shaky"].attempt == 3
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 _logger = logging.getLogger("kept.worker")
 _LOOK_SECONDS = 0.1
 _PATIENCE_SECONDS = 5.0
+# The engine notes the end of what it drives within a moment. Where it could not, for want of space, it notes none.
+_NOTING_SECONDS = 5.0
 
 
 @dataclass
@@ -77,6 +80,8 @@ class Runner:
         self._engine: Engine | None = None
         self._stopping = threading.Event()
         self._live: dict[str, _Live] = {}
+        # When runs were let go of without an end.
+        self._left: dict[str, float] = {}
         self._lock = threading.Lock()
         self._submitting = threading.Lock()
 
@@ -159,7 +164,7 @@ class Runner:
             if run_id in self.active():
                 return
             engine = self._engine = self._engine or self._started()
-            state = engine.state(run_id)
+            state = "ended" if self._is_left(run_id) else engine.state(run_id)
             if state == "unknown":
                 engine.submit(run_id)
             elif state == "given up":
@@ -167,7 +172,12 @@ class Runner:
                     runs.fail(self._workspace, run_id, "it was given up: worker after worker died while it ran")
             elif state == "ended" and not runs.get_run(self._workspace, run_id).status.ended:
                 # Its end could not be recorded, or the database was away. What its steps gave is found again.
+                self._left.pop(run_id, None)
                 engine.resubmit(run_id)
+
+    def _is_left(self, run_id: str) -> bool:
+        """Whether a run was let go of so long ago that nothing goes on with it, whatever the engine has noted."""
+        return time.monotonic() - self._left.get(run_id, math.inf) > _NOTING_SECONDS
 
     def _started(self) -> "Engine":
         # DBOS comes with it: a worker with nothing to run has no use for it.
@@ -196,9 +206,11 @@ class Runner:
         except Away as error:
             # No fault of the run: it is not ended, and `tick` puts it on its way again once the database is back.
             self._check_stopping()
+            self._left[run_id] = time.monotonic()
             _logger.warning("run %s waits for the database: %s", run_id, error)
         except Exception as error:  # noqa: BLE001 - whatever it is, it ends the run and is said there
             self._check_stopping()
+            self._left[run_id] = time.monotonic()
             await asyncio.to_thread(self._give_up, run_id, error)
             await asyncio.to_thread(self._tell, run_id)
         finally:
