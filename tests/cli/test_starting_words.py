@@ -2,7 +2,6 @@
 
 import shlex
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,12 +14,7 @@ import polars as pl
 import skops.io
 from sklearn.linear_model import LogisticRegression
 
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
+from waiting import free_ports
 
 
 @contextmanager
@@ -37,7 +31,7 @@ def running(folder: Path, *words: str) -> Iterator[Iterator[str]]:
 
 
 def test_the_pages_say_where_they_are(tmp_path: Path) -> None:
-    port = free_port()
+    port = free_ports()
     with running(tmp_path, "web", "--port", str(port)) as said:
         assert next(said) == f"http://127.0.0.1:{port} (pages and API)\n"
         assert httpx.get(f"http://127.0.0.1:{port}/runs", timeout=60).status_code == 200
@@ -48,7 +42,7 @@ def test_a_model_that_is_served_says_how_to_ask_it(tmp_path: Path) -> None:
     fitted = LogisticRegression().fit(rows.to_numpy(), np.arange(40) > 20)
     skops.io.dump(fitted, tmp_path / "model.skops")
     rows.write_parquet(tmp_path / "rows.parquet")
-    port = free_port()
+    port = free_ports()
     words = ("serve-model", "model.skops", "--sample", "rows.parquet", "--name", "churn", "--port", str(port))
     with running(tmp_path, *words) as said:
         assert next(said) == f"churn answers on http://127.0.0.1:{port}; Ctrl-C stops it. Ask it:\n"

@@ -20,7 +20,7 @@ def test_a_change_that_was_answered_is_told_when_the_server_was_killed_before_it
             httpx.post(f"{address}/{API}/webhooks", json=body).raise_for_status()
             httpx.post(f"{address}/{API}/registered-models/create", json={"name": "iris"}).raise_for_status()
             process.kill()
-            process.wait(20)
+            process.wait(60)
         assert receiver.got == []
         with serving(tmp_path, **OPEN):
             (got,) = receiver.wait(1)
