@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from polars.exceptions import PanicException
 
-from kept.app import worker
+from kept.app import jobs, worker
 from kept.app.processes import ListProcesses, list_processes
 from kept.app.tracked.spool import FACTS, MAGIC, facts_of
 from kept.app.worker import Worker
@@ -54,7 +54,7 @@ def test_what_fails_is_told_by_its_sign_of_life_and_logged_in_full_once(
         raise Unavailable("the disk is full", where="tables")
 
     monkeypatch.setattr(worker, "looks", broken)
-    monkeypatch.setattr(worker, "_FIRST_PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr(jobs, "FIRST_PAUSE_SECONDS", 0.05)
 
     def failing() -> list[dict[str, str]]:
         return [one.details.get("failing", {}) for one in list_processes(workspace, me, ListProcesses())]
@@ -90,8 +90,8 @@ def test_an_endpoint_that_fails_keeps_no_other_waiting(
 
     both = [Look(name="loop of one", run=broken), Look(name="loop of two", run=well)]
     monkeypatch.setattr(worker, "looks", lambda _workspace, _actor: both)
-    monkeypatch.setattr(worker, "_FIRST_PAUSE_SECONDS", 600.0)
-    monkeypatch.setattr(worker, "_LONGEST_PAUSE_SECONDS", 600.0)
+    monkeypatch.setattr(jobs, "FIRST_PAUSE_SECONDS", 600.0)
+    monkeypatch.setattr(jobs, "LONGEST_PAUSE_SECONDS", 600.0)
 
     def failing() -> list[str]:
         return [name for one in list_processes(workspace, me, ListProcesses()) for name in one.details["failing"]]

@@ -4,14 +4,12 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Callable
 from functools import partial
 from types import FrameType
 
-from polars.exceptions import PanicException
-
 from kept.app.courier import Courier
 from kept.app.heartbeat import BEAT_SECONDS, Heartbeat
+from kept.app.jobs import Jobs, Waiting
 from kept.app.logs import log_plainly
 from kept.app.projects import Projects
 from kept.app.running import make_runner
@@ -35,7 +33,6 @@ from kept.store.process_lock import Exclusive
 
 _DELIVER_SECONDS = 5.0
 _NOTE_SECONDS = 1.0
-_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 1.0, 30.0
 
 _logger = logging.getLogger("kept.worker")
 
@@ -55,8 +52,7 @@ class Worker:
         self._deliver_at = 0.0
         self._note_at = 0.0
         self._runner: Runner | None = None
-        self._pauses: dict[str, tuple[float, float]] = {}
-        self._failing: dict[str, str] = {}
+        self._jobs = Jobs()
         # Two that watch would judge every window twice, and tell every alarm twice.
         self._watching = Exclusive(workspace.root / "watching.lock")
         self._courier = Courier(workspace)
@@ -68,16 +64,16 @@ class Worker:
         self._courier.start()
         try:
             while not self._stopping.is_set():
-                self._try("runner", self._run_pipelines)
-                self._try("labels", lambda: labels.ship_all(self._workspace))
-                self._try("shipping", self._ship)
-                self._try("retention", self._shipper.tend)
-                self._try("logged", self._deliver_logged)
-                self._try("loop", self._watch)
-                self._try("lineage", self._note_runs)
+                self._jobs.run("runner", self._run_pipelines)
+                self._jobs.run("labels", lambda: labels.ship_all(self._workspace))
+                self._jobs.run("shipping", self._ship)
+                self._jobs.run("retention", self._shipper.tend)
+                self._jobs.run("logged", self._deliver_logged)
+                self._jobs.run("loop", self._watch)
+                self._jobs.run("lineage", self._note_runs)
                 if time.monotonic() >= beat_at:
                     runs = self._runner.active() if self._runner else []
-                    self._try("heartbeat", partial(heartbeat.beat, runs=runs, failing=dict(self._failing)))
+                    self._jobs.run("heartbeat", partial(heartbeat.beat, runs=runs, failing=dict(self._jobs.failing)))
                     beat_at = time.monotonic() + BEAT_SECONDS
                 self._stopping.wait(self._workspace.settings.poll_seconds)
         finally:
@@ -85,7 +81,7 @@ class Worker:
                 self._runner.stop()
             self._courier.stop()
             self._watching.leave()
-            self._try("heartbeat", heartbeat.end)
+            self._jobs.run("heartbeat", heartbeat.end)
 
     def stop(self) -> None:
         """Asks it to end. Steps that run are ended, and run again when a worker starts."""
@@ -120,48 +116,18 @@ class Worker:
             try:
                 runner.start()
             except Conflict as conflict:
-                raise _Waiting(str(conflict)) from conflict
+                raise Waiting(str(conflict)) from conflict
             self._runner = runner
         self._runner.tick()
 
     def _watch(self) -> None:
         if not self._watching.take():
-            raise _Waiting("another worker watches")
+            raise Waiting("another worker watches")
         try:
             for look in looks(self._workspace, self._actor):
-                self._try(look.name, look.run)
+                self._jobs.run(look.name, look.run)
         finally:
-            self._try("alerts", lambda: tell_due(self._workspace))
-
-    def _try(self, name: str, action: Callable[[], object]) -> None:
-        not_before, pause = self._pauses.get(name, (0.0, 0.0))
-        if time.monotonic() < not_before:
-            return
-        try:
-            action()
-        except (Exception, PanicException) as error:  # noqa: BLE001 - whatever it is, it is told and tried again
-            pause = min(_LONGEST_PAUSE_SECONDS, pause * 2 or _FIRST_PAUSE_SECONDS)
-            self._pauses[name] = (time.monotonic() + pause, pause)
-            self._tell(name, error)
-        else:
-            self._pauses.pop(name, None)
-            if self._failing.pop(name, None) is not None:
-                _logger.info("%s works again", name)
-
-    def _tell(self, name: str, error: Exception | PanicException) -> None:
-        """Says in the log what failed: with all its lines the first time, in one when the same happens again."""
-        said = f"{type(error).__name__}: {error}"
-        if isinstance(error, _Waiting):
-            _logger.info("%s is waiting: %s", name, error)
-        elif self._failing.get(name) == said:
-            _logger.warning("%s failed again: %s", name, said)
-        else:
-            self._failing[name] = said
-            _logger.error("%s failed", name, exc_info=error)
-
-
-class _Waiting(Exception):
-    """Another process does this job now."""
+            self._jobs.run("alerts", lambda: tell_due(self._workspace))
 
 
 def work(workspace: Workspace) -> None:
