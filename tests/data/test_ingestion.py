@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 from kept.core.errors import CheckFailed, Invalid, NotFound
-from kept.data import catalog
+from kept.data import catalog, ingestion
 from kept.data.version import DatasetVersion
 from kept.governance.actor import Actor
 from kept.governance.journal import ListAudit, list_audit
@@ -58,7 +58,7 @@ def ingest(workspace: Workspace, me: Actor) -> Ingest:
     def one(
         frame: pl.DataFrame, until: datetime | None = None, run_id: str | None = None, **changes: Any
     ) -> DatasetVersion:
-        return catalog.ingest(workspace, me, "p", spec(**changes), frame, until=until, run_id=run_id)
+        return ingestion.ingest(workspace, me, "p", spec(**changes), frame, until=until, run_id=run_id)
 
     return one
 
@@ -211,7 +211,7 @@ import os, signal, sys
 from pathlib import Path
 sys.path[:0] = [{tests!r}]
 from kept.core.clock import SystemClock
-from kept.data import catalog
+from kept.data import ingestion
 from kept.governance.actor import owner
 from kept.governance.workspace import Workspace
 from kept.settings.settings import Settings
@@ -232,7 +232,7 @@ class Dying(DeltaTables):
 root = Path({root!r})
 workspace = Workspace(root=root, database=SqliteDatabase(root / "kept.db"), blobs=FolderBlobs(root / "blobs"),
                       tables=Dying(root / "tables"), clock=SystemClock(), settings=Settings())
-catalog.ingest(workspace, owner("ada", "python"), "p", spec(mode={mode!r}), flights(range(5, 15)))
+ingestion.ingest(workspace, owner("ada", "python"), "p", spec(mode={mode!r}), flights(range(5, 15)))
 """
 
 

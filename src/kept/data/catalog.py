@@ -7,7 +7,6 @@ from kept.core.errors import Invalid, NotFound
 from kept.core.listing import list_limit
 from kept.data.contract import TableContract
 from kept.data.difference import Difference, difference
-from kept.data.ingestion import TableSpec, ingest, record_ingest
 from kept.data.odcs import from_odcs, to_odcs
 from kept.data.quarantine import BadRow, set_aside
 from kept.data.records import contract_in_force, find_contract, find_version, last_version, save_contract, versions
@@ -15,27 +14,6 @@ from kept.data.version import DatasetVersion, table_of
 from kept.governance.actor import Actor, Permission
 from kept.governance.operation import Audit, operation
 from kept.governance.workspace import Workspace
-
-__all__ = [
-    "BadRow",
-    "DiffData",
-    "ListData",
-    "Schema",
-    "SetSchema",
-    "ShowData",
-    "ShowQuarantine",
-    "TableSpec",
-    "diff_data",
-    "ingest",
-    "list_data",
-    "read",
-    "record_ingest",
-    "set_schema",
-    "show_data",
-    "show_quarantine",
-    "show_schema",
-    "the_version",
-]
 
 
 class ListData(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -6,8 +6,9 @@ from datetime import datetime
 import polars as pl
 
 from kept.core.errors import Invalid
-from kept.data.catalog import TableSpec, ingest, read
+from kept.data.catalog import read
 from kept.data.frames import as_known, call, need_columns
+from kept.data.ingestion import TableSpec, ingest
 from kept.data.version import DatasetVersion
 from kept.features.join import join_as_known
 from kept.governance.actor import Actor
