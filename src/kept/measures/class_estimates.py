@@ -13,12 +13,13 @@ import numpy as np
 
 from kept.core.errors import Invalid
 from kept.measures.arrays import Array, Floats
-from kept.measures.estimates import BLIND_TO, calibrate, effective_sample_size
+from kept.measures.estimates import BLIND_TO, calibrate, drawn_ends, effective_sample_size
 
 EstimatedOfClasses = Literal["accuracy", "balanced_accuracy", "macro_f1", "log_loss", "brier_score"]
 OF_CLASSES: tuple[EstimatedOfClasses, ...] = get_args(EstimatedOfClasses)
 
 _EPS = float(np.finfo(np.float64).eps)
+_MOST: dict[EstimatedOfClasses, float] = {"log_loss": np.inf, "brier_score": 2.0}
 
 
 class ClassEstimate(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,7 +63,7 @@ def estimate_classes(
             _EXPECTED[metric](current, calibrated_classes(current, reference[some], labels[some], weighed[some]))
             for some in drawn
         ]
-        value, (low, high) = whole, (float(q) for q in np.nanquantile(values, [0.025, 0.975]))
+        value, (low, high) = whole, drawn_ends(whole, np.array(values), most=_MOST.get(metric, 1.0))
     return ClassEstimate(
         metric=metric,
         value=value,

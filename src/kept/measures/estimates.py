@@ -6,6 +6,7 @@ today's traffic than in the reference, as told by a classifier of today's rows a
 Both are blind to concept drift: where the same row now has another outcome, no score can show it.
 """
 
+import math
 from collections.abc import Callable
 from typing import Literal
 
@@ -14,7 +15,7 @@ import numpy as np
 
 from kept.core.errors import Invalid
 from kept.measures.arrays import Array, Floats
-from kept.measures.special import isotonic_regression
+from kept.measures.special import isotonic_regression, stdtrit
 
 Estimated = Literal["accuracy", "precision", "recall", "f1", "log_loss", "brier_score", "roc_auc"]
 
@@ -35,8 +36,8 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True, eq=False, tag="kept
 class Estimate(msgspec.Struct, frozen=True, kw_only=True):
     """A metric that no label was needed for, None where it is not defined.
 
-    The interval is what the reference rows leave open (bootstrap over them, level 95%); the labels' own sampling
-    comes on top. `effective_rows` is how many equally weighted reference rows the estimate rests on.
+    The interval is what the reference rows leave open (bootstrap over them, level 95%), their weights taken for true; the
+    labels' own sampling comes on top. `effective_rows` is how many equally weighted reference rows the estimate rests on.
     """
 
     metric: Estimated
@@ -120,7 +121,7 @@ def estimate(
     if not np.isnan(whole):
         random = np.random.default_rng(seed)
         values = np.array([once(random.integers(0, reference.size, reference.size)) for _ in range(draws)])
-        low, high = (float(q) for q in np.nanquantile(values, [0.025, 0.975]))
+        low, high = drawn_ends(whole, values, most=np.inf if metric == "log_loss" else 1.0)
     return Estimate(
         metric=metric,
         value=None if np.isnan(whole) else whole,
@@ -129,6 +130,20 @@ def estimate(
         effective_rows=effective_sample_size(weighed),
         rows=scores.size,
     )
+
+
+def drawn_ends(whole: float, values: Floats, *, most: float) -> tuple[float | None, float | None]:
+    """The 95% interval of an estimate, which lies between 0 and `most`, from what it was on resampled reference rows.
+
+    A calibration suits the rows that it was fitted on too well, so that what it promises of them is not kept: by as much as
+    that shows on resampled rows the interval is moved back, and widened (Efron and Tibshirani 1993, sections 10.3 and 10.6).
+    """
+    defined = values[~np.isnan(values)]
+    if defined.size < 2:
+        return None, None
+    bias, error = float(defined.mean()) - whole, float(defined.std(ddof=1))
+    width = float(stdtrit(defined.size - 1, 0.975)) * math.hypot(error, bias)
+    return max(whole - bias - width, 0.0), min(whole - bias + width, most)
 
 
 def _accuracy(scores: Floats, chance: Floats, threshold: float) -> float:
