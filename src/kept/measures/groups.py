@@ -7,6 +7,8 @@ import msgspec
 from kept.measures.shares import share_ends
 
 _NORMAL = 1.959963984540054
+# How often the interval of the widest gap may lie above 0 although all groups are alike.
+_BY_CHANCE = 0.025
 
 
 class GroupRate(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,8 +24,9 @@ class GroupRate(msgspec.Struct, frozen=True, kw_only=True):
 class Gap(msgspec.Struct, frozen=True, kw_only=True):
     """The rate of the group with the highest less that of the group with the lowest, with its interval.
 
-    Of many groups the two farthest apart lie apart by chance as well: the interval is widened for all pairs of groups
-    that it was chosen from, so that its lower end is above 0 by chance in at most 2.5% of cases.
+    Of many groups the two farthest apart lie apart by chance as well: the interval is widened for all pairs of groups that it
+    was chosen from, either of which could have been the higher one, so that its lower end is above 0 by chance in at most
+    2.5% of cases.
     """
 
     highest: str
@@ -44,12 +47,11 @@ def widest_gap(counts: dict[str, tuple[int, int]]) -> Gap | None:
     """The gap between the groups farthest apart, of `(events, rows)` by group; None with fewer than two groups.
 
     The interval of a difference is made of the two rates' own (Newcombe 1998, method 10), each at the level that
-    Bonferroni's correction for all pairs asks for.
+    Bonferroni's correction for all pairs, in both orders, asks for.
     """
     if len(counts) < 2:
         return None
-    pairs = len(counts) * (len(counts) - 1) / 2
-    normal = _quantile(1 - 0.025 / pairs)
+    normal = _quantile(1 - _BY_CHANCE / (len(counts) * (len(counts) - 1)))
     rates = sorted(
         (group_rate(group, *held, normal=normal) for group, held in counts.items()),
         key=lambda one: (one.value, one.group),
