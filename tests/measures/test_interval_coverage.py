@@ -62,6 +62,8 @@ def intervals(name: str, drawn: Callable[[np.random.Generator, int], Rows], rows
         ("log_loss", rare, 100),
         ("brier_score", sharp, 30),
         ("brier_score", rare, 30),
+        ("average_precision", sharp, 30),
+        ("average_precision", rare, 100),
         ("roc_auc", even, 30),
         ("roc_auc", rare, 100),
         ("mae", numbers, 30),
@@ -88,6 +90,14 @@ def test_a_loss_without_a_positive_leaves_room_for_what_one_would_cost() -> None
     assert found.estimate == pytest.approx(0.01, abs=0.001)
     assert found.high is not None
     assert found.high > 0.05
+
+
+def test_perfect_order_of_few_positives_may_be_luck() -> None:
+    found = metric_interval("average_precision", np.repeat([0.0, 1.0], 5), np.linspace(0, 1, 10), seed=0)
+    assert (found.estimate, found.method) == (1.0, "logit")
+    assert found.low is not None
+    assert found.low < 0.7
+    assert found.high == 1.0
 
 
 def test_one_class_does_not_tell_the_balance_of_two() -> None:

@@ -6,7 +6,7 @@ import msgspec
 class Interval(msgspec.Struct, frozen=True, kw_only=True):
     """An estimate on some rows. The ends are None where the rows do not tell (too few, or only one class).
 
-    `method` says how the interval was made: "Wilson", "skewness-corrected t", "DeLong", "percentile bootstrap", or "jackknife
+    `method` says how the interval was made: "Wilson", "logit", "skewness-corrected t", "DeLong", "percentile bootstrap", or "jackknife
     over windows".
     """
 

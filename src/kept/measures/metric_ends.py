@@ -1,4 +1,4 @@
-"""Intervals of metrics that need no resampling: those that are shares of rows, means over rows, or made of these.
+"""Intervals of metrics that need no resampling: those that are shares of rows or positives, means over rows, or made of these.
 
 Resampled, rows that are all right are all right again: of 30 rows of a model that is right for 97%, every second
 interval would end at 100% and begin there.
@@ -13,6 +13,7 @@ from kept.measures import labelled
 from kept.measures.arrays import Floats, scaled
 from kept.measures.mean_ends import mean_ends
 from kept.measures.metrics import Metric
+from kept.measures.ranking import average_precision
 from kept.measures.shares import mean_share_ends, share_ends
 from kept.measures.special import ndtri
 
@@ -22,7 +23,7 @@ _SHARES = {
     "recall": labelled.found_among_true,
     "f1": labelled.found_among_either,
 }
-_WILSON, _MEAN = "Wilson", "skewness-corrected t"
+_WILSON, _LOGIT, _MEAN = "Wilson", "logit", "skewness-corrected t"
 
 
 class Ends(NamedTuple):
@@ -43,6 +44,9 @@ def direct_ends(of: Metric, labels: Floats, predicted: Floats, *, level: float) 
         counts = labelled.right_by_class(labels, predicted)
         # Of a class without a row nothing is known.
         return Ends(*mean_share_ends(counts, normal), _WILSON) if len(counts) > 1 else Ends(None, None, _WILSON)
+    if of.name == "average_precision":
+        positives = int(np.count_nonzero(labels))
+        return Ends(*_logit_ends(average_precision(labels, predicted), positives, normal), _LOGIT)
     if of.name == "rmse":
         errors, size = scaled(labels - predicted)
         squares = mean_value_ends(errors**2, level=level)
@@ -54,6 +58,18 @@ def direct_ends(of: Metric, labels: Floats, predicted: Floats, *, level: float) 
         return None
     found = mean_value_ends(of.rows(labels, predicted), level=level, unseen=_unseen(of, labels, predicted))
     return found if found.low is None else found._replace(low=max(found.low, 0.0))
+
+
+def _logit_ends(average: float, positives: int, normal: float) -> tuple[float, float]:
+    """Of an average precision over so many positives.
+
+    Boyd, Eng and Page 2013, "Area under the precision-recall curve: point estimates and confidence intervals", section 3.2, where
+    perfect order counts as that of half a positive less.
+    """
+    inner = min(max(average, 0.5 / (positives + 1)), 1 - 0.5 / (positives + 1))
+    middle, width = math.log(inner / (1 - inner)), normal / math.sqrt(positives * inner * (1 - inner))
+    low, high = (1 / (1 + math.exp(-end)) for end in (middle - width, middle + width))
+    return min(low, average), max(high, average)
 
 
 def _dice(share: float) -> float:
