@@ -10,7 +10,7 @@ from kept.app.connection import Connection, Embedded
 from kept.cli.following import follow
 from kept.cli.options import Json, ProjectFile, Reason, Workspace, settings_for
 from kept.cli.reach import connect
-from kept.cli.show import errors
+from kept.cli.show import errors, say
 from kept.cli.working import at_work, tell
 from kept.core.clock import parse_time
 from kept.core.errors import Conflict
@@ -58,6 +58,9 @@ def main(
                 _cancel(connection, run_id, "stopped with Ctrl-C")
             raise
     tell(connection, run, steps, as_json=as_json)
+    if work.here and not as_json:
+        # A worker that is up releases it by itself, as the project says.
+        say("\nNext: kept release, and kept up to serve and watch it")
 
 
 def _ask(connection: Connection, request: RetrainNow, *, here: bool) -> str:
