@@ -19,4 +19,6 @@ def test_a_version_that_a_client_registered_has_its_page(open_site: Open, worksp
     for address in ("/models/iris", "/models/iris/1"):
         page = site.get(address)
         assert page.status_code == 200
-        assert all(one in page.text for one in ("unjudged", "s3://b/&lt;script&gt;", "risk"))
+        assert all(
+            one in page.text for one in ("unjudged", "kept models adopt iris/1", "s3://b/&lt;script&gt;", "risk")
+        )
