@@ -71,6 +71,9 @@ def _show(state: EndpointState) -> None:
     lines([(name, text(moment)) for name, moment in times])
     if state.rollout is not None:
         lines([(f"rollout {state.rollout.state.replace('_', ' ')}", state.rollout.reason)])
+    if state.event_time is not None and not state.windows:
+        said = "nothing yet: a window is judged once it is whole, a day long unless project.monitor(window=...) says otherwise"
+        lines([("watched", said)])
     champion = next((arm.version_id for arm in state.arms if arm.role == "champion"), None)
     lines(measures([one for one in state.windows if one.version_id == champion]))
     lines(

@@ -92,7 +92,7 @@
     if (!again && drawn.get(place) === text) return;
     const data = JSON.parse(text);
     if (!data.metrics.length && !data.detectors.length) {
-      place.textContent = "The chart begins with the first window of traffic.";
+      place.textContent = "The chart begins with the first whole window of traffic: a day, unless project.monitor(window=…) says otherwise.";
       place.classList.add("dim", "waiting");
       return;
     }
