@@ -48,6 +48,17 @@ COMMANDS = {
     "audit": ("kept.cli.audit", "List and verify the audit log"),
 }
 
+# What people look for who come from other tools, or do not know of which command it is a part.
+_OTHERWISE = {
+    "build": "package",
+    "compare": "runs compare",
+    "promote": "release",
+    "server": "web",
+    "start": "up",
+    "train": "run",
+    "ui": "web",
+}
+
 
 def main() -> None:
     """Runs the command line and exits with the code that says how it went."""
@@ -59,7 +70,8 @@ def main() -> None:
         sys.stdout.write(f"kept {__version__}\n")
         sys.exit(DONE)
     if arguments[0] not in COMMANDS:
-        near = difflib.get_close_matches(arguments[0], COMMANDS, n=1)
+        known = _OTHERWISE.get(arguments[0].lower())
+        near = [known] if known else difflib.get_close_matches(arguments[0], COMMANDS, n=1)
         fix = f"Did you mean kept {near[0]}?" if near else "See kept --help"
         sys.stderr.write(f"There is no command {arguments[0]!r}. {fix}\n")
         sys.exit(USAGE)
@@ -112,6 +124,7 @@ def _help() -> str:
             "Commands, in the order of a model's life:",
             *lines,
             "",
+            "Begin with kept init NAME --data FILE.csv --target COLUMN, or with kept demo.",
             "kept COMMAND --help tells more. kept --version shows the version.",
             "",
         ]
