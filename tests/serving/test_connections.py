@@ -60,6 +60,47 @@ def test_pipelined_answers_come_in_order(running: Service) -> None:
         assert [wire.answer()[0] for _ in range(25)] == [200, 200, 404, 400, 200] * 5
 
 
+OFFER = (
+    "Connection: Upgrade, HTTP2-Settings",
+    "Upgrade: h2c",
+    "HTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA",
+)
+
+
+@pytest.mark.parametrize("cut", [None, 40, 300, -20])
+def test_who_offers_another_protocol_is_answered_in_this_one(running: Service, cut: int | None) -> None:
+    # As the client of Java's own library does with the first request of a connection.
+    offered = request("/predict/late", BODY, *OFFER)
+    chunks = BODY[:9], BODY[9:], b""
+    chunked = offered.split(b"content-length")[0] + b"transfer-encoding: chunked\r\n\r\n"
+    chunked += b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in chunks)
+    socket_of_pages = get("/v2").replace(b"\r\n\r\n", b"\r\nconnection: close, upgrade\r\nupgrade: websocket\r\n\r\n")
+    with Wire(running) as wire:
+        whole = (
+            request()
+            + offered
+            + request()
+            + chunked
+            + offered
+            + request("/predict/nobody", BODY, *OFFER)
+            + socket_of_pages
+        )
+        wire.socket.sendall(whole[:cut])
+        if cut is not None:
+            time.sleep(0.05)
+            wire.socket.sendall(whole[cut:])
+        assert [wire.answer()[0] for _ in range(7)] == [200, 200, 200, 200, 200, 404, 200]
+        assert wire.is_closed()
+
+
+def test_many_offers_at_once(running: Service) -> None:
+    with Wire(running) as wire:
+        wire.socket.sendall(
+            get("/ping").replace(b"\r\n\r\n", b"\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n") * 2_000
+        )
+        assert {wire.answer()[0] for _ in range(2_000)} == {200}
+
+
 def test_a_request_in_single_bytes(running: Service) -> None:
     with Wire(running) as wire:
         for piece in request():
