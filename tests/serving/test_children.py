@@ -1,10 +1,13 @@
 """The process of a model by itself: what a bad row costs the others, and its end, whatever holds it open."""
 
 import asyncio
+import fcntl
 import os
+import resource
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -96,9 +99,21 @@ sys.stdin.read()
 """
 
 
+@pytest.fixture
+def many_files() -> Iterator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096) if hard > 0 else 4096, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.usefixtures("many_files")
+@pytest.mark.parametrize("number", [3, 1500], ids=["few files", "many files"])
 @pytest.mark.parametrize("how", ["the service goes", "it is ended", "it has gone before"])
-def test_what_it_has_started_ends_with_it(how: str) -> None:
-    reading, life = os.pipe()
+def test_what_it_has_started_ends_with_it(how: str, number: int) -> None:
+    lowest, life = os.pipe()
+    reading = fcntl.fcntl(lowest, fcntl.F_DUPFD_CLOEXEC, number)
+    os.close(lowest)
     with subprocess.Popen(
         [sys.executable, "-c", STARTING, str(reading)],
         stdin=subprocess.PIPE,

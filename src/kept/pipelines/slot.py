@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import select
 import shutil
 import signal
 import socket
@@ -11,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from multiprocessing.connection import wait
 from pathlib import Path
 
 import msgspec
@@ -96,7 +96,7 @@ class Slot:
             if left <= 0:
                 fix = "Give it a longer timeout, or less to do"
                 return Failure(cause=Cause.TIMEOUT, what=f"it took longer than {job.timeout:g} s", fix=fix)
-            if not select.select([self._channel], [], [], left)[0]:
+            if not wait([self._channel.fileno()], left):
                 if self._process.poll() is not None:
                     return self._died()
                 continue
