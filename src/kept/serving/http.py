@@ -13,10 +13,11 @@ from typing import Any
 
 import httptools
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import ServerState
 
 from kept.core.errors import Invalid, KeptError, Unavailable
+from kept.core.offers import PassingOverOffers
 from kept.serving.calls import Call
 from kept.serving.door import Door
 from kept.serving.faults import raised
@@ -47,7 +48,6 @@ _REASONS = {
     413: b"Content Too Large", 415: b"Unsupported Media Type", 422: b"Unprocessable Content", 429: b"Too Many Requests",
     431: b"Request Header Fields Too Large", 500: b"Internal Server Error", 503: b"Service Unavailable",
 }  # fmt: skip
-_OFFERS = {b"upgrade", b"http2-settings"}
 _MORE = {401: b"www-authenticate: Bearer\r\n", 429: b"retry-after: 1\r\n", 503: b"retry-after: 1\r\n"}
 _ENDS = error_body(
     Unavailable("the service ends, and this could not be answered before", where="service", fix="Try again in a moment")
@@ -58,7 +58,7 @@ _MOST_AHEAD = 2_000
 _LEFT_UNREAD = 0.1
 
 
-class PredictionProtocol(HttpToolsProtocol):
+class PredictionProtocol(PassingOverOffers):
     """One connection. Answers leave in the order their requests came."""
 
     def __init__(
@@ -84,8 +84,6 @@ class PredictionProtocol(HttpToolsProtocol):
         self._refused_at = 0.0
         self._unread = False
         self._crowded = False
-        # Whether the head that was read offers another protocol, and is read again without that.
-        self._offers = False
 
     # --- the connection ---------------------------------------------------------------------------------------
 
@@ -109,36 +107,9 @@ class PredictionProtocol(HttpToolsProtocol):
         if self._ended:
             return
         self._seen = self.loop.time()
-        self._unset_keepalive_if_required()
-        self._feed(data)
+        super().data_received(data)
         if self._began is not None and not self._ended:
             self._taken_in(len(data))
-
-    def _feed(self, data: bytes) -> None:
-        while data:
-            try:
-                self.parser.feed_data(data)
-            except httptools.HttpParserUpgrade as offer:
-                # Nobody takes it up: the request is read as if it had not been made, with what came behind its head.
-                data = self._head_without_offer() + data[offer.args[0] :]
-                self._offers = False
-                self.parser = httptools.HttpRequestParser(self)
-                self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
-                continue
-            except httptools.HttpParserError:
-                self.send_400_response("Invalid HTTP request received.")
-            return
-
-    def _head_without_offer(self) -> bytes:
-        """The head of a request that offers another protocol (clients for Java do, with each first one), without the offer."""
-        lines = [b"%b %b HTTP/%b" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())]
-        for name, value in self.headers:
-            if name == b"connection":
-                wishes = [wish for wish in value.split(b",") if wish.strip().lower() not in _OFFERS]
-                lines.append(b"connection: " + b",".join(wishes))
-            elif name not in _OFFERS:
-                lines.append(name + b": " + value)
-        return b"\r\n".join([*lines, b"", b""])
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """The client sends no more, and may still read: what it has asked is answered before the connection ends."""
@@ -270,8 +241,7 @@ class PredictionProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """The head is there: the hot way or the application's."""
         self._in_head = False
-        self._offers = self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
-        if self._ended or self._offers:
+        if self.makes_offer() or self._ended:
             return
         target = self._target()
         if target is None:
@@ -332,7 +302,7 @@ class PredictionProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """The request is whole."""
-        if self._offers:
+        if self.offers:
             return
         self._began = None
         if self._ended:

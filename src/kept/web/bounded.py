@@ -11,8 +11,9 @@ from heapq import nsmallest
 from typing import Any
 
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
+
+from kept.core.offers import PassingOverOffers
 
 LARGEST_HEAD = 64 * 1024
 MOST_HEADERS = 256
@@ -39,7 +40,7 @@ class Patience:
     connections: int
 
 
-class BoundedProtocol(HttpToolsProtocol):
+class BoundedProtocol(PassingOverOffers):
     """One connection whose requests' heads, trailers included, are bounded in bytes and headers (one beyond is answered 431)
     and in time (408). When there are too many connections, those give way (one, or a hundredth of them) that have waited longest
     for a head; where none waits for one, for more of a body.
@@ -115,6 +116,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """The head is there."""
+        if self.makes_offer():
+            return
         self._in_head = False
         self._body, self._body_since = 0, time.monotonic()
         if not self._refused:
@@ -129,6 +132,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """The request is whole; the next bytes are of another head."""
+        if self.offers:
+            return
         self._in_head, self._began, self._raw = True, False, 0
         if not self._refused:
             super().on_message_complete()
