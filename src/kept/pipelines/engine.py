@@ -5,12 +5,16 @@ any moment. Only run ids and digests go through it, as JSON.
 """
 
 import logging
+import sqlite3
 import threading
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Literal
 
 from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetWorkflowID
+from sqlalchemy import Engine as Sql
+from sqlalchemy import event
 
 from kept.pipelines.ledger import Ledger
 from kept.store.sqlite import sqlite_engine
@@ -75,7 +79,7 @@ class Engine:
 
     def _launch(self, failed: list[BaseException]) -> None:
         try:
-            self._database = sqlite_engine(self._path)
+            self._database = _with_subseconds(sqlite_engine(self._path))
             # It hands on the handlers of an earlier launch in this process, whose stream may be closed by now.
             logging.getLogger("dbos").handlers.clear()
             DBOS(config=self._config())
@@ -107,6 +111,23 @@ class Engine:
             "notification_listener_polling_interval_sec": 0.5,
             "scheduler_polling_interval_sec": 3600.0,
         }
+
+
+def _with_subseconds(engine: Sql) -> Sql:
+    """The engine, whose `unixepoch('subsec')` is there: from Python 3.12 on DBOS takes it for granted, and SQLite has it from 3.42 on."""
+    if sqlite3.sqlite_version_info < (3, 42):
+
+        @event.listens_for(engine, "connect")
+        def _add(connection: sqlite3.Connection, _: object) -> None:
+            connection.create_function("unixepoch", 1, _now)
+
+    return engine
+
+
+def _now(modifier: str) -> float:
+    if modifier != "subsec":
+        raise ValueError(modifier)
+    return time.time()
 
 
 class _DbosLedger:
