@@ -11,6 +11,8 @@ from kept.measures.arrays import Flags, Floats
 from kept.measures.drift.reference import Reference
 from kept.measures.special import betainc, betaincc, ndtri, stdtr
 
+# Below so many degrees of freedom a series for Student's t is not right enough.
+_FEW_DEGREES = 8.0
 # Below this many expected rows of a rare share the normal curve is too thin-tailed.
 _FEW_ROWS = 20.0
 _RARE = 0.25
@@ -67,9 +69,26 @@ def _normal(ratio: Floats, reference: Reference, freedom: Floats) -> Floats:
     """The normal residual of the same tail probability; where variation was estimated, the ratio is Student's t."""
     estimated = reference.variation.between > 0
     found = ratio.copy()
-    tail = stdtr(np.maximum(freedom[estimated], 2.0), -np.abs(ratio[estimated]))
-    found[estimated] = np.copysign(-ndtri(np.maximum(tail, 1e-300)), ratio[estimated])
+    found[estimated] = of_student(ratio[estimated], np.maximum(freedom[estimated], 2.0))
     return np.clip(found, -_FARTHEST, _FARTHEST)
+
+
+def of_student(ratio: Floats, freedom: Floats) -> Floats:
+    """The standard normal number of the same tail probability as one of Student's t.
+
+    From eight degrees of freedom on by Hill's series in 1 / freedom (1970, Communications of the ACM 13, algorithm 395), right to 2e-5
+    up to 12 and six times as quick as the distribution itself, by which fewer degrees go.
+    """
+    among = freedom - 0.5
+    scale = 48 * among**2
+    square = among * np.log1p(ratio**2 / freedom)
+    root = np.sqrt(square)
+    fourth = (((-0.4 * square - 3.3) * square - 24) * square - 85.5) / (0.8 * square**2 + 100 + scale)
+    found = root + root * (fourth + square + 3) / scale
+    few = freedom < _FEW_DEGREES
+    if few.any():
+        found[few] = -ndtri(np.maximum(stdtr(freedom[few], -np.abs(ratio[few])), 1e-300))
+    return np.copysign(found, ratio)
 
 
 def _smaller_share(reference: Reference, expected: Expected) -> tuple[Floats, Flags]:
