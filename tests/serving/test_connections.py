@@ -93,6 +93,16 @@ def test_who_offers_another_protocol_is_answered_in_this_one(running: Service, c
         assert wire.is_closed()
 
 
+def test_a_tunnel_is_refused_once_and_the_others_are_answered(running: Service) -> None:
+    with Wire(running) as wire:
+        wire.socket.sendall(request() + b"CONNECT a:80 HTTP/1.1\r\nhost: localhost\r\n\r\n" + b"more")
+        assert [wire.answer()[0] for _ in range(2)] == [200, 400]
+        assert wire.is_closed()
+    with Wire(running) as wire:
+        wire.socket.sendall(request())
+        assert wire.answer()[0] == 200
+
+
 def test_many_offers_at_once(running: Service) -> None:
     with Wire(running) as wire:
         wire.socket.sendall(

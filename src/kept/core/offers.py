@@ -25,6 +25,9 @@ class PassingOverOffers(HttpToolsProtocol):
             try:
                 self.parser.feed_data(data)
             except httptools.HttpParserUpgrade as offer:
+                if not self.offers:
+                    # CONNECT: its head has been dealt with, and what follows is for nobody here.
+                    return
                 data = self._head_without_offer() + data[offer.args[0] :]
                 self.offers = False
                 self.parser = httptools.HttpRequestParser(self)
