@@ -103,6 +103,13 @@ def test_a_tunnel_is_refused_once_and_the_others_are_answered(running: Service) 
         assert wire.answer()[0] == 200
 
 
+@pytest.mark.parametrize("address", ["http://a", "http://a?x", "http://[::1/ping"])
+def test_an_address_that_leads_nowhere_is_the_senders_fault(running: Service, address: str) -> None:
+    with Wire(running) as wire:
+        wire.socket.sendall(get(address))
+        assert wire.answer()[0] == 400
+
+
 def test_many_offers_at_once(running: Service) -> None:
     with Wire(running) as wire:
         wire.socket.sendall(

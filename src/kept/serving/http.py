@@ -446,7 +446,8 @@ class PredictionProtocol(PassingOverOffers):
         self.headers += headers
         try:
             super().on_headers_complete()
-        except (httptools.HttpParserInvalidURLError, UnicodeDecodeError):
+        except (httptools.HttpParserInvalidURLError, UnicodeDecodeError, AttributeError):
+            # The last is how an address without a path (`http://host`) fails: it has None for one.
             self._refuse(400, Invalid("the path is not valid", where="request"))
             return
         if self._leaving:
