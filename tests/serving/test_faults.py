@@ -23,6 +23,7 @@ from kept.serving.explaining.asking import Back, Explaining
 from kept.serving.fallbacks import Ranges
 from kept.serving.http import PredictionProtocol
 from kept.serving.log import Spool
+from kept.serving.logrules import LogRules
 from kept.serving.memory import Memory
 from kept.serving.on_demand import TurnsOnDemand
 from kept.serving.protocol.answers import Answerer
@@ -130,6 +131,23 @@ def test_what_logging_raises_concerns_one_request_and_the_others_are_logged_once
     assert (first.status, second.status) == (200, 200)
     assert (faults(served.counters), served.counters.unlogged) == ({"logging": 1}, 1)
     assert served.shipped("predictions")["id"].to_list() == [first.ids[0], second.ids[0]]
+
+
+class NoRefusals(Spool):
+    """Cannot write what was refused."""
+
+    def write(self, answered: Sequence[tuple[ArmNote, Answered]], failed: Sequence[Failed] = ()) -> None:
+        if failed:
+            raise Fault
+        super().write(answered, failed)
+
+
+def test_what_is_not_of_the_logged_share_is_counted_once_however_often_the_log_is_tried(served: InProcess) -> None:
+    spool = NoRefusals(served.root / "spool", rules=LogRules(share=1e-9))
+    turns = Turns(served.router, spool, served.counters)
+    calls = asyncio.run(ask(turns, late(), late(), Request("late", "tensors")))
+    assert [call.status for call in calls] == [200, 200, 400]
+    assert spool.counts.unsampled == 2
 
 
 class OddAnswerer(Answerer):

@@ -55,9 +55,7 @@ class Spool:
         """Those of the answered calls that are of the logged share. A call is logged as a whole or not at all."""
         if self.rules.share >= 1.0:
             return calls
-        taken = [call for call in calls if not call.ids or self.rules.takes(call.ids[0])]
-        self.counts.unsampled += len(calls) - len(taken)
-        return taken
+        return [call for call in calls if not call.ids or self.rules.takes(call.ids[0])]
 
     def write(self, answered: Sequence[tuple[ArmNote, Answered]], failed: Sequence[Failed] = ()) -> None:
         """Writes one frame. When this returns, the entries are kept; when it raises `Unavailable`, none of them counts.

@@ -48,11 +48,13 @@ class TurnLog:
         return call.route is not None or call.endpoint in self._router.troubles
 
     def _write(self, calls: Collection[Call], groups: Asked) -> None:
-        answered = []
+        answered, unsampled = [], 0
         for arm, members in groups.items():
-            good = self._spool.sample([call for call in members if call.error is None])
-            if good:
-                answered.append((arm.note, answered_by(arm.note.key, good)))
+            good = [call for call in members if call.error is None]
+            taken = self._spool.sample(good)
+            unsampled += len(good) - len(taken)
+            if taken:
+                answered.append((arm.note, answered_by(arm.note.key, taken)))
         # What was refused for want of time is counted, not kept.
         failed = [
             failure_of(call)
@@ -62,6 +64,8 @@ class TurnLog:
         failed += misses(calls)
         if answered or failed:
             self._spool.write(answered, failed)
+        # What is refused, or tried again one by one, is not answered yet.
+        self._spool.counts.unsampled += unsampled
 
     def _refuse(self, calls: Collection[Call], trouble: KeptError) -> None:
         for call in calls:
