@@ -101,6 +101,15 @@ def test_values_are_read(workspace: Workspace, me: Actor, text: str, value: Any)
     assert told == {"data": {"key": {"output": value or ""}, "again": {"__typename": "Test"}}, "errors": None}
 
 
+def test_a_long_text_that_is_asked_for_many_times_is_refused(workspace: Workspace, me: Actor) -> None:
+    times = " ".join(f"k{one}: output" for one in range(10))
+    query = f"query Q($x: String) {{{' '.join(f'k{one}: test(inputString: $x) {{{times}}}' for one in range(10))}}}"
+    told = asked(workspace, me, query, variables={"x": "a" * 3_000_000})
+    assert told == {"data": None, "errors": ["Query exceeds maximum of 1000000 values answered"]}
+    told = asked(workspace, me, query, variables={"x": "a" * 10_000})
+    assert told["errors"] is None
+
+
 def test_fields_are_left_out_where_a_query_says_so(workspace: Workspace, me: Actor) -> None:
     query = "query Q($no: Boolean!) {kind: __typename more: __typename @include(if: $no)}"
     assert asked(workspace, me, query, variables={"no": False})["data"] == {"kind": "Query"}

@@ -23,6 +23,8 @@ _DEEPEST = 10
 _MOST_SELECTIONS = 1_000
 _MOST_VALUES = 1_000_000
 """How many values an answer can hold: aliases within each other would multiply what is found, until no memory is left."""
+TEXT_VALUE = 100
+"""So many characters of a text count as one value more: a long one may be asked for under many names."""
 
 
 class TooMuch(BaseException):

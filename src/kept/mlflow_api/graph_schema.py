@@ -20,6 +20,7 @@ from graphql import (
     is_list_type,
 )
 
+from kept.mlflow_api.graph_limits import TEXT_VALUE
 from kept.mlflow_api.graph_lookups import Lookups, snake
 
 _Resolver = Callable[..., Any]
@@ -44,6 +45,9 @@ def counted(resolve: _Resolver, source: Any, info: GraphQLResolveInfo, /, **give
     found = resolve(source, info, **given)
     if isinstance(found, list):
         room.take(len(found))
+    for one in found if isinstance(found, list) else (found,):
+        if isinstance(one, str):
+            room.take(len(one) // TEXT_VALUE)
     return found
 
 
