@@ -36,6 +36,28 @@ def test_words_from_outside_are_no_markup(capsys: pytest.CaptureFixture[str]) ->
     assert capsys.readouterr().out.count(words) == 4
 
 
+def test_words_from_outside_do_nothing_to_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    words = "\x1b[2Ja\x9b31m\x1b]0;name\x07b\r\x7f"
+    say(("why", "bold"), f": {words}")
+    lines([((words, "yellow"), words)])
+    table("Runs", ["run", "~why"], [(words, words)])
+    said = capsys.readouterr().out
+    assert not set(said) & set("\x1b\x9b\x07\r\x7f")
+    assert said.count("[2Ja\N{REPLACEMENT CHARACTER}31m") == 5
+
+
+@pytest.mark.parametrize("width", range(1, 12))
+def test_there_is_no_screen_too_narrow_for_a_letter(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    monkeypatch.setattr(show, "console", Console(width=width))
+    table("Runs", ["run", "~why", "#seconds"], [("学習", "学習の名前", 1.5)])
+    assert "".join(capsys.readouterr().out.split()) in {
+        "Runsrunwhyseconds学習学習の名前1.5",
+        "Runsrunsecondswhy学習1.5学習の名前",
+    }
+
+
 def test_a_sentence_goes_on_below_itself_beside_other_columns(capsys: pytest.CaptureFixture[str]) -> None:
     table("Runs", ["run", "project", "#seconds", "~why"], [("4bd91a80", "flight-delays", 93.34, "a long reason " * 9)])
     said = capsys.readouterr().out.splitlines()

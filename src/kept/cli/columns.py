@@ -11,6 +11,8 @@ _GAP = 2
 _INDENT = 2
 # A sentence in less room than this reads badly.
 _LEAST_SENTENCE = 20
+# On a narrower screen lines are as long as on this one: a column needs room for a letter, which may take two places.
+_NARROWEST = 8
 
 
 class Place(NamedTuple):
@@ -30,6 +32,7 @@ def arrange(columns: Sequence[str], longest: Sequence[int], width: int) -> list[
         longest: how wide each would be; 0 where it is left out.
         width: that of the screen.
     """
+    width = max(width, _NARROWEST)
     lines: list[list[Place]] = [[]]
     room = width
     for number, (name, wide) in enumerate(zip(columns, longest, strict=True)):

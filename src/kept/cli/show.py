@@ -16,6 +16,8 @@ console = Console()
 errors = Console(stderr=True)
 
 _BARS = "▁▂▃▄▅▆▇█"
+# They would move the cursor, colour or rename the terminal: names of runs come from any client.
+_CONTROLS = dict.fromkeys([*range(9), *range(11, 32), *range(127, 160)], "\N{REPLACEMENT CHARACTER}")
 
 
 def print_json(answer: Any) -> None:
@@ -25,7 +27,7 @@ def print_json(answer: Any) -> None:
 
 def say(*parts: str | tuple[str, str]) -> None:
     """A line: texts, and texts with a style. Nothing in them is taken for markup: they may be anybody's words."""
-    console.print(Text.assemble(*parts))
+    console.print(Text.assemble(*(_harmless(one) for one in parts)))
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, nothing: str = "") -> None:
@@ -34,7 +36,7 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, 
     Where the screen is too narrow for all columns, each row takes several lines, and so does the header: nothing is cut.
     Where there are no rows, `nothing` is said in its place, if it is given.
     """
-    cells = [[value if isinstance(value, Text) else Text(text(value)) for value in row] for row in rows]
+    cells = [[value if isinstance(value, Text) else _harmless(text(value)) for value in row] for row in rows]
     if nothing and not cells:
         say(nothing)
         return
@@ -60,9 +62,14 @@ def lines(rows: Iterable[Sequence[str | tuple[str, str]]]) -> None:
         if not shown.columns:
             for place in range(len(row) + 1):
                 shown.add_column(no_wrap=place < len(row), overflow="fold", width=0 if place == 0 else None)
-        shown.add_row("", *(Text(one) if isinstance(one, str) else Text(*one) for one in row))
+        shown.add_row("", *(_harmless(one) for one in row))
     if shown.columns:
         console.print(shown)
+
+
+def _harmless(said: str | tuple[str, str]) -> Text:
+    words, style = (said, "") if isinstance(said, str) else said
+    return Text(words.translate(_CONTROLS), style)
 
 
 def short(identifier: str | None) -> str:
