@@ -3,6 +3,7 @@
 import re
 from html import unescape
 
+import pytest
 from filled import HOSTILE
 from visiting import Open
 
@@ -49,7 +50,15 @@ def test_files_are_listed_fetched_and_pictures_shown(open_site: Open, workspace:
     assert NAME not in page
 
 
-def test_a_run_without_files_shows_no_list_of_them(open_site: Open, workspace: Workspace, me: Actor) -> None:
-    experiment = create_experiment(workspace, me, CreateExperiment(name="away", artifact_location="s3://far/away")).id
+@pytest.mark.parametrize(
+    "location",
+    ["s3://far/away", "mlflow-artifacts:/a/../b", "mlflow-artifacts:/a//b", f"mlflow-artifacts:/{'x' * 300}"],
+)
+def test_a_run_without_files_shows_no_list_of_them(
+    open_site: Open, workspace: Workspace, me: Actor, location: str
+) -> None:
+    experiment = create_experiment(workspace, me, CreateExperiment(name="away", artifact_location=location)).id
     run = create_logged_run(workspace, me, CreateRun(experiment=experiment)).id
-    assert "<h2>Files" not in open_site().get(f"/runs/{run}", headers=PAGE).text
+    page = open_site().get(f"/runs/{run}", headers=PAGE)
+    assert page.status_code == 200
+    assert "<h2>Files" not in page.text

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import msgspec
 
 from kept.app.connection import Connection
-from kept.core.errors import NotFound
+from kept.core.errors import Invalid, NotFound
 from kept.tracking.artifacts import ListArtifacts, list_artifacts
 from kept.tracking.location import place_of
 from kept.tracking.logged_models import show_logged_model
@@ -50,7 +50,11 @@ def _locations(connection: Connection, found: RunDetail) -> Iterator[tuple[str, 
 
 
 def _below(connection: Connection, place: str, prefix: str, deep: int) -> Iterator[RunFile]:
-    for entry in connection.call(list_artifacts, ListArtifacts(path=place)):
+    try:
+        entries = connection.call(list_artifacts, ListArtifacts(path=place))
+    except Invalid:  # a client names the place as it likes, so also one where nothing can be kept
+        return
+    for entry in entries:
         name = posixpath.join(prefix, posixpath.basename(entry.path))
         if not entry.folder:
             yield RunFile(name=name, path=entry.path, size=entry.size or 0)
