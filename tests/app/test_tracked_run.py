@@ -115,6 +115,28 @@ def test_a_name_and_its_value_may_be_given_as_two(place: Place) -> None:
     assert found.run.tags["stage"] == "exploring"
 
 
+def test_whatever_can_be_spread_is_a_mapping(place: Place) -> None:
+    class Row:
+        """As one of a data frame of pandas: its values are gone through, not its names, and it is neither true nor false."""
+
+        def keys(self) -> list[str]:
+            return ["loss", "accuracy"]
+
+        def __getitem__(self, name: str) -> float:
+            return {"loss": 0.5, "accuracy": 0.75}[name]
+
+        def __bool__(self) -> bool:
+            raise ValueError("ambiguous")
+
+    row: Any = Row()
+    with kept.track("churn") as run:
+        run.log(row)
+        run.params(row)
+    found = place.run(run.id)
+    assert found.metrics == {"loss": 0.5, "accuracy": 0.75}
+    assert {name: found.params[name] for name in ("loss", "accuracy")} == {"loss": "0.5", "accuracy": "0.75"}
+
+
 def test_what_has_no_name_or_no_value_is_told_how_to_write_it(place: Place) -> None:
     wrong: list[tuple[Any, ...]] = [("loss",), (0.5,), ({"loss": 0.5}, 3), (None, 0.5)]
     with kept.track("churn") as run:

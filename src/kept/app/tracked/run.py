@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from time import time_ns
 from types import TracebackType
-from typing import Any, Self, SupportsFloat
+from typing import Any, Self, SupportsFloat, cast
 
 import msgspec
 
@@ -335,8 +335,11 @@ def _named(call: str, first: Any, value: Any) -> Mapping[str, Any]:
     """What a call was given by position: a mapping, or one name and its value."""
     if isinstance(first, str) and value is not _ABSENT:
         return {first: value}
-    if value is _ABSENT and (first is None or isinstance(first, Mapping)):
-        return first or {}
+    if value is _ABSENT and first is None:
+        return {}
+    # Whatever can be spread is a mapping, as a row of a data frame is.
+    if value is _ABSENT and hasattr(first, "keys"):
+        return cast("Mapping[str, Any]", first)
     fix = f'Write {call}(loss=0.5), {call}({{"loss": 0.5}}) or {call}("loss", 0.5)'
     if call == "log":
         fix += "; a step by its name: step=3"
