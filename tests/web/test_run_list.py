@@ -99,3 +99,10 @@ def test_what_cannot_be_found_is_said_on_the_page(open_site: Open, experiment: s
     assert answer.status_code == 200
     assert 'class="bad"' in answer.text
     assert "<b>none</b>" not in answer.text
+
+
+def test_of_many_experiments_some_are_offered(open_site: Open, workspace: Workspace, me: Actor) -> None:
+    for number in range(501):
+        create_experiment(workspace, me, CreateExperiment(name=f"try-{number}"))
+    page = open_site().get("/runs", headers=PAGE).text
+    assert page.count('<option value="try-') <= 500, "the page is asked for anew every few seconds"

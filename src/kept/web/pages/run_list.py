@@ -22,6 +22,8 @@ from kept.tracking.telling import better_way, main_metrics, varied_params
 from kept.web.rendering import render
 
 _LISTED = 100
+_MOST_OFFERED = 500
+"""Names of experiments that are offered to be filled in; the page is asked for anew every few seconds."""
 _MOST_METRICS = 4
 _MOST_PARAMS = 3
 
@@ -81,6 +83,7 @@ def routes(connection: Connection) -> list[HTTPRouteHandler]:
             found=[(one, {point.name: point.value for point in one.latest}) for one in found],
             problem=problem,
             experiments=names,
+            offered=_MOST_OFFERED,
             asked=asked,
             columns=[_column(name, asked) for name in measured],
             params=varied_params(found, _MOST_PARAMS) if experiment else [],
