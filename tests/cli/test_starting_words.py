@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import numpy as np
 import polars as pl
+import pytest
 import skops.io
 from sklearn.linear_model import LogisticRegression
 
@@ -37,7 +38,9 @@ def test_the_pages_say_where_they_are(tmp_path: Path) -> None:
         assert httpx.get(f"http://127.0.0.1:{port}/runs", timeout=60).status_code == 200
 
 
-def test_a_model_that_is_served_says_how_to_ask_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("token", ["", "a-long-random-text"])
+def test_a_model_that_is_served_says_how_to_ask_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, token: str) -> None:
+    monkeypatch.setenv("KEPT_TOKEN", token)
     rows = pl.DataFrame({"it's old": np.arange(40.0), "calls": np.arange(40.0) % 7})
     fitted = LogisticRegression().fit(rows.to_numpy(), np.arange(40) > 20)
     skops.io.dump(fitted, tmp_path / "model.skops")
@@ -46,7 +49,7 @@ def test_a_model_that_is_served_says_how_to_ask_it(tmp_path: Path) -> None:
     words = ("serve-model", "model.skops", "--sample", "rows.parquet", "--name", "churn", "--port", str(port))
     with running(tmp_path, *words) as said:
         assert next(said) == f"churn answers on http://127.0.0.1:{port}; Ctrl-C stops it. Ask it:\n"
-        _, _, address, _, kind, _, request = shlex.split(next(said))
-        name, _, value = kind.partition(": ")
-        answer = httpx.post(address, content=request, headers={name: value}, timeout=60).json()
+        _, _, address, *parts, request = shlex.split(next(said).replace("$KEPT_TOKEN", token))
+        headers = dict(word.split(": ") for word in parts if ": " in word)
+        answer = httpx.post(address, content=request, headers=headers, timeout=60).json()
     assert answer["predictions"][0]["prediction"] in {True, False}

@@ -13,7 +13,7 @@ from kept.app.model_files import bundle_of
 from kept.cli.options import Host
 from kept.packaging.bundle import Bundle, read_bundle
 from kept.packaging.self_test import SELF_TEST, SelfTest
-from kept.serving.service import serve_bundle
+from kept.serving.service import callers_in, serve_bundle
 from kept.settings.settings import load_settings
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -36,16 +36,19 @@ def main(
     settings = load_settings(Path.cwd(), host=host)
     with tempfile.TemporaryDirectory(prefix="kept-") as folder:
         bundle = bundle_of(path, sample, Path(folder) / "bundle")
-        started = partial(_tell, name, _example(read_bundle(bundle)))
+        started = partial(_tell, name, _example(read_bundle(bundle)), secret=bool(callers_in(settings)))
         serve_bundle(bundle, name, settings, port=port, spool=Path(folder) / "spool", started=started)
 
 
-def _tell(name: str, example: str, address: str) -> None:
+def _tell(name: str, example: str, address: str, *, secret: bool) -> None:
+    # The shell that asks knows it, or its owner puts another caller's there.
+    known = ' -H "Authorization: Bearer $KEPT_TOKEN"' if secret else ""
     typer.echo(f"{name} answers on {address}; Ctrl-C stops it. Ask it:")
     if example:
-        typer.echo(f"  curl -s {address}/predict/{name} -H 'Content-Type: application/json' -d {shlex.quote(example)}")
+        kind = "-H 'Content-Type: application/json'"
+        typer.echo(f"  curl -s {address}/predict/{name} {kind}{known} -d {shlex.quote(example)}")
     else:
-        typer.echo(f"  curl -s {address}/v2/models/{name}")
+        typer.echo(f"  curl -s {address}/v2/models/{name}{known}")
 
 
 def _example(bundle: Bundle) -> str:
