@@ -82,6 +82,7 @@ def test_an_experiment_shows_the_parameters_that_differ(open_site: Open, experim
     [
         ("where=metrics.zeta+<+0.6", ["fair", "quick"]),
         ("status=queued", ["queued"]),
+        ("project=flights", ["queued"]),
         ("status=queued&sort=zeta", ["queued"]),
         ("kind=logged&sort=zeta&way=up", ["quick", "fair", "slow"]),
         ("sort=nobody", ["fair", "quick", "slow", "queued"]),
