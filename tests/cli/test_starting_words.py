@@ -53,3 +53,13 @@ def test_a_model_that_is_served_says_how_to_ask_it(tmp_path: Path, monkeypatch: 
         headers = dict(word.split(": ") for word in parts if ": " in word)
         answer = httpx.post(address, content=request, headers=headers, timeout=60).json()
     assert answer["predictions"][0]["prediction"] in {True, False}
+
+
+def test_a_bundle_is_served_as_the_command_line_that_packaged_it_says(tmp_path: Path) -> None:
+    rows = pl.DataFrame({"age": np.arange(40.0), "calls": np.arange(40.0) % 7})
+    skops.io.dump(LogisticRegression().fit(rows.to_numpy(), np.arange(40) > 20), tmp_path / "my model.skops")
+    rows.write_parquet(tmp_path / "rows.parquet")
+    with running(tmp_path, "package", "my model.skops", "--sample", "rows.parquet") as said:
+        *_, last = said
+    _, *words = shlex.split(last)
+    assert words == ["kept", "serve-model", "my model.bundle", "--name", "my model"]

@@ -52,4 +52,4 @@ def main(
         say(f"converted by skl2onnx, for want of an exact exporter, and {held}: {', '.join(manifest.converted)}")
     if manifest.not_exported:
         say(f"not exported: {manifest.not_exported}")
-    say(f"Next: kept serve-model {shlex.quote(str(folder))} --name {folder.stem}")
+    say(f"Next: kept serve-model {shlex.quote(str(folder))} --name {shlex.quote(folder.stem)}")
