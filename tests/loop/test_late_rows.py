@@ -109,6 +109,17 @@ def test_late_rows_are_counted_as_if_they_had_come_in_time(make_late: Callable[.
     assert late.results(*MONITORS) == found
 
 
+def test_rows_that_come_before_the_first_look_for_them_are_counted(make_late: Callable[..., Late]) -> None:
+    late = make_late()
+    late.days(1, keep=40)
+    late.days(1)
+    assert late.values("rows") == {1: 40.0}
+    late.ship()
+    late.clock.advance(timedelta(hours=1))
+    late.days(2)
+    assert late.values("rows") == {1: 200.0, 2: 200.0, 3: 200.0}
+
+
 def test_a_count_that_was_cut_short_goes_on(make_late: Callable[..., Late]) -> None:
     late = make_late()
     late.days(2)
@@ -146,7 +157,7 @@ def test_rows_that_come_later_than_allowed_are_shown_as_too_late(make_late: Call
     before = late.results("drift", "columns")
     late.ship()
     late.days(1)
-    assert late.values("rows_too_late") == {2: 200.0}
+    assert late.values("rows_too_late") == {2: 150.0}
     assert late.values("rows")[2] == 50.0
     assert late.values("rows_recounted") == {}
     assert [one for one in late.results("drift", "columns") if one.start < before[-1].start] == [

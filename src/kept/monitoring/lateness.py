@@ -72,8 +72,10 @@ def go_back(
     ):
         return until
     past = Window(start=_EVER, end=until)
-    grown = stream.grown_since(before.looked_at if before else None, past, plan.windows, shadows=False)
-    late = {window: rows for window, rows in grown.items() if rows > _judged(workspace, stream.endpoint, window)}
+    # Before the first look, what came since the last window was judged.
+    grown = stream.grown_since(before.looked_at if before else known.updated_at, past, plan.windows, shadows=False)
+    counted = {window: _judged(workspace, stream.endpoint, window) for window in grown}
+    late = {window: rows for window, rows in grown.items() if rows > counted[window]}
     with workspace.database.reading() as connection:
         since = max(until - plan.lateness - plan.window, not_before or _EVER)
         remembered = checkpoints_of(connection, stream.endpoint, STATE, since)
@@ -82,7 +84,8 @@ def go_back(
     seen = LateState(version=stream.version, looked_at=stream.now)
     with workspace.database.writing() as connection:
         save_results(
-            connection, [_too_late(stream.endpoint, version_id, one, late[one]) for one in late.keys() - again]
+            connection,
+            [_too_late(stream.endpoint, version_id, one, late[one] - counted[one]) for one in late.keys() - again],
         )
         save_state(connection, _state(stream.endpoint, _LATE, None, msgspec.json.encode(seen), stream.now))
         if again:
