@@ -1,16 +1,21 @@
 """Labels that come later than their window was judged, or are corrected: the detector of decay goes by what is known now."""
 
 from collections.abc import Callable
+from datetime import datetime
 from itertools import pairwise
 from typing import Any, Literal
 
+import msgspec
 import numpy as np
 import pytest
 from world import APRIL, DAY, NAME, MakeWorld, World
 
+from kept.measures.arrays import encode
 from kept.monitoring.catalog import MonitorStatus, ShowMonitors, ShowWindows, show_monitors, show_windows
 from kept.monitoring.incidents import ListIncidents, list_incidents
+from kept.monitoring.judged import Judged
 from kept.monitoring.labelled_state import read_state
+from kept.monitoring.records import save_state
 from kept.monitoring.result import WindowResult
 from kept.plan.policy import broken, decay
 from kept.plan.project import Project
@@ -260,3 +265,56 @@ def test_causes_are_told_against_corrected_labels(make_world: MakeWorld) -> None
     assert found.size == 600
     assert found[:400].mean() == 1.0
     assert 0.6 < found[400:].mean() < 0.9
+
+
+def forget_windows(world: World, *, unfed: tuple[datetime, ...] = (), streaks: dict[str, int] | None = None) -> None:
+    """The state as it was stored before windows were remembered."""
+    known, state = read_state(world.workspace, NAME)
+    assert known is not None
+    assert state is not None
+    old = msgspec.structs.replace(state.champion, judged=Judged(), unfed=unfed, streaks=streaks or {})
+    data = encode(msgspec.structs.replace(state, champion=old))
+    with world.workspace.database.writing() as connection:
+        save_state(connection, msgspec.structs.replace(known, state=data))
+
+
+def test_labels_of_windows_from_before_an_upgrade_reach_the_detector(make_world: MakeWorld) -> None:
+    world = make_world(declared)
+    world.days(2)
+    frame = world.day(labels=False)
+    world.tick()
+    world.days(2)
+    before = values(world)
+    forget_windows(world, unfed=(APRIL + 2 * DAY,))
+    world.label(dict(zip(frame["key"], frame["score"] <= 0.5, strict=True)))
+    world.tick()
+    world.days(1)
+    assert APRIL + 2 * DAY not in {one.start for one in before}
+    assert APRIL + 2 * DAY in {one.start for one in values(world)}
+
+
+def test_corrections_of_windows_from_before_an_upgrade_reach_the_detector(make_world: MakeWorld) -> None:
+    world = make_world(declared)
+    world.days(4)
+    right = turned(world, 2)
+    world.days(2)
+    assert len(world.alerts("decay")) == 1
+    forget_windows(world)
+    for one in right:
+        world.label(one)
+    world.days(1)
+    assert all(one.holds for one in values(world))
+
+
+def test_windows_in_a_row_go_on_over_an_upgrade(make_world: MakeWorld) -> None:
+    world = make_world(breaking(windows=3))
+    world.days(2)
+    turned(world, 3)
+    assert objectives(world) == []
+    _, state = read_state(world.workspace, NAME)
+    assert state is not None
+    streaks = list(state.champion.judged.course(broken()))[-1].streaks
+    assert max(streaks.values()) == 1
+    forget_windows(world, streaks=streaks)
+    turned(world, 2)
+    assert [one[0] for one in objectives(world)] == ["open"]

@@ -22,7 +22,7 @@ from kept.monitoring.causes import find_causes, with_causes
 from kept.monitoring.decay import DecayFinding
 from kept.monitoring.estimate import REMEMBERED, Memory, covariates
 from kept.monitoring.fairness import measure_groups
-from kept.monitoring.judged import WINDOWS_BACK, Judged, JudgedWindow, Standing, began
+from kept.monitoring.judged import WINDOWS_BACK, JudgedWindow, Standing, began
 from kept.monitoring.labelled_rows import labelled_back
 from kept.monitoring.labelled_state import STATE, LabelledState, LedgerState, VersionWatch, read_state
 from kept.monitoring.outcomes import Outcomes, encode_known, loss_between_0_and_1
@@ -74,7 +74,10 @@ class LabelledWatch:
         with workspace.database.reading() as connection:
             looked = find_state(connection, endpoint.name, _LEDGER, "")
         self._looked_at = msgspec.json.decode(looked.state, type=LedgerState).looked_at if looked else None
-        self._watch = self._continued(state.champion if state else None, acted_at)
+        if self._looked_at is None and known is not None:
+            # Before the first look, what came since the last window was judged.
+            self._looked_at = known.updated_at
+        self._watch = self._continued(state.champion.remembering() if state else None, acted_at)
         self._measured_over = set[datetime]()
 
     def judge(self, window: Window) -> None:
@@ -138,6 +141,9 @@ class LabelledWatch:
             self.until = window.end
         if own is not None and own.rows and self._watch.judged.of(window.start) is not None:
             alerts, shown = self._consider(window, own, measured[self._champion.version_id], first_time=first_time)
+        elif own is not None and own.rows and any(one.start == window.start for one in before.fed):
+            # Judged before windows were remembered.
+            alerts, shown = self._detect(window, own)
         name, now = self._endpoint.name, self._workspace.clock.now()
         with self._workspace.database.writing() as connection:
             for monitor, by_version in ((MONITOR, measured), (fairness.MONITOR, groups)):
@@ -180,9 +186,7 @@ class LabelledWatch:
     def _begin(self, window: Window) -> None:
         """Remembers a window as one of this watch, so that labels which come late to it count."""
         watch = self._watch
-        # States from before windows were remembered know what stands alone.
-        known = watch.judged if watch.judged.windows else Judged(standing=watch.standing)
-        judged = known.with_window(JudgedWindow(start=window.start)).newest(self._trigger)
+        judged = watch.judged.with_window(JudgedWindow(start=window.start)).newest(self._trigger)
         since = watch.baseline_since or (None if watch.baseline.labels.size else window.start)
         self._watch = msgspec.structs.replace(watch, judged=judged, baseline_since=since)
 

@@ -10,7 +10,7 @@ from kept.measures.arrays import decode
 from kept.measures.betting import LabelDetector, after_part
 from kept.monitoring.decay import FedWindow
 from kept.monitoring.estimate import Memory
-from kept.monitoring.judged import Judged
+from kept.monitoring.judged import Judged, JudgedWindow
 from kept.monitoring.records import find_state
 from kept.monitoring.result import MonitorState
 
@@ -40,6 +40,10 @@ class VersionWatch(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """What the last windows said of the objectives."""
     standing: dict[str, int] = {}
     """Broken objectives that last, as people were told of them, and for how many windows each has been away."""
+    streaks: dict[str, int] = {}
+    """Of states from before windows were remembered: how many windows in a row each objective had failed."""
+    unfed: tuple[datetime, ...] = ()
+    """Of such states: windows that had no label when they were judged."""
     memory: Memory
     baseline: Memory = msgspec.field(default_factory=Memory.empty)
     """Its first labelled predictions, as many as are remembered: what later ones are held against to find causes."""
@@ -50,6 +54,14 @@ class VersionWatch(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     def now(self) -> LabelDetector | None:
         """The detector of decay as it stands."""
         return None if self.detector is None else reduce(after_part, (one.part for one in self.fed), self.detector)
+
+    def remembering(self) -> "VersionWatch":
+        """What a state from before windows were remembered knows of them, where they are remembered now."""
+        if self.judged != Judged():
+            return self
+        windows = tuple(JudgedWindow(start=start) for start in sorted(self.unfed))
+        judged = Judged(streaks=self.streaks, standing=self.standing, windows=windows)
+        return msgspec.structs.replace(self, judged=judged, streaks={}, unfed=())
 
 
 class LabelledState(msgspec.Struct, frozen=True, kw_only=True, eq=False):
