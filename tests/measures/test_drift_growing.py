@@ -55,3 +55,30 @@ def test_a_constant_and_a_column_without_values_do_not_grow() -> None:
         {"one": np.ones(ROWS), "none": np.full(ROWS, np.nan), "x": random.standard_normal(ROWS)} for _ in range(WINDOWS)
     ]
     assert reference_of(days).growing == ()
+
+
+@pytest.mark.parametrize("windows", [3, 5])
+@pytest.mark.parametrize("ends", [False, True])
+def test_what_lies_in_order_by_chance_is_watched(windows: int, ends: bool) -> None:
+    """The rate of a day, or a value that most rows have not: few windows of these lie in order now and then."""
+    random = np.random.default_rng(0)
+    rising = [
+        {
+            "rate": np.full(ROWS, 3.0 + number),
+            "seldom": np.where(np.arange(ROWS) < 1 + (ends and number == 1), 3.0 + number / 10, np.nan),
+            "x": random.standard_normal(ROWS),
+        }
+        for number in range(windows)
+    ]
+    assert reference_of(rising).growing == ()
+
+
+def test_a_day_that_only_grows_is_known_from_a_few_more_windows() -> None:
+    random = np.random.default_rng(0)
+    days = [{"day": np.full(ROWS, float(number)), "x": random.standard_normal(ROWS)} for number in range(10)]
+    assert reference_of(days).growing == ("day",)
+
+
+def test_times_within_windows_are_known_from_three() -> None:
+    random = np.random.default_rng(0)
+    assert reference_of([day(random, number) for number in range(3)]).growing == ("at", "key", "left")

@@ -167,7 +167,7 @@ def reference_from(grid: Grid, windows: Sequence[WindowCounts]) -> Reference:
     if not held:
         raise Invalid("no window holds a row", where="reference", fix="Give windows that cover the rows")
     counts = sum(held, start=empty_counts(grid))
-    where, grows = layout(grid), growing(held)
+    where, grows = layout(grid), growing(grid, held)
     yard = without_columns(where, yardstick(grid, counts), np.flatnonzero(grows))
     away, rows = _standardised(grid, yard, held, least_rows(grid, where, yard, counts))
     eligible = yard.used & _tells(where, yard, rows)
