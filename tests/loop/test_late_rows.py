@@ -20,6 +20,7 @@ from kept.monitoring.records import states_of
 from kept.monitoring.stream import Stream
 from kept.plan.catalog import ShowProject, show_project
 from kept.plan.objective import at_least
+from kept.plan.policy import drift
 from kept.plan.project import Project
 from kept.testing.manual_clock import ManualClock
 
@@ -30,6 +31,8 @@ class Stamped:
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
         self.keep: int | None = None
+        self.first: str | None = None
+        """Of which column the largest come first."""
         self.held: list[pl.DataFrame] = []
 
     def __getattr__(self, name: str) -> Any:
@@ -37,6 +40,8 @@ class Stamped:
 
     def append(self, name: str, rows: pl.DataFrame) -> int:
         if self.keep is not None:
+            if self.first is not None:
+                rows = rows.sort(self.first, descending=True)
             self.held.append(rows[self.keep :])
             rows = rows[: self.keep]
         return self._workspace.tables.append(name, rows.with_columns(shipped_at=pl.lit(self._workspace.clock.now())))
@@ -176,6 +181,25 @@ def test_what_late_rows_do_not_show_is_taken_back_and_nothing_is_told_twice(make
     assert [one.id for one in late.world.alerts("quality")] == [alert.id]
     (incident,) = list_incidents(late.world.workspace, late.world.me, ListIncidents(endpoint=NAME))
     assert (incident.state, incident.resolution) == ("resolved", "rows that came late do not show it")
+
+
+def test_an_alarm_of_drift_that_late_rows_take_back_sets_off_no_training(make_world: MakeWorld) -> None:
+    def waiting(project: Project) -> None:
+        project.monitor(window="1d")
+        project.retrain(on=[drift()], cooldown="9d")
+
+    late = Late(make_world(waiting))
+    late.days(3)
+    late.tables.first = "feature_x"
+    late.days(1, keep=60)
+    late.days(1)
+    assert len(late.world.alerts("drift")) == 1
+    assert [one.kind for one in late.world.decisions()] == ["hold"]
+    late.ship()
+    late.days(8)
+    (incident,) = list_incidents(late.world.workspace, late.world.me, ListIncidents(endpoint=NAME, kind="drift"))
+    assert (incident.state, incident.resolution) == ("resolved", "rows that came late do not show it")
+    assert [one.kind for one in late.world.decisions()] == ["hold"]
 
 
 def test_an_alarm_that_late_rows_leave_as_it_is_is_not_told_again(make_late: Callable[..., Late]) -> None:

@@ -22,6 +22,7 @@ from kept.monitoring import estimate
 from kept.monitoring.alert import Alert
 from kept.monitoring.incident import Incident
 from kept.monitoring.records import alerts_of, incidents_of, results_of
+from kept.monitoring.recount import WHY
 from kept.monitoring.result import WindowResult
 from kept.monitoring.settling import KEPT, TAKEN_BACK, settle_gone
 from kept.monitoring.subject import champion_since
@@ -264,8 +265,8 @@ def _alarms(connection: Connection, context: LoopContext, last: datetime) -> tup
         over += incidents_of(connection, endpoint=context.endpoint, kind=kind, state="resolved", limit=_MOST_ALERTS)
     if not context.plan.retraining.debounce:
         # Where nothing is waited for, what was raised counts, though it has gone meanwhile; not what a person has ended, or what
-        # labels no longer show.
-        over = [one for one in over if one.resolved_by != KEPT or one.resolution == TAKEN_BACK]
+        # labels or late rows no longer show.
+        over = [one for one in over if one.resolved_by != KEPT or one.resolution in {TAKEN_BACK, WHY}]
     return alerts, over
 
 
