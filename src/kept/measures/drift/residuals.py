@@ -7,7 +7,7 @@ a share of few rows each is made from its own exact tail, so that neither is lar
 import msgspec
 import numpy as np
 
-from kept.measures.arrays import Flags, Floats
+from kept.measures.arrays import Flags, Floats, Ints
 from kept.measures.drift.reference import Reference
 from kept.measures.special import betainc, betaincc, ndtri, stdtr
 
@@ -47,15 +47,17 @@ def residuals(reference: Reference, away: Floats, rows: Floats, expected: Expect
     sampling = 1.0 / safe_rows + reference.variation.between
     variance = sampling + (0.0 if expected.precision is None else 1.0 / expected.precision)
     freedom = reference.variation.freedom * (sampling / reference.variation.total) ** 2
-    gap, error = away - expected.mean, np.sqrt(variance)
-    rise = _normal((gap - expected.tolerance) / error, reference, freedom)
-    # Where nothing is tolerated, both sides are one.
-    tolerant = expected.tolerance.any()
-    fall = _normal((gap + expected.tolerance) / error, reference, freedom) if tolerant else rise.copy()
     small, turned = _smaller_share(reference, expected)
     shares = reference.layout.proportions
     rare = known & shares & (small < _RARE) & (small * safe_rows < _FEW_ROWS)
     known &= ~shares | rare | (small >= _LEAST_ROWS * sampling)
+    # Tails are dear: those of rare shares come below, and of what is not known none is needed.
+    estimated = np.flatnonzero((reference.variation.between > 0) & known & ~rare)
+    gap, error = away - expected.mean, np.sqrt(variance)
+    rise = _normal((gap - expected.tolerance) / error, estimated, freedom)
+    # Where nothing is tolerated, both sides are one.
+    tolerant = expected.tolerance.any()
+    fall = _normal((gap + expected.tolerance) / error, estimated, freedom) if tolerant else rise.copy()
     if rare.any():
         rise[rare], fall[rare] = _rare_tails(reference, away, safe_rows, expected, turned, rare)
     if reference.variation.remembers:
@@ -65,9 +67,8 @@ def residuals(reference: Reference, away: Floats, rows: Floats, expected: Expect
     return Residuals(rise=np.where(known, rise, 0.0), fall=np.where(known, fall, 0.0))
 
 
-def _normal(ratio: Floats, reference: Reference, freedom: Floats) -> Floats:
+def _normal(ratio: Floats, estimated: Ints, freedom: Floats) -> Floats:
     """The normal residual of the same tail probability; where variation was estimated, the ratio is Student's t."""
-    estimated = reference.variation.between > 0
     found = ratio.copy()
     found[estimated] = of_student(ratio[estimated], np.maximum(freedom[estimated], 2.0))
     return np.clip(found, -_FARTHEST, _FARTHEST)
@@ -128,7 +129,10 @@ def _rare_tails(
 def _tail_of_more(count: Floats, rows: Floats, rate: Floats, variance: Floats) -> Floats:
     """The chance of at least so many."""
     shape, odds = _gamma(rows, rate, variance)
-    return np.where(count < 1, 1.0, betainc(np.maximum(count, 1.0), shape, odds))
+    some = count >= 1
+    found = np.ones(count.size)
+    found[some] = betainc(count[some], shape[some], odds[some])
+    return found
 
 
 def _tail_of_less(count: Floats, rows: Floats, rate: Floats, variance: Floats) -> Floats:
