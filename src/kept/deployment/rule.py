@@ -206,7 +206,9 @@ def _excess(limit: float, steps: tuple[StepStatistics, ...], events: _Count, tri
     candidate's rate is not above the champion's, each event of the two is the candidate's with the probability of its
     share of the requests, or less. The smaller of two such ratios is at most 1 in the mean where either of the limits holds.
     Where nearly all requests are the candidate's, a rate that is far above the limit needs no such comparison: a part of the
-    evidence rests on that alone, so that both are one test (a mixture of the ratios), which errs no more often than either.
+    evidence rests on that alone, so that both are one test (a mixture of the ratios), which errs no more often than declared
+    where the candidate keeps its limit. Where both break it alike, the champion's few requests may happen not to show it: it
+    goes back needlessly then, rather than late.
     """
     own, theirs = steps[-1].candidate, steps[-1].champion
     own_events, own_trials = getattr(own, events), getattr(own, trials)

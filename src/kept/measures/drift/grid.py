@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from kept.core.digests import digest_bytes
 from kept.core.errors import Invalid
@@ -94,6 +95,16 @@ class Grid(msgspec.Struct, frozen=True, kw_only=True, eq=False, dict=True, tag="
             begin += values.top + 1
         flat = np.concatenate(found)
         return np.where(flat < 0, begin, flat)
+
+    @cached_property
+    def part_sizes(self) -> Ints:
+        """How many parts each column has."""
+        return np.array([SHAPE_BINS] * len(self.numeric) + [each.top + 1 for each in self.categories], dtype=np.int64)
+
+    @cached_property
+    def pairs(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """The first and the second column of each pair."""
+        return np.triu_indices(self.paired, 1)
 
     @cached_property
     def part_runs(self) -> tuple[Ints, Ints]:

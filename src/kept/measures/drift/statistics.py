@@ -72,7 +72,7 @@ class Yardstick(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 def layout(grid: Grid) -> Layout:
     """The statistics of a grid, in the order of `measure_window`."""
     numeric, columns = len(grid.numeric), len(grid.columns)
-    first, second = np.triu_indices(grid.paired, 1)
+    first, second = grid.pairs
     tops = [each.top + 1 for each in grid.categories]
     blocks = [
         (0, np.arange(numeric), None, None),
@@ -101,7 +101,7 @@ def measure_window(grid: Grid, counts: WindowCounts) -> Measured:
     missing_share = missing / max(counts.rows, 1)
     pairs = _fisher(_correlations(grid, counts))
     value = np.concatenate([location, variance, missing_share, shares, pairs])
-    per_part = np.repeat(present, _part_sizes(grid))
+    per_part = np.repeat(present, grid.part_sizes)
     pair_rows = np.where(np.isfinite(pairs), max(_paired_rows(counts) - 3.0, 0.0), 0.0)
     weight = np.concatenate([present[:numeric], np.maximum(present[:numeric] - 1, 0), rows, per_part, pair_rows])
     return Measured(value=np.where(weight > 0, value, 0.0), rows=weight)
@@ -180,21 +180,17 @@ def score_moments(grid: Grid, counts: WindowCounts) -> tuple[Floats, Floats]:
 def part_shares(grid: Grid, counts: WindowCounts) -> list[Floats]:
     """For each column the shares of its shape bins, or of its top categories and of unseen ones, of rows present."""
     shares, _, _ = _parts(grid, counts)
-    return np.split(shares, np.cumsum(_part_sizes(grid))[:-1])
+    return np.split(shares, np.cumsum(grid.part_sizes)[:-1])
 
 
 def _parts(grid: Grid, counts: WindowCounts) -> tuple[Floats, Floats, Floats]:
     """The shares of all parts, and the rows present and missing of each column."""
     missing = counts.cells[grid.offsets[1:] - 1].astype(np.float64)
     present = counts.rows - missing
-    sizes = _part_sizes(grid)
+    sizes = grid.part_sizes
     starts, parts = grid.part_runs
     held = np.bincount(parts, weights=np.add.reduceat(counts.cells, starts), minlength=int(sizes.sum()) + 1)[:-1]
     return held / np.repeat(np.maximum(present, 1.0), sizes), present, missing
-
-
-def _part_sizes(grid: Grid) -> Ints:
-    return np.array([SHAPE_BINS] * len(grid.numeric) + [each.top + 1 for each in grid.categories], dtype=np.int64)
 
 
 def _numeric(grid: Grid, counts: WindowCounts) -> tuple[Floats, Ints]:
@@ -218,7 +214,7 @@ def _correlations(grid: Grid, counts: WindowCounts) -> Floats:
     mean = sums / rows
     covariance = counts.cross / rows - np.outer(mean, mean)
     spread = np.sqrt(np.maximum(np.diagonal(covariance), 0.0))
-    upper = np.triu_indices(grid.paired, 1)
+    upper = grid.pairs
     scale = np.outer(spread, spread)[upper]
     varies = scale > 1e-6 * SCORE_STEPS**2
     return np.asarray(np.divide(covariance[upper], scale, out=np.full(scale.size, np.nan), where=varies))
