@@ -125,6 +125,17 @@ def test_rows_that_come_before_the_first_look_for_them_are_counted(make_late: Ca
     assert late.values("rows") == {1: 200.0, 2: 200.0, 3: 200.0}
 
 
+def test_labelled_rows_that_come_before_the_first_look_for_them_are_measured(make_late: Callable[..., Late]) -> None:
+    late = make_late()
+    late.days(1, keep=40)
+    late.days(2)
+    late.ship()
+    late.clock.advance(timedelta(hours=1))
+    late.days(2)
+    measured = [one for one in late.results("performance") if one.metric == "coverage" and one.start == APRIL]
+    assert [one.rows for one in measured] == [200]
+
+
 def test_a_count_that_was_cut_short_goes_on(make_late: Callable[..., Late]) -> None:
     late = make_late()
     late.days(2)

@@ -74,9 +74,8 @@ class LabelledWatch:
         with workspace.database.reading() as connection:
             looked = find_state(connection, endpoint.name, _LEDGER, "")
         self._looked_at = msgspec.json.decode(looked.state, type=LedgerState).looked_at if looked else None
-        if self._looked_at is None and known is not None:
-            # Before the first look, what came since the last window was judged.
-            self._looked_at = known.updated_at
+        # Before the first look, what came since the last window was judged.
+        self._late_since = self._looked_at or (known.updated_at if known else None)
         self._watch = self._continued(state.champion.remembering() if state else None, acted_at)
         self._measured_over = set[datetime]()
 
@@ -365,7 +364,7 @@ class LabelledWatch:
 
     def _late(self, judged: Window) -> set[Window]:
         """The windows, within a stretch of them, to which predictions have come since the last look that were not measured."""
-        grown = self._stream.grown_since(self._looked_at, judged, self._project.windows, shadows=True)
+        grown = self._stream.grown_since(self._late_since, judged, self._project.windows, shadows=True)
         if not grown:
             return set()
         with self._workspace.database.reading() as connection:
