@@ -182,4 +182,4 @@ def _server(root: str) -> Iterator[str]:
     finally:
         process.terminate()
         process.wait(60)
-    assert log.read_text() == ""
+    assert log.read_text() == f"http://127.0.0.1:{port} (pages and API)\n"

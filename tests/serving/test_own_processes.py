@@ -446,7 +446,8 @@ def test_several_processes_stand_in_for_each_other(doubled: Shared) -> None:
     # The one that hangs may be asked once.
     (thread,), _ = asking(service, 1, "late")
     found = [ask(service, headers={"x-request-timeout-ms": "30000"}).status_code for _ in range(20)]
-    os.kill(hanging, signal.SIGCONT)
+    with contextlib.suppress(ProcessLookupError):  # it is ended where it hangs for longer than a prediction may take
+        os.kill(hanging, signal.SIGCONT)
     thread.join()
     assert found.count(200) >= 19
 
