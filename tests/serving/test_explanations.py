@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import re
+import select
 import signal
 import socket
 import sys
@@ -239,20 +240,17 @@ def test_other_requests_go_on_and_a_killed_process_is_replaced(service: Service)
     assert os.getpriority(os.PRIO_PROCESS, child) > os.getpriority(os.PRIO_PROCESS, service.pid)
     # While it is stopped nothing can be explained; predictions do not notice.
     os.kill(child, signal.SIGSTOP)
-    waiting: list[int] = []
-    asking = threading.Thread(
-        target=lambda: waiting.append(
-            httpx.post(f"{service.url}/predict/late?explain=true", json=body, timeout=60).status_code
-        )
-    )
-    asking.start()
-    with httpx.Client() as client:
-        for _ in range(50):
-            assert client.post(f"{service.url}/predict/late", json={"rows": [ROW]}, timeout=60).status_code == 200
-    assert not waiting
-    os.kill(child, signal.SIGKILL)
-    asking.join(timeout=60)
-    assert waiting == [503]
+    asked = msgspec.json.encode(body)
+    head = f"POST /predict/late?explain=true HTTP/1.1\r\nhost: localhost\r\ncontent-length: {len(asked)}\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", httpx.URL(service.url).port or 0), timeout=60) as waiting:
+        # It is there, as a whole, before the first of the predictions is.
+        waiting.sendall(head.encode() + asked)
+        with httpx.Client() as client:
+            for _ in range(50):
+                assert client.post(f"{service.url}/predict/late", json={"rows": [ROW]}, timeout=60).status_code == 200
+        assert select.select([waiting], [], [], 0)[0] == []
+        os.kill(child, signal.SIGKILL)
+        assert waiting.recv(1 << 16).startswith(b"HTTP/1.1 503")
     ask(service, "/predict/late?explain=true", **body)
     assert children(service.pid) != [child]
     (child,) = children(service.pid)
