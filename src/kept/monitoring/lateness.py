@@ -74,11 +74,11 @@ def go_back(
     past = Window(start=_EVER, end=until)
     # Before the first look, what came since the last window was judged.
     grown = stream.grown_since(before.looked_at if before else known.updated_at, past, plan.windows, shadows=False)
-    counted = {window: _judged(workspace, stream.endpoint, window) for window in grown}
-    late = {window: rows for window, rows in grown.items() if rows > counted[window]}
     with workspace.database.reading() as connection:
+        counted = {window: _judged(connection, stream.endpoint, window) for window in grown}
         since = max(until - plan.lateness - plan.window, not_before or _EVER)
         remembered = checkpoints_of(connection, stream.endpoint, STATE, since)
+    late = {window: rows for window, rows in grown.items() if rows > counted[window]}
     places = {one.start: place for place, one in enumerate(remembered)}
     again = {window for window in late if window.start in places and window.end + plan.lateness >= until}
     seen = LateState(version=stream.version, looked_at=stream.now)
@@ -97,12 +97,11 @@ def go_back(
     return until
 
 
-def _judged(workspace: Workspace, endpoint: str, window: Window) -> int:
+def _judged(connection: Connection, endpoint: str, window: Window) -> int:
     """How many rows of a window its monitors know."""
-    with workspace.database.reading() as connection:
-        known = results_of(
-            connection, endpoint, monitor=SERVICE, metric="rows", since=window.start, until=window.end, limit=_MOST
-        )
+    known = results_of(
+        connection, endpoint, monitor=SERVICE, metric="rows", since=window.start, until=window.end, limit=_MOST
+    )
     return sum(one.rows for one in known)
 
 
